@@ -1,0 +1,1 @@
+"""What both frameworks share and neither is needed for: data, checkpoints, the loop, parity, the commands."""

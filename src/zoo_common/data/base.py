@@ -1,0 +1,163 @@
+"""What a data set is, and how its examples become batches.
+
+Every example is a pure function of (seed, epoch, index), so an order of batches can be entered at any step,
+by any number of workers, in either framework, with the same result.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_spec.errors import InputError
+from zoo_spec.random import Stream
+
+Array = NDArray[np.int32 | np.float32]
+Example = dict[str, Array]
+Split = Literal["train", "eval"]
+
+WEIGHTS = {
+    "labels": "label_weights",
+    "masked_ids": "masked_weights",
+    "next_sentence_labels": "next_sentence_weights",
+}
+"""The input that weighs each label input in its loss."""
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """What ``zoo describe`` says of the data.
+
+    ``source_bytes`` is what is read from disk or memory; ``total_bytes`` what an epoch feeds to a model,
+    ``samples`` times ``bytes_per_sample``. ``libraries`` are those that reading it imports.
+    """
+
+    source: str
+    samples: int
+    source_bytes: int
+    bytes_per_sample: int
+    readable: bool = True
+    notes: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ("numpy",)
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes fed to a model in an epoch."""
+        return self.samples * self.bytes_per_sample
+
+
+class Dataset(Protocol):
+    """Examples by epoch and index."""
+
+    def __len__(self) -> int:
+        """Examples in an epoch; the same in every epoch."""
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example, without a batch dimension, in shapes that are the same for all examples."""
+
+    def description(self) -> DataDescription:
+        """Where the examples come from and how large they are."""
+
+
+def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
+    """The batch of one training step: examples ``step * batch_size`` onwards, epoch after epoch.
+
+    Each epoch has an order of its own, drawn by (seed, epoch); a batch may span two epochs.
+    """
+    count = len(dataset)
+    rows: list[Example] = []
+    for number in range(step * batch_size, (step + 1) * batch_size):
+        epoch, place = divmod(number, count)
+        rows.append(dataset.example(epoch, int(_order(seed, epoch, count)[place])))
+    return stack(rows)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.asarray(Stream(seed, "order", epoch).permutation(count), dtype=np.int64)
+
+
+def stack(rows: list[Example]) -> Example:
+    """Examples as one batch, ``[batch, …]``."""
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def batches(
+    dataset: Dataset,
+    seed: int,
+    batch_size: int,
+    start_step: int,
+    stop_step: int,
+    *,
+    workers: int = 1,
+    prefetch: int = 4,
+) -> Iterator[Example]:
+    """The batches of steps ``start_step`` to ``stop_step - 1``, made ahead of time by background threads.
+
+    At most ``prefetch`` batches wait. The threads end with the generator, also when it is closed early,
+    and an error in one is raised here, at the step that it belongs to.
+    """
+    steps = iter(range(start_step, stop_step))
+    waiting: deque[Future[Example]] = deque()
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="zoo-data")
+
+    def submit() -> None:
+        step = next(steps, None)
+        if step is not None:
+            waiting.append(pool.submit(batch, dataset, seed, step, batch_size))
+
+    try:
+        for _ in range(max(prefetch, workers)):
+            submit()
+        while waiting:
+            ready = waiting.popleft().result()
+            submit()
+            yield ready
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def evaluation_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
+    """Every example of epoch 0 once, in order.
+
+    The last batch is filled up with copies of its first row whose weights are all 0. Where a label input has
+    no weights among the examples, filling up would count rows twice, so the last batch is then smaller.
+    """
+    count = len(dataset)
+    for start in range(0, count, batch_size):
+        rows = [dataset.example(0, index) for index in range(start, min(start + batch_size, count))]
+        missing = batch_size - len(rows)
+        if missing and _all_weighted(rows[0]):
+            rows += [_weightless(rows[0])] * missing
+        yield stack(rows)
+
+
+def _all_weighted(example: Mapping[str, Array]) -> bool:
+    labels = [name for name in WEIGHTS if name in example]
+    return bool(labels) and all(WEIGHTS[name] in example for name in labels)
+
+
+def _weightless(example: Example) -> Example:
+    weights = set(WEIGHTS.values())
+    return {name: np.zeros_like(value) if name in weights else value for name, value in example.items()}
+
+
+def example_bytes(dataset: Dataset) -> int:
+    """Size of one example as it is fed."""
+    return sum(value.nbytes for value in dataset.example(0, 0).values())
+
+
+def check_range(values: NDArray[np.integer], limit: int, what: str, example: int, remedy: str) -> None:
+    """Raise an InputError unless all ids are in [0, limit); ``example`` is what the message names."""
+    if values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
+        wrong = int(values[(values < 0) | (values >= limit)].flat[0])
+        raise InputError(
+            f"{what} {wrong} of example {example} is out of range: ids run from 0 to {limit - 1}; {remedy}"
+        )

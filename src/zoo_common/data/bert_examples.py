@@ -1,0 +1,242 @@
+"""Masked-language-model examples with sentence pairs, as google-research/bert makes them.
+
+The procedure of its ``create_pretraining_data.py``: consecutive sentences of a document fill an example; they
+are cut in two at a random sentence; half the time the second part is text from another document instead; the
+longer part is shortened at either end; 15 % of the tokens are predicted, of which 80 % are masked, 10 % kept,
+10 % replaced by any token. One thing differs, so that any example can be made without those before it: there
+the walk through a document depends on what was drawn on the way; here example ``i`` starts in the ``i``-th
+full-length block of text, at a sentence drawn for each epoch, and "short" is decided for each example.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_common.data.base import DataDescription, Example, example_bytes
+from zoo_common.data.tokens import TokenCorpus
+from zoo_spec.errors import InputError
+from zoo_spec.random import Stream
+
+Ids = NDArray[np.int32]
+
+MASKED, KEPT = 0.8, 0.1
+"""Of the predicted tokens (Devlin et al., 2019, 3.1); the rest is replaced."""
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids that the examples are put together with; ``vocabulary`` is the number of tokens to replace by."""
+
+    pad: int
+    cls: int
+    sep: int
+    mask: int
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """How examples are made; fields as in ``zoo_spec.data.TextData``.
+
+    ``pairs`` is False where the model has no next-sentence task: an example is then one run of text.
+    ``jitter`` is False in evaluation: every block starts at its first sentence.
+    """
+
+    sequence_length: int
+    max_predictions: int
+    masked_fraction: float
+    short_sequence_probability: float
+    random_next_probability: float
+    pairs: bool = True
+    jitter: bool = True
+
+
+class BertExamples:
+    """Masked examples by (seed, epoch, index); of an example's arrays those named in ``inputs`` are given."""
+
+    def __init__(
+        self,
+        corpus: TokenCorpus,
+        settings: PairSettings,
+        special: SpecialIds,
+        *,
+        seed: int,
+        split: str,
+        inputs: frozenset[str],
+        about: DataDescription,
+    ) -> None:
+        room = settings.sequence_length - (3 if settings.pairs else 2)
+        if room < 2:
+            raise InputError(
+                f"data.sequence_length {settings.sequence_length} has no room for two tokens beside the "
+                f"special ones; set it to {settings.sequence_length - room + 2} at least"
+            )
+        self._corpus, self._settings, self._special = corpus, settings, special
+        self._seed, self._split, self._inputs, self._about = seed, split, inputs, about
+        self._room = room
+        self._blocks, self._latest = _blocks(corpus, room)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def description(self) -> DataDescription:
+        """Where the examples come from and how large they are."""
+        about = self._about
+        size = example_bytes(self)
+        return DataDescription(
+            about.source, len(self), about.source_bytes, size, notes=about.notes, libraries=about.libraries
+        )
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example; positions beyond its predictions have position 0, id 0 and weight 0."""
+        settings, special = self._settings, self._special
+        stream = Stream(self._seed, "masked", self._split, epoch, index)
+        # One call for all draws: a call costs more than some hundred numbers.
+        draws = stream.uniforms(8 + settings.sequence_length + 2 * settings.max_predictions)
+        first, second, random_next = self._segments(index, draws[:8])
+        first, second = _shorten(first, second, self._room, stream)
+        tokens = np.full(settings.sequence_length, special.pad, np.int32)
+        types, present = np.zeros_like(tokens), np.zeros_like(tokens)
+        middle = 1 + len(first)
+        end = middle + 1
+        tokens[0], tokens[1:middle], tokens[middle] = special.cls, first, special.sep
+        if settings.pairs:
+            end += len(second) + 1
+            tokens[middle + 1 : end - 1], tokens[end - 1] = second, special.sep
+            types[middle + 1 : end] = 1
+        present[:end] = 1
+        candidates = np.concatenate([np.arange(1, middle), np.arange(middle + 1, end - 1)])
+        example: Example = {
+            "token_type_ids": types,
+            "example_ids": present,
+            **self._mask(tokens, candidates, end, draws[8:]),
+            "next_sentence_labels": np.asarray(int(random_next), np.int32),
+            "next_sentence_weights": np.asarray(1, np.float32),
+        }
+        return {name: value for name, value in example.items() if name in self._inputs}
+
+    def _segments(self, index: int, draws: NDArray[np.float64]) -> tuple[Ids, Ids, bool]:
+        """Text of the first and the second segment, and whether the second was drawn at random."""
+        corpus, settings = self._corpus, self._settings
+        document, start, block_end = map(int, self._blocks[index])
+        stop = int(corpus.documents[document + 1])
+        target = self._room
+        if draws[0] < settings.short_sequence_probability:
+            target = 2 + _below(draws[1], self._room - 1)
+        if settings.jitter:
+            start = min(start + _below(draws[2], block_end - start), int(self._latest[document]))
+        end = _fill(corpus, start, stop, target)
+        if not settings.pairs:
+            return corpus.span(start, end), corpus.ids[:0], False
+        cut = start + 1 + (_below(draws[3], end - start - 1) if end - start > 1 else 0)
+        first = corpus.span(start, cut)
+        if cut < end and draws[4] >= settings.random_next_probability:
+            return first, corpus.span(cut, end), False
+        drawn = self._elsewhere(document, start, end, draws[5], draws[6])
+        if drawn is None:
+            return first, corpus.span(cut, end), False
+        begin, limit = drawn
+        return first, corpus.span(begin, _fill(corpus, begin, limit, target - len(first))), True
+
+    def _elsewhere(
+        self, document: int, start: int, end: int, which: float, where: float
+    ) -> tuple[int, int] | None:
+        """A sentence to go on from and the sentence to stop before: in another document where there is one.
+
+        In the only document there is, a sentence outside of ``start`` to ``end``; None if it has no such.
+        """
+        bounds = self._corpus.documents
+        others = self._corpus.num_documents - 1
+        if others:
+            other = _below(which, others)
+            other += other >= document
+            begin, stop = int(bounds[other]), int(bounds[other + 1])
+            return begin + _below(where, stop - begin), stop
+        outside = int(bounds[1]) - (end - start)
+        if outside == 0:
+            return None
+        begin = _below(where, outside)
+        return (begin, start) if begin < start else (begin + end - start, int(bounds[1]))
+
+    def _mask(
+        self, tokens: Ids, candidates: NDArray[np.intp], length: int, draws: NDArray[np.float64]
+    ) -> Example:
+        """The masked tokens and what is to be predicted, at some of the positions ``candidates``."""
+        settings, special = self._settings, self._special
+        most = settings.max_predictions
+        count = min(most, len(candidates), max(1, round(length * settings.masked_fraction)))
+        order = np.argsort(draws[: len(candidates)], kind="stable")
+        chosen = np.sort(candidates[order[:count]])
+        fate = draws[settings.sequence_length :][:count]
+        other = (draws[settings.sequence_length + most :][:count] * special.vocabulary).astype(np.int32)
+        positions, ids, weights = (
+            np.zeros(most, np.int32),
+            np.zeros(most, np.int32),
+            np.zeros(most, np.float32),
+        )
+        positions[:count], ids[:count], weights[:count] = chosen, tokens[chosen], 1
+        replaced = np.where(fate < MASKED + KEPT, tokens[chosen], other)
+        masked = tokens.copy()
+        masked[chosen] = np.where(fate < MASKED, special.mask, replaced)
+        return {
+            "input_ids": masked,
+            "masked_positions": positions,
+            "masked_ids": ids,
+            "masked_weights": weights,
+        }
+
+
+def _blocks(corpus: TokenCorpus, room: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Blocks ``[examples, 3]`` of (document, first sentence, end), and each document's latest full start.
+
+    A block is as many consecutive sentences as make ``room`` tokens; a document's last may be shorter. From
+    its latest start on (or from its first sentence, if it is short) a document fills an example.
+    """
+    rows: list[tuple[int, int, int]] = []
+    latest = np.zeros(corpus.num_documents, np.int64)
+    for document in range(corpus.num_documents):
+        first, stop = int(corpus.documents[document]), int(corpus.documents[document + 1])
+        enough = int(corpus.sentences[stop]) - room
+        latest[document] = max(first, int(np.searchsorted(corpus.sentences, enough, side="right")) - 1)
+        while first < stop:
+            end = _fill(corpus, first, stop, room)
+            rows.append((document, first, end))
+            first = end
+    return np.asarray(rows, np.int64).reshape(-1, 3), latest
+
+
+def _fill(corpus: TokenCorpus, start: int, stop: int, target: int) -> int:
+    """The end of the sentences from ``start`` on that make ``target`` tokens; one at least."""
+    reach = int(np.searchsorted(corpus.sentences, corpus.sentences[start] + max(target, 1)))
+    return min(reach, stop)
+
+
+def _below(uniform: float, high: int) -> int:
+    """A draw in [0, 1) as an integer from 0 to ``high - 1``; its bias, ``high / 2**53``, is nothing here."""
+    return int(uniform * high)
+
+
+def _shorten(first: Ids, second: Ids, room: int, stream: Stream) -> tuple[Ids, Ids]:
+    """Both segments in ``room`` tokens: the longer one loses a token, at either end, until they fit."""
+    excess = len(first) + len(second) - room
+    if excess <= 0:
+        return first, second
+    # One token at a time from the longer, the second when both are equally long: first down to the shorter's
+    # length, then in turns.
+    ahead = len(first) - len(second)
+    level = min(excess, abs(ahead))
+    turns = excess - level
+    from_first = (level if ahead > 0 else 0) + turns // 2
+    from_second = excess - from_first
+    at_front = stream.uniforms(excess) < 0.5
+    return (
+        _cut(first, from_first, int(at_front[:from_first].sum())),
+        _cut(second, from_second, int(at_front[from_first:].sum())),
+    )
+
+
+def _cut(segment: Ids, tokens: int, at_front: int) -> Ids:
+    return segment[at_front : len(segment) - (tokens - at_front)]

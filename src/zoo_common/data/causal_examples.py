@@ -1,0 +1,86 @@
+"""Running text for causal language models: every token is to be predicted from those before it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_common.data.base import DataDescription, Example, example_bytes
+from zoo_common.data.tokens import TokenCorpus
+from zoo_spec.errors import InputError
+from zoo_spec.random import Stream
+
+
+class CausalExamples:
+    """Windows of documents, each ended by ``[SEP]``; of an example's arrays those in ``inputs`` are given.
+
+    Windows start ``sequence_length - 1`` tokens apart, so that with each window's last label weighing 0 every
+    token but a document's first is predicted once. In training, ``jitter`` starts a window at a token drawn
+    by (seed, epoch, index) among those until the next window starts.
+    """
+
+    def __init__(
+        self,
+        corpus: TokenCorpus,
+        *,
+        sequence_length: int,
+        separator: int,
+        pad: int,
+        seed: int,
+        split: str,
+        jitter: bool,
+        inputs: frozenset[str],
+        about: DataDescription,
+    ) -> None:
+        if sequence_length < 2:
+            raise InputError(
+                f"data.sequence_length {sequence_length} leaves no next token to predict; set it to 2 or more"
+            )
+        self._length, self._pad = sequence_length, pad
+        self._seed, self._split, self._jitter = seed, split, jitter
+        self._inputs, self._about = inputs, about
+        ends = corpus.sentences[corpus.documents[1:]]
+        self._ids = np.insert(corpus.ids, ends, np.int32(separator))
+        bounds = np.concatenate([[0], ends + np.arange(1, len(ends) + 1)])
+        self._windows = _windows(bounds, sequence_length)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def description(self) -> DataDescription:
+        """Where the examples come from and how large they are."""
+        about = self._about
+        size = example_bytes(self)
+        return DataDescription(
+            about.source, len(self), about.source_bytes, size, notes=about.notes, libraries=about.libraries
+        )
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example; ``labels`` are the next tokens, with weight 0 at the end and on padding."""
+        start, latest, stop = map(int, self._windows[index])
+        if self._jitter:
+            stream = Stream(self._seed, "causal", self._split, epoch, index)
+            start = min(start + stream.integer(self._length - 1), latest)
+        text = self._ids[start : min(start + self._length, stop)]
+        count = len(text)
+        tokens = np.full(self._length, self._pad, np.int32)
+        labels = tokens.copy()
+        tokens[:count], labels[: count - 1] = text, text[1:]
+        place = np.arange(self._length)
+        example: Example = {
+            "input_ids": tokens,
+            "token_type_ids": np.zeros_like(tokens),
+            "example_ids": (place < count).astype(np.int32),
+            "labels": labels,
+            "label_weights": (place < count - 1).astype(np.float32),
+        }
+        return {name: value for name, value in example.items() if name in self._inputs}
+
+
+def _windows(bounds: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """``[examples, 3]``: a window's first token, the latest at which it is still full, its document's end."""
+    rows: list[tuple[int, int, int]] = []
+    for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        latest = max(first, stop - length)
+        rows += [(start, latest, stop) for start in range(first, stop - 1, length - 1)]
+    return np.asarray(rows, np.int64).reshape(-1, 3)

@@ -1,0 +1,97 @@
+"""Inputs drawn at random in the shapes and ranges of a graph: to try a model without any data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo_common.data.base import Array, DataDescription, Example, Split, example_bytes
+from zoo_spec.data import GeneratedData
+from zoo_spec.graph import Graph
+from zoo_spec.random import Stream
+from zoo_spec.tensors import TensorSpec
+
+_MASKS = ("example_ids", "decoder_example_ids")
+
+
+class GeneratedExamples:
+    """Examples by (seed, epoch, index) for ``inputs``, given without their batch dimension.
+
+    Integers are drawn below the input's limit in ``limits`` (2 where it has none), ``weights`` are 1, other
+    values are in [-1, 1). Of a sequence up to half is padding, told by ``example_ids``.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, TensorSpec],
+        *,
+        limits: Mapping[str, int],
+        weights: frozenset[str],
+        samples: int,
+        seed: int,
+        split: Split,
+    ) -> None:
+        self._inputs, self._limits, self._weights = dict(inputs), limits, weights
+        self._samples, self._seed, self._split = samples, seed, split
+
+    def __len__(self) -> int:
+        return self._samples
+
+    def description(self) -> DataDescription:
+        """What is drawn."""
+        return DataDescription("generated at random", len(self), 0, example_bytes(self))
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example, drawn input by input in the order of their names."""
+        return {name: self._draw(name, spec, epoch, index) for name, spec in sorted(self._inputs.items())}
+
+    def _draw(self, name: str, spec: TensorSpec, epoch: int, index: int) -> Array:
+        shape = tuple(int(size) for size in spec.shape)
+        if name in self._weights:
+            return np.ones(shape, np.float32)
+        stream = Stream(self._seed, "generated", self._split, epoch, index, name)
+        if name in _MASKS:
+            return (np.arange(spec.elements) < spec.elements - stream.integer(spec.elements // 2 + 1)).astype(
+                np.int32
+            )
+        if spec.dtype == "int32":
+            return stream.integers(self._limits.get(name, 2), spec.elements).reshape(shape).astype(np.int32)
+        return (2 * stream.uniforms(spec.elements) - 1).reshape(shape).astype(np.float32)
+
+
+def open_generated(data: GeneratedData, graph: Graph, *, seed: int, split: Split) -> GeneratedExamples:
+    """Examples for all inputs of a graph, with its open dimensions at the sizes that ``data`` names."""
+    wanted = {"sequence": data.sequence_length, "target_sequence": data.sequence_length,
+              "predictions": data.max_predictions}  # fmt: skip
+    sizes: dict[str, int] = {}
+    for name, bound in graph.bounds.items():
+        size = max(wanted.get(name, data.open_size), bound.minimum)
+        sizes[name] = size if bound.maximum is None else min(size, bound.maximum)
+    # Of a packed row's examples each would need labels of its own, which are declared for one a row.
+    inputs = {name: spec.bind(sizes) for name, spec in graph.inputs.items() if name != "pooled_positions"}
+    return GeneratedExamples(
+        {name: spec.with_shape(*spec.shape[1:]) for name, spec in inputs.items()},
+        limits=id_limits(graph, sizes),
+        weights=frozenset(part.weights for part in graph.loss_parts if part.weights is not None),
+        samples=data.samples,
+        seed=seed,
+        split=split,
+    )
+
+
+def id_limits(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
+    """How many ids each integer input may take: rows of the table or classes of the loss that reads it."""
+    limits: dict[str, int] = {}
+    for place in graph.places():
+        rows, read = getattr(place.block, "rows", None), place.inputs.get("input_ids", place.inputs.get("x"))
+        for name, spec in graph.inputs.items():
+            if spec is read and isinstance(rows, int):
+                limits.setdefault(name, rows)
+    for part in graph.loss_parts:
+        if part.labels is not None:
+            limits[part.labels] = graph.nodes[part.node].specs["logits"].width
+    for name in graph.inputs:
+        if name.endswith("positions") and "sequence" in sizes:
+            limits[name] = sizes["sequence"]
+    return limits

@@ -1,0 +1,62 @@
+"""The embedded corpus: the reference manual that every CPython carries for its ``help()``, as prose.
+
+``pydoc_data.topics`` has some 80 topics, 465,000 characters in CPython 3.11 (PSF-2.0; read where Python is
+installed, never shipped). About 265,000 characters are left when what is not prose (code, grammar, headings,
+signatures) is dropped and passages that stand in several topics are kept once, so that no sentence can be
+both trained and evaluated on. The text differs a little between Python versions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from zoo_common.data.text import Corpus, Document, split_sentences
+from zoo_spec.errors import EnvironmentFault
+
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]*[^\s*])\1(?![\w*])")
+_BULLET = re.compile(r"^(?:\*|\d{1,2}\.|[a-z]\.)\s+")
+_PROSE_END = re.compile(r"""[.!?:]["'”’)\]]*$""")
+_WORD = re.compile(r"(?<![\w.])[a-z]{2,}(?![\w.(=])")
+# Nothing that a sentence has, and code, grammar or a table always does.
+_CODE = re.compile(
+    r"::=|^>>>|^\.\.\. |^\|  |^\+-|^(?:class|def|async def|if|for|while|with|try|else)\b.*:$", re.MULTILINE
+)
+
+
+def python_docs() -> Corpus:
+    """A document a topic, in the order of their names.
+
+    Raises EnvironmentFault where this Python was installed without its ``pydoc_data``.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise EnvironmentFault(
+            "the embedded corpus python_docs needs the module pydoc_data, which this Python was installed "
+            "without; install the full standard library, or give data.files"
+        ) from error
+    seen: set[str] = set()
+    documents: list[Document] = []
+    for name in sorted(topics):
+        sentences = tuple(
+            sentence for paragraph in _prose(topics[name], seen) for sentence in split_sentences(paragraph)
+        )
+        if sentences:
+            documents.append(sentences)
+    size = sum(len(text.encode("utf-8")) for text in topics.values())
+    return Corpus(tuple(documents), "python_docs (pydoc_data.topics of this Python)", size)
+
+
+def _prose(topic: str, seen: set[str]) -> Iterator[str]:
+    """The paragraphs of a topic that are prose and not in ``seen``, to which they are added."""
+    for block in re.split(r"\n[^\S\n]*\n", topic):
+        lines = [line.strip() for line in block.split("\n")]
+        if _CODE.search("\n".join(lines)):
+            continue
+        text = _EMPHASIS.sub(r"\2", _BULLET.sub("", " ".join(line for line in lines if line)))
+        # Headings, signatures and code have few plain words, or do not end as a sentence does.
+        if not _PROSE_END.search(text) or len(_WORD.findall(text)) < 4 or text in seen:
+            continue
+        seen.add(text)
+        yield text

@@ -1,0 +1,57 @@
+"""Which fields keep a run from going on with another spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from pydantic import JsonValue
+
+Fields: TypeAlias = Mapping[str, JsonValue]
+"""A resolved spec as nested mappings."""
+
+_FREE = {"training.log_every", "training.save_every", "training.evaluate_every"}
+_MAY_RISE = "training.steps"
+
+
+def differences(old: Fields, new: Fields) -> list[str]:
+    """What keeps a run of spec ``old`` from going on with spec ``new``: a line a field, with both values.
+
+    How often to log, save and evaluate may change, and ``training.steps`` may rise.
+    """
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    lines = []
+    for path in sorted(before.keys() | after.keys()):
+        was, now = before.get(path, "absent"), after.get(path, "absent")
+        if was == now or path in _FREE:
+            continue
+        note = ""
+        if path == _MAY_RISE:
+            if _rises(old, new):
+                continue
+            note = " (it may be raised, not lowered)"
+        lines.append(f"{path}: {was} in the run, {now} now{note}")
+    return lines
+
+
+def _leaves(value: JsonValue | Fields, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each value by its dotted path, as JSON text, so that 1 and true are told apart."""
+    if isinstance(value, Mapping) and (value or not path):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, json.dumps(value)
+
+
+def _rises(old: Fields, new: Fields) -> bool:
+    steps = []
+    for spec in (old, new):
+        training = spec.get("training")
+        value = training.get("steps") if isinstance(training, Mapping) else None
+        steps.append(value if isinstance(value, int) else None)
+    was, now = steps
+    return was is not None and now is not None and now >= was

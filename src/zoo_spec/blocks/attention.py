@@ -1,0 +1,80 @@
+"""Attention, and the role that it plays: mixing along the sequence."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from zoo_spec.base import PositiveInt, Rate
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.dense import Dense
+from zoo_spec.blocks.dropout import Dropout
+from zoo_spec.cost import Cost
+from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.tensors import TensorSpec
+
+
+class SequenceMixer(Block):
+    """Mixes the positions of a row; all kinds share these ports.
+
+    ``x [batch, sequence, hidden]``; ``example_ids [batch, sequence]``: a position sees those of its own
+    example, left out, the whole row is one example; ``positions [batch, sequence]``: within the example.
+    """
+
+    role: ClassVar[str] = "attention"
+    optional = ("example_ids", "positions")
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """Same shape."""
+        x = inputs["x"]
+        if x.rank != 3:
+            raise ShapeError("needs [batch, sequence, hidden]")
+        require_known(x, -1)
+        ids = inputs.get("example_ids")
+        if ids is not None and ids.shape != x.shape[:2]:
+            raise ShapeError(f"needs example_ids of x's batch and sequence; they are {ids}")
+        return {"x": x}
+
+
+class Attention(SequenceMixer):
+    """Multi-head scaled dot-product attention (Vaswani et al., 2017, 3.2)."""
+
+    kind: Literal["attention"] = "attention"
+    num_heads: PositiveInt
+    """Number of heads; must divide the hidden size."""
+    mask: Literal["bidirectional", "causal"] = "bidirectional"
+    """Whether a position sees its whole example or only what is not after it."""
+    bias: bool = True
+    """Whether the four projections have biases."""
+    dropout: Rate = 0.0
+    """Dropout rate of the attention weights."""
+    initializer: AnyInitializer = GlorotUniform()
+    """Initial values of the four projections."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """Same shape."""
+        outputs = super().infer(inputs)
+        if inputs["x"].width % self.num_heads:
+            raise ShapeError(f"hidden_size {inputs['x'].width} is not a multiple of num_heads {self.num_heads}")
+        return outputs
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``query``, ``key``, ``value``, ``project`` and ``dropout``."""
+        x = inputs["x"]
+        dense = Dense(size=x.width, bias=self.bias, initializer=self.initializer)
+        names = ("query", "key", "value", "project")
+        length = x.shape[1]
+        weights = TensorSpec((x.shape[0], self.num_heads, length, length), axes=("batch", "heads"))
+        return {
+            **{name: (dense, {"x": x}) for name in names},
+            "dropout": (Dropout(rate=self.dropout), {"x": weights}),
+        }
+
+    def cost(self, inputs: Inputs) -> Cost:
+        """Two batched products; query, key, value and the mixed values are kept.
+
+        The input is shared by three projections, so two of the three that they count are taken back. Causal
+        products are counted whole, as most kernels compute them.
+        """
+        x = inputs["x"]
+        length = int(x.shape[1])
+        return Cost(flops=4 * x.elements * length, kernels=2, saved=(3 - 2) * x.elements)

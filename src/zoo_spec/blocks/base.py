@@ -1,0 +1,74 @@
+"""The base of every block spec: what a block declares so that everything else can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from zoo_spec.cost import Cost
+from zoo_spec.parameters import Parameter
+from zoo_spec.registry import Registered
+from zoo_spec.tensors import TensorSpec
+
+Inputs = Mapping[str, TensorSpec]
+Outputs = dict[str, TensorSpec]
+
+
+class ShapeError(Exception):
+    """An input does not fit a block; the graph adds which nodes and shapes met."""
+
+
+class Block(Registered):
+    """A building block: ports, shape rule, parameters, children and cost.
+
+    ``required`` and ``optional`` name the input ports; those of ``if_connected`` may be left unconnected, but
+    are as good as required once they are connected (a loss without its weights is another loss). A ``variadic`` block takes any number of inputs, all
+    required, whose ports are ``"0"``, ``"1"`` and so on. The first output is the one meant where none is named.
+    """
+
+    role: ClassVar[str] = "block"
+    required: ClassVar[tuple[str, ...]] = ("x",)
+    if_connected: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
+    variadic: ClassVar[bool] = False
+    keeps_examples_apart: ClassVar[bool] = True
+    """False for a block that mixes positions without regard to ``example_ids``: packed rows are refused."""
+
+    @classmethod
+    def ports(cls) -> tuple[str, ...]:
+        """All ports in order; those of a variadic block have no names."""
+        return (*cls.required, *cls.if_connected, *cls.optional)
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """Shapes and dtypes of the outputs; raises ShapeError if the inputs do not fit."""
+        raise TypeError(f"{type(self).__name__} declares no shape rule")
+
+    def parameters(self, inputs: Inputs) -> dict[str, Parameter]:
+        """The block's own parameters by leaf name, without its children's."""
+        return {}
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """The blocks inside, by attribute path, each with what flows into it."""
+        return {}
+
+    def cost(self, inputs: Inputs) -> Cost:
+        """The block's own cost, without its children's; every dimension of ``inputs`` is known."""
+        return Cost()
+
+    def infer_child(self, name: str, inputs: Inputs) -> Outputs:
+        """Outputs of one child."""
+        block, child_inputs = self.children(inputs)[name]
+        return block.infer(child_inputs)
+
+
+def require_rank(x: TensorSpec, rank: int, layout: str) -> None:
+    """Raise ShapeError unless ``x`` has ``rank`` dimensions."""
+    if x.rank != rank:
+        raise ShapeError(f"needs {layout}, {rank} dimensions")
+
+
+def require_known(x: TensorSpec, *positions: int) -> None:
+    """Raise ShapeError if one of these dimensions is open."""
+    for position in positions:
+        if isinstance(x.shape[position], str):
+            raise ShapeError(f"needs to know the size of {x.shape[position]!r}, which is open")

@@ -1,0 +1,74 @@
+"""Heads: what turns hidden states into predictions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from zoo_spec.base import PositiveInt, Rate
+from zoo_spec.blocks.activation import ActivationKind, activation
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.dense import Dense
+from zoo_spec.blocks.dropout import Dropout
+from zoo_spec.blocks.norm import Norm
+from zoo_spec.blocks.tied_dense import TiedDense
+from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.tensors import TensorSpec
+
+
+class MaskedLmHead(Block):
+    """Logits of the masked positions only (Devlin et al., 2019, 3.1; google-research/bert, run_pretraining.py).
+
+    Gathers ``masked_positions [batch, predictions]`` from ``x [batch, sequence, hidden]``, then dense,
+    activation, norm, and the product with the embedding's ``table [vocabulary, hidden]`` plus a bias:
+    ``[batch, predictions, vocabulary]``.
+    """
+
+    kind: Literal["masked_lm_head"] = "masked_lm_head"
+    required = ("x", "table", "masked_positions")
+    activation: ActivationKind
+    """Activation after the dense layer."""
+    norm: Norm
+    """Norm after the activation."""
+    initializer: AnyInitializer = GlorotUniform()
+    """Initial values of the dense layer."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """``[batch, predictions, vocabulary]``."""
+        x, positions = inputs["x"], inputs["masked_positions"]
+        if x.rank != 3 or positions.rank != 2 or positions.shape[0] != x.shape[0]:
+            raise ShapeError("needs x [batch, sequence, hidden] and masked_positions [batch, predictions]")
+        require_known(x, -1)
+        return {"logits": self.infer_child("decoder", inputs)["x"]}
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``dense``, ``activation``, ``norm``, ``decoder``."""
+        x, positions = inputs["x"], inputs["masked_positions"]
+        gathered = TensorSpec((*positions.shape, x.shape[-1]), x.dtype, axes=(*positions.named_axes, "hidden"))
+        return {
+            "dense": (Dense(size=x.width, initializer=self.initializer), {"x": gathered}),
+            "activation": (activation(self.activation), {"x": gathered}),
+            "norm": (self.norm, {"x": gathered}),
+            "decoder": (TiedDense(bias=True), {"x": gathered, "table": inputs["table"]}),
+        }
+
+
+class ClassifierHead(Block):
+    """Dropout, then a dense layer to the classes: ``[..., features]`` to ``[..., classes]``."""
+
+    kind: Literal["classifier_head"] = "classifier_head"
+    classes: PositiveInt
+    """Number of classes."""
+    dropout: Rate = 0.0
+    """Dropout rate of the features."""
+    initializer: AnyInitializer = GlorotUniform()
+    """Initial values of the dense layer."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """``[..., classes]``."""
+        x = self.infer_child("dense", inputs)["x"]
+        return {"logits": x.with_width(self.classes, "classes")}
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``dropout`` and ``dense``."""
+        dense = Dense(size=self.classes, initializer=self.initializer)
+        return {"dropout": (Dropout(rate=self.dropout), inputs), "dense": (dense, inputs)}

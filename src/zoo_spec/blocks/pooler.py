@@ -1,0 +1,41 @@
+"""One vector for a whole example."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.dense import Dense
+from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.tensors import TensorSpec
+
+
+class Pooler(Block):
+    """``tanh(dense(first token))`` (Devlin et al., 2019, and google-research/bert, modeling.py).
+
+    ``x [batch, sequence, hidden]`` to ``[batch, hidden]``. With ``pooled_positions [batch, examples]``, where
+    each packed example starts, the output is ``[batch, examples, hidden]``.
+    """
+
+    kind: Literal["pooler"] = "pooler"
+    optional = ("pooled_positions",)
+    initializer: AnyInitializer = GlorotUniform()
+    """Initial values of the dense layer."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """``[batch, hidden]``; the packed form is known only when the model runs."""
+        x = inputs["x"]
+        if x.rank != 3:
+            raise ShapeError("needs [batch, sequence, hidden]")
+        require_known(x, -1)
+        return {"x": _first(x)}
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``dense``."""
+        x = inputs["x"]
+        dense = Dense(size=x.width, initializer=self.initializer)
+        return {"dense": (dense, {"x": _first(x)})}
+
+
+def _first(x: TensorSpec) -> TensorSpec:
+    return x.with_shape(x.shape[0], x.shape[2], axes=(x.named_axes[0], x.named_axes[2]))

@@ -1,0 +1,129 @@
+"""Where the examples come from: plain text, images, or inputs drawn at random.
+
+Every path in a spec is relative to the working directory of the command that reads it, as in a shell.
+Nothing here opens a file: ``zoo_common.data`` does.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt, Rate, Spec
+from zoo_spec.registry import Registered
+
+
+def _as_tuple(value: object) -> object:
+    """YAML has lists and no tuples, and one file may stand alone."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+FilePath = Annotated[str, Field(min_length=1)]
+"""A path relative to the working directory; ``~`` is not expanded."""
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""One path or several."""
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Data(Registered):
+    """Base of the specs of data."""
+
+    role: ClassVar[str] = "data"
+
+
+class TextData(Data):
+    """Running text, cut into examples for masked (Devlin et al., 2019, 3.1) or causal language modelling."""
+
+    kind: Literal["text"] = "text"
+    files: FilePaths | None = None
+    """Plain text files in UTF-8. Without any, ``corpus`` is read."""
+    corpus: Literal["python_docs"] = "python_docs"
+    """Embedded text, read when there are no ``files``: the manual pages that every CPython carries."""
+    layout: Literal["prose", "sentence_lines"] = "prose"
+    """How ``files`` are laid out. ``prose``: lines may be wrapped, a blank line ends a paragraph, two or more
+    blank lines or the file's end end a document, sentences are found by their punctuation.
+    ``sentence_lines``, as google-research/bert reads it: a sentence a line, a blank line ends a document."""
+    evaluation_files: FilePaths | None = None
+    """Text to evaluate on; then nothing of ``files`` is held out."""
+    evaluation_fraction: Rate = 0.05
+    """Part of the text, by characters, that is held out for evaluation: whole documents drawn by
+    ``split_seed``, or each document's last sentences where there are too few documents for that."""
+    split_seed: NonNegativeInt = 0
+    """Decides which documents are held out; apart from ``training.seed``, so that runs stay comparable."""
+    vocabulary: FilePath | None = None
+    """A WordPiece vocabulary, ``vocab.txt`` or ``tokenizer.json``. Without one it is trained on the training
+    text, as large as the model's embedding at most, and kept in the run directory."""
+    lower_case: bool = True
+    """Lower-case the text and strip its accents, as the uncased BERT models do."""
+    sequence_length: PositiveInt = 128
+    """Tokens of an example, special tokens and padding included."""
+    max_predictions: PositiveInt = 20
+    """Most tokens that are masked in an example."""
+    masked_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """Part of an example's tokens that is to be predicted."""
+    short_sequence_probability: Probability = 0.1
+    """How often an example is made shorter than it could be, by a length drawn at random."""
+    random_next_probability: Probability = 0.5
+    """How often the second sentence of a pair is drawn from another document."""
+
+
+class IdxFiles(Spec):
+    """MNIST's file format, one file of images and one of labels each, gzip or not."""
+
+    train_images: FilePath
+    train_labels: FilePath
+    evaluation_images: FilePath | None = None
+    """Without these two, a fifth of the training images is held out."""
+    evaluation_labels: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.evaluation_images is None) != (self.evaluation_labels is None):
+            raise ValueError("evaluation_images and evaluation_labels are given together or not at all")
+        return self
+
+
+class ImageData(Data):
+    """Labelled images; pixels are resized, scaled to [0, 1], and ``(pixel - mean) / std`` is fed."""
+
+    kind: Literal["images"] = "images"
+    directory: FilePath | None = None
+    """A folder with MNIST's files under their own names (``train-images-idx3-ubyte``, …, also ``.gz``);
+    its ``t10k`` files, where they are there, are what is evaluated on."""
+    files: IdxFiles | None = None
+    """The same files under any names."""
+    corpus: Literal["digits"] = "digits"
+    """Embedded images, read when there is neither ``directory`` nor ``files``: the 1,797 scanned digits of
+    8 by 8 pixels that scikit-learn carries (UCI Optical Recognition of Handwritten Digits)."""
+    split: Literal["stratified", "last_fifth"] = "stratified"
+    """What is held out where the source has no test files of its own. ``stratified``: of every class a fifth,
+    drawn by ``split_seed``. ``last_fifth``: the last fifth in file order; in ``digits``, other writers."""
+    split_seed: NonNegativeInt = 0
+    """Decides which images are held out; apart from ``training.seed``, so that runs stay comparable."""
+    mean: float = 0.0
+    """Subtracted from the pixels, which are in [0, 1]."""
+    std: PositiveFloat = 1.0
+    """What the difference is divided by."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.directory is not None and self.files is not None:
+            raise ValueError(f"directory {self.directory!r} and files are both given; keep one")
+        return self
+
+
+class GeneratedData(Data):
+    """Inputs drawn at random in the shapes and ranges of the model's graph: to try a model, not to train."""
+
+    kind: Literal["generated"] = "generated"
+    samples: PositiveInt = 256
+    """Examples in an epoch."""
+    sequence_length: PositiveInt = 32
+    """Size of open dimensions of sequence length, unless the model allows less."""
+    max_predictions: PositiveInt = 4
+    """Size of the open dimension of masked positions."""
+    open_size: PositiveInt = 8
+    """Size of every other open dimension but the batch."""

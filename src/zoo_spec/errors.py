@@ -1,0 +1,50 @@
+"""What can go wrong, by whose turn it is to act; the command line turns each into its exit status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class ZooError(Exception):
+    """Base of every error that is raised on purpose; its text is the whole message a user sees."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class InputError(ZooError, ValueError):
+    """What the user gave is wrong: a spec, a data file, a run directory, a checkpoint (exit status 2)."""
+
+    exit_status = 2
+
+
+class EnvironmentFault(ZooError, RuntimeError):
+    """The machine cannot do it: a framework is missing, memory or disk is short (exit status 3)."""
+
+    exit_status = 3
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a spec: where it stands and what would be right."""
+
+    message: str
+    path: str = ""
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = self.file or ""
+        if self.file and self.line is not None:
+            place += f":{self.line}"
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class SpecError(InputError):
+    """Everything that is wrong in a spec, at once: one line per problem."""
+
+    def __init__(self, problems: str | Problem | list[Problem]) -> None:
+        if isinstance(problems, str):
+            problems = Problem(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems) if isinstance(problems, list) else (problems,)
+        super().__init__("\n".join(str(problem) for problem in self.problems))

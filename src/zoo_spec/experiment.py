@@ -1,0 +1,90 @@
+"""An experiment: a model, its task, its data and its training; the whole of a spec file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from pydantic import model_validator
+
+from zoo_spec.base import Spec
+from zoo_spec.data import Data
+from zoo_spec.graph import Graph, GraphBuilder
+from zoo_spec.models.base import Model
+from zoo_spec.registry import classes
+from zoo_spec.tasks.base import Task
+from zoo_spec.training import Training
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+class ExperimentSpec(Spec):
+    """A spec file, resolved. Whatever a file leaves out has a default that fits the model's family."""
+
+    name: str = "unnamed"
+    """What the experiment is called; a file's stem, where it does not say."""
+    model: Model
+    """The architecture."""
+    task: Task
+    """The head, the loss and the metrics."""
+    data: Data
+    """Where examples come from."""
+    training: Training = Training()
+    """How it is trained."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_kinds(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        values = dict(given)
+        model = _class_of(Model, values.get("model"))
+        if model is not None and issubclass(model, Model):
+            values["task"] = _with_kind(values.get("task", {}), model.default_task)
+        task = _class_of(Task, values.get("task"))
+        if task is not None and issubclass(task, Task):
+            values["data"] = _with_kind(values.get("data", {}), task.default_data)
+        return values
+
+    def graph(self) -> Graph:
+        """The checked graph of model and task; raises SpecError with everything that does not fit."""
+        builder = GraphBuilder(self.name)
+        backbone = self.model.build(builder)
+        if "loss" not in builder.output_refs:
+            self.task.fit(builder, backbone)
+        return builder.finish()
+
+    def resolved(self) -> dict[str, Json]:
+        """Every value, as plain mappings that load again to an equal spec.
+
+        A flat field that a slot holds too is left to the slot.
+        """
+        values: dict[str, Json] = self.model_dump(mode="json", serialize_as_any=True)
+        model = values["model"]
+        assert isinstance(model, dict)
+        for slot, fills in type(self.model).slots.items():
+            block = model[slot]
+            assert isinstance(block, dict)
+            for flat in fills:
+                model.pop(flat, None)
+            for flat in type(self.model).slot_defaults:
+                if flat in block and block[flat] == model[flat]:
+                    del block[flat]
+        return values
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the resolved spec, its name aside."""
+        values = {key: value for key, value in self.resolved().items() if key != "name"}
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _class_of(role: type[Model] | type[Task], value: object) -> type[Spec] | None:
+    if isinstance(value, role):
+        return type(value)
+    kind = value if isinstance(value, str) else value.get("kind") if isinstance(value, dict) else None
+    return classes(role).get(kind) if isinstance(kind, str) else None
+
+
+def _with_kind(value: object, kind: str) -> object:
+    return {"kind": kind, **value} if isinstance(value, dict) else value

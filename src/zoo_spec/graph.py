@@ -1,0 +1,398 @@
+"""A graph of blocks: wiring, shape inference, the parameter table and the cost, with no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from zoo_spec.blocks.base import Block, Inputs, ShapeError
+from zoo_spec.blocks.losses import Loss, SumLosses
+from zoo_spec.cost import BYTES, BlockCost, Cost, GraphCost
+from zoo_spec.errors import Problem, SpecError
+from zoo_spec.parameters import Parameter
+from zoo_spec.tensors import TensorSpec
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An input of the graph, or an output of a node (its first, where none is named)."""
+
+    source: str
+    output: str | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.output is None else f"{self.source}.{self.output}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A block and what flows into each of its ports; ``owner`` is the node whose weights it uses."""
+
+    name: str
+    block: Block
+    inputs: Mapping[str, Ref]
+    owner: str
+    specs: Inputs
+    outputs: Mapping[str, TensorSpec]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The ports that take positional arguments, in order."""
+        return _required(self.block, self.inputs)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a required port may be absent when the model runs; then the node gives nothing."""
+        return any(self.specs[port].optional for port in self.required)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The sizes that an open dimension may have."""
+
+    maximum: int | None = None
+    minimum: int = 1
+
+
+@dataclass(frozen=True)
+class LossPart:
+    """One term of the loss: its node, its factor, and the graph input that weights it, if one does.
+
+    ``name`` is what its outputs are called by: ``<name>_loss``, ``<name>_numerator``, ``<name>_denominator``.
+    """
+
+    name: str
+    node: str
+    factor: float
+    weights: str | None
+    labels: str | None
+
+
+@dataclass(frozen=True)
+class BlockPlace:
+    """A block somewhere in the graph, by its canonical path."""
+
+    path: str
+    depth: int
+    block: Block
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A checked graph. Nodes stand in an order in which they can run.
+
+    ``labels`` are the inputs that no prediction needs; ``bounds`` limit the open dimensions.
+    """
+
+    name: str
+    inputs: Mapping[str, TensorSpec]
+    nodes: Mapping[str, Node]
+    output_refs: Mapping[str, Ref]
+    labels: frozenset[str] = frozenset()
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
+
+    def spec_of(self, ref: Ref) -> TensorSpec:
+        """The tensor that a reference stands for."""
+        if ref.source in self.inputs:
+            return self.inputs[ref.source]
+        outputs = self.nodes[ref.source].outputs
+        return outputs[ref.output if ref.output is not None else next(iter(outputs))]
+
+    @cached_property
+    def outputs(self) -> dict[str, TensorSpec]:
+        """The graph's outputs by name."""
+        return {name: self.spec_of(ref) for name, ref in self.output_refs.items()}
+
+    @property
+    def features(self) -> list[str]:
+        """The inputs that are not labels."""
+        return [name for name in self.inputs if name not in self.labels]
+
+    @cached_property
+    def vocabulary_size(self) -> int | None:
+        """Rows of the table that reads ``input_ids``; None if nothing does."""
+        for place in self.places():
+            ids = place.inputs.get("input_ids", place.inputs.get("x"))
+            rows = getattr(place.block, "rows", None)
+            if rows is not None and ids is not None and ids is self.inputs.get("input_ids"):
+                return int(rows)
+        return None
+
+    def places(self) -> Iterator[BlockPlace]:
+        """Every block in graph order, a parent before its children; shared ones once."""
+        for node in self.nodes.values():
+            if node.owner == node.name:
+                yield from _descend(node.name, 0, node.block, node.specs)
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Parameters by canonical name, tied and shared ones once, without allocating any."""
+        return dict(self._parameters)
+
+    @cached_property
+    def _parameters(self) -> dict[str, Parameter]:
+        return {
+            f"{place.path}.{leaf}": parameter
+            for place in self.places()
+            for leaf, parameter in place.block.parameters(place.inputs).items()
+        }
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """Number of trainable values."""
+        return sum(parameter.size for parameter in self._parameters.values() if parameter.trainable)
+
+    @cached_property
+    def loss_parts(self) -> tuple[LossPart, ...]:
+        """The terms of the output ``loss``; none if the graph has no such output."""
+        ref = self.output_refs.get("loss")
+        if ref is None or ref.source not in self.nodes:
+            return ()
+        node = self.nodes[ref.source]
+        if not isinstance(node.block, SumLosses):
+            return (_loss_part(self, ref.source, 1.0),)
+        factors = node.block.weights or (1.0,) * len(node.inputs)
+        parts = zip(node.inputs.values(), factors, strict=True)
+        return tuple(_loss_part(self, part.source, factor) for part, factor in parts)
+
+    def bind(self, **sizes: int) -> Graph:
+        """The same graph with open dimensions replaced by sizes; raises SpecError where one does not fit."""
+        for name, size in sizes.items():
+            bound = self.bounds.get(name)
+            if bound is None:
+                raise SpecError(f"no open dimension {name!r} (there are: {', '.join(self.bounds)})")
+            if size < bound.minimum or (bound.maximum is not None and size > bound.maximum):
+                most = "" if bound.maximum is None else f" and at most {bound.maximum}"
+                raise SpecError(f"{name} is {size}; it must be at least {bound.minimum}{most}")
+        graph = GraphBuilder(self.name)
+        graph.bounds = {name: bound for name, bound in self.bounds.items() if name not in sizes}
+        graph.labels = set(self.labels)
+        graph.inputs = {name: spec.bind(sizes) for name, spec in self.inputs.items()}
+        for node in self.nodes.values():
+            graph.place(node.name, node.block, node.inputs, owner=node.owner)
+        graph.output_refs = dict(self.output_refs)
+        return graph.finish()
+
+    def sizes(self, **given: int) -> dict[str, int]:
+        """A size for each open dimension: the given one, else its maximum, else 1."""
+        return {
+            **{name: bound.maximum or 1 for name, bound in self.bounds.items()},
+            **given,
+        }
+
+    def cost(self, *, precision: str = "float32", optimizer_slots: int = 2, **sizes: int) -> GraphCost:
+        """FLOPs and bytes of a forward pass and a training step, in all and by block.
+
+        Open dimensions that are not given take their maximum; ``batch`` is 1. Bytes: ``weights``,
+        ``gradients``, ``optimizer`` (``optimizer_slots`` values a parameter) and ``activations``.
+        """
+        chosen = self.sizes(**sizes)
+        bound = self.bind(**chosen)
+        rows = tuple(row for node in bound.nodes.values() for row in _block_costs(node))
+        top = [row for row in rows if row.depth == 0]
+        saved = sum(row.saved for row in top)
+        held = 8 if precision == "float64" else 4
+        values = sum(parameter.size for parameter in self._parameters.values())
+        bytes_ = {
+            "weights": values * held,
+            "gradients": self.parameter_count * held,
+            "optimizer": self.parameter_count * held * optimizer_slots,
+            "activations": saved * BYTES[precision],
+        }
+        flops = sum(row.flops for row in top)
+        return GraphCost(chosen, flops, 3 * flops, sum(row.kernels for row in top), bytes_, rows)
+
+
+def _required(block: Block, inputs: Mapping[str, Ref]) -> tuple[str, ...]:
+    if block.variadic:
+        return tuple(inputs)
+    return (*block.required, *(port for port in block.if_connected if port in inputs))
+
+
+def _descend(path: str, depth: int, block: Block, inputs: Inputs) -> Iterator[BlockPlace]:
+    yield BlockPlace(path, depth, block, inputs)
+    for name, (child, child_inputs) in block.children(inputs).items():
+        yield from _descend(f"{path}.{name}", depth + 1, child, child_inputs)
+
+
+def _block_costs(node: Node) -> list[BlockCost]:
+    def visit(path: str, depth: int, block: Block, inputs: Inputs) -> tuple[Cost, int, list[BlockCost]]:
+        total = block.cost(inputs)
+        size = sum(parameter.size for parameter in block.parameters(inputs).values() if parameter.trainable)
+        below: list[BlockCost] = []
+        for name, (child, child_inputs) in block.children(inputs).items():
+            cost, child_size, rows = visit(f"{path}.{name}", depth + 1, child, child_inputs)
+            total, size = total + cost, size + child_size
+            below += rows
+        kind = str(getattr(block, "kind", block.role))
+        row = BlockCost(path, kind, depth, size, total.flops, 3 * total.flops, total.kernels, total.saved)
+        return total, size, [row, *below]
+
+    shared = node.owner != node.name
+    rows = visit(node.name, 0, node.block, node.specs)[2]
+    return [replace(row, parameters=0) for row in rows] if shared else rows
+
+
+def _loss_part(graph: Graph, node_name: str, factor: float) -> LossPart:
+    node = graph.nodes[node_name]
+
+    def source(port: str) -> str | None:
+        ref = node.inputs.get(port)
+        return ref.source if ref is not None and ref.source in graph.inputs else None
+
+    name = node_name.removesuffix("_loss") or node_name
+    return LossPart(name, node_name, factor, source("weights"), source("labels"))
+
+
+class GraphBuilder:
+    """Puts a graph together node by node, in order; families, tasks and composed specs all use it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.inputs: dict[str, TensorSpec] = {}
+        self.nodes: dict[str, Node] = {}
+        self.output_refs: dict[str, Ref] = {}
+        self.labels: set[str] = set()
+        self.bounds: dict[str, Bound] = {"batch": Bound()}
+
+    def input(
+        self, name: str, spec: TensorSpec, *, label: bool = False, bounds: Mapping[str, int] | None = None
+    ) -> Ref:
+        """Declare an input; ``bounds`` gives the largest size of open dimensions that it brings."""
+        for dimension in spec.shape:
+            if isinstance(dimension, str):
+                self.bounds.setdefault(dimension, Bound((bounds or {}).get(dimension)))
+        self.inputs[name] = spec
+        if label:
+            self.labels.add(name)
+        return Ref(name)
+
+    def add(self, name: str, block: Block, *required: Ref, **optional: Ref | None) -> Ref:
+        """Add a node; None stands for an optional port that is not connected."""
+        ports = tuple(str(index) for index in range(len(required))) if block.variadic else block.required
+        inputs = dict(zip(ports, required, strict=True))
+        inputs.update({port: ref for port, ref in optional.items() if ref is not None})
+        return self.place(name, block, inputs)
+
+    def place(self, name: str, block: Block, inputs: Mapping[str, Ref], *, owner: str | None = None) -> Ref:
+        """Add a node by its ports; ``owner`` names the node whose weights it shares."""
+        owner = owner or name
+        known = inputs if block.variadic else block.ports()
+        path = f"model.nodes.{name}.inputs"
+        kind = getattr(block, "kind", "")
+        missing = [port for port in block.required if port not in inputs]
+        unknown = [port for port in inputs if port not in known]
+        if missing or unknown:
+            wrong = [f"has no port {port!r}" for port in unknown] + [f"lacks {port!r}" for port in missing]
+            ports = ", ".join(port if port in block.required else f"{port} (optional)" for port in block.ports())
+            raise SpecError(Problem(f"{kind} {name!r} {' and '.join(wrong)}; its ports are {ports}", path))
+        order = list(inputs) if block.variadic else [port for port in block.ports() if port in inputs]
+        inputs = {port: inputs[port] for port in order}
+        specs = {port: self.resolve(ref, path) for port, ref in inputs.items()}
+        try:
+            outputs = block.infer(specs)
+        except ShapeError as error:
+            met = "; ".join(
+                f"{ref.source!r} gives {specs[port]}" if block.variadic else f"{port} from {ref.source!r} is {specs[port]}"
+                for port, ref in inputs.items()
+            )
+            raise SpecError(Problem(f"{kind} {name!r} {error}: {met}", path)) from None
+        absent = any(specs[port].optional for port in _required(block, inputs))
+        outputs = {output: replace(spec, optional=absent) for output, spec in outputs.items()}
+        if owner != name:
+            self._check_shared(name, owner, block, specs, path)
+        self.nodes[name] = Node(name, block, inputs, owner, specs, outputs)
+        return Ref(name)
+
+    def resolve(self, ref: Ref, path: str = "") -> TensorSpec:
+        """The tensor behind a reference to what has been added already."""
+        if ref.source in self.inputs and ref.output is None:
+            return self.inputs[ref.source]
+        outputs = self.nodes[ref.source].outputs
+        name = ref.output if ref.output is not None else next(iter(outputs))
+        if name not in outputs:
+            raise SpecError(Problem(f"{ref.source!r} has no output {name!r}; it has {', '.join(outputs)}", path))
+        return outputs[name]
+
+    def output(self, name: str, ref: Ref) -> None:
+        """Name an output of the graph."""
+        self.resolve(ref, "model.outputs")
+        self.output_refs[name] = ref
+
+    def loss(self, ref: Ref) -> None:
+        """Make this the graph's ``loss``, and give each part's loss, numerator and denominator by name."""
+        self.output("loss", ref)
+        for part in self._draft().loss_parts:
+            for which in ("loss", "numerator", "denominator"):
+                self.output_refs.setdefault(f"{part.name}_{which}", Ref(part.node, which))
+
+    def finish(self) -> Graph:
+        """The finished graph; raises SpecError if a node or an input reaches no output."""
+        graph = self._draft()
+        reached = _reached(graph)
+        dead = [name for name in graph.nodes if name not in reached]
+        if dead:
+            raise SpecError(
+                [
+                    Problem(
+                        f"node {name!r} reaches no output; use it, or leave it out", f"model.nodes.{name}"
+                    )
+                    for name in dead
+                ]
+            )
+        _check_losses(graph)
+        return graph
+
+    def _draft(self) -> Graph:
+        return Graph(
+            self.name,
+            dict(self.inputs),
+            dict(self.nodes),
+            dict(self.output_refs),
+            frozenset(self.labels),
+            dict(self.bounds),
+        )
+
+    def _check_shared(self, name: str, owner: str, block: Block, specs: Inputs, path: str) -> None:
+        def table(inputs: Inputs) -> dict[str, tuple[int, ...]]:
+            return {
+                f"{place.path}.{leaf}": parameter.shape
+                for place in _descend("", 0, block, inputs)
+                for leaf, parameter in place.block.parameters(place.inputs).items()
+            }
+
+        mine, theirs = table(specs), table(self.nodes[owner].specs)
+        if mine != theirs:
+            leaf = next(leaf for leaf in theirs if mine.get(leaf) != theirs[leaf])
+            raise SpecError(
+                Problem(
+                    f"{name!r} is like {owner!r}, but its input would need {leaf.lstrip('.')} of shape "
+                    f"{list(mine.get(leaf, ()))}, where {owner!r} has {list(theirs[leaf])}",
+                    path,
+                )
+            )
+
+
+def _reached(graph: Graph) -> set[str]:
+    waiting = [ref.source for ref in graph.output_refs.values()]
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in graph.nodes and name not in reached:
+            reached.add(name)
+            waiting += [ref.source for ref in graph.nodes[name].inputs.values()]
+    return reached
+
+
+def _check_losses(graph: Graph) -> None:
+    for part in graph.loss_parts:
+        block = graph.nodes[part.node].block
+        if not isinstance(block, Loss) or isinstance(block, SumLosses):
+            kind = getattr(block, "kind", "")
+            raise SpecError(
+                Problem(
+                    f"the loss must come from loss blocks, or a sum_losses of them; {part.node!r} is a {kind}",
+                    "model.outputs.loss",
+                )
+            )

@@ -1,0 +1,1 @@
+"""The architectures: a family's fields in, its graph out. One file a family."""

@@ -1,0 +1,204 @@
+"""An architecture written out of blocks in the spec file itself."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from zoo_spec.base import PositiveInt, Spec
+from zoo_spec.blocks.base import Block
+from zoo_spec.errors import Problem, SpecError
+from zoo_spec.graph import Bound, GraphBuilder, Ref
+from zoo_spec.initializers import GlorotUniform
+from zoo_spec.models.base import Backbone, Model
+from zoo_spec.tensors import TensorSpec
+
+
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"{name!r} is no name: a letter, then letters, digits and underscores; no dots")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Wires = str | tuple[str, ...] | dict[str, str]
+
+
+class Input(Spec):
+    """An input of the graph."""
+
+    shape: tuple[PositiveInt | Name, ...]
+    """Each dimension: a size, or the name of an open one, such as batch or sequence."""
+    dtype: Literal["float", "float32", "int32"] = "float"
+    """float is the model's compute dtype."""
+    optional: bool = False
+    """Whether it may be left out when the model runs."""
+    label: bool = False
+    """Whether only the loss needs it; labels may always be left out."""
+
+
+class ComposedNode(Spec):
+    """A node: a block of its own, or the same block, with the same weights, as another node."""
+
+    block: Block | None = None
+    """The block that stands here."""
+    like: str | None = None
+    """The node whose block, and weights, are applied again."""
+    inputs: Wires
+    """A name, a list of names in the order of the ports, or a mapping from port to name."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> ComposedNode:
+        if (self.block is None) == (self.like is None):
+            raise ValueError("needs exactly one of 'block' and 'like'")
+        return self
+
+
+class Composed(Model):
+    """A graph of named blocks. A reference is an input, a node, or ``node.output``.
+
+    Nodes may be written in any order. With an output named ``loss`` the graph is complete; without one, the
+    task adds its head to the outputs ``hidden_states``, ``table``, ``pooled`` or ``features``.
+    """
+
+    kind: Literal["graph"] = "graph"
+    inputs: dict[Name, Input]
+    """The inputs by name."""
+    nodes: Annotated[dict[Name, ComposedNode], Field(min_length=1)]
+    """The nodes by name."""
+    outputs: Annotated[dict[Name, str], Field(min_length=1)]
+    """What each output is."""
+    bounds: dict[str, PositiveInt] = {}
+    """Largest size of each open dimension, such as ``sequence: 128``."""
+
+    def build(self, graph: GraphBuilder) -> Backbone:
+        """Wire the nodes up in an order in which they can run; all problems are raised at once."""
+        self._check_names()
+        for name, given in self.inputs.items():
+            spec = TensorSpec(given.shape, given.dtype, given.optional or given.label)
+            graph.input(name, spec, label=given.label, bounds=self.bounds)
+        unused = [name for name in self.bounds if name not in graph.bounds]
+        if unused:
+            raise SpecError([Problem("no input has this dimension", f"model.bounds.{name}") for name in unused])
+        if "batch" in self.bounds:
+            graph.bounds["batch"] = Bound(self.bounds["batch"])
+        for name in self._order():
+            node = self.nodes[name]
+            owner = self._owner(name)
+            block = self.nodes[owner].block
+            assert block is not None
+            graph.place(name, block, self._ports(name, block, node.inputs), owner=owner)
+        for name, reference in self.outputs.items():
+            if name == "loss":
+                graph.loss(_ref(reference))
+            else:
+                graph.output(name, _ref(reference))
+        return self._backbone(graph)
+
+    def _backbone(self, graph: GraphBuilder) -> Backbone:
+        def made(name: str) -> Ref | None:
+            return graph.output_refs.get(name)
+
+        pooled, features = made("pooled"), made("features")
+        return Backbone(
+            initializer=GlorotUniform(),
+            hidden_states=made("hidden_states"),
+            table=made("table"),
+            pooled=None if pooled is None else lambda: pooled,
+            features=None if features is None else lambda: features,
+        )
+
+    def _check_names(self) -> None:
+        known = {*self.inputs, *self.nodes}
+        problems = [
+            Problem(f"{name!r} is an input too; give the node another name", f"model.nodes.{name}")
+            for name in self.nodes
+            if name in self.inputs
+        ]
+        for place, reference in self._references():
+            if _ref(reference).source not in known:
+                near = difflib.get_close_matches(reference, known, n=1)
+                hint = f" (did you mean {near[0]!r}?)" if near else f" (there are: {', '.join(sorted(known))})"
+                problems.append(Problem(f"no input or node is called {_ref(reference).source!r}{hint}", place))
+        for name, node in self.nodes.items():
+            if node.like is not None and node.like not in self.nodes:
+                problems.append(Problem(f"no node is called {node.like!r}", f"model.nodes.{name}.like"))
+        if problems:
+            raise SpecError(problems)
+
+    def _references(self) -> list[tuple[str, str]]:
+        inner = [
+            (f"model.nodes.{name}.inputs", reference)
+            for name, node in self.nodes.items()
+            for reference in _listed(node.inputs)
+        ]
+        return inner + [(f"model.outputs.{name}", reference) for name, reference in self.outputs.items()]
+
+    def _owner(self, name: str) -> str:
+        seen = [name]
+        while (like := self.nodes[name].like) is not None:
+            if like in seen:
+                raise SpecError(
+                    Problem(f"'like' goes in a circle: {' -> '.join([*seen, like])}", f"model.nodes.{name}.like")
+                )
+            seen.append(like)
+            name = like
+        return name
+
+    def _order(self) -> list[str]:
+        """Nodes after what they read and what they are like, else as written; raises SpecError on a cycle."""
+        waiting = {name: self._needs(name) for name in self.nodes}
+        order: list[str] = []
+        while waiting:
+            ready = next((name for name, needs in waiting.items() if needs.isdisjoint(waiting)), None)
+            if ready is None:
+                circle = _circle(waiting)
+                raise SpecError(
+                    Problem(f"the nodes read each other in a circle: {' -> '.join(circle)}", f"model.nodes.{circle[0]}")
+                )
+            order.append(ready)
+            del waiting[ready]
+        return order
+
+    def _needs(self, name: str) -> set[str]:
+        needs = {_ref(reference).source for reference in _listed(self.nodes[name].inputs)} & set(self.nodes)
+        owner = self._owner(name)
+        return needs if owner == name else {*needs, owner}
+
+    def _ports(self, name: str, block: Block, wires: Wires) -> dict[str, Ref]:
+        if isinstance(wires, dict):
+            return {port: _ref(reference) for port, reference in wires.items()}
+        given = _listed(wires)
+        ports = [str(index) for index in range(len(given))] if block.variadic else list(block.ports())
+        if len(given) > len(ports):
+            kind = getattr(block, "kind", "")
+            raise SpecError(
+                Problem(
+                    f"{kind} {name!r} takes {len(ports)} inputs ({', '.join(ports)}), {len(given)} are given",
+                    f"model.nodes.{name}.inputs",
+                )
+            )
+        return {port: _ref(reference) for port, reference in zip(ports, given, strict=False)}
+
+
+def _ref(reference: str) -> Ref:
+    source, _, output = reference.partition(".")
+    return Ref(source, output or None)
+
+
+def _listed(wires: Wires) -> tuple[str, ...]:
+    if isinstance(wires, str):
+        return (wires,)
+    return tuple(wires.values()) if isinstance(wires, dict) else wires
+
+
+def _circle(waiting: dict[str, set[str]]) -> list[str]:
+    path = [next(iter(waiting))]
+    while True:
+        following = next(name for name in sorted(waiting[path[-1]]) if name in waiting)
+        if following in path:
+            return [*path[path.index(following) :], following]
+        path.append(following)

@@ -1,0 +1,73 @@
+"""The fields that every transformer family has, under the same names."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import ValidationInfo, field_validator
+
+from zoo_spec.base import PositiveFloat, PositiveInt, Rate
+from zoo_spec.blocks.activation import ActivationKind
+from zoo_spec.blocks.attention import SequenceMixer
+from zoo_spec.blocks.feed_forward import FeedForwardBlock
+from zoo_spec.blocks.norm import Norm
+from zoo_spec.blocks.position import Position
+from zoo_spec.initializers import AnyInitializer, TruncatedNormal
+from zoo_spec.models.base import Model
+
+
+class Transformer(Model):
+    """Fields shared by transformer families; the flat ones fill the default blocks of the slots."""
+
+    slots: ClassVar = {
+        "position": {"max_positions": "size"},
+        "norm": {"layer_norm_epsilon": "epsilon"},
+        "attention": {"num_heads": "num_heads", "attention_dropout": "dropout"},
+        "feed_forward": {"intermediate_size": "size", "activation": "activation"},
+    }
+    slot_defaults: ClassVar = ("initializer",)
+    slot_kinds: ClassVar = {
+        "position": "learned_positions",
+        "norm": "layer_norm",
+        "attention": "attention",
+        "feed_forward": "feed_forward",
+    }
+
+    hidden_size: PositiveInt = 768
+    """Width of the hidden states."""
+    num_layers: PositiveInt = 12
+    """Number of layers."""
+    num_heads: PositiveInt = 12
+    """Number of attention heads; must divide hidden_size."""
+    intermediate_size: PositiveInt = 3072
+    """Inner width of the feed-forward blocks."""
+    vocab_size: PositiveInt = 30522
+    """Number of token ids."""
+    max_positions: PositiveInt = 512
+    """Longest sequence."""
+    dropout: Rate = 0.1
+    """Dropout rate of embeddings and of each half-layer's output."""
+    attention_dropout: Rate = 0.1
+    """Dropout rate of the attention weights."""
+    activation: ActivationKind = "gelu_erf"
+    """Activation of the feed-forward blocks; GELU is gelu_erf or gelu_tanh."""
+    layer_norm_epsilon: PositiveFloat = 1e-12
+    """Epsilon of every norm."""
+    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    """Initial values of every weight matrix and table; biases start at zero."""
+    position: Position
+    """How positions are told apart."""
+    norm: Norm
+    """The norm used throughout."""
+    attention: SequenceMixer
+    """What mixes the positions in each layer."""
+    feed_forward: FeedForwardBlock
+    """What mixes the features in each layer."""
+
+    @field_validator("num_heads")
+    @classmethod
+    def _heads_divide(cls, num_heads: int, info: ValidationInfo) -> int:
+        hidden_size = info.data.get("hidden_size")
+        if isinstance(hidden_size, int) and hidden_size % num_heads:
+            raise ValueError(f"hidden_size {hidden_size} is not a multiple of num_heads {num_heads}")
+        return num_heads

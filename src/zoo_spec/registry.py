@@ -1,0 +1,132 @@
+"""Spec classes found by their ``kind``: blocks, models, tasks, data, optimizers, schedules.
+
+A class that sets ``kind`` is registered when it is defined, so a plugin (entry-point group ``zoo.plugins``)
+registers its own by being imported. A field is typed by a role's base class (``norm: Norm``), and a mapping
+given for it is validated by the class that its ``kind`` names.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib.metadata import entry_points
+from typing import ClassVar, Self
+
+from pydantic import ModelWrapValidatorHandler, model_validator
+from pydantic_core import PydanticCustomError
+
+from zoo_spec.base import Spec
+
+
+class Registered(Spec):
+    """Base of spec classes that are chosen by ``kind``.
+
+    A class without a ``kind`` default is a *role* (``role`` names it in messages): validating a mapping
+    against it looks the kind up among its registered subclasses.
+    """
+
+    role: ClassVar[str] = "spec"
+    default_kind: ClassVar[str | None] = None
+    """The kind that stands where a mapping names none; None where a kind must be given."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
+        """Register a class that has a kind of its own."""
+        kind = own_kind(cls)
+        if kind is not None:
+            _register(cls, kind)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_kind(cls, value: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(value, cls) or own_kind(cls) is not None:
+            return handler(value)
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, dict):
+            raise PydanticCustomError("mapping_expected", f"{article(cls.role)} is expected, a mapping with its kind")
+        kind = value.get("kind", cls.default_kind)
+        if kind is None:
+            raise PydanticCustomError(
+                "kind_missing", f"the kind of {cls.role} is missing (one of: {', '.join(kinds(cls))})"
+            )
+        return find(cls, kind).model_validate({**value, "kind": kind})
+
+
+_classes: dict[str, dict[str, type[Registered]]] = {}
+
+
+def own_kind(cls: type[Registered]) -> str | None:
+    """The ``kind`` of a concrete class; None for a role."""
+    field = cls.model_fields.get("kind")
+    return field.default if field is not None and isinstance(field.default, str) else None
+
+
+def article(noun: str) -> str:
+    """``a norm``, ``an attention``."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
+def _noun(role: type[Registered]) -> str:
+    """``attention block``, ``task``."""
+    is_block = _family(role) == "Block" and role.role != "block"
+    return f"{role.role} block" if is_block else role.role
+
+
+def _family(cls: type[Registered]) -> str:
+    """Name of the root role, within which kinds are unique: all blocks share one."""
+    chain = [base for base in cls.__mro__ if issubclass(base, Registered) and base is not Registered]
+    return chain[-1].__name__
+
+
+def _register(cls: type[Registered], kind: str) -> None:
+    known = _classes.setdefault(_family(cls), {})
+    other = known.get(kind)
+    if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(
+            f"kind {kind!r} is taken by {other.__module__}.{other.__qualname__}; "
+            f"give {cls.__module__}.{cls.__qualname__} another"
+        )
+    known[kind] = cls
+
+
+@cache
+def _load() -> None:
+    import zoo_spec.catalog  # noqa: F401  (imports every module that defines a kind)
+
+    for plugin in sorted(entry_points(group="zoo.plugins"), key=lambda entry: entry.name):
+        plugin.load()
+
+
+def classes(role: type[Registered]) -> dict[str, type[Registered]]:
+    """All registered classes of a role by kind, sorted."""
+    _load()
+    known = _classes.get(_family(role), {})
+    return {kind: cls for kind, cls in sorted(known.items()) if issubclass(cls, role)}
+
+
+def kinds(role: type[Registered]) -> list[str]:
+    """All kinds of a role, sorted."""
+    return list(classes(role))
+
+
+def find(role: type[Registered], kind: object) -> type[Registered]:
+    """The class of this kind; raises a pydantic error, with a suggestion, if there is none in the role."""
+    known = classes(role)
+    if isinstance(kind, str) and kind in known:
+        return known[kind]
+    if kind == "gelu":
+        hint = (
+            " (the two forms of GELU differ by up to 4.7e-4 and frameworks disagree on the default: "
+            "say 'gelu_erf' or 'gelu_tanh')"
+        )
+    else:
+        near = difflib.get_close_matches(str(kind), known, n=1)
+        elsewhere = _classes.get(_family(role), {}).get(str(kind))
+        if near:
+            hint = f" (did you mean {near[0]!r}?)"
+        elif elsewhere is not None:
+            hint = f" ({kind!r} is {article(_noun(elsewhere))}; one of: {', '.join(known)})"
+        else:
+            hint = f" (one of: {', '.join(known)})"
+    raise PydanticCustomError("unknown_kind", f"no {_noun(role)} of kind {kind!r}{hint}".replace("{", "{{"))

@@ -1,0 +1,173 @@
+"""What every Keras block has in common: its config, its answer to absent inputs, its record for parity."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+
+class Block(keras.layers.Layer):
+    """A Keras layer that Keras can save, and that gives nothing where a required input is absent.
+
+    A subclass takes flat keyword arguments, and native layers for its slots (a layer, a list or a dict of
+    them, keyed by strings), and hands Keras' own `name`, `dtype` and `trainable` on to `super().__init__`.
+    It creates its weights and its children in `__init__` or `build`; attribute names are weight names. It
+    writes no `get_config`: the base remembers the constructor's arguments.
+
+    In `call` the required ports are positional and the others keyword-only. When a positional argument is
+    None, `call` does not run and the block gives None, or, if it gives a dictionary, None for each of its
+    keys (a functional graph knows a dictionary's tensors by position, so none may be missing).
+    A keyword port that is absent receives None, and `call` runs.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        namesake = keras.saving.get_registered_object(f"zoo>{cls.__name__}")
+        # The same class again is a notebook cell run twice; another would load saved models wrongly.
+        if namesake is not None and _origin(namesake) != _origin(cls):
+            raise TypeError(
+                f"two blocks are called {cls.__name__}: {_origin(namesake)} and {_origin(cls)}; "
+                "saved models find a block by its class name, so rename one of them"
+            )
+        keras.saving.register_keras_serializable(package="zoo", name=cls.__name__)(cls)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Block:
+        """Makes the layer and remembers what it is made of."""
+        if args:
+            raise TypeError(f"{cls.__name__} takes keyword arguments only, got {len(args)} positional")
+        block = super().__new__(cls, **kwargs)
+        # Past Keras' __setattr__, which would track the children twice, here and under their own names.
+        object.__setattr__(block, "_given", _Given(kwargs))
+        object.__setattr__(block, "_output_keys", None)
+        return block
+
+    def build(self, *shapes: Any) -> None:
+        """Nothing to do for a block that makes its weights in `__init__`; the children build when called.
+
+        Without this method Keras would trace `call` once more at every level of nesting to build them.
+        """
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the layer as Keras does, unless a required (positional) input is None."""
+        if any(value is None for value in args):
+            return None if self._output_keys is None else dict.fromkeys(self._output_keys)
+        outputs = super().__call__(*args, **kwargs)
+        if self._output_keys is None and isinstance(outputs, dict):
+            object.__setattr__(self, "_output_keys", tuple(outputs))
+        log = _log.get()
+        if log is not None and tf.executing_eagerly():
+            log.add(self, outputs)
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras' own entries and the constructor's arguments, layers among them serialised."""
+        own = super().get_config()
+        given = {key: value for key, value in self._given.arguments.items() if key not in own}
+        return {**own, **keras.saving.serialize_keras_object(given)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Block:
+        """The block that `get_config` described."""
+        plain = {
+            key: value if key == "dtype" else keras.saving.deserialize_keras_object(value)
+            for key, value in config.items()
+        }
+        return super().from_config(plain)
+
+    def get_build_config(self) -> None:
+        """None: a reloaded block is built by being called, so that its children are built too."""
+
+    def _open_name_scope(self) -> keras.name_scope:
+        return legal_name_scope(self, super()._open_name_scope())
+
+
+def legal_name_scope(layer: keras.layers.Layer, scope: keras.name_scope) -> keras.name_scope:
+    """Keras' own scope, unless the author's name for the layer is none that TensorFlow's graphs allow.
+
+    They take ASCII letters, digits and `_.-`, and no underscore first; node names are freer than that.
+    """
+    if re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.-]*", layer.name):
+        return scope
+    return keras.name_scope("node_" + re.sub(r"[^A-Za-z0-9_.-]", "_", layer.name), caller=layer)
+
+
+class Call(NamedTuple):
+    """One block's run: its path (`encoder.layers.0.attention`) and what it gave."""
+
+    path: str
+    output: Any
+
+
+@contextlib.contextmanager
+def recording(model: keras.Model) -> Iterator[list[Call]]:
+    """Collects what each block of `model` gives while the model is called eagerly, inner blocks first.
+
+    Runs inside a `tf.function` or of symbolic tensors leave no entry, nor do blocks of other models.
+    """
+    log = _Log({id(layer): path for path, layer in named_layers(model)}, [])
+    token = _log.set(log)
+    try:
+        yield log.calls
+    finally:
+        _log.reset(token)
+
+
+def named_layers(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Every layer of a functional model with its canonical path, outer before inner, shared ones once.
+
+    The path is the node's name followed by attribute names, list indices and dictionary keys.
+    """
+    seen: set[int] = set()
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            yield from _walk(layer.name, layer, seen)
+
+
+def _walk(path: str, value: object, seen: set[int]) -> Iterator[tuple[str, keras.layers.Layer]]:
+    if isinstance(value, keras.layers.Layer):
+        if id(value) in seen:
+            return
+        seen.add(id(value))
+        yield path, value
+        # Names with an underscore are Keras' own bookkeeping, which lists the children a second time.
+        items = [(key, child) for key, child in vars(value).items() if not key.startswith("_")]
+    elif isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list | tuple):
+        items = list(enumerate(value))
+    else:
+        return
+    for key, child in items:
+        yield from _walk(f"{path}.{key}", child, seen)
+
+
+class _Given:
+    """A constructor's arguments, out of sight of Keras' saving, which would walk into a plain dict."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self.arguments = arguments
+
+
+class _Log(NamedTuple):
+    paths: dict[int, str]
+    calls: list[Call]
+
+    def add(self, block: Block, output: Any) -> None:
+        path = self.paths.get(id(block))
+        leaves = keras.tree.flatten(output)
+        if path is not None and not any(isinstance(leaf, keras.KerasTensor) for leaf in leaves):
+            self.calls.append(Call(path, output))
+
+
+_log: ContextVar[_Log | None] = ContextVar("recording", default=None)
+
+
+def _origin(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -1,0 +1,70 @@
+"""Convolution and max-pool in two dimensions, over images ``[batch, height, width, channels]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from zoo_spec.blocks import convolution as specs
+from zoo_spec.blocks.base import Inputs
+from zoo_tf.blocks.base import Block
+from zoo_tf.blocks.build import build
+
+Pair = tuple[int, int]
+
+
+class Conv2d(Block):
+    """Cross-correlation with zeros as padding, stated as pairs (before, after) along height and width."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        channels: int,
+        size: Pair,
+        stride: Pair,
+        padding: tuple[Pair, Pair],
+        bias: bool,
+        **keras_: Any,
+    ) -> None:
+        super().__init__(**keras_)
+        self.stride = tuple(stride)
+        self.pads = [[0, 0], *(list(pair) for pair in padding), [0, 0]]
+        self.kernel = self.add_weight(
+            shape=(*size, in_channels, channels), initializer="zeros", name="kernel"
+        )
+        self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias") if bias else None
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        y = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), self.stride, self.pads)
+        return y if self.bias is None else tf.nn.bias_add(y, self.bias)
+
+
+class MaxPool2d(Block):
+    """Largest value in each window, channel by channel."""
+
+    def __init__(self, *, size: Pair, stride: Pair, **keras_: Any) -> None:
+        super().__init__(**keras_)
+        self.size = tuple(size)
+        self.stride = tuple(stride)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.max_pool2d(x, self.size, self.stride, "VALID")
+
+
+@build.register
+def _conv2d(spec: specs.Conv2d, inputs: Inputs) -> Conv2d:
+    return Conv2d(
+        in_channels=inputs["x"].width,
+        channels=spec.channels,
+        size=spec.size,
+        stride=spec.stride,
+        padding=spec.padding,
+        bias=spec.bias,
+    )
+
+
+@build.register
+def _max_pool2d(spec: specs.MaxPool2d, inputs: Inputs) -> MaxPool2d:
+    return MaxPool2d(size=spec.size, stride=spec.stride)

@@ -1,0 +1,207 @@
+"""Optimizer specs as Keras optimizers, by canonical names: gradients in, norm out, neutral state.
+
+``zoo_spec.optimizers`` has the formulas and the order of a step. Keras' own forms differ, so ``Sgd`` and
+``AdamW`` are Keras optimizers with another ``update_step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import singledispatch
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo_spec import optimizers as specs
+
+ADAMW_SLOTS = {"first_moment": "_momentums", "second_moment": "_velocities"}
+SGD_SLOTS = {"momentum": "momentums"}
+"""Neutral slot name -> the attribute of a Keras optimizer that lists its variables."""
+
+Native = keras.optimizers.Optimizer
+Gradient = tf.Tensor | tf.IndexedSlices
+Relayout = Callable[[str, np.ndarray], np.ndarray]
+"""(canonical name, array) -> the array in another layout."""
+
+
+def make_optimizer(
+    spec: specs.Optimizer,
+    named_parameters: Mapping[str, keras.Variable],
+    roles: Mapping[str, str],
+    to_canonical: Relayout = lambda name, array: array,
+    from_canonical: Relayout = lambda name, array: array,
+) -> Optimizer:
+    """The optimizer for these variables; ``roles`` has each one's role by canonical name.
+
+    ``to_canonical`` turns a variable's layout into torch's, ``from_canonical`` back. Raises SpecError where
+    ``no_decay`` names a role that no parameter has.
+    """
+    decays = spec.decay_mask({name: roles[name] for name in named_parameters})
+    # Keras would keep the rate in float32. As a function of its own it is float64, whatever the model.
+    rate = tf.Variable(
+        spec.learning_rate,
+        dtype=tf.float64,
+        trainable=False,
+        name="learning_rate",
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+    native, slots = make_native(spec, lambda: rate)
+    native.exclude_from_weight_decay(var_list=[named_parameters[name] for name in decays if not decays[name]])
+    native.build(list(named_parameters.values()))
+    clip = spec.max_gradient_norm
+    return Optimizer(native, named_parameters, slots, clip, rate, to_canonical, from_canonical)
+
+
+class Optimizer:
+    """A Keras optimizer over named variables, with clipping by global norm and neutral state.
+
+    ``native`` is the Keras optimizer; ``slots`` maps neutral slot names to the attributes that hold them.
+    """
+
+    def __init__(
+        self,
+        native: Native,
+        named_parameters: Mapping[str, keras.Variable],
+        slots: Mapping[str, str],
+        max_gradient_norm: float | None,
+        rate: tf.Variable,
+        to_canonical: Relayout,
+        from_canonical: Relayout,
+    ) -> None:
+        self.native = native
+        self.parameters = dict(named_parameters)
+        self.slots = dict(slots)
+        self.max_gradient_norm = max_gradient_norm
+        self._rate = rate
+        self._to_canonical = to_canonical
+        self._from_canonical = from_canonical
+
+    def apply(self, gradients: Mapping[str, Gradient | None], rate: float | tf.Tensor) -> tf.Tensor:
+        """Update every variable; returns the global norm before clipping, a scalar of the gradients' dtype.
+
+        ``gradients`` has every parameter's name; None (the loss does not reach it) counts as zeros. Inside a
+        ``tf.function`` pass the rate as a float64 tensor, so that a new rate is no new trace. If the norm is
+        not finite, the variables are lost: the caller looks at it and stops without saving them.
+        """
+        dense = [_dense(variable, gradients[name]) for name, variable in self.parameters.items()]
+        norm = tf.linalg.global_norm(dense)
+        if self.max_gradient_norm is not None:
+            scale = self.max_gradient_norm / tf.maximum(norm, self.max_gradient_norm)
+            dense = [gradient * scale for gradient in dense]
+        self._rate.assign(tf.convert_to_tensor(rate, tf.float64))
+        self.native.apply(dense, list(self.parameters.values()))
+        return norm
+
+    @property
+    def step(self) -> int:
+        """Number of updates made; settable, for it is no part of ``state``."""
+        return int(self.native.iterations.numpy())
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self.native.iterations.assign(step)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of all slots by ``<canonical name>/<slot>``, in torch's layout."""
+        return {
+            f"{name}/{slot}": np.array(self._to_canonical(name, variable.numpy()))
+            for name, slot, variable in self._slot_variables()
+        }
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take what either framework's ``state`` gave; InputError unless it has every slot in its shape."""
+        specs.check_state(self._shapes(), {key: np.shape(array) for key, array in state.items()})
+        for name, slot, variable in self._slot_variables():
+            variable.assign(self._from_canonical(name, np.asarray(state[f"{name}/{slot}"], variable.dtype)))
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every slot in torch's layout."""
+        return {
+            f"{name}/{slot}": self._to_canonical(name, np.broadcast_to(np.float32(0), variable.shape)).shape
+            for name, slot, variable in self._slot_variables()
+        }
+
+    def _slot_variables(self) -> list[tuple[str, str, keras.Variable]]:
+        """(canonical name, neutral slot name, variable) of every slot."""
+        return [
+            (name, slot, getattr(self.native, attribute)[index])
+            for index, name in enumerate(self.parameters)
+            for slot, attribute in self.slots.items()
+        ]
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Sgd(keras.optimizers.SGD):
+    """Keras' SGD in torch's form: ``buffer = momentum * buffer + g; p -= rate * buffer``."""
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Decay one variable, then update it."""
+        _decay(self, variable, learning_rate)
+        update = gradient
+        if self.momentum:
+            buffer = self.momentums[self._get_variable_index(variable)]
+            kept = tf.convert_to_tensor(buffer) * self.momentum + gradient
+            self.assign(buffer, kept)
+            update = gradient + kept * self.momentum if self.nesterov else kept
+        self.assign_sub(variable, update * tf.cast(learning_rate, variable.dtype))
+
+    def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
+        """Nothing: ``update_step`` decays, where Keras' own would pass the constants through float32."""
+
+
+@keras.saving.register_keras_serializable("zoo")
+class AdamW(keras.optimizers.AdamW):
+    """Keras' AdamW in torch's form, as ``zoo_spec.optimizers`` has it, its bias corrections in float64."""
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Decay one variable, then update it and its moments."""
+        _decay(self, variable, learning_rate)
+        index = self._get_variable_index(variable)
+        step = tf.cast(tf.convert_to_tensor(self.iterations) + 1, tf.float64)
+        correction_1 = 1.0 - tf.constant(self.beta_1, tf.float64) ** step
+        correction_2 = 1.0 - tf.constant(self.beta_2, tf.float64) ** step
+        first = tf.convert_to_tensor(self._momentums[index])
+        second = tf.convert_to_tensor(self._velocities[index])
+        first = first + (gradient - first) * (1.0 - self.beta_1)
+        second = second * self.beta_2 + tf.square(gradient) * (1.0 - self.beta_2)
+        self.assign(self._momentums[index], first)
+        self.assign(self._velocities[index], second)
+        root = tf.sqrt(second) / tf.cast(tf.sqrt(correction_2), variable.dtype) + self.epsilon
+        rate = tf.cast(tf.cast(learning_rate, tf.float64) / correction_1, variable.dtype)
+        self.assign_sub(variable, first * rate / root)
+
+    def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
+        """Nothing: ``update_step`` decays, where Keras' own would pass the constants through float32."""
+
+
+@singledispatch
+def make_native(spec: specs.Optimizer, rate: Callable[[], tf.Tensor]) -> tuple[Native, dict[str, str]]:
+    """The Keras optimizer that runs at ``rate()``, and the attributes of its slots."""
+    raise NotImplementedError(f"TensorFlow has no optimizer of kind {spec.kind!r} yet")
+
+
+@make_native.register
+def _sgd(spec: specs.Sgd, rate: Callable[[], tf.Tensor]) -> tuple[Native, dict[str, str]]:
+    native = Sgd(rate, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=spec.weight_decay)
+    return native, {slot: SGD_SLOTS[slot] for slot in spec.slots}
+
+
+@make_native.register
+def _adamw(spec: specs.AdamW, rate: Callable[[], tf.Tensor]) -> tuple[Native, dict[str, str]]:
+    native = AdamW(
+        rate, beta_1=spec.beta_1, beta_2=spec.beta_2, epsilon=spec.epsilon, weight_decay=spec.weight_decay
+    )
+    return native, {slot: ADAMW_SLOTS[slot] for slot in spec.slots}
+
+
+def _decay(native: Native, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+    """``p *= 1 - rate * decay``, unless the variable is excluded from it."""
+    if native.weight_decay and native._use_weight_decay(variable):
+        factor = 1.0 - tf.cast(learning_rate, tf.float64) * native.weight_decay
+        native.assign(variable, tf.convert_to_tensor(variable) * tf.cast(factor, variable.dtype))
+
+
+def _dense(variable: keras.Variable, gradient: Gradient | None) -> tf.Tensor:
+    """The gradient as a tensor: an embedding's comes as the rows that were used, repeats not yet added."""
+    return tf.zeros_like(variable) if gradient is None else tf.convert_to_tensor(gradient)

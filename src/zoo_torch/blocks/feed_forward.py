@@ -1,0 +1,53 @@
+"""Feed-forward blocks: mixing along the features, position by position."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from zoo_spec.blocks import feed_forward as specs
+from zoo_spec.blocks.base import Inputs
+from zoo_torch.blocks.base import build, build_children
+from zoo_torch.blocks.dense import Dense
+
+
+class FeedForward(nn.Module):
+    """``outer(activation(inner(x)))``: ``[..., hidden]`` to the same shape."""
+
+    def __init__(self, *, hidden_size: int, size: int, bias: bool, activation: nn.Module) -> None:
+        super().__init__()
+        self.inner = Dense(hidden_size, size, bias=bias)
+        self.activation = activation
+        self.outer = Dense(size, hidden_size, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(self.activation(self.inner(x)))
+
+
+class GatedFeedForward(nn.Module):
+    """``outer(activation(gate(x)) * inner(x))``: ``[..., hidden]`` to the same shape."""
+
+    def __init__(self, *, hidden_size: int, size: int, bias: bool, activation: nn.Module) -> None:
+        super().__init__()
+        self.gate = Dense(hidden_size, size, bias=bias)
+        self.inner = Dense(hidden_size, size, bias=bias)
+        self.activation = activation
+        self.outer = Dense(size, hidden_size, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(self.activation(self.gate(x)) * self.inner(x))
+
+
+@build.register
+def _feed_forward(spec: specs.FeedForward, inputs: Inputs) -> FeedForward:
+    activation = build_children(spec, inputs)["activation"]
+    return FeedForward(
+        hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation
+    )
+
+
+@build.register
+def _gated_feed_forward(spec: specs.GatedFeedForward, inputs: Inputs) -> GatedFeedForward:
+    activation = build_children(spec, inputs)["activation"]
+    return GatedFeedForward(
+        hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation
+    )

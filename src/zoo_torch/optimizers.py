@@ -1,0 +1,171 @@
+"""Optimizer specs as torch's own optimizers, by canonical names: gradients in, norm out, neutral state.
+
+``zoo_spec.optimizers`` has the formulas and the order of a step. ``torch.optim`` follows them but for the
+decay of SGD, which a hook does instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo_spec import optimizers as specs
+
+ADAMW_SLOTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
+SGD_SLOTS = {"momentum": "momentum_buffer"}
+"""Neutral slot name -> torch's key in an optimizer's state."""
+
+Native = torch.optim.Optimizer
+Groups = list[dict[str, Any]]
+
+
+def make_optimizer(
+    spec: specs.Optimizer, named_parameters: Mapping[str, Tensor], roles: Mapping[str, str]
+) -> Optimizer:
+    """The optimizer for these parameters; ``roles`` has each one's role by canonical name.
+
+    Raises SpecError where ``no_decay`` names a role that no parameter has.
+    """
+    decays = spec.decay_mask({name: roles[name] for name in named_parameters})
+    groups = [
+        {"params": [named_parameters[name] for name in decays if decays[name] is decayed], "decay": decay}
+        for decayed, decay in ((True, spec.weight_decay), (False, 0.0))
+    ]
+    native, slots = make_native(spec, [group for group in groups if group["params"]])
+    return Optimizer(native, named_parameters, slots, spec.max_gradient_norm)
+
+
+class Optimizer:
+    """A torch optimizer over named parameters, with clipping by global norm and neutral state.
+
+    ``native`` is torch's own; ``slots`` maps neutral slot names to the keys of its state.
+    """
+
+    def __init__(
+        self,
+        native: Native,
+        named_parameters: Mapping[str, Tensor],
+        slots: Mapping[str, str],
+        max_gradient_norm: float | None,
+    ) -> None:
+        self.native = native
+        self.parameters = dict(named_parameters)
+        self.slots = dict(slots)
+        self.max_gradient_norm = max_gradient_norm
+        self._step = 0
+        self.load_state({key: np.zeros(shape, np.float32) for key, shape in self._shapes().items()})
+
+    def apply(self, gradients: Mapping[str, Tensor | None], rate: float) -> Tensor:
+        """Update every parameter; returns the global norm before clipping, a scalar of the gradients' dtype.
+
+        ``gradients`` has every parameter's name; None (the loss does not reach it) counts as zeros. A
+        gradient that stands in its parameter's ``grad`` is used up, any other is left as it is. If the norm
+        is not finite, the parameters are lost: the caller looks at it and stops without saving them.
+        """
+        kept = [_set_gradient(parameter, gradients[name]) for name, parameter in self.parameters.items()]
+        norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in self.parameters.values()])
+        if self.max_gradient_norm is not None:
+            scale = self.max_gradient_norm / norm.clamp(min=self.max_gradient_norm)
+            for parameter, keep in zip(self.parameters.values(), kept, strict=True):
+                parameter.grad = parameter.grad * scale if keep else parameter.grad.mul_(scale)
+        for group in self.native.param_groups:
+            group["lr"] = float(rate)
+        self.native.step()
+        self.native.zero_grad(set_to_none=True)
+        self._step += 1
+        return norm
+
+    @property
+    def step(self) -> int:
+        """Number of updates made; settable, for it is no part of ``state``."""
+        return self._step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._step = step
+        for state in self.native.state.values():
+            state["step"].fill_(step)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of all slots by ``<canonical name>/<slot>``, in torch's layout."""
+        return {
+            f"{name}/{slot}": np.array(self.native.state[parameter][key].cpu())
+            for name, parameter in self.parameters.items()
+            for slot, key in self.slots.items()
+        }
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take what either framework's ``state`` gave; InputError unless it has every slot in its shape."""
+        specs.check_state(self._shapes(), {key: np.shape(array) for key, array in state.items()})
+        names = {id(parameter): name for name, parameter in self.parameters.items()}
+        packed = self.native.state_dict()
+        ordered = [parameter for group in self.native.param_groups for parameter in group["params"]]
+        for index, parameter in enumerate(ordered):
+            name = names[id(parameter)]
+            packed["state"][index] = {"step": torch.tensor(float(self._step))}  # SGD has no use for it
+            for slot, key in self.slots.items():
+                values = torch.tensor(np.asarray(state[f"{name}/{slot}"]))
+                packed["state"][index][key] = torch.empty_like(parameter).copy_(values)
+        self.native.load_state_dict(packed)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every slot in torch's layout."""
+        return {
+            f"{name}/{slot}": tuple(parameter.shape)
+            for name, parameter in self.parameters.items()
+            for slot in self.slots
+        }
+
+
+@singledispatch
+def make_native(spec: specs.Optimizer, groups: Groups) -> tuple[Native, dict[str, str]]:
+    """torch's optimizer over parameter groups, each with its ``decay``, and the keys of its slots."""
+    raise NotImplementedError(f"torch has no optimizer of kind {spec.kind!r} yet")
+
+
+@make_native.register
+def _sgd(spec: specs.Sgd, groups: Groups) -> tuple[Native, dict[str, str]]:
+    native = torch.optim.SGD(
+        groups, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=0.0
+    )
+    native.register_step_pre_hook(_decay)
+    return native, {slot: SGD_SLOTS[slot] for slot in spec.slots}
+
+
+@make_native.register
+def _adamw(spec: specs.AdamW, groups: Groups) -> tuple[Native, dict[str, str]]:
+    native = torch.optim.AdamW(
+        [{**group, "weight_decay": group["decay"]} for group in groups],
+        lr=spec.learning_rate,
+        betas=(spec.beta_1, spec.beta_2),
+        eps=spec.epsilon,
+        fused=True,
+    )
+    return native, {slot: ADAMW_SLOTS[slot] for slot in spec.slots}
+
+
+@torch.no_grad()
+def _decay(native: Native, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """``p *= 1 - rate * decay`` before SGD's step; its own weight_decay would be added to the gradient."""
+    for group in native.param_groups:
+        if group["decay"]:
+            for parameter in group["params"]:
+                parameter.mul_(1.0 - group["lr"] * group["decay"])
+
+
+def _set_gradient(parameter: Tensor, gradient: Tensor | None) -> bool:
+    """Make ``gradient`` the parameter's; True if it is still the caller's and must not be written to."""
+    if gradient is None:
+        parameter.grad = torch.zeros_like(parameter)
+    elif gradient.stride() != parameter.stride():
+        # A fused kernel reads memory in the parameter's own order, whatever the gradient's strides.
+        parameter.grad = torch.empty_like(parameter).copy_(gradient.detach())
+    elif gradient is not parameter.grad:
+        parameter.grad = gradient.detach()
+        return True
+    return False

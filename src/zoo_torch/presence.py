@@ -1,0 +1,24 @@
+"""What a generated forward needs for inputs that may be absent: absent is None, and so is what follows."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+Value = Tensor | dict[str, Tensor] | None
+
+
+def if_present(module: nn.Module, *required: Tensor | None, **optional: Tensor | None) -> Value:
+    """``module(*required, **optional)``, or None if a required input is absent."""
+    if any(value is None for value in required):
+        return None
+    return module(*required, **optional)
+
+
+def pick(outputs: dict[str, Tensor] | None, name: str) -> Tensor | None:
+    """One of several outputs, or None if there are none."""
+    return None if outputs is None else outputs[name]
+
+
+def present(outputs: dict[str, Tensor | None]) -> dict[str, Tensor]:
+    """The outputs that there are."""
+    return {name: value for name, value in outputs.items() if value is not None}

@@ -1,0 +1,37 @@
+"""Weights by canonical name: the torch model's ``state_dict`` keys are those names already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from zoo_spec.graph import Graph
+from zoo_spec.weights import check_names, check_shape
+
+
+def get_weights(model: nn.Module) -> dict[str, np.ndarray]:
+    """Copies of all weights, ``{canonical name: array}``, in torch's layout."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+
+
+def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Set all weights; raises InputError, changing nothing, unless every name and every shape fits."""
+    state = model.state_dict()
+    check_names(state, weights)
+    for name, tensor in state.items():
+        check_shape(name, tuple(tensor.shape), np.shape(weights[name]))
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
+
+
+def initialize(model: nn.Module, graph: Graph, seed: int, dtype: torch.dtype) -> None:
+    """Give a model that was built without memory its initial values, without a second copy of them."""
+    state = {
+        name: torch.from_numpy(parameter.initializer.draw(seed, name, parameter.shape)).to(dtype)
+        for name, parameter in graph.parameters().items()
+    }
+    model.load_state_dict(state, strict=True, assign=True)
