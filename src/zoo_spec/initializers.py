@@ -186,7 +186,7 @@ def truncated_std(cut: float) -> float:
     """Standard deviation that is left of a standard normal cut at ``cut`` on both sides; 0.8796 for 2."""
     with localcontext(_EXACT):
         inside = 1 - 2 * _below(-Decimal(cut))
-        density = (-Decimal(cut) ** 2 / 2).exp() / (2 * _PI).sqrt()
+        density = (-(Decimal(cut) ** 2) / 2).exp() / (2 * _PI).sqrt()
         return float((1 - 2 * Decimal(cut) * density / inside).sqrt())
 
 

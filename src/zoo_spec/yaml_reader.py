@@ -69,7 +69,7 @@ def read_file(path: FilePath, name: str) -> tuple[dict[str, Value], dict[Path, i
         raise SpecError(Problem(f"the file cannot be read: {reason}", file=name)) from None
     if len(data) > MAX_BYTES:
         raise SpecError(
-            Problem(f"the file has more than {MAX_BYTES:,} bytes; no spec is that long", file=name)
+            Problem(f"the file is longer than {MAX_BYTES:,} bytes; no spec is", file=name)
         )
     return read_mapping(_decode(data, name), name)
 

@@ -104,7 +104,9 @@ def test_decay_goes_by_role():
 def test_an_exclusion_that_matches_nothing_is_refused_unless_it_is_the_default():
     roles = {"a": "weight", "b": "bias"}
     assert AdamW().decay_mask(roles) == {"a": True, "b": False}
-    with pytest.raises(SpecError, match=r"no_decay names norm, embedding, but .* only the roles bias, weight"):
+    with pytest.raises(
+        SpecError, match=r"no_decay names norm, embedding, but .* only the roles bias, weight"
+    ):
         AdamW(no_decay=("bias", "norm", "embedding")).decay_mask(roles)
 
 

@@ -123,7 +123,7 @@ def test_windows_line_ends_and_a_byte_order_mark_are_fine(tmp_path, mark):
         ("a: 1\nb:\t1\n", 2, "a tab is not allowed"),
         ("a: 1\nb: \x07\n", 2, "the control character U+0007 is not allowed"),
         ("a: b: c\n", 1, "bad YAML"),
-        ("a: [1,\nb: 3\n", 2, "bad YAML"),
+        ("a: [1, 2\nb: 3\n", 2, "bad YAML"),
         ("a: 'x\n", 2, "bad YAML"),
         ("a: 1\n b: 2\n", 2, "bad YAML"),
         ("a: 1\nb: @x\n", 2, "bad YAML"),

@@ -46,19 +46,20 @@ class Attention(nn.Module):
         return x_BTD.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
 
     def _mix(self, q_BNTH: Tensor, k_BNTH: Tensor, v_BNTH: Tensor, mask: Tensor | None) -> Tensor:
-        if self.dropout.keyed:
+        drops = self.training and self.dropout.rate > 0
+        if drops and self.dropout.draw is not None:
             return self._mix_in_the_open(q_BNTH, k_BNTH, v_BNTH, mask)
         return F.scaled_dot_product_attention(
             q_BNTH,
             k_BNTH,
             v_BNTH,
             attn_mask=mask,
-            dropout_p=self.dropout.rate if self.training else 0.0,
+            dropout_p=self.dropout.rate if drops else 0.0,
             is_causal=self.causal and mask is None,
         )
 
     def _mix_in_the_open(self, q_BNTH: Tensor, k_BNTH: Tensor, v_BNTH: Tensor, mask: Tensor | None) -> Tensor:
-        # The fused kernels draw their own dropout; the portable one needs the weights themselves.
+        # The fused kernels draw their own dropout; masks that are given need the weights themselves.
         scores_BNTT = q_BNTH @ k_BNTH.mT / math.sqrt(q_BNTH.shape[-1])
         if mask is None and self.causal:
             mask = visible(None, q_BNTH.shape[2], self.causal, q_BNTH.device, always=True)

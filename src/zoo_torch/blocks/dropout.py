@@ -1,6 +1,8 @@
-"""Dropout, by torch's own generator or by the portable one."""
+"""Dropout, by torch's own generator or by one that a training loop gives."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,30 +10,31 @@ from torch import Tensor, nn
 from zoo_spec.blocks import dropout as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
-from zoo_torch.random import dropout_mask
+
+Draw = Callable[[tuple[int, ...], float], Tensor]
 
 
 class Dropout(nn.Module):
     """In training, zeroes values with probability ``rate`` and divides the rest by ``1 - rate``.
 
-    With a ``key`` (``training.random: portable``) the mask is that of the portable generator, the same bit for
-    bit in both frameworks.
+    ``draw(shape, rate)`` gives the mask, True where a value stays; without one, it is drawn afresh each call.
     """
 
     def __init__(self, *, rate: float) -> None:
         super().__init__()
         self.rate = rate
-        self.key: tuple[Tensor, Tensor] | None = None
+        self.draw: Draw | None = None
 
-    @property
-    def keyed(self) -> bool:
-        """Whether the portable generator is at work."""
-        return self.key is not None and self.training and self.rate > 0
+    def set_draw(self, draw: Draw | None) -> None:
+        """Take the masks from ``draw``."""
+        self.draw = draw
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.key is None or not self.keyed:
-            return F.dropout(x, self.rate, self.training)
-        keep = dropout_mask(self.key, tuple(x.shape), self.rate).to(x.device)
+        if not self.training or not self.rate:
+            return x
+        if self.draw is None:
+            return F.dropout(x, self.rate)
+        keep = self.draw(tuple(x.shape), self.rate).to(x.device)
         return x * keep / (1 - self.rate)
 
     def extra_repr(self) -> str:

@@ -1,0 +1,104 @@
+"""What the common half asks of a framework, and how it finds one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_spec.graph import Graph
+from zoo_spec.training import Training
+
+Array = NDArray[np.generic]
+Batch = Mapping[str, Array]
+Weights = dict[str, Array]
+
+
+class Scalar(Protocol):
+    """A number that may still be on a device; ``float`` waits for it."""
+
+    def __float__(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a training step gives: the loss, each part's loss by name, and the gradients' norm."""
+
+    loss: Scalar
+    parts: Mapping[str, Scalar]
+    gradient_norm: Scalar
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that training changes: weights and optimizer slots by canonical name, and the step."""
+
+    weights: Weights
+    optimizer: Weights
+    step: int
+
+
+class Backend(Protocol):
+    """A framework at work on one model. All arrays come in and go out in canonical names and layouts."""
+
+    name: str
+
+    def initialize(
+        self, graph: Graph, training: Training, *, seed: int, dtype: str, device: str = "auto"
+    ) -> None:
+        """Compile the graph with initial values from ``seed``, and make the optimizer."""
+
+    def train_step(
+        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+    ) -> StepResult:
+        """One optimizer step. ``denominators`` are each part's over all micro-batches; None: the model's own."""
+
+    def evaluate_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch with labels, without dropout."""
+
+    def predict_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch of features."""
+
+    def gradients(self, batch: Batch) -> Weights:
+        """Gradient of the loss by canonical name, without dropout; zeros where the loss does not reach."""
+
+    def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:
+        """One optimizer step with these gradients."""
+
+    def block_outputs(self, batch: Batch) -> Iterable[tuple[str, Array]]:
+        """What each block gives, by canonical path, inner blocks before those around them."""
+
+    def export_state(self) -> State:
+        """A copy of everything that training changes."""
+
+    def import_state(self, state: State) -> None:
+        """Take over such a copy, from either framework."""
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Set all weights and nothing else."""
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the libraries that it computes with."""
+
+
+def backends() -> list[str]:
+    """Names of the frameworks that there are halves for, installed or not."""
+    return sorted({entry.name for entry in entry_points(group="zoo.backends")})
+
+
+def find_backend(name: str) -> type[Backend]:
+    """The backend of this name, importing its framework.
+
+    Raises InputError for an unknown name, EnvironmentFault if the framework is not installed.
+    """
+    for entry in entry_points(group="zoo.backends", name=name):
+        return cast(type[Backend], entry.load())
+    known = backends()
+    if not known:
+        raise EnvironmentFault("no backend is registered: install this package with pip (pip install dualzoo)")
+    raise InputError(f"no framework {name!r}; there are: {', '.join(known)}")

@@ -1,0 +1,87 @@
+"""Progress of a run: a live bar on a terminal, plain lines elsewhere; always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from zoo_common.training.loop import Step
+
+
+class Reporter:
+    """Shows steps as they finish: loss, steps/s, tokens/s, time left. Use it in a ``with`` statement."""
+
+    def __init__(self, title: str, start: int, stop: int, *, quiet: bool = False) -> None:
+        self.title = title
+        self.start = start
+        self.stop = stop
+        self.quiet = quiet
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._began = time.perf_counter()
+        self._done = start
+        self._tokens = 0
+        self._loss: float | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self.quiet:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self.title, total=self.stop, completed=self.start, state="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self, step: Step, loss: float | None) -> None:
+        """A step is done; ``loss`` is given where it was logged."""
+        self._done = step.number
+        self._tokens += step.tokens or 0
+        self._loss = loss if loss is not None else self._loss
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step.number, state=self._state())
+        elif loss is not None and self._is_due(step.number):
+            self.line(f"{self.title}: step {step.number}/{self.stop}  {self._state()}")
+
+    def line(self, text: str) -> None:
+        """A line of its own, above the bar."""
+        if self.quiet:
+            return
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _is_due(self, number: int) -> bool:
+        every = max(1, (self.stop - self.start) // 20)
+        return number in (self.start + 1, self.stop) or number % every == 0
+
+    def _state(self) -> str:
+        seconds = max(time.perf_counter() - self._began, 1e-9)
+        rates = [f"loss {self._loss:.4f}"] if self._loss is not None else []
+        rates.append(f"{(self._done - self.start) / seconds:.2f} steps/s")
+        if self._tokens:
+            rates.append(f"{self._tokens / seconds:,.0f} tokens/s")
+        return "  ".join(rates)
+
+
+def format_metrics(metrics: Mapping[str, float]) -> str:
+    """``loss 2.1034  accuracy 0.9512``."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())

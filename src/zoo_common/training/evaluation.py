@@ -1,0 +1,35 @@
+"""The loss and the metrics over a whole evaluation set."""
+
+from __future__ import annotations
+
+from zoo_common.backend import Backend
+from zoo_common.data import Dataset, evaluation_batches
+from zoo_common.metrics.accuracy import Accuracy
+from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
+
+
+def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Dataset) -> dict[str, float]:
+    """``loss``, each part's loss and the task's metrics.
+
+    Numerators and denominators are added over all batches and divided once, so the batch size does not show.
+    Raises InputError if the graph has no loss.
+    """
+    parts = graph.loss_parts
+    if not parts:
+        raise InputError(f"{spec.name} has no loss to evaluate; its outputs are {', '.join(graph.outputs)}")
+    totals = {part.name: [0.0, 0.0] for part in parts}
+    metrics = [Accuracy(metric) for metric in spec.task.metrics() if metric.logits in graph.outputs]
+    size = spec.training.micro_batch_size or spec.training.batch_size
+    for batch in evaluation_batches(dataset, size):
+        outputs = backend.evaluate_step(batch)
+        for name, total in totals.items():
+            total[0] += float(outputs[f"{name}_numerator"])
+            total[1] += float(outputs[f"{name}_denominator"])
+        for metric in metrics:
+            metric.add(batch, outputs)
+    ratios = {name: numerator / max(denominator, 1.0) for name, (numerator, denominator) in totals.items()}
+    losses = {f"{name}_loss": value for name, value in ratios.items()}
+    total = sum(part.factor * ratios[part.name] for part in parts)
+    return {"loss": total, **losses, **{metric.metric.name: metric.value for metric in metrics}}

@@ -1,0 +1,50 @@
+"""The steps of training, the same for every framework: batch, rate, denominators, update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo_common.backend import Backend, Batch, StepResult
+from zoo_common.data import Dataset, batches
+from zoo_common.training.denominators import denominators, split
+from zoo_spec.graph import Graph
+from zoo_spec.training import Training
+
+
+@dataclass(frozen=True)
+class Step:
+    """A finished step, counted from 1; ``result`` may still be on a device."""
+
+    number: int
+    rate: float
+    examples: int
+    tokens: int | None
+    result: StepResult
+
+
+def run_steps(
+    backend: Backend, graph: Graph, training: Training, dataset: Dataset, start: int, stop: int
+) -> Iterator[Step]:
+    """Train from ``start`` steps done to ``stop``; batch, rate and randomness depend on the step alone."""
+    ahead = batches(dataset, training.seed, training.batch_size, start, stop)
+    for index, batch in enumerate(ahead, start):
+        yield train_on(backend, graph, training, batch, index)
+
+
+def train_on(backend: Backend, graph: Graph, training: Training, batch: Batch, index: int) -> Step:
+    """Step ``index``, counted from 0, on this batch."""
+    rate = training.schedule.rate(index, training.optimizer.learning_rate, training.steps)
+    micro_batches = split(batch, training.micro_batch_size or training.batch_size)
+    result = backend.train_step(micro_batches, denominators(graph, batch), rate)
+    return Step(index + 1, rate, training.batch_size, real_tokens(batch), result)
+
+
+def real_tokens(batch: Batch) -> int | None:
+    """Tokens that are not padding; None where there are no tokens."""
+    if "input_ids" not in batch:
+        return None
+    ids = batch.get("example_ids")
+    return int(np.count_nonzero(ids)) if ids is not None else int(batch["input_ids"].size)

@@ -1,0 +1,224 @@
+"""TensorFlow at work for the common loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo_tf
+from zoo_common.backend import Array, Batch, State, StepResult, Weights
+from zoo_spec.graph import Graph
+from zoo_spec.training import Training
+from zoo_tf.blocks.base import recording
+from zoo_tf.device import choose_device
+from zoo_tf.leaves import from_canonical, named_variables, to_canonical
+from zoo_tf.optimizers import make_optimizer
+from zoo_tf.randomness import StepRandomness
+from zoo_tf.weights import get_weights, set_weights
+
+Tensors = dict[str, tf.Tensor]
+
+
+class TensorFlowBackend:
+    """A compiled ``keras.Model``, its optimizer and its step, one ``tf.function`` that is traced once."""
+
+    name = "tf"
+
+    def initialize(
+        self, graph: Graph, training: Training, *, seed: int, dtype: str, device: str = "auto"
+    ) -> None:
+        """Compile the graph with initial values from ``seed``, and make the optimizer."""
+        self.device = choose_device(device)
+        tf.config.experimental.enable_tensor_float_32_execution(training.tf32)
+        self.graph = graph
+        self.dtype = dtype
+        self.traces = 0
+        with tf.device(self.device):
+            self.model = zoo_tf.compile(graph, seed=seed, dtype=dtype)
+            self.variables = dict(named_variables(self.model))
+            table = graph.parameters()
+            self.parameters = {name: self.variables[name] for name in table if table[name].trainable}
+            self.optimizer = make_optimizer(
+                training.optimizer,
+                self.parameters,
+                {name: parameter.role for name, parameter in table.items()},
+                self._to_canonical,
+                self._from_canonical,
+            )
+            self.random = StepRandomness(self.model, seed=seed, portable=training.random == "portable")
+        self._functions: dict[tuple[str, tuple[str, ...]], tf.types.experimental.PolymorphicFunction] = {}
+        self._sums: list[tf.Variable] = []
+
+    def train_step(
+        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+    ) -> StepResult:
+        """One optimizer step over all micro-batches."""
+        with tf.device(self.device):
+            divisors = None if denominators is None else self._scalars(denominators)
+            wide_rate = tf.constant(rate, tf.float64)
+            if len(micro_batches) == 1:
+                return self._whole_step(micro_batches[0], divisors, wide_rate)
+            losses = [
+                self._accumulate(number, batch, divisors) for number, batch in enumerate(micro_batches)
+            ]
+            norm = self._function("apply", self._apply_sums)(wide_rate)
+        totals = {name: tf.add_n([part[name] for part in losses]) for name in losses[0]}
+        return StepResult(totals.pop("loss"), totals, norm)
+
+    def _whole_step(self, batch: Batch, divisors: Tensors | None, rate: tf.Tensor) -> StepResult:
+        self.random.enter(self.optimizer.step, 0)
+        step = self._function("step", self._step, batch, divisors)
+        losses, norm = step(self._tensors(batch), divisors, rate)
+        return StepResult(losses.pop("loss"), losses, norm)
+
+    def _accumulate(self, number: int, batch: Batch, divisors: Tensors | None) -> Tensors:
+        if not self._sums:
+            self._sums = [
+                tf.Variable(tf.zeros(value.shape, value.dtype), trainable=False)
+                for value in self.parameters.values()
+            ]
+        self.random.enter(self.optimizer.step, number)
+        add = self._function("add", self._add_gradients, batch, divisors)
+        return add(self._tensors(batch), divisors)
+
+    def _step(self, batch: Tensors, divisors: Tensors | None, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+        losses, gradients = self._differentiate(batch, divisors)
+        return losses, self.optimizer.apply(dict(zip(self.parameters, gradients, strict=True)), rate)
+
+    def _add_gradients(self, batch: Tensors, divisors: Tensors | None) -> Tensors:
+        losses, gradients = self._differentiate(batch, divisors)
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            if gradient is not None:
+                total.assign_add(gradient)
+        return losses
+
+    def _apply_sums(self, rate: tf.Tensor) -> tf.Tensor:
+        sums = [tf.convert_to_tensor(total) for total in self._sums]
+        norm = self.optimizer.apply(dict(zip(self.parameters, sums, strict=True)), rate)
+        with tf.control_dependencies([norm]):
+            for total in self._sums:
+                total.assign(tf.zeros_like(total))
+        return norm
+
+    def _differentiate(
+        self, batch: Tensors, divisors: Tensors | None
+    ) -> tuple[Tensors, list[tf.Tensor | None]]:
+        self.traces += 1
+        watched = [variable.value for variable in self.parameters.values()]
+        with tf.GradientTape() as tape:
+            losses = self._losses(self.model(batch, training=True), divisors)
+        gradients = tape.gradient(losses["loss"], watched)
+        return losses, [None if value is None else tf.convert_to_tensor(value) for value in gradients]
+
+    def _losses(self, outputs: Tensors, divisors: Tensors | None) -> Tensors:
+        parts = self.graph.loss_parts
+        if divisors is None:
+            return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
+        terms = {part.name: outputs[f"{part.name}_numerator"] / divisors[part.name] for part in parts}
+        factors = {part.name: tf.constant(part.factor, terms[part.name].dtype) for part in parts}
+        return {"loss": tf.add_n([factors[name] * term for name, term in terms.items()]), **terms}
+
+    def evaluate_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch with labels, without dropout."""
+        with tf.device(self.device):
+            outputs = self._function("forward", self._forward, batch)(self._tensors(batch))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def _forward(self, batch: Tensors) -> Tensors:
+        return self.model(batch, training=False)
+
+    def predict_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch of features."""
+        return self.evaluate_step({name: batch[name] for name in self.graph.features if name in batch})
+
+    def gradients(self, batch: Batch) -> Weights:
+        """Gradient of the loss by canonical name, without dropout."""
+        watched = [variable.value for variable in self.parameters.values()]
+        with tf.device(self.device), tf.GradientTape() as tape:
+            loss = self.model(self._tensors(batch), training=False)["loss"]
+        found = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return {
+            name: self._to_canonical(name, tf.convert_to_tensor(value).numpy())
+            for name, value in zip(self.parameters, found, strict=True)
+        }
+
+    def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:
+        """One optimizer step with these gradients."""
+        with tf.device(self.device):
+            given = {
+                name: tf.constant(self._from_canonical(name, gradients[name]), variable.dtype)
+                for name, variable in self.parameters.items()
+            }
+            self.optimizer.apply(given, rate)
+
+    def block_outputs(self, batch: Batch) -> Iterable[tuple[str, Array]]:
+        """What each block gives, by canonical path, inner blocks before those around them."""
+        with tf.device(self.device), recording(self.model) as calls:
+            self.model(self._tensors(batch), training=False)
+        return [(call.path, _first(call.output).numpy()) for call in calls]
+
+    def export_state(self) -> State:
+        """A copy of everything that training changes."""
+        return State(get_weights(self.model), self.optimizer.state(), self.optimizer.step)
+
+    def import_state(self, state: State) -> None:
+        """Take over such a copy, from either framework."""
+        set_weights(self.model, state.weights)
+        self.optimizer.step = state.step
+        self.optimizer.load_state(state.optimizer)
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Set all weights and nothing else."""
+        set_weights(self.model, weights)
+
+    def versions(self) -> dict[str, str]:
+        """Versions of TensorFlow and Keras."""
+        return {"tensorflow": tf.__version__, "keras": keras.__version__}
+
+    def _tensors(self, batch: Batch) -> Tensors:
+        return {
+            name: tf.constant(np.asarray(value), self._dtype(self.graph.inputs[name].dtype))
+            for name, value in batch.items()
+        }
+
+    def _scalars(self, values: Mapping[str, float]) -> Tensors:
+        return {name: tf.constant(value, self.dtype) for name, value in values.items()}
+
+    def _dtype(self, dtype: str) -> str:
+        return self.dtype if dtype == "float" else dtype
+
+    def _function(
+        self, name: str, function: object, batch: Batch | None = None, divisors: Tensors | None = None
+    ) -> tf.types.experimental.PolymorphicFunction:
+        """The compiled form of a step, traced once for all sizes of the open dimensions."""
+        key = (name, tuple(sorted(batch or ())))
+        if key not in self._functions:
+            rate = tf.TensorSpec((), tf.float64)
+            inputs = {other: self._signature(other) for other in batch or ()}
+            scalars = None if divisors is None else dict.fromkeys(divisors, tf.TensorSpec((), self.dtype))
+            signature = {
+                "step": [inputs, scalars, rate],
+                "add": [inputs, scalars],
+                "apply": [rate],
+                "forward": [inputs],
+            }[name]
+            self._functions[key] = tf.function(function, input_signature=signature)
+        return self._functions[key]
+
+    def _signature(self, name: str) -> tf.TensorSpec:
+        spec = self.graph.inputs[name]
+        shape = [size if isinstance(size, int) else None for size in spec.shape]
+        return tf.TensorSpec(shape, self._dtype(spec.dtype), name=name)
+
+    def _to_canonical(self, name: str, value: Array) -> Array:
+        return np.ascontiguousarray(to_canonical(self.variables[name], value))
+
+    def _from_canonical(self, name: str, value: Array) -> Array:
+        return from_canonical(self.variables[name], value)
+
+
+def _first(output: tf.Tensor | Tensors) -> tf.Tensor:
+    return next(iter(output.values())) if isinstance(output, dict) else output

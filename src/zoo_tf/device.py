@@ -1,0 +1,22 @@
+"""Which device to compute on."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from zoo_spec.errors import EnvironmentFault, InputError
+
+
+def choose_device(name: str) -> str:
+    """TensorFlow's name of ``auto``, ``cpu`` or ``gpu``; EnvironmentFault if this machine has none.
+
+    A GPU's memory is taken as it is needed rather than all at once.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if name not in ("auto", "cpu", "gpu", "mps"):
+        raise InputError(f"no device {name!r}; there are: auto, cpu, gpu")
+    if name in ("gpu", "mps") and not gpus:
+        raise EnvironmentFault(f"TensorFlow finds no {name} on this machine; use --device cpu")
+    return "/CPU:0" if name == "cpu" or not gpus else "/GPU:0"

@@ -1,0 +1,143 @@
+"""PyTorch at work for the common loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import zoo_torch
+from zoo_common.backend import Array, Batch, State, StepResult, Weights
+from zoo_spec.graph import Graph
+from zoo_spec.training import Training
+from zoo_torch.compile import DTYPES
+from zoo_torch.device import choose_device
+from zoo_torch.optimizers import make_optimizer
+from zoo_torch.randomness import StepRandomness
+from zoo_torch.weights import get_weights, set_weights
+
+
+class TorchBackend:
+    """A compiled ``nn.Module``, its optimizer and its step."""
+
+    name = "torch"
+
+    def initialize(
+        self, graph: Graph, training: Training, *, seed: int, dtype: str, device: str = "auto"
+    ) -> None:
+        """Compile the graph with initial values from ``seed``, and make the optimizer."""
+        self.device = choose_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = training.tf32
+        torch.backends.cudnn.allow_tf32 = training.tf32
+        self.graph = graph
+        self.dtype = DTYPES[dtype]
+        self.model: nn.Module = zoo_torch.compile(graph, seed=seed, dtype=dtype, device=self.device)
+        self.parameters = dict(self.model.named_parameters())
+        roles = {name: parameter.role for name, parameter in graph.parameters().items()}
+        self.optimizer = make_optimizer(training.optimizer, self.parameters, roles)
+        self.random = StepRandomness(self.model, seed=seed, portable=training.random == "portable")
+
+    def train_step(
+        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+    ) -> StepResult:
+        """One optimizer step over all micro-batches."""
+        self.model.train()
+        losses: list[dict[str, Tensor]] = []
+        for number, batch in enumerate(micro_batches):
+            self.random.enter(self.optimizer.step, number)
+            parts = self._losses(self.model(**self._tensors(batch)), denominators)
+            parts["loss"].backward()
+            losses.append({name: value.detach() for name, value in parts.items()})
+        norm = self.optimizer.apply({name: value.grad for name, value in self.parameters.items()}, rate)
+        self.model.eval()
+        totals = {name: torch.stack([part[name] for part in losses]).sum() for name in losses[0]}
+        return StepResult(totals.pop("loss"), totals, norm)
+
+    def _losses(self, outputs: dict[str, Tensor], denominators: Mapping[str, float] | None) -> dict[str, Tensor]:
+        parts = self.graph.loss_parts
+        if denominators is None:
+            return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
+        terms = {part.name: outputs[f"{part.name}_numerator"] / denominators[part.name] for part in parts}
+        loss = torch.stack([part.factor * terms[part.name] for part in parts]).sum()
+        return {"loss": loss, **terms}
+
+    @torch.no_grad()
+    def evaluate_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch with labels, without dropout."""
+        return {name: _array(value) for name, value in self.model(**self._tensors(batch)).items()}
+
+    def predict_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch of features."""
+        return self.evaluate_step({name: batch[name] for name in self.graph.features if name in batch})
+
+    def gradients(self, batch: Batch) -> Weights:
+        """Gradient of the loss by canonical name, without dropout."""
+        loss = self.model(**self._tensors(batch))["loss"]
+        found = torch.autograd.grad(
+            loss, list(self.parameters.values()), allow_unused=True, materialize_grads=True
+        )
+        return {name: _array(value) for name, value in zip(self.parameters, found, strict=True)}
+
+    def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:
+        """One optimizer step with these gradients."""
+        given = {name: self._tensor(gradients[name], value.dtype) for name, value in self.parameters.items()}
+        self.optimizer.apply(given, rate)
+
+    def block_outputs(self, batch: Batch) -> Iterable[tuple[str, Array]]:
+        """What each block gives, by canonical path, inner blocks before those around them."""
+        found: list[tuple[str, Array]] = []
+        hooks = [
+            module.register_forward_hook(_Recorder(path, found))
+            for path, module in self.model.named_modules()
+            if path
+        ]
+        with torch.no_grad():
+            self.model(**self._tensors(batch))
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    def export_state(self) -> State:
+        """A copy of everything that training changes."""
+        return State(get_weights(self.model), self.optimizer.state(), self.optimizer.step)
+
+    def import_state(self, state: State) -> None:
+        """Take over such a copy, from either framework."""
+        set_weights(self.model, state.weights)
+        self.optimizer.step = state.step
+        self.optimizer.load_state(state.optimizer)
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Set all weights and nothing else."""
+        set_weights(self.model, weights)
+
+    def versions(self) -> dict[str, str]:
+        """Version of torch."""
+        return {"torch": torch.__version__}
+
+    def _tensors(self, batch: Batch) -> dict[str, Tensor]:
+        return {
+            name: self._tensor(value, self.dtype if self.graph.inputs[name].dtype == "float" else None)
+            for name, value in batch.items()
+        }
+
+    def _tensor(self, value: Array, dtype: torch.dtype | None) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(value)).to(self.device, dtype)
+
+
+class _Recorder:
+    """Notes what a module gives, under its path."""
+
+    def __init__(self, path: str, found: list[tuple[str, Array]]) -> None:
+        self.path = path
+        self.found = found
+
+    def __call__(self, module: nn.Module, args: object, output: Tensor | dict[str, Tensor]) -> None:
+        first = next(iter(output.values())) if isinstance(output, dict) else output
+        self.found.append((self.path, _array(first)))
+
+
+def _array(value: Tensor) -> Array:
+    return value.detach().cpu().numpy()
