@@ -93,11 +93,12 @@ def validate(resolved: Resolved) -> ExperimentSpec:
     if problems:
         raise SpecError(problems)
     try:
-        roles = {name: parameter.role for name, parameter in spec.graph().parameters().items()}
+        graph = spec.graph()
     except SpecError as error:
         raise locate(error, resolved.layer) from None
-    try:
-        spec.training.optimizer.decay_mask(roles)
-    except SpecError as error:
-        raise SpecError(resolved.layer.problem(str(error), _NO_DECAY)) from None
+    if _NO_DECAY in resolved.origins:
+        try:
+            spec.training.optimizer.decay_mask({name: each.role for name, each in graph.parameters().items()})
+        except SpecError as error:
+            raise SpecError(resolved.layer.problem(str(error), _NO_DECAY)) from None
     return spec

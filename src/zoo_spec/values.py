@@ -37,7 +37,7 @@ def steps(text: str) -> Path:
 def shorten(text: str) -> str:
     """The text, cut where a message would drown in it, and with nothing that steers a terminal."""
     if not text.isprintable():
-        text = json.dumps(text[: 2 * _SHOWN], ensure_ascii=not text.isascii())[1:-1]
+        text = json.dumps(text[: 2 * _SHOWN])[1:-1]
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
+from typing import NoReturn
 
 import yaml
 
@@ -56,21 +57,16 @@ class Document:
 def read_file(path: FilePath, name: str) -> tuple[dict[str, Value], dict[Path, int]]:
     """The mapping that a spec file holds, and its lines; messages call the file ``name``."""
     try:
-        if path.is_dir():
-            raise SpecError(Problem("this is a directory; a spec file is expected", file=name))
-        with path.open(
-            "rb"
-        ) as stream:  # A size asked beforehand says nothing of pipes, so the read is bounded.
-            data = stream.read(MAX_BYTES + 1)
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)  # A size asked for beforehand would say nothing of a pipe.
     except FileNotFoundError:
-        raise SpecError(Problem("there is no such file", file=name)) from None
+        _refuse_file("there is no such file", name)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SpecError(Problem(f"the file cannot be read: {reason}", file=name)) from None
+        directory = "this is a directory; a spec file is expected"
+        _refuse_file(directory if path.is_dir() else f"the file cannot be read: {reason}", name)
     if len(data) > MAX_BYTES:
-        raise SpecError(
-            Problem(f"the file is longer than {MAX_BYTES:,} bytes; no spec is", file=name)
-        )
+        _refuse_file(f"the file is longer than {MAX_BYTES:,} bytes; no spec is", name)
     return read_mapping(_decode(data, name), name)
 
 
@@ -114,6 +110,10 @@ def scalar(text: str) -> str | int | float | bool | None:
             raise ValueError(f"{shorten(text)} does not fit in 64 bits")
         return number
     return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _refuse_file(message: str, name: str) -> NoReturn:
+    raise SpecError(Problem(message, file=name)) from None
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -49,7 +49,7 @@ class TensorFlowBackend:
                 self._from_canonical,
             )
             self.random = StepRandomness(self.model, seed=seed, portable=training.random == "portable")
-        self._functions: dict[tuple[str, tuple[str, ...]], tf.types.experimental.PolymorphicFunction] = {}
+        self._functions: dict[tuple[str, tuple[tuple[str, int], ...]], tf.types.experimental.PolymorphicFunction] = {}
         self._sums: list[tf.Variable] = []
 
     def train_step(
@@ -194,10 +194,11 @@ class TensorFlowBackend:
         self, name: str, function: object, batch: Batch | None = None, divisors: Tensors | None = None
     ) -> tf.types.experimental.PolymorphicFunction:
         """The compiled form of a step, traced once for all sizes of the open dimensions."""
-        key = (name, tuple(sorted(batch or ())))
+        ranks = {other: np.ndim(value) for other, value in (batch or {}).items()}
+        key = (name, tuple(sorted(ranks.items())))
         if key not in self._functions:
             rate = tf.TensorSpec((), tf.float64)
-            inputs = {other: self._signature(other) for other in batch or ()}
+            inputs = {other: self._signature(other, rank) for other, rank in ranks.items()}
             scalars = None if divisors is None else dict.fromkeys(divisors, tf.TensorSpec((), self.dtype))
             signature = {
                 "step": [inputs, scalars, rate],
@@ -208,9 +209,10 @@ class TensorFlowBackend:
             self._functions[key] = tf.function(function, input_signature=signature)
         return self._functions[key]
 
-    def _signature(self, name: str) -> tf.TensorSpec:
+    def _signature(self, name: str, rank: int) -> tf.TensorSpec:
         spec = self.graph.inputs[name]
-        shape = [size if isinstance(size, int) else None for size in spec.shape]
+        # Packed examples' labels have one more dimension than those of rows with one example each.
+        shape = [size if isinstance(size, int) else None for size in spec.shape] + [None] * (rank - spec.rank)
         return tf.TensorSpec(shape, self._dtype(spec.dtype), name=name)
 
     def _to_canonical(self, name: str, value: Array) -> Array:

@@ -147,8 +147,11 @@ class GraphModel(keras.Model):
                 f"model {self.name!r} needs input {', '.join(map(repr, missing))}; "
                 f"given: {', '.join(map(repr, inputs)) or 'none'}; its inputs: {self._signature()}"
             )
+        is_packed = inputs.get("pooled_positions") is not None
         return {
-            name: None if inputs.get(name) is None else _fit(self.name, tensor, inputs[name])
+            name: None
+            if inputs.get(name) is None
+            else _fit(self.name, tensor, _one_list(tensor, inputs[name]) if is_packed else inputs[name])
             for name, tensor in declared.items()
         }
 
@@ -252,6 +255,15 @@ def export_serving(model: GraphModel, path: str | Path, feature_names: Iterable[
         "serving_default", lambda features: model(features, training=False), input_signature=[signature]
     )
     archive.write_out(str(path), verbose=False)
+
+
+def _one_list(declared: keras.KerasTensor, value: Any) -> Any:
+    """Labels of packed examples, ``[batch, examples]``, as the one list that the loss takes them for.
+
+    Keras fixes an input's rank, and declared is that of rows with one example each, ``[batch]``.
+    """
+    rank = len(value.shape) if hasattr(value, "shape") else np.ndim(value)
+    return keras.ops.reshape(value, (-1,)) if len(declared.shape) == 1 and rank == 2 else value
 
 
 def _fit(model: str, declared: keras.KerasTensor, value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Proof that both frameworks compute the same thing, level by level."""

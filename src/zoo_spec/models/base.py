@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.norm import Norm
+from zoo_spec.foreign_names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import AnyInitializer
 from zoo_spec.registry import Registered, classes
@@ -52,6 +53,10 @@ class Model(Registered):
     def build(self, graph: GraphBuilder) -> Backbone:
         """Add the family's nodes to ``graph``."""
         raise TypeError(f"{type(self).__name__} builds no graph")
+
+    def foreign_names(self) -> Mapping[str, NameTable]:
+        """What others call this family's weights, by source, such as ``transformers``; none by default."""
+        return {}
 
     @model_validator(mode="before")
     @classmethod

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings
 from zoo_spec.blocks.layer import PostNormLayer, Stack
 from zoo_spec.blocks.pooler import Pooler
+from zoo_spec.foreign_names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
+from zoo_spec.models.bert_names import BERT_NAMES
 from zoo_spec.models.inputs import packing_inputs, pooled_positions_input, token_inputs
 from zoo_spec.models.transformer import Transformer
 
@@ -57,6 +60,10 @@ class Bert(Transformer):
             activation=self.activation,
             dropout=self.dropout,
         )
+
+    def foreign_names(self) -> Mapping[str, NameTable]:
+        """``transformers`` and ``google-research/bert``."""
+        return BERT_NAMES
 
     def _pooled(self, graph: GraphBuilder, x: Ref) -> Ref:
         pooler = Pooler(initializer=self.initializer)

@@ -14,6 +14,7 @@ from zoo_spec.errors import Problem, SpecError
 from zoo_spec.graph import Bound, GraphBuilder, Ref
 from zoo_spec.initializers import GlorotUniform
 from zoo_spec.models.base import Backbone, Model
+from zoo_spec.models.reserved import why_no_input, why_no_node
 from zoo_spec.tensors import TensorSpec
 
 
@@ -117,6 +118,13 @@ class Composed(Model):
             Problem(f"{name!r} is an input too; give the node another name", f"model.nodes.{name}")
             for name in self.nodes
             if name in self.inputs
+        ]
+        refused = [(f"model.inputs.{name}", name, why_no_input(name)) for name in self.inputs]
+        refused += [(f"model.nodes.{name}", name, why_no_node(name)) for name in self.nodes]
+        problems += [
+            Problem(f"{reason}; choose another name, such as '{name}_1'", place)
+            for place, name, reason in refused
+            if reason is not None
         ]
         for place, reference in self._references():
             if _ref(reference).source not in known:

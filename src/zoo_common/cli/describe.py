@@ -1,0 +1,85 @@
+"""``zoo describe``: everything that can be said of a spec without a framework."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zoo_common.cli.options import JsonOption, SetOption, SpecOption, example
+
+_Positive = typer.Option(min=1, metavar="N")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    examples = (
+        "zoo describe --spec bert_tiny",
+        "zoo describe --spec bert_base --batch 32 --sequence 512 --json",
+        "zoo describe --spec my_model.yaml --markdown > application.md",
+    )
+    app.command("describe", epilog=example(*examples))(describe)
+
+
+def describe(
+    spec: SpecOption,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print it as answers for a compute application.")
+    ] = False,
+    batch: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Examples at once; by default the micro-batch.")
+    ] = None,
+    sequence: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Tokens of an example; by default the data's.")
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="NAME=N", help="Size of any open dimension; may be repeated."),
+    ] = None,
+    with_data: Annotated[
+        bool, typer.Option("--data/--no-data", help="Open the data, or leave it out.")
+    ] = True,
+) -> None:
+    """Describe a spec: graph, parameters, FLOPs, memory, data.
+
+    Also its inputs and outputs, the loss in words, and the libraries that it needs. No framework is loaded and
+    nothing is allocated, so that a model of any size is described in a moment.
+    """
+    if as_json and as_markdown:
+        raise typer.BadParameter("give --json or --markdown, not both", param_hint="--markdown")
+    sizes = _sizes(size or [], batch=batch, sequence=sequence)
+
+    from zoo_common.report.catalog import summary
+    from zoo_common.report.describe import describe as describe_spec
+    from zoo_spec import load_spec
+
+    loaded = load_spec(spec, overrides or ())
+    found = describe_spec(loaded, summary=summary(spec), sizes=sizes, with_data=with_data)
+    if as_json:
+        from zoo_common.cli.output import print_json
+        from zoo_common.report.describe_json import to_json
+
+        print_json(to_json(found))
+    elif as_markdown:
+        from zoo_common.report.describe_markdown import to_markdown
+
+        print(to_markdown(found), end="")
+    else:
+        from zoo_common.cli.output import console
+        from zoo_common.report.describe_terminal import print_description
+
+        print_description(found, console())
+
+
+def _sizes(given: list[str], **named: int | None) -> dict[str, int]:
+    sizes = {name: size for name, size in named.items() if size is not None}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not (name and number.isdecimal() and int(number)):
+            raise typer.BadParameter(
+                f"{text!r} is not NAME=N with N at least 1, such as predictions=20", param_hint="--size"
+            )
+        sizes[name] = int(number)
+    return sizes

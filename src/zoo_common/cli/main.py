@@ -1,0 +1,154 @@
+"""The command ``zoo``: which commands there are, and how everything that goes wrong becomes an exit status.
+
+A command is a module of this package with ``register(app)``, which adds it to the application; ``COMMANDS``
+names the modules in the order of the help. At its top such a module imports no more than ``typer`` and
+``zoo_common.cli.options``: what a command needs, it imports inside its function, so that ``zoo --help``, and
+a command for one framework, load nothing that they do not use.
+
+Exit status: 0 done, 1 a check failed, 2 the input was wrong, 3 the machine cannot do it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from zoo_common.cli.options import example
+
+COMMANDS = ("list_", "describe", "show", "validate", "schema", "train", "eval", "parity", "demo")
+"""Modules of ``zoo_common.cli``."""
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+"""128 and the signal's number, as shells have it."""
+
+
+class _Commands(TyperGroup):
+    """Runs a command, and turns what it raises into a message and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Its base's is not public.
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except typer.Exit:
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            status = exit_status(error)
+            if status is None:
+                raise
+            raise typer.Exit(status) from None
+        return result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, and end the process with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        _speak_unicode(stream)
+    try:
+        application()(args=arguments, prog_name="zoo")
+    except BrokenPipeError:
+        _mute()
+        sys.exit(_BROKEN_PIPE)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def application() -> typer.Typer:
+    """The application with all its commands."""
+    app = typer.Typer(
+        name="zoo",
+        cls=_Commands,
+        help="One spec file, two native models (PyTorch and Keras), and proof that they are the same model.",
+        epilog=example(
+            "zoo list", "zoo describe --spec bert_tiny", "zoo train --framework torch --spec bert_tiny"
+        ),
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_zoo)
+    for name in COMMANDS:
+        module = f"{__package__}.{name}"
+        if find_spec(module) is not None:
+            import_module(module).register(app)
+    return app
+
+
+def exit_status(error: BaseException) -> int | None:
+    """The status that a command ends with after ``error``, its message printed; None if it is a defect.
+
+    With ``ZOO_DEBUG`` in the environment the traceback is printed too.
+    """
+    from zoo_spec.errors import ZooError
+
+    if os.environ.get("ZOO_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, ZooError):
+        print(error, file=sys.stderr)
+        return error.exit_status
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    if isinstance(error, MemoryError):
+        print("out of memory; close other programs, or lower training.micro_batch_size", file=sys.stderr)
+        return 3
+    if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno == errno.EPIPE):
+        _mute()
+        return _BROKEN_PIPE
+    if isinstance(error, OSError) and error.errno is not None:
+        print(f"{error.strerror}: {error.filename}" if error.filename else error, file=sys.stderr)
+        return 3
+    return None
+
+
+def _zoo(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda on: _version(on)),
+    ] = False,
+) -> None:
+    pass
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(f"zoo {version('dualzoo')}")
+    except PackageNotFoundError:
+        print("zoo, from a source folder that is not installed")
+    raise typer.Exit
+
+
+def _mute() -> None:
+    """Nobody reads on: let Python's own flush at exit go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _speak_unicode(stream: object) -> None:
+    """Files and pipes get UTF-8 whatever the locale; a terminal that lacks a character shows a mark for it."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is None:
+        return
+    if getattr(stream, "isatty", lambda: False)():
+        reconfigure(errors="replace")
+    else:
+        reconfigure(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The options that commands share, and the form of the examples in their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SpecOption = Annotated[
+    str, typer.Option("--spec", metavar="NAME|FILE", help="A shipped spec's name (zoo list), or a YAML file.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the spec; may be repeated."),
+]
+FrameworkOption = Annotated[str, typer.Option("--framework", metavar="tf|torch", help="The framework.")]
+MaybeFrameworkOption = Annotated[
+    str | None, typer.Option("--framework", metavar="tf|torch", help="The framework.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")
+]
+RunDirOption = Annotated[Path | None, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|gpu|mps", help="What to compute on.")
+]
+
+
+def example(*lines: str) -> str:
+    """A help text's last paragraph, its lines kept as they are (that is what the first character says)."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])

@@ -1,0 +1,141 @@
+"""Runs a family's name table in either direction, strictly: every name, every shape, every repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.foreign_names import Array, ModelNames, NameTable, Repeat
+from zoo_spec.models.base import Model
+from zoo_spec.registry import classes
+from zoo_spec.weights import check_names, check_shape
+
+_SHOWN = 20
+
+
+def from_foreign(spec: ExperimentSpec, source: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """``{name in source: array}`` to ``{canonical name: array}``, in the dtypes that were given.
+
+    An array whose layout is the same in both is not copied. Raises InputError, with everything at once, where
+    a name is unknown or missing, a shape is not the model's, or a tensor that only repeats another (a tied
+    one, a buffer) differs from it.
+    """
+    table = _table(spec, source)
+    shapes = _shapes(spec)
+    prefixed = bool(table.prefix) and any(name.startswith(table.prefix) for name in tensors)
+    names = _names(spec, source, table, shapes, prefixed=prefixed)
+    given = {table.current(name): name for name in tensors}
+    problems = _name_problems(names, given, tensors)
+    weights: dict[str, Array] = {}
+    if not problems:
+        current = {name: np.asarray(tensors[as_given]) for name, as_given in given.items()}
+        weights, problems = _read(names, current, shapes)
+    if problems:
+        kind, task = getattr(spec.model, "kind", ""), getattr(spec.task, "kind", "")
+        head = f"these are not the {source} tensors of {spec.name} ({kind}, {task}):"
+        raise InputError("\n  ".join([head, *problems]))
+    return weights
+
+
+def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """``{canonical name: array}`` to ``{name in source: array}``, tied tensors under each of their names.
+
+    Raises InputError unless the weights have the model's names and shapes, and the source a name for each.
+    """
+    shapes = _shapes(spec)
+    names = _names(spec, source, _table(spec, source), shapes, prefixed=False)
+    check_names(shapes, weights)
+    for name, shape in shapes.items():
+        check_shape(name, shape, np.shape(weights[name]))
+    tensors: dict[str, Array] = {}
+    for row in names.rows:
+        arrays = row.transform.write(tuple(np.asarray(weights[name]) for name in row.canonical))
+        tensors.update(zip(row.foreign, arrays, strict=True))
+    for repeat in names.repeats:
+        if repeat.written:
+            tensors[repeat.foreign] = repeat.value(np.asarray(weights[repeat.of]))
+    return tensors
+
+
+def _table(spec: ExperimentSpec, source: str) -> NameTable:
+    tables = spec.model.foreign_names()
+    if source in tables:
+        return tables[source]
+    kind = getattr(spec.model, "kind", "")
+    if tables:
+        raise InputError(f"{kind!r} has no table of names in {source!r}; it has {', '.join(tables)}")
+    families = [
+        name
+        for name, cls in classes(Model).items()
+        if issubclass(cls, Model) and cls.foreign_names is not Model.foreign_names
+    ]
+    raise InputError(
+        f"{spec.name} is a model of kind {kind!r}, whose weights have no names in {source} (families that "
+        f"have: {', '.join(families)}); give them their canonical names yourself and call set_weights"
+    )
+
+
+def _shapes(spec: ExperimentSpec) -> dict[str, tuple[int, ...]]:
+    return {name: parameter.shape for name, parameter in spec.graph().parameters().items()}
+
+
+def _names(
+    spec: ExperimentSpec, source: str, table: NameTable, shapes: Mapping[str, object], *, prefixed: bool
+) -> ModelNames:
+    names = table.names(shapes, prefixed=prefixed)
+    if names.unnamed:
+        raise InputError(
+            f"{spec.name} is not the architecture that {source} has, which has no name for "
+            f"{_listed(names.unnamed)}; use the family's own blocks in the model's slots, and its own tasks"
+        )
+    return names
+
+
+def _name_problems(names: ModelNames, given: Mapping[str, str], tensors: Iterable[str]) -> list[str]:
+    known = {*names.required, *(repeat.foreign for repeat in names.repeats)}
+    found = {
+        "missing": [name for name in names.required if name not in given],
+        "unknown, to be left out if they are not needed": [
+            as_given for name, as_given in given.items() if name not in known
+        ],
+        "given twice, in an older spelling too": [name for name in tensors if name not in given.values()],
+    }
+    return [f"{what}: {_listed(found_names)}" for what, found_names in found.items() if found_names]
+
+
+def _read(
+    names: ModelNames, tensors: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, Array], list[str]]:
+    weights: dict[str, Array] = {}
+    problems = []
+    for row in names.rows:
+        arrays = row.transform.read(tuple(tensors[name] for name in row.foreign))
+        weights.update(zip(row.canonical, arrays, strict=True))
+        for name, array in zip(row.canonical, arrays, strict=True):
+            if array.shape != shapes[name]:
+                sizes = f"{list(array.shape)}; this model has {list(shapes[name])}"
+                problems.append(f"{', '.join(row.foreign)} gives {name} the shape {sizes}")
+    if not problems:
+        given = [repeat for repeat in names.repeats if repeat.foreign in tensors]
+        problems = [gap for repeat in given if (gap := _difference(repeat, tensors[repeat.foreign], weights))]
+    return {name: weights[name] for name in shapes}, problems
+
+
+def _difference(repeat: Repeat, given: Array, weights: Mapping[str, Array]) -> str | None:
+    wanted = repeat.value(weights[repeat.of])
+    if np.array_equal(given, wanted):
+        return None
+    if given.shape != wanted.shape:
+        gap = f"its shape is {list(given.shape)}, not {list(wanted.shape)}"
+    else:
+        gap = f"{np.count_nonzero(given != wanted)} of {wanted.size} values differ"
+    return f"{repeat.foreign} must follow from {repeat.of}, which it repeats or counts: {gap}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,167 @@
+"""What a training step holds in memory, what this machine has, and a refusal with the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+from zoo_common.units import bytes_text
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
+
+FRAMEWORK_BYTES = 1_000_000_000
+"""The framework itself and its scratch space; 0.4 to 0.9 GB were seen, before any model."""
+
+_UNLIMITED = 1 << 60
+"""Version 1 of cgroups writes "no limit" as a number a little below 2**63."""
+
+
+def step_sizes(spec: ExperimentSpec, graph: Graph, **given: int) -> dict[str, int]:
+    """The sizes of the open dimensions in one micro-batch, as the spec's data makes it.
+
+    ``given`` wins; a dimension of which the data says nothing is 1. None is beyond its bounds.
+    """
+    examples = spec.training.micro_batch_size or spec.training.batch_size
+    length = _said(spec, "sequence_length")
+    wanted = {
+        "batch": examples,
+        "sequence": length,
+        "target_sequence": length,
+        "predictions": _said(spec, "max_predictions"),
+    }
+    other = None if "sequence" in graph.bounds else _said(spec, "open_size")
+    sizes = {}
+    for name, bound in graph.bounds.items():
+        size = max(wanted.get(name) or other or 1, bound.minimum)
+        sizes[name] = size if bound.maximum is None else min(size, bound.maximum)
+    return {**sizes, **given}
+
+
+def training_bytes(spec: ExperimentSpec, graph: Graph, **given: int) -> dict[str, int]:
+    """Bytes that one training step holds at once, by name, at the micro-batch size and the data's sizes.
+
+    ``accumulated`` is the running sum of the gradients, kept only where micro-batches add up to a batch;
+    ``framework`` is a constant. ``given`` are sizes of open dimensions to use instead.
+    """
+    training = spec.training
+    cost = graph.cost(
+        precision=training.precision,
+        optimizer_slots=len(training.optimizer.slots),
+        **step_sizes(spec, graph, **given),
+    )
+    accumulates = (training.micro_batch_size or training.batch_size) < training.batch_size
+    return {
+        "weights": cost.bytes["weights"],
+        "gradients": cost.bytes["gradients"],
+        "accumulated": cost.bytes["gradients"] if accumulates else 0,
+        "optimizer": cost.bytes["optimizer"],
+        "activations": cost.bytes["activations"],
+        "framework": FRAMEWORK_BYTES,
+    }
+
+
+def available_bytes() -> int:
+    """What this process may still take: the machine's free memory, or less where a cgroup limits it."""
+    return min([int(psutil.virtual_memory().available), *_cgroup_room(Path("/"))])
+
+
+def require_memory(spec: ExperimentSpec, graph: Graph, *, available: int | None = None) -> None:
+    """Raise EnvironmentFault, with the arithmetic and the remedy, if a training step does not fit.
+
+    ``available`` is measured unless it is given. It is the host's memory: a device's own is not known here.
+    """
+    room = available_bytes() if available is None else available
+    parts = training_bytes(spec, graph)
+    total = sum(parts.values())
+    if total <= room:
+        return
+    terms = "\n".join(f"  {name:<12}{bytes_text(size):>12}" for name, size in parts.items() if size)
+    sizes = ", ".join(f"{name} {size}" for name, size in step_sizes(spec, graph).items())
+    raise EnvironmentFault(
+        f"{spec.name} does not fit into memory: a training step needs {bytes_text(total)}, and "
+        f"{bytes_text(room)} are available\n{terms}\n  {'sum':<12}{bytes_text(total):>12}  ({sizes})\n"
+        f"{_remedy(spec, graph, room)}"
+    )
+
+
+def largest_micro_batch(spec: ExperimentSpec, graph: Graph, room: int) -> int | None:
+    """The largest ``micro_batch_size`` whose step fits into ``room`` bytes; None if not even 1 does."""
+    batch = spec.training.batch_size
+    divisors = [size for size in range(batch, 0, -1) if batch % size == 0]
+    return next((size for size in divisors if _needed(spec, graph, size) <= room), None)
+
+
+def _needed(spec: ExperimentSpec, graph: Graph, micro_batch: int) -> int:
+    training = spec.training.model_copy(update={"micro_batch_size": micro_batch})
+    return sum(training_bytes(spec.model_copy(update={"training": training}), graph).values())
+
+
+def _remedy(spec: ExperimentSpec, graph: Graph, room: int) -> str:
+    fits = largest_micro_batch(spec, graph, room)
+    if fits is not None:
+        return (
+            f"set training.micro_batch_size to {fits}, which needs {bytes_text(_needed(spec, graph, fits))} "
+            f"and trains the same: --set training.micro_batch_size={fits}"
+        )
+    least = bytes_text(_needed(spec, graph, 1))
+    shorter = "a shorter data.sequence_length, " if "sequence" in graph.bounds else ""
+    return (
+        f"even training.micro_batch_size=1 needs {least}: free some memory, or take {shorter}a smaller model, "
+        "or a machine with more"
+    )
+
+
+def _said(spec: ExperimentSpec, field: str) -> int | None:
+    value = getattr(spec.data, field, None)
+    return value if isinstance(value, int) else None
+
+
+def _cgroup_room(root: Path) -> Iterator[int]:
+    """What each control group around this process still allows; nothing where there are none or no limit.
+
+    ``root`` is the file system's, for tests.
+    """
+    mount = root / "sys/fs/cgroup"
+    for line in _lines(root / "proc/self/cgroup"):
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if not controllers:
+            names, base = ("memory.max", "memory.current", "inactive_file"), mount
+        elif "memory" in controllers.split(","):
+            base = mount / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        # Inside a container the path is the host's, and the group's own files lie at the top.
+        group = base / path.strip("/")
+        for folder in [group, *group.parents]:
+            if folder == base or base in folder.parents:
+                yield from _group_room(folder, *names)
+
+
+def _group_room(folder: Path, limit_file: str, used_file: str, reclaimable: str) -> Iterator[int]:
+    limit, used = _number(folder / limit_file), _number(folder / used_file)
+    if limit is None or used is None or limit >= _UNLIMITED:
+        return
+    # Cached files count as used, and are dropped when somebody needs the room.
+    cache = _statistics(folder / "memory.stat").get(reclaimable, 0)
+    yield max(limit - max(used - cache, 0), 0)
+
+
+def _number(path: Path) -> int | None:
+    text = " ".join(_lines(path)).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def _statistics(path: Path) -> Mapping[str, int]:
+    rows = [line.split() for line in _lines(path)]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

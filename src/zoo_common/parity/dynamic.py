@@ -1,0 +1,156 @@
+"""The levels over time: an optimizer step, a training curve, a run continued in the other framework."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from zoo_common.backend import Backend, Batch, State, Weights
+from zoo_common.checkpoint import CheckpointStore
+from zoo_common.data import Dataset
+from zoo_common.data.base import batch as make_batch
+from zoo_common.parity import tolerances
+from zoo_common.parity.bench import Bench
+from zoo_common.parity.compare import Gap, gap, largest
+from zoo_common.parity.probes import nudged
+from zoo_common.parity.results import LevelResult
+from zoo_common.training.loop import train_on
+from zoo_spec.random import Stream
+from zoo_spec.training import Training
+
+STEP_RATES = (1e-2, 3e-3, 7e-3)
+
+
+def step(bench: Bench) -> Iterator[LevelResult]:
+    """Optimizer steps at a changing rate, both frameworks handed the same gradients, in float64.
+
+    The gradients' sizes span seven decades, so that the place and value of an epsilon shows.
+    """
+    states: dict[str, State] = {}
+    for framework in bench.frameworks:
+        backend = bench.fresh(framework, "float64")
+        backend.set_weights(bench.probes)
+        for number, rate in enumerate(STEP_RATES):
+            backend.apply_gradients(_drawn_gradients(bench, number), rate)
+        states[framework] = backend.export_state()
+    first, last = (states[framework] for framework in (bench.frameworks[0], bench.frameworks[-1]))
+    worst = Gap.none()
+    for left, right in ((last.weights, first.weights), (last.optimizer, first.optimizer)):
+        for name in sorted(set(left) | set(right)):
+            both = name in left and name in right
+            value = gap(left[name], right[name], largest(right[name])) if both else math.inf
+            worst = worst.worse(Gap(value, name))
+    unmoved = [
+        name for name, value in first.weights.items() if np.array_equal(value, bench.probes[name])
+    ]
+    detail = f"{unmoved[0]} did not move" if unmoved else ""
+    passed = worst.value <= tolerances.STEP and not unmoved
+    yield LevelResult("step", "float64", passed, worst.value, tolerances.STEP, worst.name, detail)
+
+
+def _drawn_gradients(bench: Bench, number: int) -> Weights:
+    def draw(name: str, value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Weights:
+        stream = Stream(bench.seed, "gradient", number, name)
+        sizes = 10.0 ** (-7 * stream.uniforms(value.size))
+        return {name: ((2 * stream.uniforms(value.size) - 1) * sizes).reshape(value.shape)}
+
+    gradients: Weights = {}
+    for name, value in bench.probes.items():
+        gradients.update(draw(name, value))
+    return gradients
+
+
+def curve(
+    bench: Bench, dataset: Dataset, steps: int
+) -> Iterator[tuple[LevelResult, dict[str, list[float]]]]:
+    """Training from the same weights on the same data, against a floor measured in the same run.
+
+    The floor is the first framework started from weights changed by about one ulp.
+    """
+    training = _shortened(bench.spec.training, steps)
+    short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
+    curves: dict[str, list[float]] = {}
+    for framework in bench.frameworks:
+        backend = short.fresh(framework, "float32")
+        curves[framework] = _train(short, backend, training, dataset, 0, steps)
+    first, last = bench.frameworks[0], bench.frameworks[-1]
+    backend = short.fresh(first, "float32")
+    start = backend.export_state().weights
+    backend.set_weights(nudged(start, tolerances.CURVE_PERTURBATION, bench.seed))
+    curves["floor"] = _train(short, backend, training, dataset, 0, steps)
+
+    floor, worst_ratio, value, limit, worst, left_at = 0.0, -1.0, 0.0, 0.0, "", 0
+    for index, (ours, theirs, perturbed) in enumerate(
+        zip(curves[first], curves[last], curves["floor"], strict=True), 1
+    ):
+        floor = max(floor, abs(perturbed - ours), tolerances.CURVE_ULPS * 2.0**-23 * abs(ours))
+        apart = abs(theirs - ours)
+        apart = apart if math.isfinite(apart) else math.inf
+        allowed = tolerances.CURVE_MULTIPLE * floor
+        if apart > allowed and not left_at:
+            left_at = index
+        if apart / allowed > worst_ratio:
+            worst_ratio, value, limit, worst = apart / allowed, apart, allowed, f"step {index}"
+    passed = not left_at
+    moved = abs(curves[first][-1] - curves[first][0])
+    detail = f"the loss went from {curves[first][0]:.4f} to {curves[first][-1]:.4f} in {steps} steps"
+    if left_at:
+        detail = f"the gap leaves the floor at step {left_at}; {detail}"
+    if not moved:
+        passed, detail = False, "the loss did not move, so agreement on it would prove nothing"
+    yield LevelResult("curve", "float32", passed, value, limit, worst, detail), curves
+
+
+def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Iterator[LevelResult]:
+    """Train in one framework, save, go on in the other, in both directions, in float64."""
+    training = _shortened(bench.spec.training, before + after)
+    short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
+    worst = Gap.none()
+    for one, other in (tuple(bench.frameworks), tuple(reversed(bench.frameworks))):
+        with tempfile.TemporaryDirectory(prefix="zoo-parity-") as folder:
+            store = CheckpointStore(Path(folder))
+            backend = short.fresh(one, "float64")
+            _train(short, backend, training, dataset, 0, before)
+            state = backend.export_state()
+            store.save(state.step, state.weights, state.optimizer, {"step": state.step}, "parity")
+            straight = _train(short, backend, training, dataset, before, before + after)
+            found = store.load(before)
+            continued = short.fresh(other, "float64")
+            continued.import_state(State(found.weights(), found.optimizer(), found.step))
+            resumed = _train(short, continued, training, dataset, before, before + after)
+        for index, (left, right) in enumerate(zip(resumed, straight, strict=True), before + 1):
+            apart = abs(left - right) / abs(right) if math.isfinite(left - right) else math.inf
+            worst = worst.worse(Gap(apart, f"step {index}, {one} then {other}"))
+    passed = worst.value <= tolerances.CHECKPOINT
+    yield LevelResult("checkpoint", "float64", passed, worst.value, tolerances.CHECKPOINT, worst.name)
+
+
+def _train(
+    bench: Bench, backend: Backend, training: Training, dataset: Dataset, start: int, stop: int
+) -> list[float]:
+    losses = []
+    for index in range(start, stop):
+        batch: Batch = make_batch(dataset, training.seed, index, training.batch_size)
+        losses.append(float(train_on(backend, bench.graph, training, batch, index).result.loss))
+    return losses
+
+
+def _shortened(training: Training, steps: int) -> Training:
+    """The spec's own training over few steps: a short warm-up, a small batch, dropout that is comparable."""
+    size = min(training.batch_size, 8)
+    micro = training.micro_batch_size
+    warmup = min(training.schedule.warmup_steps, 3)
+    return training.model_copy(
+        update={
+            "steps": steps,
+            "batch_size": size,
+            "micro_batch_size": size // 2 if micro is not None and size % 2 == 0 else None,
+            "schedule": training.schedule.model_copy(update={"warmup_steps": warmup}),
+            "random": "portable",
+        }
+    )

@@ -1,0 +1,115 @@
+"""Weights and inputs that leave nothing untested: values of order one in every parameter, biases and norms too,
+and rows that are full, padded and packed. Parity on small initial weights passes vacuously."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo_common.backend import Array, Batch, Weights
+from zoo_common.data.generated import id_limits
+from zoo_spec.graph import Graph
+from zoo_spec.initializers import Normal
+from zoo_spec.parameters import Parameter
+from zoo_spec.random import Stream
+
+BATCH, LONGEST, PREDICTIONS, EXAMPLES, OPEN = 3, 32, 5, 2, 4
+
+
+def probe_weights(graph: Graph, seed: int) -> Weights:
+    """A value for every parameter, in float64."""
+    return {name: _draw(name, parameter, seed) for name, parameter in graph.parameters().items()}
+
+
+def _draw(name: str, parameter: Parameter, seed: int) -> Array:
+    values = Normal(std=1.0).draw(seed, f"probe/{name}", parameter.shape).astype(np.float64)
+    if parameter.role == "weight":
+        # Divided by the root of the fan-in, so that activations stay of order one through any depth.
+        return values / np.sqrt(values[0].size)
+    if parameter.role == "norm":
+        return 0.3 * values + (1.0 if name.endswith(".weight") else 0.0)
+    return 0.5 * values
+
+
+def nudged(weights: Mapping[str, Array], relative: float, seed: int) -> Weights:
+    """The weights, each value changed by the given relative amount, up or down at random."""
+    changed = {}
+    for name, value in weights.items():
+        signs = np.where(Stream(seed, "nudge", name).uniforms(value.size) < 0.5, -1.0, 1.0)
+        changed[name] = (value * (1.0 + relative * signs.reshape(value.shape))).astype(value.dtype)
+    return changed
+
+
+def probe_sizes(graph: Graph) -> dict[str, int]:
+    """Small sizes for the open dimensions, within their bounds."""
+    wanted = {"batch": BATCH, "sequence": LONGEST, "predictions": PREDICTIONS, "examples": EXAMPLES}
+    sizes = {}
+    for name, bound in graph.bounds.items():
+        size = max(wanted.get(name, OPEN), bound.minimum)
+        sizes[name] = size if bound.maximum is None else min(size, bound.maximum)
+    return sizes
+
+
+def probe_inputs(graph: Graph, seed: int) -> dict[str, Batch]:
+    """Batches by name: ``full`` rows, and, where the graph tells examples apart, ``padded`` and ``packed``."""
+    batches = {"full": _batch(graph, seed, "full")}
+    if "example_ids" in graph.inputs:
+        batches["padded"] = _batch(graph, seed, "padded")
+        if all(place.block.keeps_examples_apart for place in graph.places()):
+            batches["packed"] = _batch(graph, seed, "packed")
+    return batches
+
+
+def _batch(graph: Graph, seed: int, variant: str) -> Batch:
+    sizes = probe_sizes(graph)
+    limits = id_limits(graph, sizes)
+    length = sizes.get("sequence", 1)
+    rows = _rows(variant, sizes["batch"], length, seed)
+    batch: dict[str, Array] = {}
+    for name, spec in graph.inputs.items():
+        if name in ("example_ids", "positions"):
+            if variant != "full" and (name == "example_ids" or variant == "packed"):
+                batch[name] = rows[name]
+        elif name == "pooled_positions":
+            if variant == "packed":
+                batch[name] = rows[name]
+        else:
+            shape = tuple(sizes[size] if isinstance(size, str) else size for size in spec.shape)
+            if variant == "packed" and name == "next_sentence_labels":
+                shape = rows["pooled_positions"].shape
+            batch[name] = _values(name, spec.dtype, shape, limits.get(name, 2), Stream(seed, variant, name))
+    for part in graph.loss_parts:
+        if part.weights in batch:
+            batch[part.weights] = _loss_weights(batch[part.weights].shape, Stream(seed, variant, part.weights))
+    return batch
+
+
+def _values(name: str, dtype: str, shape: tuple[int, ...], limit: int, stream: Stream) -> Array:
+    count = int(np.prod(shape))
+    if dtype == "int32":
+        return stream.integers(limit, count).reshape(shape).astype(np.int32)
+    return (2 * stream.uniforms(count) - 1).reshape(shape)
+
+
+def _loss_weights(shape: tuple[int, ...], stream: Stream) -> Array:
+    """0, a half or 1, and at least one of them 1: uneven, as real batches are."""
+    weights = stream.integers(3, int(np.prod(shape))).reshape(shape) / 2.0
+    weights.flat[0] = 1.0
+    return weights
+
+
+def _rows(variant: str, batch: int, length: int, seed: int) -> dict[str, Array]:
+    """``example_ids``, ``positions`` and ``pooled_positions`` of padded rows, or of two examples and padding."""
+    stream = Stream(seed, "rows", variant)
+    ids = np.zeros((batch, length), np.int32)
+    positions = np.zeros((batch, length), np.int32)
+    pooled = np.zeros((batch, EXAMPLES), np.int32)
+    for row in range(batch):
+        end = length - 1 - stream.integer(max(1, length // 3))
+        starts = [0] if variant == "padded" else [0, max(1, end // 2 - stream.integer(max(1, end // 4)))]
+        for number, (start, stop) in enumerate(zip(starts, [*starts[1:], end], strict=True)):
+            ids[row, start:stop] = number + 1
+            positions[row, start:stop] = np.arange(stop - start)
+            pooled[row, number] = start
+    return {"example_ids": ids, "positions": positions, "pooled_positions": pooled}

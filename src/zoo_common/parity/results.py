@@ -1,0 +1,59 @@
+"""What a parity run found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Level = Literal["parameters", "forward", "loss", "gradient", "step", "curve", "checkpoint"]
+LEVELS: tuple[Level, ...] = ("parameters", "forward", "loss", "gradient", "step", "curve", "checkpoint")
+
+
+@dataclass(frozen=True)
+class LevelResult:
+    """One level in one dtype: the worst value met, the limit it is held to, and what it belongs to."""
+
+    level: Level
+    dtype: str
+    passed: bool
+    value: float
+    limit: float
+    worst: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """All levels that were run, in order; the first failure ends a run."""
+
+    spec: str
+    levels: tuple[LevelResult, ...]
+    notes: tuple[str, ...] = ()
+    curve: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every level held."""
+        return bool(self.levels) and all(level.passed for level in self.levels)
+
+    def as_json(self) -> dict[str, object]:
+        """``spec``, ``passed`` and ``levels``, as ``zoo parity --json`` prints it."""
+        rows = [
+            {
+                "level": row.level,
+                "dtype": row.dtype,
+                "passed": row.passed,
+                "value": row.value,
+                "limit": row.limit,
+                "worst": row.worst,
+                "detail": row.detail,
+            }
+            for row in self.levels
+        ]
+        return {
+            "spec": self.spec,
+            "passed": self.passed,
+            "levels": rows,
+            "notes": list(self.notes),
+            "curve": self.curve,
+        }

@@ -1,0 +1,114 @@
+"""From a spec to its description, with no framework and nothing allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zoo_common.data.generated import id_limits
+from zoo_common.memory import step_sizes, training_bytes
+from zoo_common.report.blocks import block_tree, count_kernels, count_layers
+from zoo_common.report.datasets import describe_data
+from zoo_common.report.description import (
+    Description,
+    Dimension,
+    TensorDescription,
+    TrainingDescription,
+)
+from zoo_common.report.libraries import preprocessing_libraries, training_libraries
+from zoo_common.report.loss import describe_loss
+from zoo_spec.cost import BYTES
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
+from zoo_spec.tensors import TensorSpec
+
+
+def describe(
+    spec: ExperimentSpec,
+    *,
+    summary: str = "",
+    sizes: Mapping[str, int] | None = None,
+    with_data: bool = True,
+) -> Description:
+    """Everything about a spec; ``sizes`` of open dimensions replace those that its data and training give.
+
+    The data is opened unless ``with_data`` is false. What is wrong with it is part of the description; a size
+    out of its bounds raises SpecError.
+    """
+    graph, training = spec.graph(), spec.training
+    given = dict(sizes or {})
+    graph.bind(**given)
+    chosen = step_sizes(spec, graph, **given)
+    cost = graph.cost(precision=training.precision, optimizer_slots=len(training.optimizer.slots), **chosen)
+    values = sum(parameter.size for parameter in graph.parameters().values())
+    layers, weighted = count_layers(graph)
+    products, convolutions = count_kernels(graph, cost)
+    data, libraries = describe_data(spec) if with_data else ((), ())
+    step = cost.training_flops * training.batch_size // chosen["batch"]
+    return Description(
+        name=spec.name,
+        summary=summary,
+        family=_kind(spec.model),
+        task=_kind(spec.task),
+        data_kind=_kind(spec.data),
+        parameters=graph.parameter_count,
+        statistics=values - graph.parameter_count,
+        transformer_layers=layers,
+        weighted_blocks=weighted,
+        matrix_products=products,
+        convolutions=convolutions,
+        inputs=_inputs(graph, training.precision),
+        outputs=tuple(_tensor(name, tensor, training.precision) for name, tensor in graph.outputs.items()),
+        dimensions=tuple(
+            Dimension(name, chosen[name], bound.minimum, bound.maximum)
+            for name, bound in graph.bounds.items()
+        ),
+        blocks=block_tree(graph, cost),
+        loss=describe_loss(graph, training),
+        flops={
+            "forward": cost.flops,
+            "training": cost.training_flops,
+            "training_step": step,
+            "training_run": step * training.steps,
+        },
+        size_bytes={precision: values * BYTES[precision] for precision in ("float32", "float64", "bfloat16")},
+        step_bytes=training_bytes(spec, graph, **given),
+        training=_training(spec),
+        data=data,
+        training_libraries=training_libraries(),
+        preprocessing_libraries=preprocessing_libraries(libraries),
+    )
+
+
+def _inputs(graph: Graph, precision: str) -> tuple[TensorDescription, ...]:
+    limits = id_limits(graph, {})
+    return tuple(
+        _tensor(name, spec, precision, label=name in graph.labels, ids=limits.get(name))
+        for name, spec in graph.inputs.items()
+    )
+
+
+def _tensor(
+    name: str, spec: TensorSpec, precision: str, *, label: bool = False, ids: int | None = None
+) -> TensorDescription:
+    # "float" is the compute dtype, and "float32" that or wider.
+    wide = {"float": precision, "float32": "float64" if precision == "float64" else "float32"}
+    dtype = wide.get(spec.dtype, spec.dtype)
+    return TensorDescription(
+        name, spec.shape, spec.named_axes, dtype, spec.optional, label, spec.description, ids
+    )
+
+
+def _training(spec: ExperimentSpec) -> TrainingDescription:
+    training = spec.training
+    return TrainingDescription(
+        steps=training.steps,
+        batch_size=training.batch_size,
+        micro_batch_size=training.micro_batch_size or training.batch_size,
+        precision=training.precision,
+        optimizer=training.optimizer.kind,
+        schedule=_kind(training.schedule),
+    )
+
+
+def _kind(part: object) -> str:
+    return str(getattr(part, "kind", ""))

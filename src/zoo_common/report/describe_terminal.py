@@ -1,0 +1,140 @@
+"""A description for people at a terminal, 80 columns wide or more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from zoo_common.report.description import Description, TensorDescription
+from zoo_common.report.phrases import (
+    block_flops,
+    block_parameters,
+    data_rows,
+    kernel_line,
+    layer_line,
+    library_line,
+    memory_note,
+    size_line,
+    walk,
+)
+from zoo_common.units import bytes_text, counted, short
+
+_SHAPES, _WIRING = 115, 150
+"""Columns from which on the graph's table has each node's output, and what it reads."""
+
+
+def print_description(found: Description, console: Console) -> None:
+    """Print all of it."""
+    console.print(Text(found.name, style="bold"))
+    console.print(f"{found.family}, task {found.task}, data {found.data_kind}")
+    if found.summary:
+        console.print(found.summary)
+    _section(console, "Size", _facts(_size_rows(found)))
+    _section(console, f"Graph, forward pass of {found.sizes}", _block_table(found, console.width))
+    _section(console, "Inputs", _tensor_table(found.inputs))
+    _section(console, "Open dimensions", _facts([(each.name, each.bounds) for each in found.dimensions]))
+    _section(console, "Outputs", _tensor_table(found.outputs))
+    _section(console, "Loss", _loss(found))
+    _section(console, f"Computation at {found.sizes}", _facts(_flop_rows(found)))
+    _section(console, f"Memory of a training step at {found.sizes}", _memory_table(found))
+    if found.data:
+        rows = [(name, "\n".join(lines)) for name, lines in data_rows(found.data)]
+        _section(console, "Data", _facts(rows))
+    _section(console, "Libraries beyond the framework", _facts(_library_rows(found)))
+
+
+def _section(console: Console, title: str, content: Table | Text) -> None:
+    console.print()
+    console.print(Text(title, style="bold cyan"))
+    console.print(Padding(content, (0, 0, 0, 2), expand=False))
+
+
+def _facts(rows: Sequence[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _size_rows(found: Description) -> list[tuple[str, str]]:
+    statistics = f", and {found.statistics:,} values that are not trained" if found.statistics else ""
+    return [
+        ("parameters", f"{found.parameters:,}{statistics}"),
+        ("bytes", size_line(found)),
+        ("layers", layer_line(found)),
+        ("kernels", f"{kernel_line(found)} in a forward pass"),
+    ]
+
+
+def _block_table(found: Description, width: int) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("block", overflow="fold", no_wrap=width >= _SHAPES)
+    table.add_column("kind", overflow="fold", no_wrap=width >= _SHAPES)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("FLOPs", justify="right", no_wrap=True)
+    if width >= _SHAPES:
+        table.add_column("output", overflow="fold")
+    if width >= _WIRING:
+        table.add_column("reads", overflow="fold")
+    for depth, block in walk(found.blocks):
+        row = ["  " * depth + block.title, block.kind]
+        row += [block_parameters(block) or "-", block_flops(block) or "-"]
+        row += [block.output] if width >= _SHAPES else []
+        row += [", ".join(block.reads)] if width >= _WIRING else []
+        table.add_row(*map(Text, row), style="dim" if depth > 2 else None)
+    return table
+
+
+def _tensor_table(tensors: Sequence[TensorDescription]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold", style="dim")
+    for tensor in tensors:
+        table.add_row(tensor.name, tensor.layout, tensor.dtype, tensor.remark)
+    return table
+
+
+def _loss(found: Description) -> Table | Text:
+    if found.loss is None:
+        return Text("none: this spec has outputs only, and cannot be trained")
+    rows = [("loss", found.loss.formula), *((part.name, part.words) for part in found.loss.parts)]
+    if found.loss.micro_batches:
+        rows.append(("", found.loss.micro_batches))
+    return _facts(rows)
+
+
+def _flop_rows(found: Description) -> list[tuple[str, str]]:
+    training, flops = found.training, found.flops
+    return [
+        ("forward pass", f"{short(flops['forward'])}FLOP"),
+        ("forward and backward", f"{short(flops['training'])}FLOP"),
+        ("training step", f"{short(flops['training_step'])}FLOP ({counted(training.batch_size, 'example')})"),
+        ("whole training", f"{short(flops['training_run'])}FLOP ({counted(training.steps, 'step')})"),
+    ]
+
+
+def _memory_table(found: Description) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold", style="dim")
+    for name, size in found.step_bytes.items():
+        if size:
+            table.add_row(name, bytes_text(size), memory_note(found, name))
+    table.add_row("sum", Text(bytes_text(sum(found.step_bytes.values())), style="bold"), "")
+    return table
+
+
+def _library_rows(found: Description) -> list[tuple[str, str]]:
+    rows = [("training", library_line(found.training_libraries))]
+    if found.preprocessing_libraries:
+        rows.append(("preprocessing", library_line(found.preprocessing_libraries)))
+    return rows

@@ -1,0 +1,97 @@
+"""What the forms of a description say in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from zoo_common.report.description import BlockDescription, Description, Library, SplitDescription
+from zoo_common.units import bytes_text, counted, short
+
+
+def walk(
+    blocks: Sequence[BlockDescription], deepest: int | None = None, depth: int = 0
+) -> Iterator[tuple[int, BlockDescription]]:
+    """Each block with its depth, a parent before its children, without those that do nothing."""
+    for block in blocks:
+        if not block.does_nothing:
+            yield depth, block
+            if deepest is None or depth < deepest:
+                yield from walk(block.blocks, deepest, depth + 1)
+
+
+def block_parameters(block: BlockDescription) -> str:
+    """The number of a block's parameters, times how many of it there are, or whose it uses."""
+    if block.weights_of:
+        return f"those of {block.weights_of}"
+    return f"{_times(block)}{block.parameters:,}" if block.parameters else ""
+
+
+def block_flops(block: BlockDescription) -> str:
+    """A block's FLOPs, times how many of it there are."""
+    return f"{_times(block)}{short(block.flops)}" if block.flops else ""
+
+
+def _times(block: BlockDescription) -> str:
+    return f"{block.count}×" if block.count > 1 else ""
+
+
+def size_line(found: Description) -> str:
+    """``4.13 MB as float32, 8.26 MB as float64, …``."""
+    return ", ".join(f"{bytes_text(size)} as {precision}" for precision, size in found.size_bytes.items())
+
+
+def layer_line(found: Description) -> str:
+    """Transformer layers, and blocks with weights by kind."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in found.weighted_blocks.items())
+    blocks = counted(sum(found.weighted_blocks.values()), "block")
+    own = f"{blocks} with weights ({kinds})" if kinds else "no block with weights"
+    layers = counted(found.transformer_layers, "transformer layer")
+    return f"{layers}; {own}" if found.transformer_layers else own
+
+
+def kernel_line(found: Description) -> str:
+    """How many matrix products and convolutions."""
+    products = counted(found.matrix_products, "matrix product")
+    return f"{products}, {counted(found.convolutions, 'convolution')}"
+
+
+def data_rows(splits: Sequence[SplitDescription]) -> list[tuple[str, list[str]]]:
+    """Each split's name, and what is known of it, a sentence a line; what both would say, once."""
+    names = {"train": "training", "eval": "evaluation"}
+    said: set[str] = set()
+    rows = []
+    for split in splits:
+        lines = [line for line in _data_lines(split) if line not in said]
+        said.update(lines)
+        rows.append((names.get(split.split, split.split), lines))
+    return rows
+
+
+def _data_lines(split: SplitDescription) -> list[str]:
+    if not split.readable:
+        return [f"not readable: {split.why}"]
+    size = f", {bytes_text(split.source_bytes)}" if split.source_bytes else ""
+    return [
+        f"{split.source}{size}; all of it is there and readable",
+        f"{counted(split.samples, 'sample')} an epoch: {bytes_text(split.total_bytes)} as fed to the model, "
+        f"{bytes_text(split.bytes_per_sample)} a sample",
+        *split.notes,
+    ]
+
+
+def library_line(libraries: Sequence[Library]) -> str:
+    """Names with their versions."""
+    return ", ".join(f"{each.name} {each.version or '(not installed)'}" for each in libraries)
+
+
+def memory_note(found: Description, name: str) -> str:
+    """What a term of the memory is."""
+    training = found.training
+    notes = {
+        "weights": training.precision,
+        "accumulated": f"the gradients' sum, as {training.batch_size} examples come in micro-batches",
+        "optimizer": training.optimizer,
+        "activations": f"kept for the backward pass, {counted(training.micro_batch_size, 'example')} at once",
+        "framework": "the library itself and its scratch space, a round figure",
+    }
+    return notes.get(name, "")

@@ -1,0 +1,31 @@
+"""Large numbers as people read them; units are decimal, and three digits count."""
+
+from __future__ import annotations
+
+
+def bytes_text(count: int) -> str:
+    """``1.78 kB``, ``440 MB``, ``3.43 GB``."""
+    if count < 1000:
+        return f"{count} bytes"
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if count >= size:
+            return f"{_three_digits(count / size)} {unit}"
+    return f"{_three_digits(count / 1000)} kB"
+
+
+def short(count: int) -> str:
+    """``14.9 G``; numbers below ten thousand as they are."""
+    for prefix, size in (("Y", 10**24), ("Z", 10**21), ("E", 10**18), ("P", 10**15), ("T", 10**12),
+                         ("G", 10**9), ("M", 10**6), ("k", 10**4)):  # fmt: skip
+        if count >= size:
+            return f"{_three_digits(count / (1000 if prefix == 'k' else size))} {prefix}"
+    return f"{count:,}"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """``1 layer``, ``12 layers``, ``2 matrices``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"

@@ -1,0 +1,162 @@
+"""Name tables run both ways: exact round trips, and refusals that name every tensor at fault."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo_common.interop import from_foreign, from_transformers, to_foreign, to_transformers
+from zoo_spec import load_spec
+from zoo_spec.errors import InputError
+
+SMALL = (
+    "model.hidden_size=12",
+    "model.num_layers=11",
+    "model.num_heads=2",
+    "model.intermediate_size=7",
+    "model.vocab_size=13",
+    "model.max_positions=5",
+)
+TASKS = ("representation", "masked_lm", "masked_lm_next_sentence")
+SOURCES = ("transformers", "google-research/bert")
+
+
+def spec_of(task="masked_lm_next_sentence", *more):
+    return load_spec("bert_tiny", [*SMALL, f"task.kind={task}", *more])
+
+
+def draw(spec):
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.standard_normal(parameter.shape).astype(np.float32)
+        for name, parameter in spec.graph().parameters().items()
+    }
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("task", TASKS)
+def test_weights_come_back_bit_for_bit(task, source):
+    spec = spec_of(task)
+    weights = draw(spec)
+    back = from_foreign(spec, source, to_foreign(spec, source, weights))
+    assert list(back) == list(weights)
+    assert all(np.array_equal(back[name], weights[name]) for name in weights)
+    assert all(array.dtype == np.float32 for array in back.values())
+
+
+def test_the_prefix_stands_where_a_head_does_and_may_stand_elsewhere():
+    weights = draw(spec_of("representation"))
+    bare = to_transformers(spec_of("representation"), weights)
+    assert "embeddings.word_embeddings.weight" in bare
+    assert "encoder.layer.10.attention.output.LayerNorm.bias" in bare
+    assert "bert.pooler.dense.weight" in to_transformers(spec_of(), draw(spec_of()))
+    prefixed = from_transformers(
+        spec_of("representation"), {f"bert.{name}": array for name, array in bare.items()}
+    )
+    assert all(np.array_equal(prefixed[name], weights[name]) for name in weights)
+
+
+def test_google_kernels_are_transposed_and_the_next_sentence_matrix_is_not():
+    weights = draw(spec_of())
+    tensors = to_foreign(spec_of(), "google-research/bert", weights)
+    assert np.array_equal(
+        tensors["bert/encoder/layer_10/intermediate/dense/kernel"],
+        weights["encoder.layers.10.feed_forward.inner.weight"].T,
+    )
+    assert np.array_equal(
+        tensors["bert/encoder/layer_3/output/LayerNorm/gamma"],
+        weights["encoder.layers.3.feed_forward_norm.weight"],
+    )
+    assert np.array_equal(
+        tensors["cls/seq_relationship/output_weights"], weights["next_sentence.dense.weight"]
+    )
+    assert np.array_equal(tensors["bert/embeddings/word_embeddings"], weights["embeddings.token.weight"])
+
+
+def test_every_unknown_and_missing_tensor_is_named_at_once():
+    tensors = to_transformers(spec_of(), draw(spec_of()))
+    del tensors["bert.pooler.dense.bias"], tensors["cls.predictions.bias"]
+    tensors |= {"bert.encoder.layer.11.output.dense.bias": np.zeros(12), "classifier.weight": np.zeros(3)}
+    with pytest.raises(InputError) as refused:
+        from_transformers(spec_of(), tensors)
+    for name in (
+        "bert.pooler.dense.bias",
+        "cls.predictions.bias",
+        "bert.encoder.layer.11.output.dense.bias",
+        "classifier.weight",
+        "bert_tiny",
+    ):
+        assert name in str(refused.value)
+
+
+def test_a_head_that_the_task_does_not_have_is_refused():
+    tensors = to_transformers(spec_of(), draw(spec_of()))
+    with pytest.raises(InputError, match=r"unknown.*cls\.seq_relationship\.weight"):
+        from_transformers(spec_of("masked_lm"), tensors)
+
+
+def test_wrong_shapes_are_all_named_with_both():
+    tensors = to_transformers(spec_of(), draw(spec_of()))
+    tensors["bert.pooler.dense.weight"] = np.zeros((12, 3))
+    tensors["bert.embeddings.LayerNorm.bias"] = np.zeros(())
+    with pytest.raises(InputError) as refused:
+        from_transformers(spec_of(), tensors)
+    assert "bert.pooler.dense.weight gives pooler.dense.weight the shape [12, 3]" in str(refused.value)
+    assert "this model has [12, 12]" in str(refused.value)
+    assert "bert.embeddings.LayerNorm.bias" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias"])
+def test_a_tied_tensor_may_be_missing_but_not_different(name):
+    tensors = to_transformers(spec_of(), draw(spec_of()))
+    without = {key: array for key, array in tensors.items() if key != name}
+    assert from_transformers(spec_of(), without).keys() == draw(spec_of()).keys()
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[1] += np.float32(1e-6)
+    with pytest.raises(InputError, match=f"{name} must follow from .* 1 of "):
+        from_transformers(spec_of(), tensors)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_position_buffer_of_old_checkpoints_must_count(task):
+    spec = spec_of(task)
+    tensors = to_transformers(spec, draw(spec))
+    name = "embeddings.position_ids" if task == "representation" else "bert.embeddings.position_ids"
+    assert name not in tensors
+    from_transformers(spec, tensors | {name: np.arange(5)[None]})
+    for wrong in (np.arange(5)[None, ::-1], np.arange(6)[None], np.full((1, 5), np.nan)):
+        with pytest.raises(InputError, match="position_ids must follow from embeddings.position.weight"):
+            from_transformers(spec, tensors | {name: wrong})
+
+
+def test_old_spellings_of_norms_are_read_but_not_beside_the_new():
+    weights = draw(spec_of())
+    tensors = to_transformers(spec_of(), weights)
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): array
+        for name, array in tensors.items()
+    }
+    assert old.keys() != tensors.keys()
+    read = from_transformers(spec_of(), old)
+    assert all(np.array_equal(read[name], weights[name]) for name in weights)
+    both = tensors | {"bert.embeddings.LayerNorm.gamma": np.zeros(12, np.float32)}
+    with pytest.raises(InputError, match=r"given twice.*bert\.embeddings\.LayerNorm\.weight"):
+        from_transformers(spec_of(), both)
+
+
+def test_weights_that_are_not_the_model_s_are_not_written():
+    weights = draw(spec_of())
+    with pytest.raises(InputError, match="unknown: extra"):
+        to_transformers(spec_of(), weights | {"extra": np.zeros(1)})
+    with pytest.raises(InputError, match=r"pooler\.dense\.bias.*\[4\].*\[12\]"):
+        to_transformers(spec_of(), weights | {"pooler.dense.bias": np.zeros(4)})
+
+
+def test_a_model_that_the_source_does_not_have_is_refused_with_a_way_out():
+    with pytest.raises(InputError, match=r"kind 'graph'.*no names in transformers .*bert.*set_weights"):
+        to_transformers(load_spec("causal_lm"), {})
+    with pytest.raises(InputError, match=r"no table of names in 'fairseq'; it has transformers"):
+        from_foreign(spec_of(), "fairseq", {})
+    gated = spec_of("masked_lm", "model.feed_forward.kind=gated_feed_forward")
+    with pytest.raises(InputError, match=r"no name for encoder\.layers\.0\.feed_forward\.gate\.weight"):
+        from_transformers(gated, {})

@@ -1,0 +1,395 @@
+"""Both backends against an implementation that nobody here wrote: the installed ``transformers``, in float64.
+
+A family is one row of ``FAMILIES`` for each task. Shapes are ones that ship nowhere, every parameter is
+redrawn, and everything that both sides give is compared: outputs, losses, and gradients by canonical name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+
+from zoo_common.interop import from_transformers, to_transformers
+from zoo_spec import load_spec
+from zoo_spec.experiment import ExperimentSpec
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+transformers = pytest.importorskip("transformers")
+
+import zoo_tf  # noqa: E402
+import zoo_torch  # noqa: E402
+from zoo_tf.leaves import named_variables, to_canonical  # noqa: E402
+
+LIMIT = 1e-10  # of the tensor's largest magnitude
+BATCH, LENGTH, PREDICTIONS = 3, 13, 4
+LENGTHS = (13, 9, 6)  # of the examples, where rows are padded
+ACTIVATIONS = {"gelu_erf": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu", "silu": "silu"}
+
+# An epsilon large enough to show at 1e-10, and sizes that no published model has.
+BERT = {
+    "hidden_size": 48,
+    "num_layers": 3,
+    "num_heads": 4,
+    "intermediate_size": 83,
+    "vocab_size": 101,
+    "max_positions": 29,
+    "type_vocab_size": 3,
+    "dropout": 0.1,
+    "attention_dropout": 0.1,
+    "layer_norm_epsilon": 3e-3,
+}
+
+
+def bert_config(model):
+    return transformers.BertConfig(
+        hidden_size=model.hidden_size,
+        num_hidden_layers=model.num_layers,
+        num_attention_heads=model.num_heads,
+        intermediate_size=model.intermediate_size,
+        vocab_size=model.vocab_size,
+        max_position_embeddings=model.max_positions,
+        type_vocab_size=model.type_vocab_size,
+        hidden_act=ACTIVATIONS[model.activation],
+        layer_norm_eps=model.layer_norm_epsilon,
+        # The gradient of the padding token's row is zeroed otherwise.
+        pad_token_id=None,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tensors this small wait for threads a hundred times longer than they compute on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What stands in ``transformers`` for a family's task, and the fields that it is built with here."""
+
+    kind: str
+    task: str
+    reference: str
+    config: Callable
+    fields: dict
+
+    def spec(self, **changes) -> ExperimentSpec:
+        model = {"kind": self.kind, **self.fields, **changes}
+        return ExperimentSpec.model_validate({"model": model, "task": {"kind": self.task}})
+
+    def build_reference(self):
+        torch.manual_seed(0)
+        model = getattr(transformers, self.reference)(self.config(self.spec().model))
+        return model.to(torch.float64).eval()
+
+
+FAMILIES = {
+    "bert": Family("bert", "representation", "BertModel", bert_config, BERT),
+    "bert-masked-lm": Family("bert", "masked_lm", "BertForMaskedLM", bert_config, BERT),
+    "bert-pretraining": Family("bert", "masked_lm_next_sentence", "BertForPreTraining", bert_config, BERT),
+    "bert-relu-one-head": Family(
+        "bert",
+        "masked_lm_next_sentence",
+        "BertForPreTraining",
+        bert_config,
+        {**BERT, "activation": "relu", "num_heads": 1, "hidden_size": 35, "num_layers": 1},
+    ),
+}
+VARIANTS = ("full", "full-no-types", "padded", "padded-no-types")
+each_family = pytest.mark.parametrize("family", FAMILIES)
+each_framework = pytest.mark.parametrize("framework", ["torch", "tf"])
+
+
+def draw_weights(spec: ExperimentSpec) -> dict[str, np.ndarray]:
+    """Order one in biases, norms and tables; matrices such that what they give is, lest softmax saturate."""
+    rng = np.random.default_rng(7)
+    weights = {}
+    for name, parameter in spec.graph().parameters().items():
+        scale = 1.5 / np.sqrt(parameter.shape[-1]) if parameter.role == "weight" else 1.0
+        weights[name] = scale * rng.standard_normal(parameter.shape)
+    return weights
+
+
+@cache
+def draw_inputs(family: str, variant: str) -> dict[str, np.ndarray]:
+    """Inputs and labels of one variant, for those of the graph's inputs that it uses."""
+    spec = FAMILIES[family].spec()
+    rng = np.random.default_rng(11)
+    lengths = LENGTHS if variant.startswith("padded") else (LENGTH,) * BATCH
+    used = np.arange(PREDICTIONS) < np.array([[PREDICTIONS], [PREDICTIONS - 1], [1]])
+    inputs = {
+        "input_ids": rng.integers(0, spec.model.vocab_size, (BATCH, LENGTH)),
+        "token_type_ids": rng.integers(0, spec.model.type_vocab_size, (BATCH, LENGTH)),
+        "example_ids": (np.arange(LENGTH) < np.array(lengths)[:, None]).astype(int),
+        "masked_positions": np.array([rng.permutation(length)[:PREDICTIONS] for length in lengths]) * used,
+        "masked_ids": rng.integers(0, spec.model.vocab_size, (BATCH, PREDICTIONS)) * used,
+        "masked_weights": used.astype(np.float64),
+        "next_sentence_labels": np.array([1, 0, 1]),
+    }
+    left_out = {"example_ids"} if variant.startswith("full") else set()
+    left_out |= {"token_type_ids"} if variant.endswith("no-types") else set()
+    wanted = spec.graph().inputs.keys() - left_out
+    return {
+        name: value if name == "masked_weights" else value.astype(np.int32)
+        for name, value in inputs.items()
+        if name in wanted
+    }
+
+
+@cache
+def reference_model(family: str):
+    row = FAMILIES[family]
+    model = row.build_reference()
+    tensors = to_transformers(row.spec(), draw_weights(row.spec()))
+    model.load_state_dict(
+        {name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, strict=True
+    )
+    return model
+
+
+@cache
+def reference_results(family: str, variant: str) -> dict[str, np.ndarray]:
+    """What ``transformers`` gives, under the names of our outputs, and ``gradient of <canonical name>``."""
+    return run_reference(family, draw_inputs(family, variant))
+
+
+def run_reference(family: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    row, model = FAMILIES[family], reference_model(family)
+    given = {name: torch.from_numpy(value).long() for name, value in inputs.items()}
+    arguments = {"input_ids": given["input_ids"], "token_type_ids": given.get("token_type_ids")}
+    arguments["attention_mask"] = given.get("example_ids")
+    if "masked_ids" in given:
+        labels = torch.full_like(given["input_ids"], -100)
+        for row_labels, at, ids, weights in zip(
+            labels, given["masked_positions"], given["masked_ids"], given["masked_weights"], strict=True
+        ):
+            row_labels[at[weights > 0]] = ids[weights > 0]
+        arguments["labels"] = labels
+    if "next_sentence_labels" in given:
+        arguments["next_sentence_label"] = given["next_sentence_labels"]
+    found = model(**arguments, output_hidden_states=True)
+    results = {"hidden_states": found.hidden_states[-1]}
+    renamed = {"pooler_output": "pooled", "seq_relationship_logits": "next_sentence_logits", "loss": "loss"}
+    results |= {ours: found[theirs] for theirs, ours in renamed.items() if found.get(theirs) is not None}
+    logits = found.get("prediction_logits", found.get("logits"))
+    if logits is not None:
+        at = given["masked_positions"][..., None].expand(-1, -1, logits.shape[-1])
+        results["masked_logits"] = logits.gather(1, at)
+    if "next_sentence_logits" in results:
+        results["pooled"] = model.bert.pooler(results["hidden_states"])
+    gradients = {}
+    if "loss" in results:
+        names, parameters = zip(*model.named_parameters(), strict=True)
+        found_gradients = torch.autograd.grad(results["loss"], parameters)
+        gradients = from_transformers(
+            row.spec(), {name: g.numpy() for name, g in zip(names, found_gradients, strict=True)}
+        )
+    return {name: value.detach().numpy() for name, value in results.items()} | {
+        f"gradient of {name}": value for name, value in gradients.items()
+    }
+
+
+@cache
+def our_model(family: str, framework: str, **changes):
+    room = {"torch": zoo_torch, "tf": zoo_tf}[framework]
+    spec = FAMILIES[family].spec(**changes)
+    model = room.compile(spec, seed=0, dtype="float64")
+    tensors = {name: value.numpy() for name, value in reference_model(family).state_dict().items()}
+    room.set_weights(model, from_transformers(spec, tensors))
+    return model
+
+
+def run_ours(model, framework: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if framework == "torch":
+        outputs = model(**{name: torch.from_numpy(value) for name, value in inputs.items()})
+        gradients = {}
+        if "loss" in outputs:
+            names, parameters = zip(*model.named_parameters(), strict=True)
+            found = torch.autograd.grad(outputs["loss"], parameters)
+            gradients = {name: value.numpy() for name, value in zip(names, found, strict=True)}
+        outputs = {name: value.detach().numpy() for name, value in outputs.items()}
+    else:
+        variables = dict(named_variables(model))
+        with tf.GradientTape() as tape:
+            outputs = model({name: tf.constant(value) for name, value in inputs.items()})
+        gradients = {}
+        if "loss" in outputs:
+            found = tape.gradient(outputs["loss"], [variable.value for variable in variables.values()])
+            gradients = {
+                name: to_canonical(variable, tf.convert_to_tensor(value).numpy())
+                for (name, variable), value in zip(variables.items(), found, strict=True)
+            }
+        outputs = {name: value.numpy() for name, value in outputs.items()}
+    return outputs | {f"gradient of {name}": value for name, value in gradients.items()}
+
+
+def gaps(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], inputs: dict[str, np.ndarray]):
+    """Largest difference of each result, as a share of its largest magnitude; at padding there is none.
+
+    A gradient's magnitude is at least a thousandth of the largest one: some are zero but for rounding.
+    """
+    real = inputs.get("example_ids", np.ones_like(inputs["input_ids"])) > 0
+    floor = max(
+        (1e-3 * np.abs(value).max() for name, value in theirs.items() if "gradient" in name), default=0.0
+    )
+    found = {}
+    for name, wanted in theirs.items():
+        given = ours[name]
+        assert given.shape == wanted.shape, name
+        assert given.dtype == wanted.dtype == np.float64, name
+        if name == "hidden_states":
+            given, wanted = given[real], wanted[real]
+        scale = np.abs(wanted).max()
+        found[name] = np.abs(given - wanted).max() / (max(scale, floor) if "gradient" in name else scale)
+    return found
+
+
+def worst(found: dict[str, float]) -> str:
+    name = max(found, key=lambda each: np.nan_to_num(found[each], nan=np.inf))
+    return f"{name}: {found[name]:.1e} of its largest magnitude"
+
+
+@each_framework
+@pytest.mark.parametrize("variant", VARIANTS)
+@each_family
+def test_everything_equals_transformers(family, variant, framework):
+    inputs, theirs = draw_inputs(family, variant), reference_results(family, variant)
+    ours = run_ours(our_model(family, framework), framework, inputs)
+    expected = set(FAMILIES[family].spec().graph().outputs) - {
+        name for name in ours if name.endswith(("_loss", "_numerator", "_denominator"))
+    }
+    assert {name for name in theirs if "gradient" not in name} == expected
+    if "loss" in ours:
+        assert {f"gradient of {name}" for name in draw_weights(FAMILIES[family].spec())} < theirs.keys()
+    found = gaps(ours, theirs, inputs)
+    assert all(gap <= LIMIT for gap in found.values()), worst(found)
+    for name in expected:
+        assert 0.1 < np.abs(theirs[name]).max() < 100, (
+            f"{name} is out of scale, so the comparison says little"
+        )
+
+
+@each_framework
+@each_family
+def test_each_variant_of_the_inputs_gives_other_results(family, framework):
+    model = our_model(family, framework)
+    found = {
+        variant: run_ours(model, framework, draw_inputs(family, variant))["hidden_states"][-1, 0]
+        for variant in VARIANTS
+    }
+    for index, one in enumerate(VARIANTS):
+        for other in VARIANTS[index + 1 :]:
+            assert np.abs(found[one] - found[other]).max() > 1e-3, (one, other)
+
+
+@each_framework
+def test_packed_examples_equal_transformers_on_each_alone(framework):
+    """Rows ``[first, second, padding]`` against batches of one, at every output that has a place for them."""
+    family, inputs = "bert-pretraining", draw_inputs("bert-pretraining", "padded")
+    lengths, rows = LENGTHS[1:], (1, 2)
+    alone = []
+    for row, length in zip(rows, lengths, strict=True):
+        short = {
+            name: value[row : row + 1, :length] if value.shape[1:] == (LENGTH,) else value[row : row + 1]
+            for name, value in inputs.items()
+        }
+        alone.append(run_reference(family, short))
+    starts, total = np.cumsum([0, *lengths]), 19
+    packed = {
+        name: np.zeros((1, total), np.int32)
+        for name in ("input_ids", "token_type_ids", "example_ids", "positions")
+    }
+    for index, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        here = slice(starts[index], starts[index] + length)
+        packed["input_ids"][0, here] = inputs["input_ids"][row, :length]
+        packed["token_type_ids"][0, here] = inputs["token_type_ids"][row, :length]
+        packed["example_ids"][0, here] = index + 1
+        packed["positions"][0, here] = np.arange(length)
+    packed["pooled_positions"] = starts[None, :2].astype(np.int32)
+    packed["masked_positions"] = np.concatenate(
+        [inputs["masked_positions"][row] + start for row, start in zip(rows, starts, strict=False)]
+    )[None].astype(np.int32)
+    packed["masked_ids"] = inputs["masked_ids"][None, list(rows)].reshape(1, -1)
+    packed["masked_weights"] = inputs["masked_weights"][None, list(rows)].reshape(1, -1)
+    packed["next_sentence_labels"] = inputs["next_sentence_labels"][None, list(rows)]
+    ours = run_ours(our_model(family, framework), framework, packed)
+
+    for index, theirs in enumerate(alone):
+        here = slice(starts[index], starts[index] + lengths[index])
+        found = gaps(
+            {
+                "hidden_states": ours["hidden_states"][:, here],
+                "pooled": ours["pooled"][:, index],
+                "next_sentence_logits": ours["next_sentence_logits"][:, index],
+                "masked_logits": ours["masked_logits"][:, index * PREDICTIONS : (index + 1) * PREDICTIONS],
+            },
+            {
+                name: theirs[name]
+                for name in ("hidden_states", "pooled", "next_sentence_logits", "masked_logits")
+            },
+            {"input_ids": packed["input_ids"][:, here]},
+        )
+        assert all(gap <= LIMIT for gap in found.values()), worst(found)
+    # Unpacked, each loss is over an example's own predictions; packed, the two share one denominator.
+    next_sentence, masked = np.zeros(2), np.zeros(2)
+    for index, (row, theirs) in enumerate(zip(rows, alone, strict=True)):
+        next_sentence[index] = cross_entropy(
+            theirs["next_sentence_logits"], inputs["next_sentence_labels"][row]
+        )
+        masked[index] = theirs["loss"] - next_sentence[index]
+    counts = inputs["masked_weights"][list(rows)].sum(1)
+    wanted = next_sentence.mean() + (masked * counts).sum() / counts.sum()
+    assert abs(ours["loss"] - wanted) <= LIMIT * wanted
+
+
+def cross_entropy(logits: np.ndarray, label: int) -> float:
+    return float(np.log(np.exp(logits[0]).sum()) - logits[0, label])
+
+
+@each_framework
+@pytest.mark.parametrize(
+    "change",
+    [{"activation": "gelu_tanh"}, {"layer_norm_epsilon": 3.01e-3}, {"num_heads": 8}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_planted_difference_is_seen(change, framework):
+    inputs = draw_inputs("bert-pretraining", "padded")
+    model = our_model("bert-pretraining", framework, **change)
+    found = gaps(run_ours(model, framework, inputs), reference_results("bert-pretraining", "padded"), inputs)
+    for name in ("hidden_states", "pooled", "masked_logits", "next_sentence_logits", "loss"):
+        assert found[name] > 1e3 * LIMIT, name
+
+
+@each_family
+def test_every_tensor_of_the_reference_has_a_name_and_comes_back(family, tmp_path):
+    from safetensors.numpy import load_file
+
+    row, model = FAMILIES[family], reference_model(family)
+    state = {name: value.numpy() for name, value in model.state_dict().items()}
+    weights = from_transformers(row.spec(), state)
+    back = to_transformers(row.spec(), weights)
+    assert back.keys() == state.keys()
+    assert all(np.array_equal(back[name], state[name]) for name in state)
+    model.save_pretrained(tmp_path)
+    saved = from_transformers(row.spec(), load_file(tmp_path / "model.safetensors"))
+    assert weights.keys() == saved.keys()
+    assert all(np.array_equal(saved[name], weights[name]) for name in weights)
+
+
+def test_a_shipped_spec_has_the_reference_s_names_and_shapes():
+    spec = load_spec("bert_base")
+    weights = {
+        name: np.broadcast_to(np.float32(0), parameter.shape)
+        for name, parameter in spec.graph().parameters().items()
+    }
+    with torch.device("meta"):
+        model = transformers.BertForPreTraining(bert_config(spec.model))
+    theirs = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    assert {name: array.shape for name, array in to_transformers(spec, weights).items()} == theirs
