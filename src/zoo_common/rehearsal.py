@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zoo_common.backend import find_backend
+from zoo_common.backend import Batch, find_backend
 from zoo_common.data import batch, open_dataset
 from zoo_common.data.base import Split
 from zoo_common.data.generated import open_generated
@@ -19,6 +19,7 @@ from zoo_common.units import bytes_text, counted
 from zoo_spec.data import GeneratedData
 from zoo_spec.errors import ZooError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
 
 EXAMPLES = 2
 
@@ -37,15 +38,18 @@ class Check:
 
 
 def rehearse(spec: ExperimentSpec, framework: str, device: str) -> Iterator[Check]:
-    """Open the data, add up the memory, build the model and run one training step, each after the other.
+    """Import the framework, open the data, add up the memory, build the model and run one training step.
 
-    Each check is given as it ends. The step, on generated input, is left out if the memory is too small.
+    Each check is given as it ends. The step, on generated input, is left out if the framework is missing or
+    the memory too small; what is wrong with the data does not stop it.
     """
+    ready = [_tried("framework", lambda: _versions(framework))]
+    yield ready[0]
     yield _tried("training data", lambda: _open(spec, "train"))
     yield _tried("evaluation data", lambda: _open(spec, "eval"))
-    memory = _tried("memory", lambda: _memory(spec))
-    yield memory
-    if memory.error is None:
+    ready.append(_tried("memory", lambda: _memory(spec)))
+    yield ready[1]
+    if all(check.error is None for check in ready):
         yield _tried("training step", lambda: _step(spec, framework, device))
 
 
@@ -54,6 +58,11 @@ def _tried(name: str, attempt: Callable[[], str]) -> Check:
         return Check(name, attempt())
     except ZooError as error:
         return Check(name, "", error)
+
+
+def _versions(framework: str) -> str:
+    versions = find_backend(framework)().versions()
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _open(spec: ExperimentSpec, split: Split) -> str:
@@ -88,7 +97,16 @@ def _step(spec: ExperimentSpec, framework: str, device: str) -> str:
             f"a training step of {EXAMPLES} generated examples gives a loss of {loss} and a gradient norm of "
             f"{norm}, where both must be finite; look at the initial values and the norms' epsilons"
         )
-    versions = ", ".join(f"{name} {version}" for name, version in backend.versions().items())
-    shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in given.items() if name in graph.features)
+    sizes = ", ".join(f"{name} {size}" for name, size in _sizes(graph, given).items())
     seconds = time.perf_counter() - start
-    return f"{versions}: loss {loss:.4g} on generated input ({shapes}), {seconds:.1f} s with set-up"
+    return f"loss {loss:.4g}, gradient norm {norm:.4g}, on generated input ({sizes}), in {seconds:.1f} s"
+
+
+def _sizes(graph: Graph, given: Batch) -> dict[str, int]:
+    """The sizes that a batch gives to the open dimensions."""
+    return {
+        dimension: size
+        for name, value in given.items()
+        for dimension, size in zip(graph.inputs[name].shape, value.shape, strict=True)
+        if isinstance(dimension, str)
+    }

@@ -46,6 +46,7 @@ _register_blocks()
 
 from zoo_tf.compile import compile  # noqa: E402 (Keras may be imported only now)
 from zoo_tf.container import export_serving  # noqa: E402
+from zoo_tf.estimator import Estimator  # noqa: E402
 from zoo_tf.weights import get_weights, set_weights  # noqa: E402
 
-__all__ = ["compile", "export_serving", "get_weights", "set_weights"]
+__all__ = ["Estimator", "compile", "export_serving", "get_weights", "set_weights"]

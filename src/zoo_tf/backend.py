@@ -57,7 +57,7 @@ class TensorFlowBackend:
     ) -> StepResult:
         """One optimizer step over all micro-batches."""
         with tf.device(self.device):
-            divisors = None if denominators is None else self._scalars(denominators)
+            divisors = self._scalars(denominators or {})
             wide_rate = tf.constant(rate, tf.float64)
             if len(micro_batches) == 1:
                 return self._whole_step(micro_batches[0], divisors, wide_rate)
@@ -68,13 +68,13 @@ class TensorFlowBackend:
         totals = {name: tf.add_n([part[name] for part in losses]) for name in losses[0]}
         return StepResult(totals.pop("loss"), totals, norm)
 
-    def _whole_step(self, batch: Batch, divisors: Tensors | None, rate: tf.Tensor) -> StepResult:
+    def _whole_step(self, batch: Batch, divisors: Tensors, rate: tf.Tensor) -> StepResult:
         self.random.enter(self.optimizer.step, 0)
         step = self._function("step", self._step, batch, divisors)
         losses, norm = step(self._tensors(batch), divisors, rate)
         return StepResult(losses.pop("loss"), losses, norm)
 
-    def _accumulate(self, number: int, batch: Batch, divisors: Tensors | None) -> Tensors:
+    def _accumulate(self, number: int, batch: Batch, divisors: Tensors) -> Tensors:
         if not self._sums:
             self._sums = [
                 tf.Variable(tf.zeros(value.shape, value.dtype), trainable=False)
@@ -84,11 +84,11 @@ class TensorFlowBackend:
         add = self._function("add", self._add_gradients, batch, divisors)
         return add(self._tensors(batch), divisors)
 
-    def _step(self, batch: Tensors, divisors: Tensors | None, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+    def _step(self, batch: Tensors, divisors: Tensors, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         losses, gradients = self._differentiate(batch, divisors)
         return losses, self.optimizer.apply(dict(zip(self.parameters, gradients, strict=True)), rate)
 
-    def _add_gradients(self, batch: Tensors, divisors: Tensors | None) -> Tensors:
+    def _add_gradients(self, batch: Tensors, divisors: Tensors) -> Tensors:
         losses, gradients = self._differentiate(batch, divisors)
         for total, gradient in zip(self._sums, gradients, strict=True):
             if gradient is not None:
@@ -104,7 +104,7 @@ class TensorFlowBackend:
         return norm
 
     def _differentiate(
-        self, batch: Tensors, divisors: Tensors | None
+        self, batch: Tensors, divisors: Tensors
     ) -> tuple[Tensors, list[tf.Tensor | None]]:
         self.traces += 1
         watched = [variable.value for variable in self.parameters.values()]
@@ -113,9 +113,9 @@ class TensorFlowBackend:
         gradients = tape.gradient(losses["loss"], watched)
         return losses, [None if value is None else tf.convert_to_tensor(value) for value in gradients]
 
-    def _losses(self, outputs: Tensors, divisors: Tensors | None) -> Tensors:
+    def _losses(self, outputs: Tensors, divisors: Tensors) -> Tensors:
         parts = self.graph.loss_parts
-        if divisors is None:
+        if not divisors:
             return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
         terms = {part.name: outputs[f"{part.name}_numerator"] / divisors[part.name] for part in parts}
         factors = {part.name: tf.constant(part.factor, terms[part.name].dtype) for part in parts}
@@ -199,7 +199,7 @@ class TensorFlowBackend:
         if key not in self._functions:
             rate = tf.TensorSpec((), tf.float64)
             inputs = {other: self._signature(other, rank) for other, rank in ranks.items()}
-            scalars = None if divisors is None else dict.fromkeys(divisors, tf.TensorSpec((), self.dtype))
+            scalars = dict.fromkeys(divisors or (), tf.TensorSpec((), self.dtype))
             signature = {
                 "step": [inputs, scalars, rate],
                 "add": [inputs, scalars],

@@ -21,6 +21,7 @@ for _module in _iter_modules(_blocks.__path__, _blocks.__name__ + "."):
     _import_module(_module.name)
 
 from zoo_torch.compile import compile
+from zoo_torch.runner import Runner
 from zoo_torch.weights import get_weights, set_weights
 
-__all__ = ["compile", "get_weights", "set_weights"]
+__all__ = ["Runner", "compile", "get_weights", "set_weights"]

@@ -125,7 +125,7 @@ def test_the_position_buffer_of_old_checkpoints_must_count(task):
     assert name not in tensors
     from_transformers(spec, tensors | {name: np.arange(5)[None]})
     for wrong in (np.arange(5)[None, ::-1], np.arange(6)[None], np.full((1, 5), np.nan)):
-        with pytest.raises(InputError, match="position_ids must follow from embeddings.position.weight"):
+        with pytest.raises(InputError, match="position_ids must follow from embeddings"):
             from_transformers(spec, tensors | {name: wrong})
 
 
@@ -157,6 +157,6 @@ def test_a_model_that_the_source_does_not_have_is_refused_with_a_way_out():
         to_transformers(load_spec("causal_lm"), {})
     with pytest.raises(InputError, match=r"no table of names in 'fairseq'; it has transformers"):
         from_foreign(spec_of(), "fairseq", {})
-    gated = spec_of("masked_lm", "model.feed_forward.kind=gated_feed_forward")
+    gated = load_spec("bert_tiny", ["model.feed_forward.kind=gated_feed_forward"])
     with pytest.raises(InputError, match=r"no name for encoder\.layers\.0\.feed_forward\.gate\.weight"):
         from_transformers(gated, {})

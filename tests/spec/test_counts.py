@@ -107,6 +107,7 @@ def test_a_model_of_175_billion_parameters_is_described_without_allocating_it(tm
         tracemalloc.stop()
     assert count == 174_604_259_328
     assert cost.bytes["weights"] == 4 * count
-    # Two FLOPs a token for each weight but the positions; attention's own products come on top.
-    assert 2 * 2048 * 174.5e9 < cost.flops < 2 * 2048 * 177e9
+    layers, width, length, rows = 96, 12288, 2048, 50257
+    matrices = layers * 12 * width**2 + rows * width
+    assert cost.flops == 2 * length * matrices + layers * 4 * length**2 * width
     assert peak < 8 * 2**20, f"{peak / 2**20:.1f} MiB"

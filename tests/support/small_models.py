@@ -46,10 +46,13 @@ def cases() -> tuple[str, ...]:
 
 
 @cache
-def small_spec(name: str) -> ExperimentSpec:
+def small_spec(name: str, *overrides: str) -> ExperimentSpec:
     """The shipped spec, with those of its sizes that it has cut down; dropout stays as it is."""
     fields = type(load_spec(name).model).model_fields
-    return load_spec(name, overrides=[f"model.{key}={size}" for key, size in SMALL.items() if key in fields])
+    given = {override.partition("=")[0] for override in overrides}
+    sizes = {f"model.{key}": size for key, size in SMALL.items() if key in fields}
+    small = [f"{path}={size}" for path, size in sizes.items() if path not in given]
+    return load_spec(name, overrides=[*small, *overrides])
 
 
 def probe_weights(graph: Graph, seed: int = 1) -> Arrays:
@@ -144,7 +147,7 @@ def assert_worth_comparing(outputs: Mapping[str, np.ndarray], others: Mapping[st
 
 
 def in_fresh_process(code: str, *arguments: Path | str) -> str:
-    """What the code prints in a process that knows nothing but what it imports; ``arguments`` are its argv."""
+    """What the code prints in a process that knows only what it imports; ``arguments`` are its argv."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         capture_output=True,

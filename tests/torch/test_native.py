@@ -15,6 +15,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.export import Dim
+
+import zoo_torch
 from small_models import (
     assert_same,
     assert_worth_comparing,
@@ -27,11 +31,8 @@ from small_models import (
     small_spec,
     subsets,
 )
-from torch import nn
-from torch.export import Dim
-
-import zoo_torch
 from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 from zoo_spec.models.reserved import why_no_input, why_no_node
 
@@ -39,6 +40,15 @@ TOLERANCE = 2e-6
 """Of float32, between two ways to compute one model; seen: 4e-7."""
 FRESH = {"seed": 5, "batch": 2, "sequence": 9, "predictions": 2, "examples": 3}
 """Other values and other sizes than those that a tool has seen."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Models this small are slower on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=cases())
@@ -171,7 +181,7 @@ def test_set_weights_is_strict_and_changes_nothing_when_it_refuses(model, graph)
 def test_torch_compile_takes_the_whole_graph_and_gives_the_same(model, graph):
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    for names in subsets(graph).values():
+    for names in (subsets(graph)[subset] for subset in ("everything", "features", "required")):
         run(compiled, tensors(graph, names))
         check(compiled, model, graph, names)
     inputs = tensors(graph, subsets(graph)["everything"], **FRESH)
@@ -192,7 +202,9 @@ def test_torch_compile_generates_code_that_gives_the_same():
 def dynamic_shapes(graph: Graph, names) -> dict[str, dict[int, Dim]]:
     dims = {name: Dim(name, min=bound.minimum, max=bound.maximum) for name, bound in graph.bounds.items()}
     return {
-        name: {axis: dims[size] for axis, size in enumerate(graph.inputs[name].shape) if isinstance(size, str)}
+        name: {
+            axis: dims[size] for axis, size in enumerate(graph.inputs[name].shape) if isinstance(size, str)
+        }
         for name in names
     }
 
@@ -215,7 +227,9 @@ def test_torch_export_serves_all_sizes_within_the_spec_bounds(model, graph):
 def test_strict_torch_export_gives_the_same(model, graph):
     names = subsets(graph)["every other optional"]
     inputs = tensors(graph, names)
-    exported = torch.export.export(model, (), inputs, dynamic_shapes=dynamic_shapes(graph, inputs), strict=True)
+    exported = torch.export.export(
+        model, (), inputs, dynamic_shapes=dynamic_shapes(graph, inputs), strict=True
+    )
     check(exported.module(), model, graph, names)
 
 
@@ -289,16 +303,22 @@ def test_every_parameter_takes_part_in_the_loss(model, graph):
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
+@pytest.fixture(scope="module")
+def process_group():
+    """One process on its own, which outlives the models that use it: dying with one it may hang."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:Grad strides do not match")
+@pytest.mark.usefixtures("process_group")
 def test_distributed_data_parallel_gives_the_same_gradients(model, graph):
     inputs = tensors(graph, subsets(graph)["everything"], **FRESH)
     expected = loss_gradients(model, model, inputs)
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
-    try:
-        parallel = nn.parallel.DistributedDataParallel(model)
-        for _ in range(2):  # The second step is where DDP complains of parameters that the first left unused.
-            assert_same(loss_gradients(parallel, model, shuffled(inputs)), expected, TOLERANCE)
-    finally:
-        torch.distributed.destroy_process_group()
+    parallel = nn.parallel.DistributedDataParallel(model)
+    for _ in range(2):  # The second step is where DDP complains of parameters that the first left unused.
+        assert_same(loss_gradients(parallel, model, shuffled(inputs)), expected, TOLERANCE)
 
 
 def test_gradients_are_the_losses_slopes_for_each_parameter(graph):
@@ -344,3 +364,34 @@ def test_no_node_may_have_a_name_that_a_module_has_taken(model):
     taken -= {name for name, _ in model.named_children()}
     assert [name for name in sorted({*taken, *keyword.kwlist, "self"}) if why_no_node(name) is None] == []
     assert [name for name in ["self", *keyword.kwlist] if why_no_input(name) is None] == []
+
+
+def test_names_that_the_generated_code_has_for_itself_may_be_a_specs_own():
+    dense = {"kind": "dense", "size": 4}
+    spec = ExperimentSpec.model_validate(
+        {
+            "model": {
+                "kind": "graph",
+                "inputs": {
+                    "input": {"shape": ("batch", 3)},
+                    "torch": {"shape": ("batch", 3), "optional": True},
+                },
+                "nodes": {
+                    "id": {"block": dense, "inputs": "input"},
+                    "device": {"block": dense, "inputs": "torch"},
+                    "present": {"block": {"kind": "add"}, "inputs": ("id", "device")},
+                    "input_1": {"like": "id", "inputs": "torch"},
+                    "id_module": {"block": {"kind": "dense", "size": 2}, "inputs": "id"},
+                    "outputs": {"block": {"kind": "add"}, "inputs": ("present", "input_1")},
+                },
+                "outputs": {"input": "outputs", "self": "id_module"},
+            },
+            "task": {"kind": "representation"},
+        }
+    )
+    model = make_model(spec.graph())
+    x, y = torch.randn(2, 3), torch.randn(2, 3)
+    outputs = model(torch=y, input=x)
+    assert torch.equal(outputs["input"], model.id(x) + model.device(y) + model.id(y))
+    assert torch.equal(model(x)["self"], model.id_module(model.id(x)))
+    assert set(model(x)) == {"self"}

@@ -8,8 +8,6 @@ import typer
 
 from zoo_common.cli.options import JsonOption, SetOption, SpecOption, example
 
-_Positive = typer.Option(min=1, metavar="N")
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -44,8 +42,8 @@ def describe(
 ) -> None:
     """Describe a spec: graph, parameters, FLOPs, memory, data.
 
-    Also its inputs and outputs, the loss in words, and the libraries that it needs. No framework is loaded and
-    nothing is allocated, so that a model of any size is described in a moment.
+    Also its inputs and outputs, the loss in words, and the libraries that it needs. No framework is loaded
+    and nothing is allocated, so that a model of any size is described in a moment.
     """
     if as_json and as_markdown:
         raise typer.BadParameter("give --json or --markdown, not both", param_hint="--markdown")

@@ -140,7 +140,7 @@ def _mute() -> None:
 
 
 def _speak_unicode(stream: object) -> None:
-    """Files and pipes get UTF-8 whatever the locale; a terminal that lacks a character shows a mark for it."""
+    """Files and pipes get UTF-8 whatever the locale; a terminal shows a mark for what it cannot."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is None:
         return

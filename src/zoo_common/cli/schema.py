@@ -13,9 +13,10 @@ def register(app: typer.Typer) -> None:
 
 
 def schema() -> None:
-    """Print the JSON Schema of spec files, so that an editor completes and checks them.
+    """Print the JSON Schema of spec files.
 
-    Put "# yaml-language-server: $schema=zoo.schema.json" at the top of a spec file, beside the schema.
+    With it an editor completes and checks them: put "# yaml-language-server: $schema=zoo.schema.json" at the
+    top of a spec file, with the schema beside it.
     """
     from zoo_common.cli.output import print_json
     from zoo_spec.schema import json_schema

@@ -13,7 +13,10 @@ def register(app: typer.Typer) -> None:
 
 
 def show(spec: SpecOption, overrides: SetOption = None) -> None:
-    """Print the resolved spec file, each value with where it came from; the output is itself a spec file."""
+    """Print a spec resolved, and where each value is from.
+
+    All that it inherits is in it; the output is itself a spec file.
+    """
     from zoo_spec.loading import resolve, validate
     from zoo_spec.show import show as text
 

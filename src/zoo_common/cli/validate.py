@@ -64,14 +64,16 @@ def _summary(spec: ExperimentSpec, graph: Graph) -> list[tuple[str, str]]:
         for part in (spec.model, spec.task, spec.data, spec.training.optimizer, spec.training.schedule)
     )
     training = spec.training
+    steps, rate = counted(training.steps, "step"), training.optimizer.learning_rate
     micro = f", {training.micro_batch_size} at once" if training.micro_batch_size is not None else ""
+    inputs = [f"{name} {tensor}" for name, tensor in graph.inputs.items() if not tensor.optional]
     outputs = [name for name in graph.outputs if not name.endswith(("_loss", "_numerator", "_denominator"))]
     return [
         ("model", f"{model}, {graph.parameter_count:,} parameters"),
         ("task", task),
-        ("inputs", ", ".join(f"{name} {tensor}" for name, tensor in graph.inputs.items() if not tensor.optional)),
+        ("inputs", ", ".join(inputs)),
         ("outputs", ", ".join(outputs)),
         ("data", data),
-        ("training", f"{counted(training.steps, 'step')} of {counted(training.batch_size, 'example')}{micro}"),
-        ("", f"{optimizer} at {training.optimizer.learning_rate:g}, {schedule} schedule, {training.precision}"),
+        ("training", f"{steps} of {counted(training.batch_size, 'example')}{micro}"),
+        ("", f"{optimizer} at rate {rate:g}, {schedule} schedule, {training.precision}"),
     ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
+
+from pydantic import JsonValue
 
 Level = Literal["parameters", "forward", "loss", "gradient", "step", "curve", "checkpoint"]
 LEVELS: tuple[Level, ...] = ("parameters", "forward", "loss", "gradient", "step", "curve", "checkpoint")
@@ -36,14 +39,17 @@ class ParityReport:
         """Whether every level held."""
         return bool(self.levels) and all(level.passed for level in self.levels)
 
-    def as_json(self) -> dict[str, object]:
-        """``spec``, ``passed`` and ``levels``, as ``zoo parity --json`` prints it."""
-        rows = [
+    def as_json(self) -> dict[str, JsonValue]:
+        """``spec``, ``passed`` and ``levels``, as ``zoo parity --json`` prints it.
+
+        A ``value`` of null stands for what could not be compared: NaN, infinity, another shape.
+        """
+        rows: list[JsonValue] = [
             {
                 "level": row.level,
                 "dtype": row.dtype,
                 "passed": row.passed,
-                "value": row.value,
+                "value": row.value if math.isfinite(row.value) else None,
                 "limit": row.limit,
                 "worst": row.worst,
                 "detail": row.detail,
@@ -55,5 +61,5 @@ class ParityReport:
             "passed": self.passed,
             "levels": rows,
             "notes": list(self.notes),
-            "curve": self.curve,
+            "curve": {name: list(losses) for name, losses in self.curve.items()},
         }

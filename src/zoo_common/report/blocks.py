@@ -41,7 +41,7 @@ def count_layers(graph: Graph) -> tuple[int, dict[str, int]]:
 
 
 def count_kernels(graph: Graph, cost: GraphCost) -> tuple[int, int]:
-    """Matrix products and convolutions of a forward pass; a convolution's weight has a window's dimensions."""
+    """Matrix products and convolutions of a forward pass; the latter's weights have window dimensions."""
     table, owners = graph.parameters(), _Owners(graph)
     convolutions = 0
     for index, row in enumerate(cost.blocks):

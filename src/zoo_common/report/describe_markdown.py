@@ -90,8 +90,8 @@ def _computation(found: Description) -> Iterator[str]:
         f"A forward pass at {found.sizes} takes {short(flops['forward'])}FLOP in {kernel_line(found)}; with "
         f"the backward pass, {short(flops['training'])}FLOP. A training step of "
         f"{counted(training.batch_size, 'example')} takes {short(flops['training_step'])}FLOP, and the whole "
-        f"training of {counted(training.steps, 'step')} {short(flops['training_run'])}FLOP. Counted are matrix "
-        "products and convolutions, a multiply-add as two operations."
+        f"training of {counted(training.steps, 'step')} {short(flops['training_run'])}FLOP. "
+        "Counted are matrix products and convolutions, a multiply-add as two operations."
     )
 
 

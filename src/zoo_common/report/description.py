@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TensorDescription:
-    """An input or output. ``shape`` has an int or a dimension's name in each place, ``axes`` a name or ``""``.
+    """An input or output. ``shape`` has an int or a dimension's name in each place, ``axes`` a name or none.
 
     ``ids`` is the number of ids that an integer input may take, where that is known.
     """

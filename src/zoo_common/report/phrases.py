@@ -56,12 +56,13 @@ def kernel_line(found: Description) -> str:
 
 
 def data_rows(splits: Sequence[SplitDescription]) -> list[tuple[str, list[str]]]:
-    """Each split's name, and what is known of it, a sentence a line; what both would say, once."""
+    """Each split's name, and what is known of it, a sentence a line; notes on both, once."""
     names = {"train": "training", "eval": "evaluation"}
     said: set[str] = set()
     rows = []
     for split in splits:
-        lines = [line for line in _data_lines(split) if line not in said]
+        first, *rest = _data_lines(split)
+        lines = [first, *(line for line in rest if line not in said)]
         said.update(lines)
         rows.append((names.get(split.split, split.split), lines))
     return rows
@@ -92,6 +93,7 @@ def memory_note(found: Description, name: str) -> str:
         "accumulated": f"the gradients' sum, as {training.batch_size} examples come in micro-batches",
         "optimizer": training.optimizer,
         "activations": f"kept for the backward pass, {counted(training.micro_batch_size, 'example')} at once",
-        "framework": "the library itself and its scratch space, a round figure",
+        "working": "temporary values, in proportion to the activations",
+        "framework": "the library itself, a round figure",
     }
     return notes.get(name, "")

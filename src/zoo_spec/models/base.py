@@ -48,6 +48,8 @@ class Model(Registered):
     slots: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     slot_defaults: ClassVar[tuple[str, ...]] = ()
     slot_kinds: ClassVar[Mapping[str, str]] = {}
+    small: ClassVar[Mapping[str, int | tuple[int, ...]]] = {}
+    """Sizes at which the family is still itself, and quick; a tuple is cut to the length that there is."""
     default_task: ClassVar[str] = "representation"
 
     def build(self, graph: GraphBuilder) -> Backbone:

@@ -31,6 +31,7 @@ class Mlp(Model):
     """Dropout rate after each hidden layer."""
     initializer: AnyInitializer = GlorotUniform()
     """Initial values of every weight matrix; biases start at zero."""
+    small: ClassVar = {"image_size": (6, 7), "hidden_sizes": (13, 11, 9, 8, 7, 8, 9, 8, 7, 8)}
     default_task: ClassVar[str] = "image_classification"
 
     def build(self, graph: GraphBuilder) -> Backbone:

@@ -26,6 +26,14 @@ class Transformer(Model):
         "feed_forward": {"intermediate_size": "size", "activation": "activation"},
     }
     slot_defaults: ClassVar = ("initializer",)
+    small: ClassVar = {
+        "hidden_size": 24,
+        "num_layers": 2,
+        "num_heads": 3,
+        "intermediate_size": 40,
+        "vocab_size": 61,
+        "max_positions": 20,
+    }
     slot_kinds: ClassVar = {
         "position": "learned_positions",
         "norm": "layer_norm",

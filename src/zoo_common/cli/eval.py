@@ -1,0 +1,66 @@
+"""``zoo eval``: loss and metrics of a run over its evaluation data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo_common.cli.options import DeviceOption, FrameworkOption, JsonOption, example
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    examples = (
+        "zoo eval --framework torch --run-dir runs/mnist_fc-tf",
+        "zoo eval --framework tf --run-dir runs/mnist_fc-tf --at-least accuracy=0.96",
+    )
+    app.command("eval", epilog=example(*examples))(evaluate)
+
+
+def evaluate(
+    framework: FrameworkOption,
+    run_dir: Annotated[Path, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")],
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option("--at-least", metavar="METRIC=VALUE", help="Fail (status 1) below this; may be repeated."),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a run's newest checkpoint, in either framework, whichever trained it."""
+    from zoo_common.backend import find_backend
+    from zoo_common.cli.output import print_json
+    from zoo_common.training.run import Run
+
+    limits = dict(_limit(text) for text in at_least or ())
+    metrics = Run.reopen(find_backend(framework)(), run_dir, device=device).evaluate()
+    if as_json:
+        print_json({"run_dir": str(run_dir), "framework": framework, **metrics})
+    else:
+        for name, value in metrics.items():
+            print(f"{name:<28}{value:.6f}")
+    _require(metrics, limits)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    from zoo_spec.errors import InputError
+
+    name, equals, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        shown = text if equals else f"{text} (no '=')"
+        raise InputError(f"--at-least {shown}: give a metric and a number, such as accuracy=0.96") from None
+
+
+def _require(metrics: dict[str, float], limits: dict[str, float]) -> None:
+    from zoo_spec.errors import InputError, ZooError
+
+    unknown = [name for name in limits if name not in metrics]
+    if unknown:
+        raise InputError(f"no metric {', '.join(unknown)}; there are: {', '.join(metrics)}")
+    low = [f"{name} is {metrics[name]:.6f}, below {limit}" for name, limit in limits.items() if metrics[name] < limit]
+    if low:
+        raise ZooError("; ".join(low))

@@ -1,0 +1,61 @@
+"""``zoo train``: train a spec, or go on with a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from zoo_common.cli.options import (
+    DeviceOption,
+    FrameworkOption,
+    JsonOption,
+    RunDirOption,
+    SetOption,
+    SpecOption,
+    example,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    examples = (
+        "zoo train --framework torch --spec bert_tiny",
+        "zoo train --framework tf --spec mnist_fc --set training.steps=200 --run-dir runs/mine",
+    )
+    app.command("train", epilog=example(*examples))(train)
+
+
+def train(
+    framework: FrameworkOption,
+    spec: SpecOption,
+    overrides: SetOption = None,
+    run_dir: RunDirOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Train a spec; the same command again goes on where the run stopped.
+
+    Everything of the run is kept in its directory, runs/NAME-FRAMEWORK unless another is given. A run can be
+    continued in the other framework by giving its directory.
+    """
+    from zoo_common.backend import find_backend
+    from zoo_common.cli.output import print_json
+    from zoo_common.report.progress import format_metrics
+    from zoo_common.training.run import Run
+    from zoo_spec import load_spec
+
+    loaded = load_spec(spec, overrides or ())
+    backend = find_backend(framework)
+    directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
+    logged = Run(backend(), loaded, directory, device=device).train()
+    if as_json:
+        final = {str(record["split"]): record for record in logged}
+        print_json({"spec": loaded.name, "framework": framework, "run_dir": str(directory), "final": final})
+        return
+    for record in logged[-2:]:
+        numbers = {
+            name: value for name, value in record.items() if isinstance(value, float) and name != "learning_rate"
+        }
+        print(f"{record['split']:<6}step {record['step']}  {format_metrics(numbers)}")
+    print(f"run    {directory}")

@@ -1,0 +1,182 @@
+"""``zoo describe``: the numbers, their three forms, and data that is not there."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from zoo_common.cli.main import application
+from zoo_spec import list_specs, load_spec
+
+
+def run(*arguments, **environment):
+    return CliRunner().invoke(application(), ["describe", *arguments], env=environment)
+
+
+def as_json(spec, *arguments):
+    found = run("--spec", spec, "--json", "--no-data", *arguments)
+    assert (found.exit_code, found.stderr) == (0, "")
+    return json.loads(found.stdout)
+
+
+def total(blocks, field):
+    return sum(block["count"] * block[field] for block in blocks)
+
+
+@pytest.mark.parametrize("name", list_specs())
+def test_json_agrees_with_the_graph(name):
+    graph, found = load_spec(name).graph(), as_json(name)
+    assert found["name"] == name
+    assert found["parameters"] == graph.parameter_count
+    assert list(found["inputs"]) == list(graph.inputs)
+    assert list(found["outputs"]) == list(graph.outputs)
+    for tensor, spec in graph.inputs.items():
+        assert found["inputs"][tensor]["shape"] == list(spec.shape)
+        assert found["inputs"][tensor]["optional"] == spec.optional
+        assert found["inputs"][tensor]["label"] == (tensor in graph.labels)
+    assert total(found["blocks"], "parameters") == found["parameters"]
+    assert total(found["blocks"], "flops") == found["flops"]["forward"] > 0
+    kernels = found["kernels"]
+    assert total(found["blocks"], "kernels") == kernels["matrix_products"] + kernels["convolutions"]
+    step = found["bytes"]["training_step"]
+    assert step["sum"] == sum(size for part, size in step.items() if part != "sum")
+    assert found["bytes"]["parameters"]["float32"] == 4 * found["parameters"]
+    assert found["bytes"]["parameters"]["bfloat16"] == 2 * found["parameters"]
+    assert len(found["loss"]["parts"]) == len(graph.loss_parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("bert_base", 110_106_428),
+        ("bert_large", 336_226_108),
+        ("mnist_fc", 545_810),
+        ("mnist_fc_deep", 62_710),
+    ],
+)
+def test_published_models_have_their_published_sizes(name, parameters):
+    assert as_json(name)["parameters"] == parameters
+
+
+def test_repeated_layers_stand_together_and_their_parts_add_up():
+    encoder = next(block for block in as_json("bert_base")["blocks"] if block["name"] == "encoder")
+    (layers,) = encoder["blocks"]
+    assert (layers["name"], layers["last"], layers["count"]) == ("layers.0", "layers.11", 12)
+    assert 12 * layers["parameters"] == encoder["parameters"]
+    assert total(layers["blocks"], "parameters") == layers["parameters"]
+
+
+def test_layers_and_kernels_are_counted():
+    found = as_json("bert_base")
+    assert found["layers"]["transformer"] == 12
+    # In a layer six products of attention and two of feed-forward; then two for masks and one each for
+    # pooler and next sentence.
+    assert found["kernels"] == {"matrix_products": 12 * 8 + 4, "convolutions": 0}
+    assert as_json("two_branch_classifier")["kernels"] == {"matrix_products": 2, "convolutions": 3}
+    assert as_json("mnist_fc")["layers"] == {"transformer": 0, "with_weights": {"dense": 3}}
+
+
+def test_blocks_that_share_weights_are_counted_once(tmp_path):
+    file = tmp_path / "shared.yaml"
+    file.write_text(
+        "model:\n  kind: graph\n  inputs: {image: {shape: [batch, 4, 4, 2]}}\n  nodes:\n"
+        "    first: {block: {kind: conv2d, channels: 2}, inputs: image}\n"
+        "    again: {like: first, inputs: first}\n  outputs: {features: again}\n"
+        "task: {kind: representation}\ndata: {kind: generated}\n",
+        encoding="utf-8",
+    )
+    found = as_json(str(file))
+    first, again = found["blocks"]
+    assert (again["weights_of"], again["parameters"]) == ("first", 0)
+    assert found["parameters"] == first["parameters"]
+    assert found["kernels"] == {"matrix_products": 0, "convolutions": 2}
+    assert found["loss"] is None
+
+
+def test_sizes_can_be_given():
+    small, large = as_json("bert_base"), as_json("bert_base", "--batch", "16")
+    assert {name: each["size"] for name, each in small["dimensions"].items()} == {
+        "batch": 8,
+        "sequence": 128,
+        "predictions": 20,
+        "examples": 1,
+    }
+    assert large["flops"]["forward"] == 2 * small["flops"]["forward"]
+    assert large["flops"]["training_step"] == small["flops"]["training_step"]
+    longer = as_json("bert_base", "--sequence", "512", "--size", "predictions=80")
+    assert longer["dimensions"]["predictions"]["size"] == 80
+    assert (
+        longer["bytes"]["training_step"]["activations"] > 4 * small["bytes"]["training_step"]["activations"]
+    )
+
+
+def test_losses_say_what_is_averaged_over_what():
+    loss = as_json("bert_base", "--set", "task.next_sentence_factor=0.5")["loss"]
+    assert loss["formula"] == "masked_lm_loss + 0.5 × next_sentence_loss"
+    masked, next_sentence = loss["parts"]
+    assert "masked_logits against masked_ids, averaged over [batch, predictions] by weight" in masked["words"]
+    assert "averaged over [batch], all alike" in next_sentence["words"]
+    assert "32 micro-batches" in loss["micro_batches"]
+
+
+def test_dtypes_follow_the_precision():
+    found = as_json("bert_tiny", "--set", "training.precision=float64")
+    assert found["inputs"]["masked_weights"]["dtype"] == "float64"
+    assert found["inputs"]["input_ids"]["dtype"] == "int32"
+    assert found["outputs"]["loss"]["dtype"] == "float64"
+
+
+def test_a_model_of_175_billion_parameters_is_described():
+    sizes = ("num_layers=96", "hidden_size=12288", "num_heads=96", "intermediate_size=49152")
+    found = as_json("bert_base", *(part for size in sizes for part in ("--set", f"model.{size}")))
+    assert found["parameters"] > 174e9
+    assert found["bytes"]["training_step"]["weights"] == 4 * found["parameters"]
+
+
+@pytest.mark.parametrize("name", ["bert_tiny", "causal_lm", "mnist_fc"])
+def test_data_is_opened_and_measured(name):
+    found = run("--spec", name, "--json")
+    data = json.loads(found.stdout)["data"]
+    for split in ("train", "eval"):
+        assert data[split]["readable"]
+        assert data[split]["samples"] > 0
+        assert data[split]["total_bytes"] == data[split]["samples"] * data[split]["bytes_per_sample"]
+    assert json.loads(found.stdout)["libraries"]["preprocessing"]
+
+
+@pytest.mark.parametrize("form", [["--json"], ["--markdown"], []])
+def test_data_that_is_missing_is_reported_and_no_failure(form):
+    found = run("--spec", "bert_tiny", "--set", "data.files=not_there.txt", *form, COLUMNS="200")
+    assert found.exit_code == 0
+    assert "not_there.txt: there is no such file" in found.stdout
+    if form == ["--json"]:
+        assert json.loads(found.stdout)["data"]["train"]["readable"] is False
+
+
+@pytest.mark.parametrize("columns", ["80", "120", "200"])
+@pytest.mark.parametrize("name", list_specs())
+def test_terminal_form_fits_the_terminal(name, columns):
+    found = run("--spec", name, "--no-data", COLUMNS=columns)
+    assert found.exit_code == 0
+    assert all(len(line) <= int(columns) for line in found.stdout.splitlines())
+    graph = load_spec(name).graph()
+    for shown in [f"{graph.parameter_count:,}", *graph.inputs, *graph.outputs, *graph.nodes]:
+        assert shown in found.stdout
+    for title in ("Size", "Inputs", "Outputs", "Loss", "Memory of a training step", "Libraries"):
+        assert f"\n{title}" in found.stdout
+
+
+def test_markdown_answers_the_questions_of_an_application():
+    found = run("--spec", "bert_base", "--markdown").stdout
+    for question in (
+        "What is the model?",
+        "How many parameters?",
+        "How much memory does a training step take?",
+        "Which data?",
+        "Which software?",
+    ):
+        assert f"\n## {question}\n" in found
+    assert "110,106,428 trainable parameters" in found
+    assert "`layers.0 … layers.11 (12×)`" in found
+    tables = [line for line in found.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in tables)

@@ -1,0 +1,132 @@
+"""``zoo validate``: a summary of what is right, everything at once of what is wrong."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from zoo_common.backend import StepResult, backends
+from zoo_common.cli.main import application
+from zoo_spec import list_specs
+from zoo_spec.errors import EnvironmentFault
+
+
+def run(*arguments):
+    return CliRunner().invoke(application(), ["validate", *arguments])
+
+
+@dataclass
+class Fake:
+    """A backend that notes its one step, and gives the loss it was made with."""
+
+    loss: float = 1.0
+
+    def __call__(self):
+        return self
+
+    def versions(self):
+        return {"fake": "1.0"}
+
+    def initialize(self, graph, training, *, seed, dtype, device="auto"):
+        self.graph, self.dtype, self.device = graph, dtype, device
+
+    def train_step(self, micro_batches, denominators, rate):
+        (self.batch,) = micro_batches
+        self.denominators = denominators
+        return StepResult(self.loss, {}, 1.0)
+
+    def predict_step(self, batch):
+        return {"hidden_states": np.zeros(1)}
+
+
+def fake(monkeypatch, loss=1.0):
+    backend = Fake(loss)
+    monkeypatch.setattr("zoo_common.rehearsal.find_backend", lambda name: backend)
+    return backend
+
+
+@pytest.mark.parametrize("name", list_specs())
+def test_shipped_specs_are_valid(name):
+    found = run("--spec", name)
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert found.stdout.startswith(f"valid: {name}\n")
+    assert len(found.stdout.splitlines()) < 24
+
+
+@pytest.mark.parametrize("name", list_specs())
+def test_a_rehearsal_runs_one_step_on_generated_input_of_two_examples(name, monkeypatch):
+    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**12)
+    backend = fake(monkeypatch)
+    found = run("--spec", name, "--framework", "fake", "--device", "cpu")
+    assert found.exit_code == 0, found.stderr
+    assert backend.device == "cpu"
+    assert {len(value) for value in backend.batch.values()} == {2}
+    assert set(backend.denominators) == {part.name for part in backend.graph.loss_parts}
+    assert [line.split(":")[1].strip() for line in found.stderr.splitlines()] == [
+        "framework",
+        "training data",
+        "evaluation data",
+        "memory",
+        "training step",
+    ]
+
+
+def test_everything_that_is_wrong_is_said_at_once(monkeypatch):
+    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**6)
+    fake(monkeypatch)
+    found = run("--spec", "bert_tiny", "--framework", "fake", "--set", "data.files=not_there.txt")
+    assert found.exit_code == 2
+    assert found.stdout == ""
+    assert "failed: training data: not_there.txt" in found.stderr
+    assert "failed: memory: bert_tiny does not fit" in found.stderr
+    assert "training step:" not in found.stderr
+
+
+def test_too_little_memory_is_an_environment_fault(monkeypatch):
+    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**6)
+    fake(monkeypatch)
+    assert run("--spec", "mnist_fc", "--framework", "fake").exit_code == 3
+
+
+def test_a_missing_framework_is_an_environment_fault(monkeypatch):
+    def missing(name):
+        raise EnvironmentFault("PyTorch is not installed; install it with: pip install 'dualzoo[torch]'")
+
+    monkeypatch.setattr("zoo_common.rehearsal.find_backend", missing)
+    found = run("--spec", "mnist_fc", "--framework", "torch")
+    assert found.exit_code == 3
+    assert "failed: framework: PyTorch is not installed" in found.stderr
+    assert "ok: training data" in found.stderr
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_fails_the_check(loss, monkeypatch):
+    fake(monkeypatch, loss)
+    found = run("--spec", "mnist_fc", "--framework", "fake")
+    assert found.exit_code == 1
+    assert "must be finite" in found.stderr
+
+
+def test_a_model_without_a_loss_is_rehearsed_by_a_prediction(monkeypatch):
+    fake(monkeypatch)
+    found = run("--spec", "bert_tiny", "--framework", "fake", "--set", "task.kind=representation")
+    assert found.exit_code == 0, found.stderr
+    assert "no loss to train; a prediction gave hidden_states" in found.stderr
+
+
+@pytest.mark.skipif(not backends(), reason="the package is not installed, so that no backend is registered")
+@pytest.mark.parametrize("name", backends())
+def test_each_framework_rehearses_a_small_spec(name):
+    pytest.importorskip({"tf": "tensorflow"}.get(name, name))
+    found = run("--spec", "mnist_fc_deep", "--framework", name, "--device", "cpu")
+    assert found.exit_code == 0, found.stderr
+    assert "ok: training step: loss " in found.stderr
+
+
+def test_an_unknown_framework_is_refused_by_name():
+    found = run("--spec", "mnist_fc", "--framework", "no_such_framework")
+    assert found.exit_code in (2, 3)
+    assert json.dumps("Traceback") not in found.stderr
+    assert "failed: framework:" in found.stderr

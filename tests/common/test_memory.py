@@ -1,0 +1,129 @@
+"""The memory estimate, the machine's room, and the refusal."""
+
+import pytest
+
+from zoo_common.memory import (
+    _cgroup_room,
+    available_bytes,
+    largest_micro_batch,
+    require_memory,
+    step_sizes,
+    training_bytes,
+)
+from zoo_spec import load_spec
+from zoo_spec.errors import EnvironmentFault
+
+GB = 10**9
+
+
+def needed(spec):
+    return sum(training_bytes(spec, spec.graph()).values())
+
+
+def test_bert_base_as_shipped_fits_into_16_gb():
+    spec = load_spec("bert_base")
+    parts = training_bytes(spec, spec.graph())
+    assert parts["weights"] == parts["gradients"] == parts["accumulated"] == 4 * 110_106_428
+    assert parts["optimizer"] == 2 * parts["weights"]
+    assert step_sizes(spec, spec.graph()) == {"batch": 8, "sequence": 128, "predictions": 20, "examples": 1}
+    assert 4 * GB < needed(spec) < 8 * GB
+    require_memory(spec, spec.graph(), available=15 * GB)
+
+
+def test_nothing_accumulates_where_a_batch_is_one_piece():
+    spec = load_spec("bert_tiny")
+    assert training_bytes(spec, spec.graph())["accumulated"] == 0
+
+
+def test_the_optimizer_holds_what_its_slots_need():
+    for kind, copies in (("{kind: sgd}", 0), ("{kind: sgd, momentum: 0.9}", 1), ("adamw", 2)):
+        spec = load_spec("mnist_fc", [f"training.optimizer={kind}"])
+        parts = training_bytes(spec, spec.graph())
+        assert parts["optimizer"] == copies * parts["weights"]
+
+
+def test_double_precision_doubles_what_depends_on_it():
+    single = load_spec("bert_tiny")
+    double = load_spec("bert_tiny", ["training.precision=float64"])
+    one, two = (training_bytes(spec, spec.graph()) for spec in (single, double))
+    assert all(abs(two[part] - 2 * one[part]) <= 2 for part in one if part != "framework")
+
+
+def test_sizes_are_kept_within_the_bounds():
+    spec = load_spec("causal_lm", ["data.kind=generated", "data.sequence_length=100000"])
+    assert step_sizes(spec, spec.graph())["sequence"] == 128
+
+
+def test_a_refusal_names_every_term_and_the_largest_micro_batch_that_fits():
+    spec = load_spec("bert_base", ["training.micro_batch_size=256"])
+    with pytest.raises(EnvironmentFault) as refusal:
+        require_memory(spec, spec.graph(), available=6 * GB)
+    message = str(refusal.value)
+    for part in ("weights", "gradients", "optimizer", "activations", "framework", "sum", "6.00 GB"):
+        assert part in message
+    best = largest_micro_batch(spec, spec.graph(), 6 * GB)
+    assert f"--set training.micro_batch_size={best}" in message
+    fitting, larger = (load_spec("bert_base", [f"training.micro_batch_size={n * best}"]) for n in (1, 2))
+    require_memory(fitting, spec.graph(), available=6 * GB)
+    with pytest.raises(EnvironmentFault):
+        require_memory(larger, spec.graph(), available=6 * GB)
+
+
+def test_a_refusal_without_a_remedy_says_so():
+    spec = load_spec("bert_large")
+    with pytest.raises(EnvironmentFault, match=r"no training\.micro_batch_size makes it fit"):
+        require_memory(spec, spec.graph(), available=2 * GB)
+
+
+def test_this_machine_has_some_memory():
+    assert 0 < available_bytes() < 1 << 60
+
+
+def write(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def test_room_in_a_version_2_group_is_its_limit_less_what_cannot_be_reclaimed(tmp_path):
+    group = "sys/fs/cgroup/jobs/mine"
+    write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/jobs/mine\n",
+            f"{group}/memory.max": "max\n",
+            f"{group}/memory.current": "500\n",
+            "sys/fs/cgroup/jobs/memory.max": "8000\n",
+            "sys/fs/cgroup/jobs/memory.current": "3000\n",
+            "sys/fs/cgroup/jobs/memory.stat": "anon 2000\ninactive_file 900\n",
+        },
+    )
+    assert list(_cgroup_room(tmp_path)) == [8000 - 3000 + 900]
+
+
+def test_room_in_a_version_1_group_is_found_at_the_top_inside_a_container(tmp_path):
+    group = "sys/fs/cgroup/memory"
+    write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/\n",
+            f"{group}/memory.limit_in_bytes": "4000\n",
+            f"{group}/memory.usage_in_bytes": "1000\n",
+            f"{group}/memory.stat": "cache 300\ntotal_inactive_file 200\n",
+        },
+    )
+    assert list(_cgroup_room(tmp_path)) == [4000 - 1000 + 200]
+
+
+def test_a_group_without_a_limit_limits_nothing(tmp_path):
+    write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "4:memory:/\n",
+            "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+            "sys/fs/cgroup/memory/memory.usage_in_bytes": "1000\n",
+        },
+    )
+    assert list(_cgroup_room(tmp_path)) == []
+    assert list(_cgroup_room(tmp_path / "elsewhere")) == []

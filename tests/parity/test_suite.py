@@ -1,0 +1,95 @@
+"""The parity suite over everything that ships, its cases from the registry, and one architecture drawn at random."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+
+import pytest
+from support.random_graph import random_graph
+
+from zoo_common.parity import tolerances
+from zoo_common.parity.bench import Bench
+from zoo_common.parity.compare import gap, largest, output_gap
+from zoo_common.parity.results import LEVELS, ParityReport
+from zoo_common.parity.suite import run_parity
+from zoo_spec import list_specs, load_spec
+from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.shrink import shrunk
+
+
+def _explain(report: ParityReport) -> str:
+    return json.dumps(report.as_json(), indent=1)
+
+
+@pytest.mark.parametrize("name", list_specs())
+def test_every_shipped_spec_agrees_at_every_level(name):
+    report = run_parity(shrunk(load_spec(name)), steps=20)
+    assert report.passed, _explain(report)
+    assert {row.level for row in report.levels} == set(LEVELS)
+
+
+def test_an_architecture_drawn_at_random_agrees_at_every_level():
+    seed = int(os.environ.get("ZOO_RANDOM_SEED", secrets.randbelow(2**31)))
+    spec = ExperimentSpec.model_validate(random_graph(seed))
+    print(f"random architecture: ZOO_RANDOM_SEED={seed}")
+    report = run_parity(spec, steps=10)
+    assert report.passed, f"ZOO_RANDOM_SEED={seed}\n{_explain(report)}"
+
+
+def test_packed_padded_and_full_rows_are_all_probed():
+    spec = shrunk(load_spec("bert_tiny"))
+    assert set(Bench(spec, spec.graph(), ("torch", "tf"), 1).inputs) == {"full", "padded", "packed"}
+
+
+def test_only_key_biases_have_no_influence_and_their_gradients_vanish():
+    spec = shrunk(load_spec("bert_tiny"))
+    bench = Bench(spec, spec.graph(), ("torch", "tf"), 1)
+    for framework in bench.frameworks:
+        backend = bench.backend(framework, "float64")
+        for batch in bench.inputs.values():
+            gradients = backend.gradients(batch)
+            top = max(largest(value) for value in gradients.values())
+            zero = {name for name, value in gradients.items() if largest(value) < tolerances.VANISHING * top}
+            assert zero == {name for name in gradients if name.endswith(tolerances.WITHOUT_INFLUENCE)}
+
+
+def test_a_nan_is_a_failure_and_never_equal_to_itself():
+    import numpy as np
+
+    broken = np.array([1.0, np.nan])
+    assert gap(broken, broken, 1.0) == float("inf")
+    assert output_gap({"x": broken}, {"x": broken}).value == float("inf")
+
+
+def test_outputs_near_zero_prove_nothing():
+    spec = shrunk(load_spec("mnist_fc"))
+
+    def silence(backend):
+        weights = {name: 0.0 * value for name, value in backend.export_state().weights.items()}
+        keep = backend.set_weights
+        backend.set_weights = lambda given: keep(weights)
+
+    report = run_parity(spec, level="forward", prepare=silence)
+    assert not report.passed
+    assert "would prove nothing" in report.levels[-1].detail
+
+
+def test_a_graph_without_a_loss_has_the_levels_up_to_forward():
+    spec = shrunk(load_spec("bert_tiny", ["task.kind=representation"]))
+    report = run_parity(spec)
+    assert report.passed, _explain(report)
+    assert {row.level for row in report.levels} == {"parameters", "forward"}
+    assert "no loss" in report.notes[0]
+
+
+def test_an_unknown_level_is_refused_by_name():
+    with pytest.raises(InputError, match="no parity level 'forwards'"):
+        run_parity(shrunk(load_spec("mnist_fc")), level="forwards")
+
+
+def test_one_framework_is_not_parity():
+    with pytest.raises(EnvironmentFault, match="two frameworks"):
+        run_parity(shrunk(load_spec("mnist_fc")), frameworks=("torch",))

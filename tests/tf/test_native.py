@@ -1,0 +1,362 @@
+"""What users of Keras do with any model works on a compiled one, and gives the plain model's values.
+
+Every family that ships is tried at a small size, on inputs that the tool has not seen, with keywords in
+another order and with optional inputs left out.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo_tf
+from small_models import (
+    assert_same,
+    assert_worth_comparing,
+    cases,
+    draw_inputs,
+    expected_outputs,
+    in_fresh_process,
+    probe_weights,
+    shuffled,
+    small_spec,
+    subsets,
+)
+from zoo_spec.errors import InputError
+from zoo_spec.graph import Graph
+from zoo_tf.leaves import named_variables, to_canonical
+
+TOLERANCE = 4e-6
+"""Of float32, between two ways to compute one model; seen: 1e-6, from XLA."""
+FRESH = {"seed": 5, "batch": 2, "sequence": 9, "predictions": 2, "examples": 3}
+"""Other values and other sizes than those that a tool has seen."""
+
+
+@pytest.fixture(params=cases())
+def case(request):
+    return request.param
+
+
+@pytest.fixture
+def graph(case):
+    return small_spec(case).graph()
+
+
+@pytest.fixture
+def model(graph):
+    return make_model(graph)
+
+
+def make_model(graph: Graph, dtype: str = "float32") -> keras.Model:
+    model = zoo_tf.compile(graph, seed=0, dtype=dtype)
+    zoo_tf.set_weights(model, probe_weights(graph))
+    return model
+
+
+def run(model, inputs) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in model(inputs).items()}
+
+
+def tensors(inputs) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(value) for name, value in inputs.items()}
+
+
+def signature(graph: Graph, names) -> dict[str, tf.TensorSpec]:
+    def shape(name):
+        return [size if isinstance(size, int) else None for size in graph.inputs[name].shape]
+
+    dtypes = {"float": tf.float32, "float32": tf.float32, "int32": tf.int32}
+    return {name: tf.TensorSpec(shape(name), dtypes[graph.inputs[name].dtype], name=name) for name in names}
+
+
+def test_outputs_are_worth_comparing(model, graph):
+    names = subsets(graph)["everything"]
+    outputs = run(model, draw_inputs(graph, names))
+    assert set(outputs) == expected_outputs(graph, names)
+    assert_worth_comparing(outputs, run(model, draw_inputs(graph, names, seed=1)))
+
+
+def test_outputs_of_absent_inputs_are_absent_and_the_rest_stay(model, graph):
+    for names in subsets(graph).values():
+        inputs = draw_inputs(graph, names)
+        outputs = run(model, inputs)
+        assert set(outputs) == expected_outputs(graph, names)
+        assert_same(run(model, shuffled(inputs)), outputs, 0)
+        assert_same(run(model, {**dict.fromkeys(graph.inputs), **inputs}), outputs, 0)
+        without_labels = run(model, {name: inputs[name] for name in inputs if name not in graph.labels})
+        assert "loss" not in without_labels
+        assert_same(without_labels, {name: outputs[name] for name in without_labels}, 0)
+
+
+def test_one_trace_of_a_function_serves_all_sizes(model, graph):
+    for names in subsets(graph).values():
+        function = tf.function(lambda inputs: model(inputs), input_signature=[signature(graph, names)])
+        for how in ({}, FRESH):
+            inputs = draw_inputs(graph, names, **how)
+            assert_same(run(function, shuffled(tensors(inputs))), run(model, inputs), TOLERANCE)
+        assert function.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("subset", ["everything", "required"])
+def test_a_function_compiled_by_xla_gives_the_same(model, graph, subset):
+    names = subsets(graph)[subset]
+    function = tf.function(
+        lambda inputs: model(inputs), jit_compile=True, input_signature=[signature(graph, names)]
+    )
+    for how in ({}, FRESH):
+        inputs = draw_inputs(graph, names, **how)
+        assert_same(run(function, shuffled(tensors(inputs))), run(model, inputs), TOLERANCE)
+
+
+def test_gradients_compiled_by_xla_are_the_same(model, graph):
+    inputs = tensors(draw_inputs(graph, subsets(graph)["everything"]))
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = model(inputs)["loss"]
+        found = tape.gradient(loss, model.trainable_variables)
+        return {path: tf.convert_to_tensor(each) for path, each in zip(paths, found, strict=True)}
+
+    paths = [variable.path for variable in model.trainable_variables]
+    plain = {name: value.numpy() for name, value in gradients().items()}
+    compiled = {name: value.numpy() for name, value in tf.function(gradients, jit_compile=True)().items()}
+    largest = max(np.abs(value).max() for value in plain.values())
+    for name, value in plain.items():
+        assert np.abs(compiled[name] - value).max() <= TOLERANCE * largest, name
+
+
+def test_the_summary_lists_every_node_and_counts_every_parameter(model, graph):
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, line_length=200)
+    text = "\n".join(lines)
+    assert all(f"{name} (" in text for name in graph.nodes)
+    assert f"Total params: {graph.parameter_count:,}" in text
+    assert model.count_params() == graph.parameter_count
+
+
+def users_model(model: keras.Model, graph: Graph, names) -> keras.Model:
+    """A user's functional model of these inputs, in another order, around ours, with a layer of its own."""
+    inputs = {
+        name: keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name)
+        for name, spec in shuffled(signature(graph, names)).items()
+    }
+    outputs = model(inputs)
+    first = graph_features_output(graph, names)
+    mine = keras.layers.Dense(2, name="mine", kernel_initializer="ones")(outputs[first])
+    return keras.Model(inputs, {**outputs, "mine": mine})
+
+
+def graph_features_output(graph: Graph, names) -> str:
+    """An output that is no scalar."""
+    present = expected_outputs(graph, names)
+    return next(name for name, spec in graph.outputs.items() if name in present and spec.shape)
+
+
+def test_it_is_a_layer_of_a_users_functional_model(model, graph):
+    for names in subsets(graph).values():
+        outer = users_model(model, graph, names)
+        inputs = draw_inputs(graph, names, **FRESH)
+        expected = run(model, inputs)
+        outputs = run(outer, inputs)
+        mine = outputs.pop("mine")
+        assert_same(outputs, expected, 0)
+        by_hand = expected[graph_features_output(graph, names)].sum(-1, keepdims=True)
+        np.testing.assert_allclose(mine, np.broadcast_to(by_hand, mine.shape), rtol=1e-4, atol=1e-4)
+        function = tf.function(lambda given, outer=outer: outer(given))
+        assert_same(run(function, tensors(inputs)), {**expected, "mine": mine}, TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """What saved models give in another process, where nothing but zoo_tf is imported."""
+    folder = tmp_path_factory.mktemp("saved")
+    for case in cases():
+        graph = small_spec(case).graph()
+        model = make_model(graph)
+        model.save(folder / f"{case}.keras")
+        make_model(graph, "float64").save(folder / f"{case}-float64.keras")
+        users_model(model, graph, subsets(graph)["features"]).save(folder / f"{case}-outer.keras")
+        for subset, names in subsets(graph).items():
+            inputs = shuffled(draw_inputs(graph, names, **FRESH))
+            np.savez(folder / f"{case}.{subset}.inputs.npz", **inputs)
+            if subset == "features":
+                np.savez(folder / f"{case}-outer.{subset}.inputs.npz", **inputs)
+            if subset == "everything":
+                np.savez(folder / f"{case}-float64.{subset}.inputs.npz", **inputs)
+    in_fresh_process(
+        """
+        import sys
+        from pathlib import Path
+        import numpy as np
+        import zoo_tf, keras
+        for path in Path(sys.argv[1]).glob("*.keras"):
+            model = keras.models.load_model(path, safe_mode=True)
+            for inputs in path.parent.glob(f"{path.stem}.*.inputs.npz"):
+                outputs = model(dict(np.load(inputs)))
+                np.savez(str(inputs).replace("inputs", "outputs"), **outputs)
+        """,
+        folder,
+    )
+    return folder
+
+
+def test_a_saved_model_gives_the_same_in_a_fresh_process(elsewhere, case, model, graph):
+    for subset, names in subsets(graph).items():
+        with np.load(elsewhere / f"{case}.{subset}.outputs.npz") as found:
+            assert_same(dict(found), run(model, draw_inputs(graph, names, **FRESH)), TOLERANCE)
+    everything = draw_inputs(graph, subsets(graph)["everything"], **FRESH)
+    with np.load(elsewhere / f"{case}-float64.everything.outputs.npz") as found:
+        assert_same(dict(found), run(make_model(graph, "float64"), everything), 1e-13)
+    features = subsets(graph)["features"]
+    with np.load(elsewhere / f"{case}-outer.features.outputs.npz") as found:
+        outputs = dict(found)
+    assert outputs.pop("mine").shape[-1] == 2
+    assert_same(outputs, run(model, draw_inputs(graph, features, **FRESH)), TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """What exported models give in a process with TensorFlow alone, and no Keras, which it would import."""
+    folder = tmp_path_factory.mktemp("served")
+    for case in cases():
+        graph = small_spec(case).graph()
+        model = make_model(graph)
+        for subset in ("features", "required"):
+            names = subsets(graph)[subset]
+            zoo_tf.export_serving(model, folder / f"{case}.{subset}", names)
+            np.savez(folder / f"{case}.{subset}.inputs.npz", **shuffled(draw_inputs(graph, names, **FRESH)))
+    in_fresh_process(
+        """
+        import sys
+        from pathlib import Path
+        sys.modules.update(dict.fromkeys(["keras", "zoo_tf", "zoo_spec", "zoo_common"]))
+        import numpy as np, tensorflow as tf
+        for path in Path(sys.argv[1]).glob("*.inputs.npz"):
+            loaded = tf.saved_model.load(str(path).replace(".inputs.npz", ""))
+            given = {name: tf.constant(value) for name, value in np.load(path).items()}
+            serve = loaded.signatures["serving_default"]
+            assert set(serve.structured_input_signature[1]) == set(given), serve.structured_input_signature
+            np.savez(str(path).replace("inputs", "outputs"), **serve(**given))
+        assert not any(name.startswith(("keras.", "zoo_")) and "." in name for name in sys.modules)
+        """,
+        folder,
+    )
+    return folder
+
+
+@pytest.mark.parametrize("subset", ["features", "required"])
+def test_tensorflow_alone_serves_the_exported_features(served, case, model, graph, subset):
+    names = subsets(graph)[subset]
+    with np.load(served / f"{case}.{subset}.outputs.npz") as found:
+        assert set(found) == expected_outputs(graph, names)
+        assert_same(dict(found), run(model, draw_inputs(graph, names, **FRESH)), TOLERANCE)
+
+
+def test_fit_learns_a_batch_and_evaluate_and_predict_give_the_models_own_values(graph):
+    model = zoo_tf.compile(graph, seed=0)
+    inputs = draw_inputs(graph, subsets(graph)["everything"], batch=6)
+    before = float(model(inputs)["loss"])
+    model.compile(keras.optimizers.Adam(3e-3))
+    losses = model.fit(shuffled(inputs), epochs=40, batch_size=6, shuffle=False, verbose=0).history["loss"]
+    after = float(model(inputs)["loss"])
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.9 * losses[0]
+    assert after < 0.9 * before
+    assert model.evaluate(inputs, batch_size=6, verbose=0) == pytest.approx(after, rel=1e-5)
+    for subset in ("features", "required"):
+        features = {name: inputs[name] for name in subsets(graph)[subset] if name in inputs}
+        # Batches of 4 and 2, which are put together again.
+        predicted = model.predict(shuffled(features), batch_size=4, verbose=0)
+        assert_same(predicted, run(model, features), TOLERANCE)
+
+
+def test_a_tf_data_pipeline_feeds_fit_with_optional_inputs_left_out(graph):
+    model = zoo_tf.compile(graph, seed=0)
+    needed = {node.inputs[port].source for node in graph.nodes.values() for port in node.required}
+    inputs = draw_inputs(graph, [name for name in graph.inputs if name in needed], batch=4)
+    expected = float(model(inputs)["loss"])
+    model.compile(keras.optimizers.SGD(0.01))
+    data = tf.data.Dataset.from_tensor_slices(inputs).batch(4)
+    assert model.evaluate(data, verbose=0) == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(model.fit(data.repeat(2), verbose=0, shuffle=False).history["loss"]).all()
+
+
+def test_dropout_works_in_training_and_only_then(case, model, graph):
+    inputs = draw_inputs(graph, subsets(graph)["everything"])
+    first, second = (float(model(inputs, training=True)["loss"]) for _ in range(2))
+    drops = getattr(small_spec(case).model, "dropout", 0) > 0
+    assert (first != second) == drops
+    assert_same(run(model, inputs), run(model, inputs), 0)
+
+
+def test_weights_keep_their_names_and_values(model, graph):
+    weights, table = zoo_tf.get_weights(model), graph.parameters()
+    assert {name: value.shape for name, value in weights.items()} == {
+        name: parameter.shape for name, parameter in table.items()
+    }
+    assert len(model.weights) == len(table)
+    assert_same(weights, probe_weights(graph), 0)
+
+
+def test_set_weights_is_strict_and_changes_nothing_when_it_refuses(model):
+    before = zoo_tf.get_weights(model)
+    first = next(iter(before))
+    zeros = {name: np.zeros_like(value) for name, value in before.items()}
+    lacking = {name: value for name, value in zeros.items() if name != first}
+    for wrong, message in [
+        (lacking, f"missing: {first}"),
+        ({**zeros, "more": np.zeros(1)}, "unknown: more"),
+        ({**zeros, list(zeros)[-1]: np.zeros((1, 2, 3))}, r"has shape \[1, 2, 3\]; this model has"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            zoo_tf.set_weights(model, wrong)
+    assert_same(zoo_tf.get_weights(model), before, 0)
+
+
+def test_gradients_are_the_losses_slopes_for_each_parameter(graph):
+    # Along a random direction in each parameter in turn; a tied table's is the sum of all its uses.
+    model = make_model(graph, "float64")
+    inputs = tensors(draw_inputs(graph, subsets(graph)["everything"]))
+    loss = tf.function(lambda: model(inputs)["loss"])
+    variables = dict(named_variables(model))
+    with tf.GradientTape() as tape:
+        value = loss()
+    found = tape.gradient(value, [variable.value for variable in variables.values()])
+    assert [name for name, gradient in zip(variables, found, strict=True) if gradient is None] == []
+    gradients = [tf.convert_to_tensor(gradient).numpy() for gradient in found]
+    largest = max(np.abs(gradient).max() for gradient in gradients)
+    step = 1e-6
+    for (name, variable), gradient in zip(variables.items(), gradients, strict=True):
+        direction = np.sign(gradient)
+        variable.assign_add(step * direction)
+        above = loss().numpy()
+        variable.assign_sub(2 * step * direction)
+        below = loss().numpy()
+        variable.assign_add(step * direction)
+        slope = np.abs(gradient).sum()
+        assert abs((above - below) / (2 * step) - slope) <= 1e-5 * max(slope, largest), name
+        assert to_canonical(variable, gradient).shape == graph.parameters()[name].shape
+
+
+def test_float64_is_float64_throughout(graph):
+    model = make_model(graph, "float64")
+    assert {str(variable.dtype) for variable in model.variables} == {"float64"}
+    outputs = run(model, draw_inputs(graph, subsets(graph)["everything"]))
+    assert {value.dtype for value in outputs.values()} == {np.dtype("float64")}
+
+
+def test_the_users_dtype_policy_neither_reaches_in_nor_is_changed(graph, monkeypatch):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = zoo_tf.compile(graph)
+        assert {layer.dtype_policy.name for layer in model.layers if layer.weights} == {"float32"}
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        monkeypatch.setitem(zoo_tf.compile.__globals__, "build_functional", None)
+        with pytest.raises(TypeError):
+            zoo_tf.compile(graph, dtype="float64")
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)
