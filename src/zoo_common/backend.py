@@ -100,5 +100,7 @@ def find_backend(name: str) -> type[Backend]:
         return cast(type[Backend], entry.load())
     known = backends()
     if not known:
-        raise EnvironmentFault("no backend is registered: install this package with pip (pip install dualzoo)")
+        raise EnvironmentFault(
+            "no backend is registered: install this package with pip (pip install dualzoo)"
+        )
     raise InputError(f"no framework {name!r}; there are: {', '.join(known)}")

@@ -285,7 +285,9 @@ class GraphBuilder:
         unknown = [port for port in inputs if port not in known]
         if missing or unknown:
             wrong = [f"has no port {port!r}" for port in unknown] + [f"lacks {port!r}" for port in missing]
-            ports = ", ".join(port if port in block.required else f"{port} (optional)" for port in block.ports())
+            ports = ", ".join(
+                port if port in block.required else f"{port} (optional)" for port in block.ports()
+            )
             raise SpecError(Problem(f"{kind} {name!r} {' and '.join(wrong)}; its ports are {ports}", path))
         order = list(inputs) if block.variadic else [port for port in block.ports() if port in inputs]
         inputs = {port: inputs[port] for port in order}
@@ -294,7 +296,9 @@ class GraphBuilder:
             outputs = block.infer(specs)
         except ShapeError as error:
             met = "; ".join(
-                f"{ref.source!r} gives {specs[port]}" if block.variadic else f"{port} from {ref.source!r} is {specs[port]}"
+                f"{ref.source!r} gives {specs[port]}"
+                if block.variadic
+                else f"{port} from {ref.source!r} is {specs[port]}"
                 for port, ref in inputs.items()
             )
             raise SpecError(Problem(f"{kind} {name!r} {error}: {met}", path)) from None
@@ -312,7 +316,9 @@ class GraphBuilder:
         outputs = self.nodes[ref.source].outputs
         name = ref.output if ref.output is not None else next(iter(outputs))
         if name not in outputs:
-            raise SpecError(Problem(f"{ref.source!r} has no output {name!r}; it has {', '.join(outputs)}", path))
+            raise SpecError(
+                Problem(f"{ref.source!r} has no output {name!r}; it has {', '.join(outputs)}", path)
+            )
         return outputs[name]
 
     def output(self, name: str, ref: Ref) -> None:

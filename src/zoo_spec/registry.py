@@ -44,13 +44,17 @@ class Registered(Spec):
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, dict):
-            raise PydanticCustomError("mapping_expected", f"{article(cls.role)} is expected, a mapping with its kind")
+            raise PydanticCustomError(
+                "mapping_expected", f"{article(cls.role)} is expected, a mapping with its kind"
+            )
         kind = value.get("kind", cls.default_kind)
         if kind is None:
             raise PydanticCustomError(
                 "kind_missing", f"the kind of {cls.role} is missing (one of: {', '.join(kinds(cls))})"
             )
-        return find(cls, kind).model_validate({**value, "kind": kind})
+        found = find(cls, kind).model_validate({**value, "kind": kind})
+        assert isinstance(found, cls)
+        return found
 
 
 _classes: dict[str, dict[str, type[Registered]]] = {}

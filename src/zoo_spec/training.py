@@ -45,7 +45,9 @@ class Training(Spec):
     @classmethod
     def _built(cls, execution: object) -> object:
         if execution == "weight_streaming":
-            raise ValueError("weight_streaming is not built yet; the one execution there is now is 'resident'")
+            raise ValueError(
+                "weight_streaming is not built yet; the one execution there is now is 'resident'"
+            )
         return execution
 
     @field_validator("precision", mode="before")

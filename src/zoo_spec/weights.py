@@ -12,7 +12,9 @@ def check_names(wanted: Collection[str], given: Collection[str]) -> None:
     missing = [name for name in wanted if name not in given]
     unknown = [name for name in given if name not in wanted]
     if missing or unknown:
-        parts = [f"{what}: {_some(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names]
+        parts = [
+            f"{what}: {_some(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
+        ]
         raise InputError(f"the weights are not this model's; {'; '.join(parts)}")
 
 

@@ -13,6 +13,7 @@ import pkgutil
 import sys
 
 from zoo_spec.errors import EnvironmentFault
+from zoo_tf.quiet import quiet
 
 
 def _choose_backend() -> None:
@@ -42,6 +43,8 @@ def _register_blocks() -> None:
 
 
 _choose_backend()
+with quiet():
+    importlib.import_module("tensorflow")
 _register_blocks()
 
 from zoo_tf.compile import compile  # noqa: E402 (Keras may be imported only now)

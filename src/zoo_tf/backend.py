@@ -49,7 +49,9 @@ class TensorFlowBackend:
                 self._from_canonical,
             )
             self.random = StepRandomness(self.model, seed=seed, portable=training.random == "portable")
-        self._functions: dict[tuple[str, tuple[tuple[str, int], ...]], tf.types.experimental.PolymorphicFunction] = {}
+        self._functions: dict[
+            tuple[str, tuple[tuple[str, int], ...]], tf.types.experimental.PolymorphicFunction
+        ] = {}
         self._sums: list[tf.Variable] = []
 
     def train_step(
@@ -61,9 +63,7 @@ class TensorFlowBackend:
             wide_rate = tf.constant(rate, tf.float64)
             if len(micro_batches) == 1:
                 return self._whole_step(micro_batches[0], divisors, wide_rate)
-            losses = [
-                self._accumulate(number, batch, divisors) for number, batch in enumerate(micro_batches)
-            ]
+            losses = [self._accumulate(number, batch, divisors) for number, batch in enumerate(micro_batches)]
             norm = self._function("apply", self._apply_sums)(wide_rate)
         totals = {name: tf.add_n([part[name] for part in losses]) for name in losses[0]}
         return StepResult(totals.pop("loss"), totals, norm)
@@ -103,9 +103,7 @@ class TensorFlowBackend:
                 total.assign(tf.zeros_like(total))
         return norm
 
-    def _differentiate(
-        self, batch: Tensors, divisors: Tensors
-    ) -> tuple[Tensors, list[tf.Tensor | None]]:
+    def _differentiate(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
         self.traces += 1
         watched = [variable.value for variable in self.parameters.values()]
         with tf.GradientTape() as tape:

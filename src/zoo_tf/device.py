@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_tf.quiet import quiet
 
 
 def choose_device(name: str) -> str:
@@ -12,7 +13,8 @@ def choose_device(name: str) -> str:
 
     A GPU's memory is taken as it is needed rather than all at once.
     """
-    gpus = tf.config.list_physical_devices("GPU")
+    with quiet():
+        gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if name not in ("auto", "cpu", "gpu", "mps"):

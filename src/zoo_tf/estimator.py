@@ -32,7 +32,9 @@ class Estimator:
         overrides = [f"{path}={value}" for path, value in (config or {}).items()]
         spec = model if isinstance(model, ExperimentSpec) else load_spec(model, overrides)
         if isinstance(model, ExperimentSpec) and overrides:
-            raise ValueError("config goes with a spec's name or file; change the ExperimentSpec itself instead")
+            raise ValueError(
+                "config goes with a spec's name or file; change the ExperimentSpec itself instead"
+            )
         self.spec = spec
         self._backend = TensorFlowBackend()
         self._run = Run(self._backend, spec, None if model_dir is None else Path(model_dir))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import pkgutil
+
 from zoo_spec.errors import EnvironmentFault
 
-try:
-    import torch as _torch  # noqa: F401
-except ImportError as error:
-    raise EnvironmentFault(
-        "PyTorch is not installed; install it with: pip install 'dualzoo[torch]' "
-        "(on a machine without a GPU add: --index-url https://download.pytorch.org/whl/cpu for torch itself)"
-    ) from error
 
-from importlib import import_module as _import_module
+def _require_torch() -> None:
+    """Says what to install where PyTorch is missing."""
+    if importlib.util.find_spec("torch") is None:
+        raise EnvironmentFault("zoo_torch needs PyTorch: pip install 'dualzoo[torch]'")
 
-import zoo_torch.blocks as _blocks
-from pkgutil import iter_modules as _iter_modules
 
-for _module in _iter_modules(_blocks.__path__, _blocks.__name__ + "."):
-    _import_module(_module.name)
+def _register_blocks() -> None:
+    """Imports every module of ``zoo_torch.blocks``, which registers how its blocks are built."""
+    blocks = importlib.import_module("zoo_torch.blocks")
+    for module in pkgutil.iter_modules(blocks.__path__, "zoo_torch.blocks."):
+        importlib.import_module(module.name)
 
-from zoo_torch.compile import compile
-from zoo_torch.runner import Runner
-from zoo_torch.weights import get_weights, set_weights
+
+_require_torch()
+_register_blocks()
+
+from zoo_torch.compile import compile  # noqa: E402 (the blocks are registered first)
+from zoo_torch.runner import Runner  # noqa: E402
+from zoo_torch.weights import get_weights, set_weights  # noqa: E402
 
 __all__ = ["Runner", "compile", "get_weights", "set_weights"]

@@ -55,7 +55,9 @@ class TorchBackend:
         totals = {name: torch.stack([part[name] for part in losses]).sum() for name in losses[0]}
         return StepResult(totals.pop("loss"), totals, norm)
 
-    def _losses(self, outputs: dict[str, Tensor], denominators: Mapping[str, float] | None) -> dict[str, Tensor]:
+    def _losses(
+        self, outputs: dict[str, Tensor], denominators: Mapping[str, float] | None
+    ) -> dict[str, Tensor]:
         parts = self.graph.loss_parts
         if denominators is None:
             return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}

@@ -27,7 +27,9 @@ def compile(
     graph = spec if isinstance(spec, Graph) else spec.graph()
     with torch.device("meta"):
         modules = {
-            node.name: build(node.block, node.specs) for node in graph.nodes.values() if node.owner == node.name
+            node.name: build(node.block, node.specs)
+            for node in graph.nodes.values()
+            if node.owner == node.name
         }
     model = assemble(graph, modules)
     model.to(DTYPES[dtype])

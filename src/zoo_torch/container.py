@@ -78,7 +78,9 @@ def _readable(source: str) -> str:
     """fx's source without what it adds for memory's sake and without its long names for our functions."""
     lines = [re.sub(r";  (\w+ = )+None$", "", line) for line in source.strip().splitlines()]
     # A name that begins with an underscore is no node's and no input's, so it can clash with none.
-    text = "\n".join(lines).replace(f"{present.__module__.replace('.', '_')}_", "_").replace(" = None", "=None")
+    text = (
+        "\n".join(lines).replace(f"{present.__module__.replace('.', '_')}_", "_").replace(" = None", "=None")
+    )
     return f"{text}\n"
 
 

@@ -88,7 +88,9 @@ def transposed_kernel(path: str) -> Callable:
 
             dense = block(backend, path)
             object.__setattr__(
-                dense, "call", lambda x: tf.einsum("btd,ed->bte", x, tf.convert_to_tensor(dense.kernel)) + dense.bias
+                dense,
+                "call",
+                lambda x: tf.einsum("btd,ed->bte", x, tf.convert_to_tensor(dense.kernel)) + dense.bias,
             )
 
     return apply
@@ -118,11 +120,17 @@ def without(path: str, *ports: str) -> Callable:
 def stop_gradient(path: str) -> Callable:
     def apply(backend):
         if backend.name == "torch":
-            rewire(backend, path, lambda original: lambda *args: original(*args).detach() + 0 * original(*args))
+            rewire(
+                backend, path, lambda original: lambda *args: original(*args).detach() + 0 * original(*args)
+            )
         else:
             import tensorflow as tf
 
-            rewire(backend, path, lambda original: lambda *args: tf.stop_gradient(original(*args)) + 0 * original(*args))
+            rewire(
+                backend,
+                path,
+                lambda original: lambda *args: tf.stop_gradient(original(*args)) + 0 * original(*args),
+            )
 
     return apply
 
@@ -134,11 +142,17 @@ def untied(backend) -> None:
     else:
         import tensorflow as tf
 
-        rewire(backend, "masked_lm", lambda original: lambda x, table, at: original(x, tf.stop_gradient(table), at))
+        rewire(
+            backend,
+            "masked_lm",
+            lambda original: lambda x, table, at: original(x, tf.stop_gradient(table), at),
+        )
 
 
 def weights_ignored(backend) -> None:
-    rewire(backend, "masked_lm_loss", lambda original: lambda logits, labels, weights: original(logits, labels))
+    rewire(
+        backend, "masked_lm_loss", lambda original: lambda logits, labels, weights: original(logits, labels)
+    )
 
 
 def reduced_precision(path: str) -> Callable:
@@ -149,11 +163,17 @@ def reduced_precision(path: str) -> Callable:
             import torch
 
             if backend.dtype == torch.float32:
-                rewire(backend, path, lambda original: lambda x: original(x).to(torch.bfloat16).to(torch.float32))
+                rewire(
+                    backend, path, lambda original: lambda x: original(x).to(torch.bfloat16).to(torch.float32)
+                )
         elif backend.dtype == "float32":
             import tensorflow as tf
 
-            rewire(backend, path, lambda original: lambda x: tf.cast(tf.cast(original(x), tf.bfloat16), tf.float32))
+            rewire(
+                backend,
+                path,
+                lambda original: lambda x: tf.cast(tf.cast(original(x), tf.bfloat16), tf.float32),
+            )
 
     return apply
 
@@ -222,7 +242,8 @@ def swapped_moments(backend) -> None:
         state = original()
         swap = {"first_moment": "second_moment", "second_moment": "first_moment"}
         slots = {
-            f"{key.rpartition('/')[0]}/{swap[key.rpartition('/')[2]]}": value for key, value in state.optimizer.items()
+            f"{key.rpartition('/')[0]}/{swap[key.rpartition('/')[2]]}": value
+            for key, value in state.optimizer.items()
         }
         return type(state)(state.weights, slots, state.step)
 
@@ -320,7 +341,13 @@ def table() -> str:
     for mutation in MUTATIONS:
         report = run(mutation)
         last = report.levels[-1]
-        value = "—" if report.passed else f"{last.value:.0e} > {last.limit:.0e}" if last.value > last.limit else last.detail
+        value = (
+            "—"
+            if report.passed
+            else f"{last.value:.0e} > {last.limit:.0e}"
+            if last.value > last.limit
+            else last.detail
+        )
         rows.setdefault(mutation.name, {})[mutation.framework] = (caught_by(report), value)
         print(f"{mutation.name} ({mutation.framework}): {caught_by(report)} {value}", flush=True)
     caught = sum(entry[0] != "not caught" for row in rows.values() for entry in row.values())

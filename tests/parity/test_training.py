@@ -118,7 +118,9 @@ def begun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("begun")
     spec = small()
     for framework in FRAMEWORKS:
-        Run(find_backend(framework)(), with_steps(spec, 10), folder / framework, device="cpu", quiet=True).train()
+        Run(
+            find_backend(framework)(), with_steps(spec, 10), folder / framework, device="cpu", quiet=True
+        ).train()
     return folder, spec
 
 
@@ -131,7 +133,7 @@ def test_a_run_goes_on_in_the_other_framework_for_a_hundred_steps(first, begun, 
         shutil.copytree(folder / first, directory)
         Run(find_backend(second)(), with_steps(spec, 110), directory, device="cpu", quiet=True).train()
         found[second] = losses(read_metrics(directory / "metrics.jsonl"))
-    assert list(found["torch"]) == list(range(1, 101)) + [110]
+    assert list(found["torch"]) == [*range(1, 101), 110]
     for step, loss in found[first].items():
         for second in FRAMEWORKS:
             assert abs(found[second][step] - loss) <= 1e-12 * loss, step

@@ -174,7 +174,7 @@ def test_nesting_is_allowed_up_to_the_limit():
 def test_a_file_nested_thousands_deep_is_left_at_the_limit(text, monkeypatch):
     events = 0
 
-    def counted(stream, Loader):  # noqa: N803  (PyYAML's own name)
+    def counted(stream, Loader):
         nonlocal events
         for event in parse(stream, Loader=Loader):
             events += 1

@@ -68,11 +68,14 @@ def _tokens(draw: random.Random) -> dict:
         else:
             nodes[name] = {"block": _feed_forward(draw), "inputs": source}
         alive.append(name)
-    shared = draw.choice([name for name in alive[1:]])
+    shared = draw.choice(alive[1:])
     if nodes[shared]["block"]["kind"] not in ("add", "stack"):
         nodes["again"] = {"like": shared, "inputs": alive[-1]}
         alive.append("again")
-    nodes["joined"] = {"block": {"kind": "concatenate"}, "inputs": (alive[-1], *_unused(nodes, alive[:-1]), alive[0])}
+    nodes["joined"] = {
+        "block": {"kind": "concatenate"},
+        "inputs": (alive[-1], *_unused(nodes, alive[:-1]), alive[0]),
+    }
     nodes["head"] = {"block": {"kind": "classifier_head", "classes": 7}, "inputs": "joined"}
     nodes["token_loss"] = {
         "block": {"kind": "softmax_cross_entropy", "label_smoothing": draw.choice([0.0, 0.1])},
@@ -87,7 +90,9 @@ def _unused(nodes: dict, names: list[str]) -> list[str]:
     read = set()
     for node in nodes.values():
         wires = node["inputs"]
-        read.update(wires.values() if isinstance(wires, dict) else [wires] if isinstance(wires, str) else wires)
+        read.update(
+            wires.values() if isinstance(wires, dict) else [wires] if isinstance(wires, str) else wires
+        )
     return [name for name in names[1:] if name not in read]
 
 

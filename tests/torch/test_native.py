@@ -36,8 +36,8 @@ from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 from zoo_spec.models.reserved import why_no_input, why_no_node
 
-TOLERANCE = 2e-6
-"""Of float32, between two ways to compute one model; seen: 4e-7."""
+TOLERANCE = 4e-6
+"""Of float32, between two ways to compute one model; seen: 1.1e-6, from inductor's code."""
 FRESH = {"seed": 5, "batch": 2, "sequence": 9, "predictions": 2, "examples": 3}
 """Other values and other sizes than those that a tool has seen."""
 
@@ -222,6 +222,7 @@ def test_torch_export_serves_all_sizes_within_the_spec_bounds(model, graph):
         module = torch.export.load(file).module()
         check(module, model, graph, names)
         check(module, model, graph, names, **largest)
+        check(module, model, graph, names, **{name: bound.minimum for name, bound in graph.bounds.items()})
 
 
 def test_strict_torch_export_gives_the_same(model, graph):
@@ -292,7 +293,7 @@ def test_autocast_computes_in_bfloat16_and_the_loss_in_float32(model, graph):
                 assert value.dtype == torch.float32, name
         assert any(value.dtype == torch.bfloat16 for value in outputs.values())
         wide = {name: value.detach().float().numpy() for name, value in outputs.items()}
-        assert_same(wide, expected, 0.06)
+        assert_same(wide, expected, 0.06)  # bfloat16 keeps 8 bits, 0.004; seen: 0.03.
         assert any(np.abs(wide[name] - expected[name]).max() > 1e-4 for name in wide)
 
 

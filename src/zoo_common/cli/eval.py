@@ -24,7 +24,9 @@ def evaluate(
     run_dir: Annotated[Path, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")],
     at_least: Annotated[
         list[str] | None,
-        typer.Option("--at-least", metavar="METRIC=VALUE", help="Fail (status 1) below this; may be repeated."),
+        typer.Option(
+            "--at-least", metavar="METRIC=VALUE", help="Fail (status 1) below this; may be repeated."
+        ),
     ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -61,6 +63,10 @@ def _require(metrics: dict[str, float], limits: dict[str, float]) -> None:
     unknown = [name for name in limits if name not in metrics]
     if unknown:
         raise InputError(f"no metric {', '.join(unknown)}; there are: {', '.join(metrics)}")
-    low = [f"{name} is {metrics[name]:.6f}, below {limit}" for name, limit in limits.items() if metrics[name] < limit]
+    low = [
+        f"{name} is {metrics[name]:.6f}, below {limit}"
+        for name, limit in limits.items()
+        if metrics[name] < limit
+    ]
     if low:
         raise ZooError("; ".join(low))

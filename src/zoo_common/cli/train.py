@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,6 +16,9 @@ from zoo_common.cli.options import (
     SpecOption,
     example,
 )
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +54,14 @@ def train(
     directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
     logged = Run(backend(), loaded, directory, device=device).train()
     if as_json:
-        final = {str(record["split"]): record for record in logged}
+        final: dict[str, JsonValue] = {str(record["split"]): dict(record) for record in logged}
         print_json({"spec": loaded.name, "framework": framework, "run_dir": str(directory), "final": final})
         return
     for record in logged[-2:]:
         numbers = {
-            name: value for name, value in record.items() if isinstance(value, float) and name != "learning_rate"
+            name: value
+            for name, value in record.items()
+            if isinstance(value, float) and name != "learning_rate"
         }
         print(f"{record['split']:<6}step {record['step']}  {format_metrics(numbers)}")
     print(f"run    {directory}")

@@ -45,9 +45,7 @@ def step(bench: Bench) -> Iterator[LevelResult]:
             both = name in left and name in right
             value = gap(left[name], right[name], largest(right[name])) if both else math.inf
             worst = worst.worse(Gap(value, name))
-    unmoved = [
-        name for name, value in first.weights.items() if np.array_equal(value, bench.probes[name])
-    ]
+    unmoved = [name for name, value in first.weights.items() if np.array_equal(value, bench.probes[name])]
     detail = f"{unmoved[0]} did not move" if unmoved else ""
     passed = worst.value <= tolerances.STEP and not unmoved
     yield LevelResult("step", "float64", passed, worst.value, tolerances.STEP, worst.name, detail)
@@ -65,9 +63,7 @@ def _drawn_gradients(bench: Bench, number: int) -> Weights:
     return gradients
 
 
-def curve(
-    bench: Bench, dataset: Dataset, steps: int
-) -> Iterator[tuple[LevelResult, dict[str, list[float]]]]:
+def curve(bench: Bench, dataset: Dataset, steps: int) -> Iterator[tuple[LevelResult, dict[str, list[float]]]]:
     """Training from the same weights on the same data, against a floor measured in the same run.
 
     The floor is the first framework started from weights changed by about one ulp.

@@ -3,9 +3,11 @@ and rows that are full, padded and packed. Parity on small initial weights passe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.backend import Array, Batch, Weights
 from zoo_common.data.generated import id_limits
@@ -22,11 +24,13 @@ def probe_weights(graph: Graph, seed: int) -> Weights:
     return {name: _draw(name, parameter, seed) for name, parameter in graph.parameters().items()}
 
 
-def _draw(name: str, parameter: Parameter, seed: int) -> Array:
-    values = Normal(std=1.0).draw(seed, f"probe/{name}", parameter.shape).astype(np.float64)
+def _draw(name: str, parameter: Parameter, seed: int) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = (
+        Normal(std=1.0).draw(seed, f"probe/{name}", parameter.shape).astype(np.float64)
+    )
     if parameter.role == "weight":
         # Divided by the root of the fan-in, so that activations stay of order one through any depth.
-        return values / np.sqrt(values[0].size)
+        return values / math.sqrt(values[0].size)
     if parameter.role == "norm":
         return 0.3 * values + (1.0 if name.endswith(".weight") else 0.0)
     return 0.5 * values
@@ -37,7 +41,8 @@ def nudged(weights: Mapping[str, Array], relative: float, seed: int) -> Weights:
     changed = {}
     for name, value in weights.items():
         signs = np.where(Stream(seed, "nudge", name).uniforms(value.size) < 0.5, -1.0, 1.0)
-        changed[name] = (value * (1.0 + relative * signs.reshape(value.shape))).astype(value.dtype)
+        wide = np.asarray(value, np.float64) * (1.0 + relative * signs.reshape(value.shape))
+        changed[name] = wide.astype(value.dtype)
     return changed
 
 
@@ -81,7 +86,9 @@ def _batch(graph: Graph, seed: int, variant: str) -> Batch:
             batch[name] = _values(name, spec.dtype, shape, limits.get(name, 2), Stream(seed, variant, name))
     for part in graph.loss_parts:
         if part.weights in batch:
-            batch[part.weights] = _loss_weights(batch[part.weights].shape, Stream(seed, variant, part.weights))
+            batch[part.weights] = _loss_weights(
+                batch[part.weights].shape, Stream(seed, variant, part.weights)
+            )
     return batch
 
 

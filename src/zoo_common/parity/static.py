@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -123,7 +124,7 @@ def _judge(level: Level, dtype: str, errors: dict[str, Gap], explained: float) -
 
 def _explained(bench: Bench, answer: float) -> float:
     kernels = bench.graph.cost(batch=1).kernels
-    return max(answer, tolerances.UNIT_ROUNDOFF["float32"] * max(1, kernels) ** 0.5)
+    return max(answer, tolerances.UNIT_ROUNDOFF["float32"] * math.sqrt(max(1, kernels)))
 
 
 def _nudged_outputs(bench: Bench) -> dict[str, Weights]:

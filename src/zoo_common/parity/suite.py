@@ -19,7 +19,7 @@ Watch = Callable[[LevelResult], None]
 def run_parity(
     spec: ExperimentSpec,
     *,
-    level: Level = "checkpoint",
+    level: str = "checkpoint",
     seed: int = 1,
     steps: int = 50,
     frameworks: Sequence[str] | None = None,
@@ -37,7 +37,7 @@ def run_parity(
     if level not in LEVELS:
         raise InputError(f"no parity level {level!r}; there are: {', '.join(LEVELS)}")
     graph = spec.graph()
-    wanted = list(LEVELS[: LEVELS.index(level) + 1])
+    wanted = list(LEVELS[: [*LEVELS].index(level) + 1])
     notes: list[str] = []
     if not graph.loss_parts and len(wanted) > 2:
         wanted = wanted[:2]

@@ -30,5 +30,6 @@ def split(batch: Batch, size: int) -> list[Batch]:
     """The batch in rows of ``size``; the last may have fewer."""
     count = len(next(iter(batch.values())))
     return [
-        {name: value[start : start + size] for name, value in batch.items()} for start in range(0, count, size)
+        {name: value[start : start + size] for name, value in batch.items()}
+        for start in range(0, count, size)
     ]

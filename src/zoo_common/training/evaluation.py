@@ -11,7 +11,7 @@ from zoo_spec.graph import Graph
 
 
 def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Dataset) -> dict[str, float]:
-    """``loss``, each part's loss and the task's metrics.
+    """``loss``, each part's where there are several, and the task's metrics.
 
     Numerators and denominators are added over all batches and divided once, so the batch size does not show.
     Raises InputError if the graph has no loss.
@@ -30,6 +30,6 @@ def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Data
         for metric in metrics:
             metric.add(batch, outputs)
     ratios = {name: numerator / max(denominator, 1.0) for name, (numerator, denominator) in totals.items()}
-    losses = {f"{name}_loss": value for name, value in ratios.items()}
-    total = sum(part.factor * ratios[part.name] for part in parts)
-    return {"loss": total, **losses, **{metric.metric.name: metric.value for metric in metrics}}
+    losses = {f"{name}_loss": value for name, value in ratios.items()} if len(ratios) > 1 else {}
+    loss = sum(part.factor * ratios[part.name] for part in parts)
+    return {"loss": loss, **losses, **{metric.metric.name: metric.value for metric in metrics}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ class Step:
 
 def run_steps(
     backend: Backend, graph: Graph, training: Training, dataset: Dataset, start: int, stop: int
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Train from ``start`` steps done to ``stop``; batch, rate and randomness depend on the step alone."""
     ahead = batches(dataset, training.seed, training.batch_size, start, stop)
     for index, batch in enumerate(ahead, start):

@@ -6,11 +6,12 @@ import contextlib
 import math
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import yaml
+from pydantic import JsonValue
 
 from zoo_common.backend import Backend, State
 from zoo_common.checkpoint import Checkpoint, CheckpointStore
@@ -82,8 +83,12 @@ class Run:
                     "raise training.steps to go on, or give another directory"
                 )
                 return []
-            if start:
-                self._say(f"{self.directory}: goes on from step {start}")
+            about = dataset.description()
+            self._say(
+                f"{self.spec.name} ({self.backend.name}): {self.graph.parameter_count:,} parameters; "
+                f"{about.source}, {about.samples:,} samples; {self.directory}"
+                + (f", going on from step {start}" if start else "")
+            )
             return self._loop(directory, store, dataset, start)
 
     def _loop(
@@ -153,7 +158,7 @@ class Run:
     def _save(self, store: CheckpointStore) -> None:
         state = self.backend.export_state()
         training = self.spec.training
-        rest = {
+        rest: dict[str, JsonValue] = {
             "step": state.step,
             "framework": self.backend.name,
             "data": {"examples": state.step * training.batch_size},
@@ -162,7 +167,8 @@ class Run:
         store.save(state.step, state.weights, state.optimizer, rest, self.spec.fingerprint())
 
     def _record(self, step: Step) -> dict[str, MetricValue]:
-        losses = {f"{name}_loss": float(value) for name, value in step.result.parts.items()}
+        parts = step.result.parts if len(step.result.parts) > 1 else {}
+        losses = {f"{name}_loss": float(value) for name, value in parts.items()}
         loss, norm = float(step.result.loss), float(step.result.gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(
@@ -182,7 +188,7 @@ class Run:
         Reporter(self.spec.name, 0, 0, quiet=self.quiet).line(text)
 
 
-def losses(logged: list[Mapping[str, MetricValue]], split: str = "train") -> dict[int, float]:
+def losses(logged: Sequence[Mapping[str, MetricValue]], split: str = "train") -> dict[int, float]:
     """The loss by step of what ``train`` returned or ``metrics.jsonl`` holds."""
     found = {}
     for record in logged:

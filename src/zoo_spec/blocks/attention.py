@@ -54,7 +54,9 @@ class Attention(SequenceMixer):
         """Same shape."""
         outputs = super().infer(inputs)
         if inputs["x"].width % self.num_heads:
-            raise ShapeError(f"hidden_size {inputs['x'].width} is not a multiple of num_heads {self.num_heads}")
+            raise ShapeError(
+                f"hidden_size {inputs['x'].width} is not a multiple of num_heads {self.num_heads}"
+            )
         return outputs
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:

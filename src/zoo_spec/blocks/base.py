@@ -22,8 +22,9 @@ class Block(Registered):
     """A building block: ports, shape rule, parameters, children and cost.
 
     ``required`` and ``optional`` name the input ports; those of ``if_connected`` may be left unconnected, but
-    are as good as required once they are connected (a loss without its weights is another loss). A ``variadic`` block takes any number of inputs, all
-    required, whose ports are ``"0"``, ``"1"`` and so on. The first output is the one meant where none is named.
+    are as good as required once they are connected (a loss without its weights is another loss). A
+    ``variadic`` block takes any number of inputs, all required, whose ports are ``"0"``, ``"1"`` and so on.
+    The first output is the one meant where none is named.
     """
 
     role: ClassVar[str] = "block"

@@ -43,7 +43,9 @@ class MaskedLmHead(Block):
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
         """``dense``, ``activation``, ``norm``, ``decoder``."""
         x, positions = inputs["x"], inputs["masked_positions"]
-        gathered = TensorSpec((*positions.shape, x.shape[-1]), x.dtype, axes=(*positions.named_axes, "hidden"))
+        gathered = TensorSpec(
+            (*positions.shape, x.shape[-1]), x.dtype, axes=(*positions.named_axes, "hidden")
+        )
         return {
             "dense": (Dense(size=x.width, initializer=self.initializer), {"x": gathered}),
             "activation": (activation(self.activation), {"x": gathered}),

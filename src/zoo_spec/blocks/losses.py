@@ -40,7 +40,9 @@ class SoftmaxCrossEntropy(Loss):
         logits, labels = inputs["logits"], inputs["labels"]
         require_known(logits, -1)
         if labels.shape != logits.shape[:-1] or labels.dtype != "int32":
-            raise ShapeError("needs logits [..., classes] and int32 labels [...] of the same leading dimensions")
+            raise ShapeError(
+                "needs logits [..., classes] and int32 labels [...] of the same leading dimensions"
+            )
         weights = inputs.get("weights")
         if weights is not None and weights.shape != labels.shape:
             raise ShapeError(f"needs weights of the labels' shape; they are {weights}")

@@ -41,9 +41,7 @@ class Bert(Transformer):
         layer = PostNormLayer(
             attention=self.attention, feed_forward=self.feed_forward, norm=self.norm, dropout=self.dropout
         )
-        x = graph.add(
-            "embeddings", embeddings, input_ids, token_type_ids=token_type_ids, positions=positions
-        )
+        x = graph.add("embeddings", embeddings, input_ids, token_type_ids=token_type_ids, positions=positions)
         x = graph.add(
             "encoder",
             Stack(layer=layer, num_layers=self.num_layers),

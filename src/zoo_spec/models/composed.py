@@ -72,7 +72,7 @@ class Composed(Model):
     """The nodes by name."""
     outputs: Annotated[dict[Name, str], Field(min_length=1)]
     """What each output is."""
-    bounds: dict[str, PositiveInt] = {}
+    bounds: dict[str, PositiveInt] = Field(default_factory=dict)
     """Largest size of each open dimension, such as ``sequence: 128``."""
 
     def build(self, graph: GraphBuilder) -> Backbone:
@@ -83,7 +83,9 @@ class Composed(Model):
             graph.input(name, spec, label=given.label, bounds=self.bounds)
         unused = [name for name in self.bounds if name not in graph.bounds]
         if unused:
-            raise SpecError([Problem("no input has this dimension", f"model.bounds.{name}") for name in unused])
+            raise SpecError(
+                [Problem("no input has this dimension", f"model.bounds.{name}") for name in unused]
+            )
         if "batch" in self.bounds:
             graph.bounds["batch"] = Bound(self.bounds["batch"])
         for name in self._order():
@@ -129,8 +131,12 @@ class Composed(Model):
         for place, reference in self._references():
             if _ref(reference).source not in known:
                 near = difflib.get_close_matches(reference, known, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else f" (there are: {', '.join(sorted(known))})"
-                problems.append(Problem(f"no input or node is called {_ref(reference).source!r}{hint}", place))
+                hint = (
+                    f" (did you mean {near[0]!r}?)" if near else f" (there are: {', '.join(sorted(known))})"
+                )
+                problems.append(
+                    Problem(f"no input or node is called {_ref(reference).source!r}{hint}", place)
+                )
         for name, node in self.nodes.items():
             if node.like is not None and node.like not in self.nodes:
                 problems.append(Problem(f"no node is called {node.like!r}", f"model.nodes.{name}.like"))
@@ -150,7 +156,9 @@ class Composed(Model):
         while (like := self.nodes[name].like) is not None:
             if like in seen:
                 raise SpecError(
-                    Problem(f"'like' goes in a circle: {' -> '.join([*seen, like])}", f"model.nodes.{name}.like")
+                    Problem(
+                        f"'like' goes in a circle: {' -> '.join([*seen, like])}", f"model.nodes.{name}.like"
+                    )
                 )
             seen.append(like)
             name = like
@@ -165,7 +173,10 @@ class Composed(Model):
             if ready is None:
                 circle = _circle(waiting)
                 raise SpecError(
-                    Problem(f"the nodes read each other in a circle: {' -> '.join(circle)}", f"model.nodes.{circle[0]}")
+                    Problem(
+                        f"the nodes read each other in a circle: {' -> '.join(circle)}",
+                        f"model.nodes.{circle[0]}",
+                    )
                 )
             order.append(ready)
             del waiting[ready]

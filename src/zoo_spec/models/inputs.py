@@ -8,9 +8,7 @@ from zoo_spec.tensors import FLOAT, INT, TensorSpec
 TOKENS = ("batch", "sequence")
 
 
-def token_inputs(
-    graph: GraphBuilder, max_positions: int, *, token_types: bool
-) -> tuple[Ref, Ref | None]:
+def token_inputs(graph: GraphBuilder, max_positions: int, *, token_types: bool) -> tuple[Ref, Ref | None]:
     """``input_ids`` and, if the model has them, ``token_type_ids``, all 0 if left out."""
     ids = graph.input(
         "input_ids", TensorSpec(TOKENS, INT, description="tokens"), bounds={"sequence": max_positions}

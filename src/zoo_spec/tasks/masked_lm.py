@@ -30,12 +30,13 @@ class MaskedLm(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``masked_lm_accuracy``."""
-        return (
-            Metric("masked_lm_accuracy", "accuracy", "masked_logits", "masked_ids", "masked_weights"),
-        )
+        return (Metric("masked_lm_accuracy", "accuracy", "masked_logits", "masked_ids", "masked_weights"),)
 
     def _masked_lm(self, graph: GraphBuilder, backbone: Backbone) -> Ref:
-        assert backbone.hidden_states and backbone.table and backbone.norm and backbone.activation
+        assert backbone.hidden_states is not None
+        assert backbone.table is not None
+        assert backbone.norm is not None
+        assert backbone.activation is not None
         positions = TensorSpec(PREDICTIONS, INT, optional=True, description="which positions are masked")
         ids = TensorSpec(PREDICTIONS, INT, optional=True, description="the tokens that stood there")
         weights = TensorSpec(PREDICTIONS, FLOAT, optional=True, description="0 where a slot is unused")

@@ -32,9 +32,7 @@ class GeluTanh(Block):
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        half, cubic, root = (
-            tf.constant(value, x.dtype) for value in (0.5, 0.044715, math.sqrt(2 / math.pi))
-        )
+        half, cubic, root = (tf.constant(value, x.dtype) for value in (0.5, 0.044715, math.sqrt(2 / math.pi)))
         one = tf.constant(1.0, x.dtype)
         return half * x * (one + tf.tanh(root * (x + cubic * x * x * x)))
 

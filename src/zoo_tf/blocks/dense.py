@@ -22,9 +22,7 @@ class Dense(Block):
     def __init__(self, *, in_features: int, out_features: int, bias: bool, **keras_: Any) -> None:
         super().__init__(**keras_)
         self.out_features = out_features
-        self.kernel = self.add_weight(
-            shape=(in_features, out_features), initializer="zeros", name="kernel"
-        )
+        self.kernel = self.add_weight(shape=(in_features, out_features), initializer="zeros", name="kernel")
         self.bias = self.add_weight(shape=(out_features,), initializer="zeros", name="bias") if bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

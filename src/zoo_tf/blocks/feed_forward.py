@@ -50,9 +50,7 @@ class GatedFeedForward(Block):
 @build.register
 def _feed_forward(spec: specs.FeedForward, inputs: Inputs) -> FeedForward:
     activation = build_children(spec, inputs)["activation"]
-    return FeedForward(
-        hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation
-    )
+    return FeedForward(hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation)
 
 
 @build.register

@@ -28,7 +28,9 @@ class LayerNorm(Block):
         centred = wide - mean
         variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
         inverse = tf.math.rsqrt(variance + tf.constant(self.epsilon, wide.dtype))
-        gamma, beta = (tf.cast(tf.convert_to_tensor(weight), wide.dtype) for weight in (self.gamma, self.beta))
+        gamma, beta = (
+            tf.cast(tf.convert_to_tensor(weight), wide.dtype) for weight in (self.gamma, self.beta)
+        )
         return tf.cast(centred * inverse * gamma + beta, x.dtype)
 
 

@@ -20,9 +20,7 @@ from zoo_torch.blocks.dropout import Dropout
 class Attention(nn.Module):
     """Multi-head scaled dot-product attention (Vaswani et al., 2017, 3.2); torch picks the kernel."""
 
-    def __init__(
-        self, *, hidden_size: int, num_heads: int, causal: bool, bias: bool, dropout: float
-    ) -> None:
+    def __init__(self, *, hidden_size: int, num_heads: int, causal: bool, bias: bool, dropout: float) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.causal = causal

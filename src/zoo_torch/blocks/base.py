@@ -18,7 +18,9 @@ def build(spec: Block, inputs: Inputs) -> nn.Module:
     for a block that has no torch half.
     """
     kind = getattr(spec, "kind", type(spec).__name__)
-    raise EnvironmentFault(f"block {kind!r} has no torch module; register one with zoo_torch.blocks.base.build")
+    raise EnvironmentFault(
+        f"block {kind!r} has no torch module; register one with zoo_torch.blocks.base.build"
+    )
 
 
 def build_children(spec: Block, inputs: Inputs) -> dict[str, nn.Module]:

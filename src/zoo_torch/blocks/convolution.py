@@ -19,7 +19,14 @@ class Conv2d(nn.Conv2d):
     """Cross-correlation with zeros as padding, stated as pairs (before, after) along height and width."""
 
     def __init__(
-        self, *, in_channels: int, channels: int, size: Pair, stride: Pair, padding: tuple[Pair, Pair], bias: bool
+        self,
+        *,
+        in_channels: int,
+        channels: int,
+        size: Pair,
+        stride: Pair,
+        padding: tuple[Pair, Pair],
+        bias: bool,
     ) -> None:
         (top, bottom), (left, right) = padding
         symmetric = top == bottom and left == right

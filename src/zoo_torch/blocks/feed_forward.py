@@ -40,9 +40,7 @@ class GatedFeedForward(nn.Module):
 @build.register
 def _feed_forward(spec: specs.FeedForward, inputs: Inputs) -> FeedForward:
     activation = build_children(spec, inputs)["activation"]
-    return FeedForward(
-        hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation
-    )
+    return FeedForward(hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation)
 
 
 @build.register

@@ -1,0 +1,70 @@
+# Each target does all the set-up that it needs; a set-up that is up to date is skipped.
+#
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#
+# takes PyTorch's CPU build; without TORCH_INDEX, pip's own configuration decides, which on Linux
+# means the CUDA build and several GB of CUDA packages.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+PYTEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Changes with whatever the installed packages depend on, and only then.
+KEY := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/set-up-$(KEY)
+
+# Waiting OpenMP threads that spin slow PyTorch down tenfold where other programs want the cores too.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: help setup demo test lint parity mutations golden clean
+
+help:
+	@echo "make demo       train bert_tiny in PyTorch and TensorFlow, and compare the curves"
+	@echo "make test       everything that CI checks"
+	@echo "make setup      only the set-up, into $(VENV)"
+	@echo "make lint       ruff, mypy and import-linter"
+	@echo "make parity     zoo parity for one spec: make parity SPEC=bert_tiny"
+	@echo "make mutations  plant defects, and print which parity level caught which"
+	@echo "make golden     rewrite the golden files, where the meaning was changed on purpose"
+	@echo "make clean      delete $(VENV) and all caches; runs/ stays"
+
+setup: $(STAMP)
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; name another: make setup PYTHON=python3.12"; exit 3; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(INDEX) -c constraints.txt -e '.[dev]'
+	rm -f $(VENV)/set-up-*
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/zoo demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# One worker a test file (loadfile): a file's tests share what they import and build.
+test: lint
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+SPEC ?= bert_tiny
+parity: $(STAMP)
+	$(BIN)/zoo parity --spec $(SPEC)
+
+mutations: $(STAMP)
+	$(BIN)/python tests/parity/mutations.py
+
+golden: $(STAMP)
+	ZOO_GOLDEN=write $(BIN)/python -m pytest tests/golden
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
