@@ -63,7 +63,7 @@ mutations: $(STAMP)
 	$(BIN)/python tests/parity/mutations.py
 
 golden: $(STAMP)
-	ZOO_GOLDEN=write $(BIN)/python -m pytest tests/golden
+	$(BIN)/python tests/support/golden.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

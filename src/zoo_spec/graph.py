@@ -259,7 +259,18 @@ class GraphBuilder:
     def input(
         self, name: str, spec: TensorSpec, *, label: bool = False, bounds: Mapping[str, int] | None = None
     ) -> Ref:
-        """Declare an input; ``bounds`` gives the largest size of open dimensions that it brings."""
+        """Declare an input; ``bounds`` gives the largest size of open dimensions that it brings.
+
+        One that is there already must be the same, and is then shared.
+        """
+        before = self.inputs.get(name)
+        if before is not None and (before.shape, before.dtype) != (spec.shape, spec.dtype):
+            raise SpecError(
+                Problem(
+                    f"input {name!r} is {before} {before.dtype}, but {spec} {spec.dtype} is needed under that name",
+                    f"model.inputs.{name}",
+                )
+            )
         for dimension in spec.shape:
             if isinstance(dimension, str):
                 self.bounds.setdefault(dimension, Bound((bounds or {}).get(dimension)))
@@ -280,6 +291,13 @@ class GraphBuilder:
         owner = owner or name
         known = inputs if block.variadic else block.ports()
         path = f"model.nodes.{name}.inputs"
+        if name in self.nodes:
+            raise SpecError(
+                Problem(
+                    f"{name!r} stands for two nodes, this one and the task's; give this one another name",
+                    f"model.nodes.{name}",
+                )
+            )
         kind = getattr(block, "kind", "")
         missing = [port for port in block.required if port not in inputs]
         unknown = [port for port in inputs if port not in known]
@@ -337,16 +355,20 @@ class GraphBuilder:
         """The finished graph; raises SpecError if a node or an input reaches no output."""
         graph = self._draft()
         reached = _reached(graph)
-        dead = [name for name in graph.nodes if name not in reached]
+        read = {ref.source for name in reached for ref in graph.nodes[name].inputs.values()}
+        read |= {ref.source for ref in graph.output_refs.values()}
+        dead = [
+            Problem(f"node {name!r} reaches no output; use it, or leave it out", f"model.nodes.{name}")
+            for name in graph.nodes
+            if name not in reached
+        ]
+        dead += [
+            Problem(f"input {name!r} is read by no node; use it, or leave it out", f"model.inputs.{name}")
+            for name in graph.inputs
+            if name not in read
+        ]
         if dead:
-            raise SpecError(
-                [
-                    Problem(
-                        f"node {name!r} reaches no output; use it, or leave it out", f"model.nodes.{name}"
-                    )
-                    for name in dead
-                ]
-            )
+            raise SpecError(dead)
         _check_losses(graph)
         return graph
 

@@ -15,6 +15,7 @@ from zoo_spec.training import Training
 from zoo_torch.compile import DTYPES
 from zoo_torch.device import choose_device
 from zoo_torch.optimizers import make_optimizer
+from zoo_torch.products import use_fast_products
 from zoo_torch.randomness import StepRandomness
 from zoo_torch.weights import get_weights, set_weights
 
@@ -31,6 +32,8 @@ class TorchBackend:
         self.device = choose_device(device)
         torch.backends.cuda.matmul.allow_tf32 = training.tf32
         torch.backends.cudnn.allow_tf32 = training.tf32
+        if self.device.type == "cpu" and dtype == "float32":
+            use_fast_products()
         self.graph = graph
         self.dtype = DTYPES[dtype]
         self.model: nn.Module = zoo_torch.compile(graph, seed=seed, dtype=dtype, device=self.device)

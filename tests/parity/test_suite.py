@@ -7,7 +7,7 @@ import os
 import secrets
 
 import pytest
-from support.random_graph import random_graph
+from random_graph import random_graph
 
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench

@@ -76,7 +76,8 @@ class Reporter:
     def _state(self) -> str:
         seconds = max(time.perf_counter() - self._began, 1e-9)
         rates = [f"loss {self._loss:.4f}"] if self._loss is not None else []
-        rates.append(f"{(self._done - self.start) / seconds:.2f} steps/s")
+        done = max(self._done - self.start, 1)
+        rates.append(f"{done / seconds:.2f} steps/s" if done >= seconds else f"{seconds / done:.2f} s/step")
         if self._tokens:
             rates.append(f"{self._tokens / seconds:,.0f} tokens/s")
         return "  ".join(rates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -72,7 +73,7 @@ class Run:
             raise InputError(f"{self.spec.name} has no loss to train; its outputs are {outputs}")
         require_memory(self.spec, self.graph)
         training = self.spec.training
-        with self._opened() as directory:
+        with self._nothing_left_behind(), self._opened() as directory:
             dataset = open_dataset(self.spec, self.directory, "train")
             store = CheckpointStore(directory.checkpoints)
             start = self._restore(store.latest())
@@ -127,6 +128,17 @@ class Run:
                 raise InputError(f"{self.directory}: has no checkpoint to evaluate; train first")
         dataset = open_dataset(self.spec, self.directory, "eval")
         return evaluate(self.backend, self.spec, self.graph, dataset)
+
+    @contextlib.contextmanager
+    def _nothing_left_behind(self) -> Iterator[None]:
+        """If the run fails before its first step is saved, the directory that it began goes again."""
+        begins = not self.directory.exists()
+        try:
+            yield
+        except ZooError:
+            if begins and not CheckpointStore(RunDirectory(self.directory).checkpoints).steps():
+                shutil.rmtree(self.directory, ignore_errors=True)
+            raise
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[RunDirectory]:

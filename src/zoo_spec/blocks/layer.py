@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from zoo_spec.base import PositiveInt, Rate
+from zoo_spec.base import LayerCount, Rate
 from zoo_spec.blocks.attention import SequenceMixer
 from zoo_spec.blocks.base import Block, Inputs, Outputs
 from zoo_spec.blocks.dropout import Dropout
@@ -64,7 +64,7 @@ class Stack(Block):
     optional = ("example_ids", "positions")
     layer: Layer
     """What each layer is; each has weights of its own."""
-    num_layers: PositiveInt
+    num_layers: LayerCount
     """Number of layers."""
     norm: Norm | None = None
     """Norm after the last layer, which pre-norm layers need; null for none."""

@@ -23,7 +23,7 @@ class TiedDense(Block):
         x, table = inputs["x"], inputs["table"]
         if table.rank != 2 or x.rank < 2 or x.shape[-1] != table.shape[-1]:
             raise ShapeError("needs x [..., hidden] and a table [rows, hidden] of the same hidden size")
-        return {"x": x.with_width(table.shape[0], "rows")}
+        return {"x": x.with_width(table.shape[0], "vocabulary")}
 
     def parameters(self, inputs: Inputs) -> dict[str, Parameter]:
         """``bias [rows]`` if asked for; the table belongs to its owner."""

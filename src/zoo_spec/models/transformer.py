@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import ValidationInfo, field_validator
 
-from zoo_spec.base import PositiveFloat, PositiveInt, Rate
+from zoo_spec.base import LayerCount, PositiveFloat, PositiveInt, Rate
 from zoo_spec.blocks.activation import ActivationKind
 from zoo_spec.blocks.attention import SequenceMixer
 from zoo_spec.blocks.feed_forward import FeedForwardBlock
@@ -43,7 +43,7 @@ class Transformer(Model):
 
     hidden_size: PositiveInt = 768
     """Width of the hidden states."""
-    num_layers: PositiveInt = 12
+    num_layers: LayerCount = 12
     """Number of layers."""
     num_heads: PositiveInt = 12
     """Number of attention heads; must divide hidden_size."""
