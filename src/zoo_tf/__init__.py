@@ -43,6 +43,8 @@ def _register_blocks() -> None:
 
 
 _choose_backend()
+# Warnings of the kind "Not handling type DT_DOUBLE", hundreds of them for each compiled step.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with quiet():
     importlib.import_module("tensorflow")
 _register_blocks()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from golden import FOLDER, first_losses, golden
 
+from golden import FOLDER, first_losses, golden
 from zoo_spec import list_specs, load_spec
 from zoo_spec.shrink import shrunk
 

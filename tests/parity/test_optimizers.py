@@ -357,3 +357,15 @@ def test_the_keras_optimizers_serve_a_plain_keras_model(name, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert type(again.optimizer) is getattr(tf_optimizers, name)
+
+
+def test_the_gradients_norm_is_exact_over_millions_of_values_in_both():
+    import tensorflow as tf
+    import torch
+
+    from zoo_torch.optimizers import global_norm
+
+    values = np.random.default_rng(0).standard_normal((2_000, 2_000)).astype(np.float32)
+    exact = float(np.sqrt(np.sum(values.astype(np.float64) ** 2)))
+    assert float(global_norm([torch.from_numpy(values)])) == pytest.approx(exact, rel=1e-6)
+    assert float(tf.linalg.global_norm([tf.constant(values)])) == pytest.approx(exact, rel=1e-6)

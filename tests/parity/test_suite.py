@@ -7,8 +7,8 @@ import os
 import secrets
 
 import pytest
-from random_graph import random_graph
 
+from random_graph import random_graph
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import gap, largest, output_gap

@@ -82,6 +82,8 @@ def _tokens(draw: random.Random) -> dict:
         "inputs": {"logits": "head", "labels": "labels", "weights": "label_weights"},
     }
     outputs = {"logits": "head", "loss": "token_loss"}
+    if not any(node["block"]["kind"] == "stack" for node in nodes.values() if "block" in node):
+        del inputs["example_ids"]
     return {"inputs": inputs, "nodes": nodes, "outputs": outputs, "bounds": {"sequence": 12}}
 
 
