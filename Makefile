@@ -60,7 +60,7 @@ parity: $(STAMP)
 	$(BIN)/zoo parity --spec $(SPEC)
 
 mutations: $(STAMP)
-	$(BIN)/python tests/parity/mutations.py
+	$(BIN)/python tests/parity/mutations.py --write docs/mutations.md
 
 golden: $(STAMP)
 	$(BIN)/python tests/support/golden.py

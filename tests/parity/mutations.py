@@ -374,4 +374,4 @@ if __name__ == "__main__":
     print(text)
     arguments = parser.parse_args()
     if arguments.write:
-        arguments.write.write_text(text, encoding="utf-8")
+        arguments.write.write_text(text, encoding="utf-8", newline="\n")

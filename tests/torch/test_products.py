@@ -12,6 +12,7 @@ from zoo_torch import products
 def _as_before():
     before = torch.backends.mkldnn.matmul.fp32_precision
     products.use_fast_products.cache_clear()
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"
     yield
     torch.backends.mkldnn.matmul.fp32_precision = before
     products.use_fast_products.cache_clear()
