@@ -12,71 +12,9 @@ from zoo_spec.cost import BYTES, BlockCost, Cost, GraphCost
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import TensorSpec
+from zoo_spec.wiring import BlockPlace, Bound, LossPart, Node, Ref, required_ports
 
-
-@dataclass(frozen=True)
-class Ref:
-    """An input of the graph, or an output of a node (its first, where none is named)."""
-
-    source: str
-    output: str | None = None
-
-    def __str__(self) -> str:
-        return self.source if self.output is None else f"{self.source}.{self.output}"
-
-
-@dataclass(frozen=True)
-class Node:
-    """A block and what flows into each of its ports; ``owner`` is the node whose weights it uses."""
-
-    name: str
-    block: Block
-    inputs: Mapping[str, Ref]
-    owner: str
-    specs: Inputs
-    outputs: Mapping[str, TensorSpec]
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The ports that take positional arguments, in order."""
-        return _required(self.block, self.inputs)
-
-    @property
-    def conditional(self) -> bool:
-        """Whether a required port may be absent when the model runs; then the node gives nothing."""
-        return any(self.specs[port].optional for port in self.required)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """The sizes that an open dimension may have."""
-
-    maximum: int | None = None
-    minimum: int = 1
-
-
-@dataclass(frozen=True)
-class LossPart:
-    """One term of the loss: its node, its factor, and the graph input that weights it, if one does.
-
-    ``name`` is what its outputs are called by: ``<name>_loss``, ``<name>_numerator``, ``<name>_denominator``.
-    """
-
-    name: str
-    node: str
-    factor: float
-    weights: str | None
-    labels: str | None
-
-
-@dataclass(frozen=True)
-class BlockPlace:
-    """A block somewhere in the graph, by its canonical path."""
-
-    path: str
-    depth: int
-    block: Block
-    inputs: Inputs
+__all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref"]
 
 
 @dataclass(frozen=True)
@@ -204,12 +142,6 @@ class Graph:
         return GraphCost(chosen, flops, 3 * flops, sum(row.kernels for row in top), bytes_, rows)
 
 
-def _required(block: Block, inputs: Mapping[str, Ref]) -> tuple[str, ...]:
-    if block.variadic:
-        return tuple(inputs)
-    return (*block.required, *(port for port in block.if_connected if port in inputs))
-
-
 def _descend(path: str, depth: int, block: Block, inputs: Inputs) -> Iterator[BlockPlace]:
     yield BlockPlace(path, depth, block, inputs)
     for name, (child, child_inputs) in block.children(inputs).items():
@@ -320,7 +252,7 @@ class GraphBuilder:
                 for port, ref in inputs.items()
             )
             raise SpecError(Problem(f"{kind} {name!r} {error}: {met}", path)) from None
-        absent = any(specs[port].optional for port in _required(block, inputs))
+        absent = any(specs[port].optional for port in required_ports(block, inputs))
         outputs = {output: replace(spec, optional=absent) for output, spec in outputs.items()}
         if owner != name:
             self._check_shared(name, owner, block, specs, path)

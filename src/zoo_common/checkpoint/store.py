@@ -27,7 +27,7 @@ from zoo_common.checkpoint.tensors import Array, check_tensors, file_size, read_
 from zoo_common.files import explained, free_bytes, fsync_directory, megabytes
 from zoo_spec.errors import EnvironmentFault, InputError
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("zoo")
 _NAME = re.compile(r"step-(\d{8,})(\.partial|\.replaced|\.deleted)?")
 _OVERHEAD = 64 << 10
 """Bytes for the manifest and for what a file system adds to five small files."""

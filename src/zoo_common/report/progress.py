@@ -1,8 +1,7 @@
-"""Progress of a run: a live bar on a terminal, plain lines elsewhere; always on standard error."""
+"""Progress of a run: a live bar on a terminal, logged lines elsewhere; always on standard error."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from zoo_common.log import LOG
 from zoo_common.training.loop import Step
 
 
@@ -58,16 +58,7 @@ class Reporter:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step.number, state=self._state())
         elif loss is not None and self._is_due(step.number):
-            self.line(f"{self.title}: step {step.number}/{self.stop}  {self._state()}")
-
-    def line(self, text: str) -> None:
-        """A line of its own, above the bar."""
-        if self.quiet:
-            return
-        if self._bar is not None:
-            self._bar.console.print(text, highlight=False, markup=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
+            LOG.info(f"{self.title}: step {step.number}/{self.stop}  {self._state()}")
 
     def _is_due(self, number: int) -> bool:
         every = max(1, (self.stop - self.start) // 20)

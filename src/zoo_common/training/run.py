@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from zoo_common.backend import Backend, State
 from zoo_common.checkpoint import Checkpoint, CheckpointStore
 from zoo_common.data import Dataset, open_dataset
+from zoo_common.log import LOG, logging_to
 from zoo_common.memory import require_memory
 from zoo_common.report.progress import Reporter, format_metrics
 from zoo_common.training.evaluation import evaluate
@@ -79,13 +80,13 @@ class Run:
             start = self._restore(store.latest())
             directory.cut_metrics(start)
             if start >= training.steps:
-                self._say(
+                LOG.info(
                     f"{self.directory}: has its {training.steps} steps already; "
                     "raise training.steps to go on, or give another directory"
                 )
                 return []
             about = dataset.description()
-            self._say(
+            LOG.info(
                 f"{self.spec.name} ({self.backend.name}): {self.graph.parameter_count:,} parameters; "
                 f"{about.source}, {about.samples:,} samples; {self.directory}"
                 + (f", going on from step {start}" if start else "")
@@ -115,7 +116,7 @@ class Run:
                 if training.evaluates(number):
                     metrics = self.evaluate()
                     log({"step": number, "split": "eval", **metrics})
-                    reporter.line(f"{title}: step {number}: evaluation: {format_metrics(metrics)}")
+                    LOG.info(f"{title}: step {number}: evaluation: {format_metrics(metrics)}")
                 if training.saves(number):
                     self._save(store)
         return logged
@@ -145,12 +146,15 @@ class Run:
         values = self.spec.resolved()
         text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
         own = {"dualzoo": version("dualzoo"), "python": platform.python_version()}
-        with RunDirectory(self.directory).open(
-            spec=values,
-            spec_text=text,
-            versions={**own, **self.backend.versions()},
-            read_spec=lambda path: load_spec(path).resolved(),
-        ) as directory:
+        with (
+            RunDirectory(self.directory).open(
+                spec=values,
+                spec_text=text,
+                versions={**own, **self.backend.versions()},
+                read_spec=lambda path: load_spec(path).resolved(),
+            ) as directory,
+            logging_to(directory.log_file, console=not self.quiet),
+        ):
             yield directory
 
     def _restore(self, checkpoint: Checkpoint | None) -> int:
@@ -195,9 +199,6 @@ class Run:
             "learning_rate": step.rate,
             "gradient_norm": norm,
         }
-
-    def _say(self, text: str) -> None:
-        Reporter(self.spec.name, 0, 0, quiet=self.quiet).line(text)
 
 
 def losses(logged: Sequence[Mapping[str, MetricValue]], split: str = "train") -> dict[int, float]:
