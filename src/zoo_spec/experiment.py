@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from zoo_spec.base import Spec
 from zoo_spec.data import Data
@@ -18,10 +19,16 @@ from zoo_spec.training import Training
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
+def _folder_name(name: str) -> str:
+    if name.strip() in ("", ".", "..") or "/" in name or "\\" in name:
+        raise ValueError(f"{name!r} is no name: runs are kept in a folder called by it")
+    return name
+
+
 class ExperimentSpec(Spec):
     """A spec file, resolved. Whatever a file leaves out has a default that fits the model's family."""
 
-    name: str = "unnamed"
+    name: Annotated[str, AfterValidator(_folder_name)] = "unnamed"
     """What the experiment is called; a file's stem, where it does not say."""
     model: Model
     """The architecture."""

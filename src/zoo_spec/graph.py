@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from zoo_spec.blocks.base import Block, Inputs, ShapeError
-from zoo_spec.blocks.losses import Loss, SumLosses
 from zoo_spec.cost import BYTES, BlockCost, Cost, GraphCost
 from zoo_spec.errors import Problem, SpecError
+from zoo_spec.loss_parts import PART_OUTPUTS, check_losses, loss_parts
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import TensorSpec
 from zoo_spec.wiring import BlockPlace, Bound, LossPart, Node, Ref, required_ports
@@ -50,13 +50,20 @@ class Graph:
 
     @cached_property
     def vocabulary_size(self) -> int | None:
-        """Rows of the table that reads ``input_ids``; None if nothing does."""
-        for place in self.places():
-            ids = place.inputs.get("input_ids", place.inputs.get("x"))
-            rows = getattr(place.block, "rows", None)
-            if rows is not None and ids is not None and ids is self.inputs.get("input_ids"):
-                return int(rows)
-        return None
+        """Rows of the smallest table that reads ``input_ids``; None if nothing does."""
+        return self.table_rows().get("input_ids")
+
+    def table_rows(self) -> dict[str, int]:
+        """Rows of the smallest table that reads an input, for each input that is read by one."""
+        found: dict[str, int] = {}
+        for node in self.nodes.values():
+            for place in _descend(node.name, 0, node.block, node.specs):
+                rows, read = getattr(place.block, "rows", None), place.inputs.get("input_ids")
+                read = place.inputs.get("x") if read is None else read
+                for name, spec in self.inputs.items():
+                    if spec is read and isinstance(rows, int):
+                        found[name] = min(rows, found.get(name, rows))
+        return found
 
     def places(self) -> Iterator[BlockPlace]:
         """Every block in graph order, a parent before its children; shared ones once."""
@@ -84,15 +91,7 @@ class Graph:
     @cached_property
     def loss_parts(self) -> tuple[LossPart, ...]:
         """The terms of the output ``loss``; none if the graph has no such output."""
-        ref = self.output_refs.get("loss")
-        if ref is None or ref.source not in self.nodes:
-            return ()
-        node = self.nodes[ref.source]
-        if not isinstance(node.block, SumLosses):
-            return (_loss_part(self, ref.source, 1.0),)
-        factors = node.block.weights or (1.0,) * len(node.inputs)
-        parts = zip(node.inputs.values(), factors, strict=True)
-        return tuple(_loss_part(self, part.source, factor) for part, factor in parts)
+        return loss_parts(self.inputs, self.nodes, self.output_refs)
 
     def bind(self, **sizes: int) -> Graph:
         """The same graph with open dimensions replaced by sizes; raises SpecError where one does not fit."""
@@ -166,17 +165,6 @@ def _block_costs(node: Node) -> list[BlockCost]:
     return [replace(row, parameters=0) for row in rows] if shared else rows
 
 
-def _loss_part(graph: Graph, node_name: str, factor: float) -> LossPart:
-    node = graph.nodes[node_name]
-
-    def source(port: str) -> str | None:
-        ref = node.inputs.get(port)
-        return ref.source if ref is not None and ref.source in graph.inputs else None
-
-    name = node_name.removesuffix("_loss") or node_name
-    return LossPart(name, node_name, factor, source("weights"), source("labels"))
-
-
 class GraphBuilder:
     """Puts a graph together node by node, in order; families, tasks and composed specs all use it."""
 
@@ -193,8 +181,11 @@ class GraphBuilder:
     ) -> Ref:
         """Declare an input; ``bounds`` gives the largest size of open dimensions that it brings.
 
-        One that is there already must be the same, and is then shared.
+        One that is there already must be the same, and is then shared. Raises SpecError if it is another, or
+        if a node has that name.
         """
+        if name in self.nodes:
+            raise SpecError(_stands_for_both(name, f"model.nodes.{name}"))
         before = self.inputs.get(name)
         if before is not None and (before.shape, before.dtype) != (spec.shape, spec.dtype):
             raise SpecError(
@@ -230,6 +221,8 @@ class GraphBuilder:
                     f"model.nodes.{name}",
                 )
             )
+        if name in self.inputs:
+            raise SpecError(_stands_for_both(name, f"model.inputs.{name}"))
         kind = getattr(block, "kind", "")
         missing = [port for port in block.required if port not in inputs]
         unknown = [port for port in inputs if port not in known]
@@ -246,12 +239,12 @@ class GraphBuilder:
             outputs = block.infer(specs)
         except ShapeError as error:
             met = "; ".join(
-                f"{ref.source!r} gives {specs[port]}"
+                f"{ref.source!r} gives {specs[port].described}"
                 if block.variadic
-                else f"{port} from {ref.source!r} is {specs[port]}"
+                else f"{port} from {ref.source!r} is {specs[port].described}"
                 for port, ref in inputs.items()
             )
-            raise SpecError(Problem(f"{kind} {name!r} {error}: {met}", path)) from None
+            raise SpecError(Problem(f"{kind} {name!r} {error}" + (f": {met}" if met else ""), path)) from None
         absent = any(specs[port].optional for port in required_ports(block, inputs))
         outputs = {output: replace(spec, optional=absent) for output, spec in outputs.items()}
         if owner != name:
@@ -261,8 +254,11 @@ class GraphBuilder:
 
     def resolve(self, ref: Ref, path: str = "") -> TensorSpec:
         """The tensor behind a reference to what has been added already."""
-        if ref.source in self.inputs and ref.output is None:
-            return self.inputs[ref.source]
+        if ref.source in self.inputs:
+            if ref.output is None:
+                return self.inputs[ref.source]
+            message = f"{ref.source!r} is an input, and so has no outputs; write {ref.source!r} alone"
+            raise SpecError(Problem(message, path))
         outputs = self.nodes[ref.source].outputs
         name = ref.output if ref.output is not None else next(iter(outputs))
         if name not in outputs:
@@ -272,15 +268,29 @@ class GraphBuilder:
         return outputs[name]
 
     def output(self, name: str, ref: Ref) -> None:
-        """Name an output of the graph."""
-        self.resolve(ref, "model.outputs")
+        """Name an output of the graph; raises SpecError if the name stands for another one already."""
+        self.resolve(ref, f"model.outputs.{name}")
+        before = self.output_refs.get(name, ref)
+        if self._full(before) != self._full(ref):
+            raise SpecError(
+                Problem(
+                    f"output {name!r} is {str(before)!r} here, but {str(ref)!r} is to be given under that name; "
+                    "give this one another name",
+                    f"model.outputs.{name}",
+                )
+            )
         self.output_refs[name] = ref
+
+    def _full(self, ref: Ref) -> Ref:
+        """The reference with the name of the output that it means."""
+        node = self.nodes.get(ref.source)
+        return ref if node is None or ref.output else Ref(ref.source, next(iter(node.outputs)))
 
     def loss(self, ref: Ref) -> None:
         """Make this the graph's ``loss``, and give each part's loss, numerator and denominator by name."""
         self.output("loss", ref)
         for part in self._draft().loss_parts:
-            for which in ("loss", "numerator", "denominator"):
+            for which in PART_OUTPUTS:
                 self.output_refs.setdefault(f"{part.name}_{which}", Ref(part.node, which))
 
     def finish(self) -> Graph:
@@ -301,7 +311,7 @@ class GraphBuilder:
         ]
         if dead:
             raise SpecError(dead)
-        _check_losses(graph)
+        check_losses(graph.inputs, graph.nodes, graph.output_refs)
         return graph
 
     def _draft(self) -> Graph:
@@ -345,14 +355,5 @@ def _reached(graph: Graph) -> set[str]:
     return reached
 
 
-def _check_losses(graph: Graph) -> None:
-    for part in graph.loss_parts:
-        block = graph.nodes[part.node].block
-        if not isinstance(block, Loss) or isinstance(block, SumLosses):
-            kind = getattr(block, "kind", "")
-            raise SpecError(
-                Problem(
-                    f"the loss must come from loss blocks, or a sum_losses of them; {part.node!r} is a {kind}",
-                    "model.outputs.loss",
-                )
-            )
+def _stands_for_both(name: str, path: str) -> Problem:
+    return Problem(f"{name!r} stands for an input and a node, one of them the task's; rename this one", path)

@@ -36,7 +36,7 @@ class Initializer(Spec):
 
         They depend on the arguments alone. Raises ValueError where the shape has no fans to scale by.
         """
-        raise NotImplementedError(f"initializer {self.kind!r} does not say what it draws")
+        raise TypeError(f"initializer {self.kind!r} does not say what it draws")
 
 
 class Zeros(Initializer):

@@ -41,7 +41,7 @@ class Optimizer(Spec):
     @property
     def slots(self) -> tuple[str, ...]:
         """Names of what is kept for each parameter, each of the parameter's own shape and dtype."""
-        raise NotImplementedError(f"optimizer {self.kind!r} does not say its slots")
+        raise TypeError(f"optimizer {self.kind!r} does not say its slots")
 
     def decay_mask(self, roles: Mapping[str, str]) -> dict[str, bool]:
         """Which parameters decay, from each parameter's role; SpecError where a rule matches none of them."""

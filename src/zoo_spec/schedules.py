@@ -30,7 +30,7 @@ class Schedule(Spec):
 
     def factor(self, step: int, total_steps: int) -> float:
         """The part of the base rate that is used at ``step``, which is past the warm-up."""
-        raise NotImplementedError(f"schedule {self.kind!r} does not say its factor")
+        raise TypeError(f"schedule {self.kind!r} does not say its factor")
 
 
 class _Decay(Schedule):
@@ -60,7 +60,7 @@ class _Decay(Schedule):
 
     def remaining(self, progress: float) -> float:
         """What remains of the decay, 1 to 0, at ``progress``, 0 to 1."""
-        raise NotImplementedError(f"schedule {self.kind!r} does not say how it decays")
+        raise TypeError(f"schedule {self.kind!r} does not say how it decays")
 
 
 class Constant(Schedule):

@@ -72,6 +72,11 @@ class TensorSpec:
             raise ValueError(f"the size of {', '.join(open_dimensions)} is not known in {self}")
         return prod(int(size) for size in self.shape)
 
+    @property
+    def described(self) -> str:
+        """The shape, and the dtype unless it is the model's own."""
+        return str(self) if self.dtype == FLOAT else f"{self} {self.dtype}"
+
     def __str__(self) -> str:
         parts = [
             str(size) if not name or name == size else f"{name} {size}"

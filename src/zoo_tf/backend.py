@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 import zoo_tf
 from zoo_common.backend import Array, Batch, State, StepResult, Weights
 from zoo_spec.graph import Graph
+from zoo_spec.tensors import INT
 from zoo_spec.training import Training
 from zoo_tf.blocks.base import recording
 from zoo_tf.device import choose_device
@@ -33,6 +35,8 @@ class TensorFlowBackend:
         """Compile the graph with initial values from ``seed``, and make the optimizer."""
         self.device = choose_device(device)
         tf.config.experimental.enable_tensor_float_32_execution(training.tf32)
+        # It counts the traces of all models together, and warns of a loop where there are only several models.
+        tf.get_logger().setLevel(logging.ERROR)
         self.graph = graph
         self.dtype = dtype
         self.traces = 0
@@ -63,15 +67,21 @@ class TensorFlowBackend:
             wide_rate = tf.constant(rate, tf.float64)
             if len(micro_batches) == 1:
                 return self._whole_step(micro_batches[0], divisors, wide_rate)
-            losses = [self._accumulate(number, batch, divisors) for number, batch in enumerate(micro_batches)]
-            norm = self._function("apply", self._apply_sums)(wide_rate)
+            try:
+                losses = [
+                    self._accumulate(number, batch, divisors) for number, batch in enumerate(micro_batches)
+                ]
+                norm = self._function("apply", self._apply_sums)(wide_rate)
+            except BaseException:
+                self._clear_sums()  # Those of an interrupted step must not reach the next.
+                raise
         totals = {name: tf.add_n([part[name] for part in losses]) for name in losses[0]}
         return StepResult(totals.pop("loss"), totals, norm)
 
     def _whole_step(self, batch: Batch, divisors: Tensors, rate: tf.Tensor) -> StepResult:
-        self.random.enter(self.optimizer.step, 0)
         step = self._function("step", self._step, batch, divisors)
-        losses, norm = step(self._tensors(batch), divisors, rate)
+        with self.random.at(self.optimizer.step, 0):
+            losses, norm = step(self._tensors(batch), divisors, rate)
         return StepResult(losses.pop("loss"), losses, norm)
 
     def _accumulate(self, number: int, batch: Batch, divisors: Tensors) -> Tensors:
@@ -80,9 +90,9 @@ class TensorFlowBackend:
                 tf.Variable(tf.zeros(value.shape, value.dtype), trainable=False)
                 for value in self.parameters.values()
             ]
-        self.random.enter(self.optimizer.step, number)
         add = self._function("add", self._add_gradients, batch, divisors)
-        return add(self._tensors(batch), divisors)
+        with self.random.at(self.optimizer.step, number):
+            return add(self._tensors(batch), divisors)
 
     def _step(self, batch: Tensors, divisors: Tensors, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         losses, gradients = self._differentiate(batch, divisors)
@@ -99,9 +109,12 @@ class TensorFlowBackend:
         sums = [tf.convert_to_tensor(total) for total in self._sums]
         norm = self.optimizer.apply(dict(zip(self.parameters, sums, strict=True)), rate)
         with tf.control_dependencies([norm]):
-            for total in self._sums:
-                total.assign(tf.zeros_like(total))
+            self._clear_sums()
         return norm
+
+    def _clear_sums(self) -> None:
+        for total in self._sums:
+            total.assign(tf.zeros_like(total))
 
     def _differentiate(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
         self.traces += 1
@@ -186,7 +199,7 @@ class TensorFlowBackend:
         return {name: tf.constant(value, self.dtype) for name, value in values.items()}
 
     def _dtype(self, dtype: str) -> str:
-        return self.dtype if dtype == "float" else dtype
+        return dtype if dtype == INT else self.dtype
 
     def _function(
         self, name: str, function: object, batch: Batch | None = None, divisors: Tensors | None = None

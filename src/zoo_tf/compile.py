@@ -9,7 +9,7 @@ import keras
 
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph, Ref
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import INT, TensorSpec
 from zoo_tf.blocks.build import build
 from zoo_tf.container import GraphInput, GraphModel, GraphNode, Source, build_functional
 from zoo_tf.weights import initialize
@@ -58,7 +58,7 @@ def _source(graph: Graph, ref: Ref) -> Source:
 
 def _input(name: str, spec: TensorSpec, dtype: str) -> GraphInput:
     shape = tuple(size if isinstance(size, int) else None for size in spec.shape)
-    return GraphInput(name, shape, dtype if spec.dtype == "float" else spec.dtype, spec.optional)
+    return GraphInput(name, shape, spec.dtype if spec.dtype == INT else dtype, spec.optional)
 
 
 @contextlib.contextmanager

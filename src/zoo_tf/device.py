@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import tensorflow as tf
 
 from zoo_spec.errors import EnvironmentFault, InputError
@@ -15,8 +17,10 @@ def choose_device(name: str) -> str:
     """
     with quiet():
         gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+    # Too late, and an error, once a GPU is in use; then it was done before.
+    with contextlib.suppress(RuntimeError):
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
     if name not in ("auto", "cpu", "gpu", "mps"):
         raise InputError(f"no device {name!r}; there are: auto, cpu, gpu")
     if name in ("gpu", "mps") and not gpus:

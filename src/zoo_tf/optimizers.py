@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo_spec import optimizers as specs
+from zoo_spec.errors import EnvironmentFault
 
 ADAMW_SLOTS = {"first_moment": "_momentums", "second_moment": "_velocities"}
 SGD_SLOTS = {"momentum": "momentums"}
@@ -178,7 +179,7 @@ class AdamW(keras.optimizers.AdamW):
 @singledispatch
 def make_native(spec: specs.Optimizer, rate: Callable[[], tf.Tensor]) -> tuple[Native, dict[str, str]]:
     """The Keras optimizer that runs at ``rate()``, and the attributes of its slots."""
-    raise NotImplementedError(f"TensorFlow has no optimizer of kind {spec.kind!r} yet")
+    raise EnvironmentFault(f"optimizer {spec.kind!r} has no TensorFlow form; register one with make_native")
 
 
 @make_native.register

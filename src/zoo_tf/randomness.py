@@ -3,6 +3,9 @@ exactly, and, where asked for, the same bit for bit in both frameworks."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -22,26 +25,41 @@ class StepRandomness:
     def __init__(self, model: keras.Model, *, seed: int, portable: bool) -> None:
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.micro_batch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        for path, layer in named_layers(model):
-            if isinstance(layer, Dropout):
-                layer.set_draw(_Drawer(self, derive_key(seed, "dropout", path), portable))
+        self._drawers = [
+            (layer, _Drawer(self, derive_key(seed, "dropout", path), portable))
+            for path, layer in named_layers(model)
+            if isinstance(layer, Dropout)
+        ]
 
-    def enter(self, step: int, micro_batch: int) -> None:
-        """Begin a micro-batch of a step."""
+    @contextlib.contextmanager
+    def at(self, step: int, micro_batch: int) -> Iterator[None]:
+        """A micro-batch of a step; afterwards the model draws afresh again."""
         self.step.assign(step)
         self.micro_batch.assign(micro_batch)
+        for dropout, drawer in self._drawers:
+            drawer.uses = 0
+            dropout.set_draw(drawer)
+        try:
+            yield
+        finally:
+            for dropout, _ in self._drawers:
+                dropout.set_draw(None)
 
 
 class _Drawer:
-    """Masks of one block."""
+    """Masks of one block, another one each time that it is applied."""
 
     def __init__(self, at: StepRandomness, key: tuple[int, int], portable: bool) -> None:
         self.at = at
         self.key = key
         self.portable = portable
+        self.uses = 0
 
     def __call__(self, shape: tf.Tensor, rate: float) -> tf.Tensor:
         key = fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)
+        if self.uses:
+            key = fold_in(key, self.uses)
+        self.uses += 1
         if self.portable:
             return dropout_mask(key, shape, rate)
         return tf.random.stateless_uniform(shape, tf.stack(key)) >= rate

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import zoo_torch
 from zoo_common.backend import Array, Batch, State, StepResult, Weights
 from zoo_spec.graph import Graph
+from zoo_spec.tensors import INT
 from zoo_spec.training import Training
 from zoo_torch.compile import DTYPES
 from zoo_torch.device import choose_device
@@ -29,7 +30,7 @@ class TorchBackend:
         self, graph: Graph, training: Training, *, seed: int, dtype: str, device: str = "auto"
     ) -> None:
         """Compile the graph with initial values from ``seed``, and make the optimizer."""
-        self.device = choose_device(device)
+        self.device = choose_device(device, dtype)
         torch.backends.cuda.matmul.allow_tf32 = training.tf32
         torch.backends.cudnn.allow_tf32 = training.tf32
         if self.device.type == "cpu" and dtype == "float32":
@@ -47,16 +48,26 @@ class TorchBackend:
     ) -> StepResult:
         """One optimizer step over all micro-batches."""
         self.model.train()
-        losses: list[dict[str, Tensor]] = []
-        for number, batch in enumerate(micro_batches):
-            self.random.enter(self.optimizer.step, number)
-            parts = self._losses(self.model(**self._tensors(batch)), denominators)
-            parts["loss"].backward()
-            losses.append({name: value.detach() for name, value in parts.items()})
-        norm = self.optimizer.apply({name: value.grad for name, value in self.parameters.items()}, rate)
-        self.model.eval()
+        try:
+            losses = [
+                self._accumulate(number, batch, denominators) for number, batch in enumerate(micro_batches)
+            ]
+            norm = self.optimizer.apply({name: value.grad for name, value in self.parameters.items()}, rate)
+        except BaseException:
+            self.model.zero_grad(set_to_none=True)  # Those of an interrupted step must not reach the next.
+            raise
+        finally:
+            self.model.eval()
         totals = {name: torch.stack([part[name] for part in losses]).sum() for name in losses[0]}
         return StepResult(totals.pop("loss"), totals, norm)
+
+    def _accumulate(
+        self, number: int, batch: Batch, denominators: Mapping[str, float] | None
+    ) -> dict[str, Tensor]:
+        with self.random.at(self.optimizer.step, number):
+            parts = self._losses(self.model(**self._tensors(batch)), denominators)
+        parts["loss"].backward()
+        return {name: value.detach() for name, value in parts.items()}
 
     def _losses(
         self, outputs: dict[str, Tensor], denominators: Mapping[str, float] | None
@@ -98,10 +109,12 @@ class TorchBackend:
             for path, module in self.model.named_modules()
             if path
         ]
-        with torch.no_grad():
-            self.model(**self._tensors(batch))
-        for hook in hooks:
-            hook.remove()
+        try:
+            with torch.no_grad():
+                self.model(**self._tensors(batch))
+        finally:
+            for hook in hooks:
+                hook.remove()
         return found
 
     def export_state(self) -> State:
@@ -124,7 +137,7 @@ class TorchBackend:
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         return {
-            name: self._tensor(value, self.dtype if self.graph.inputs[name].dtype == "float" else None)
+            name: self._tensor(value, None if self.graph.inputs[name].dtype == INT else self.dtype)
             for name, value in batch.items()
         }
 
@@ -145,4 +158,5 @@ class _Recorder:
 
 
 def _array(value: Tensor) -> Array:
-    return value.detach().cpu().numpy()
+    # A copy, for an output may be a parameter itself, such as an embedding's table.
+    return np.array(value.detach().cpu())

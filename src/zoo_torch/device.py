@@ -7,13 +7,20 @@ import torch
 from zoo_spec.errors import EnvironmentFault, InputError
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of ``auto``, ``cpu``, ``gpu`` or ``mps``; EnvironmentFault if this machine has none."""
+def choose_device(name: str, dtype: str = "float32") -> torch.device:
+    """The device of ``auto``, ``cpu``, ``gpu`` or ``mps``.
+
+    Raises InputError for another name, and for float64 on mps, which has none; EnvironmentFault if this
+    machine has no such device.
+    """
     available = {"cpu": True, "gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        name = next(kind for kind in ("gpu", "mps", "cpu") if available[kind])
+        wide = ("gpu", "cpu") if dtype == "float64" else ("gpu", "mps", "cpu")
+        name = next(kind for kind in wide if available[kind])
     if name not in available:
         raise InputError(f"no device {name!r}; there are: auto, {', '.join(available)}")
     if not available[name]:
         raise EnvironmentFault(f"PyTorch finds no {name} on this machine; use --device cpu")
+    if name == "mps" and dtype == "float64":
+        raise InputError("mps has no float64; use --device cpu, or training.precision float32")
     return torch.device("cuda" if name == "gpu" else name)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo_spec import optimizers as specs
+from zoo_spec.errors import EnvironmentFault
 
 ADAMW_SLOTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
 SGD_SLOTS = {"momentum": "momentum_buffer"}
@@ -134,7 +135,7 @@ def global_norm(gradients: list[Tensor]) -> Tensor:
 @singledispatch
 def make_native(spec: specs.Optimizer, groups: Groups) -> tuple[Native, dict[str, str]]:
     """torch's optimizer over parameter groups, each with its ``decay``, and the keys of its slots."""
-    raise NotImplementedError(f"torch has no optimizer of kind {spec.kind!r} yet")
+    raise EnvironmentFault(f"optimizer {spec.kind!r} has no torch form; register one with make_native")
 
 
 @make_native.register

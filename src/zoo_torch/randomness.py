@@ -3,6 +3,9 @@ exactly, and, where asked for, the same bit for bit in both frameworks."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -20,33 +23,45 @@ class StepRandomness:
     def __init__(self, model: nn.Module, *, seed: int, portable: bool) -> None:
         self.step = 0
         self.micro_batch = 0
-        self._seed = derive_key(seed, "dropout")
         self._portable = portable
-        self._paths = [path for path, module in model.named_modules() if isinstance(module, Dropout)]
-        if portable:
-            for path in self._paths:
-                dropout = model.get_submodule(path)
-                assert isinstance(dropout, Dropout)
-                dropout.set_draw(self._drawer(derive_key(seed, "dropout", path)))
+        self._seed = derive_key(seed, "dropout")
+        self._drawers = {
+            module: _Drawer(self, derive_key(seed, "dropout", path))
+            for path, module in model.named_modules()
+            if isinstance(module, Dropout)
+        }
 
-    def enter(self, step: int, micro_batch: int) -> None:
-        """Begin a micro-batch of a step."""
+    @contextlib.contextmanager
+    def at(self, step: int, micro_batch: int) -> Iterator[None]:
+        """A micro-batch of a step; afterwards the model draws afresh again."""
         self.step, self.micro_batch = step, micro_batch
-        if self._paths and not self._portable:
-            high, low = fold_in(fold_in(self._seed, step), micro_batch)
-            torch.manual_seed((high << 31) ^ low)
-
-    def _drawer(self, key: tuple[int, int]) -> _Drawer:
-        return _Drawer(self, key)
+        if not self._portable:
+            if self._drawers:
+                high, low = fold_in(fold_in(self._seed, step), micro_batch)
+                torch.manual_seed((high << 31) ^ low)
+            yield
+            return
+        for dropout, drawer in self._drawers.items():
+            drawer.uses = 0
+            dropout.set_draw(drawer)
+        try:
+            yield
+        finally:
+            for dropout in self._drawers:
+                dropout.set_draw(None)
 
 
 class _Drawer:
-    """Masks of one block."""
+    """Masks of one block, another one each time that it is applied."""
 
     def __init__(self, at: StepRandomness, key: tuple[int, int]) -> None:
         self.at = at
         self.key = key
+        self.uses = 0
 
     def __call__(self, shape: tuple[int, ...], rate: float) -> Tensor:
         key = fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)
+        if self.uses:
+            key = fold_in(key, self.uses)
+        self.uses += 1
         return dropout_mask(key, shape, rate)

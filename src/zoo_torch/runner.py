@@ -8,9 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
-from zoo_common.training.run import Run
+from zoo_common.training.run import Run, spec_of
 from zoo_common.training.run_directory import MetricValue
-from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
 from zoo_torch.backend import TorchBackend
 
@@ -29,15 +28,9 @@ class Runner:
         model_dir: str | PathLike[str] | None = None,
         config: Mapping[str, object] | None = None,
     ) -> None:
-        overrides = [f"{path}={value}" for path, value in (config or {}).items()]
-        spec = model if isinstance(model, ExperimentSpec) else load_spec(model, overrides)
-        if isinstance(model, ExperimentSpec) and overrides:
-            raise ValueError(
-                "config goes with a spec's name or file; change the ExperimentSpec itself instead"
-            )
-        self.spec = spec
+        self.spec = spec_of(model, config)
         self._backend = TorchBackend()
-        self._run = Run(self._backend, spec, None if model_dir is None else Path(model_dir))
+        self._run = Run(self._backend, self.spec, None if model_dir is None else Path(model_dir))
 
     def train(self) -> list[dict[str, MetricValue]]:
         """Train up to ``training.steps``, going on from the newest checkpoint; returns what was logged."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -81,6 +83,31 @@ def test_wrong_input_is_status_2_with_one_message_and_nothing_written(overrides,
     assert says in found.stderr
     assert "Traceback" not in found.output
     assert not directory.exists()
+
+
+def test_bad_evaluation_data_is_told_before_the_first_step(tmp_path):
+    def idx(array):
+        head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+        return head + array.astype(np.uint8).tobytes()
+
+    labels = np.arange(20) % 10
+    for part, wrong in (("train", 0), ("t10k", 10)):
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(np.zeros((20, 8, 8))))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels + wrong))
+    flags = ("--set", f"data.directory={tmp_path}", "--run-dir", tmp_path / "run", *FEW)
+    found = run("train", "--framework", "torch", "--spec", "mnist_fc", *flags)
+    assert found.exit_code == 2
+    assert "t10k-labels-idx1-ubyte: label 10 of example 0 is out of range" in found.stderr
+    assert "step 1/3" not in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_run_directory_path_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = run("train", "--framework", "torch", "--spec", "mnist_fc", "--run-dir", "", *FEW)
+    assert found.exit_code == 2
+    assert "give a path" in found.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_directory_of_another_spec_is_refused_by_field(trained):

@@ -125,6 +125,16 @@ def test_each_framework_rehearses_a_small_spec(name):
     assert "ok: training step: loss " in found.stderr
 
 
+def test_a_model_without_weights_has_nothing_to_train(tmp_path, monkeypatch):
+    fake(monkeypatch)
+    nodes = "{features: {block: relu, inputs: x}}"
+    model = f"{{kind: graph, inputs: {{x: {{shape: [batch, 3]}}}}, nodes: {nodes}, outputs: {{features: features}}}}"
+    (tmp_path / "my.yaml").write_text(f"model: {model}\ntask: representation\n")
+    found = run("--spec", str(tmp_path / "my.yaml"), "--framework", "fake")
+    assert found.exit_code == 2
+    assert "my has no parameters to train" in found.stderr
+
+
 def test_an_unknown_framework_is_refused_by_name():
     found = run("--spec", "mnist_fc", "--framework", "no_such_framework")
     assert found.exit_code in (2, 3)

@@ -74,7 +74,7 @@ def test_an_error_in_a_worker_is_raised_at_its_step():
 
 
 def test_evaluation_sees_every_example_once_and_fills_up_with_weight_zero():
-    found = list(evaluation_batches(Numbers(), 4))
+    found = list(evaluation_batches(Numbers(), 4, {"label_weights"}))
     assert [len(each["labels"]) for each in found] == [4, 4, 4]
     weights = np.concatenate([each["label_weights"] for each in found])
     labels = np.concatenate([each["labels"] for each in found])

@@ -152,6 +152,14 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, change, message):
     assert str(tmp_path) in str(caught.value)
 
 
+def test_a_label_beyond_the_classes_is_told_with_the_labels_file(tmp_path):
+    data = _pair(tmp_path)
+    with pytest.raises(
+        InputError, match=r"labels: label 3 of example 3 is out of range: ids run from 0 to 2"
+    ):
+        _open(data, classes=3)
+
+
 def test_a_missing_file_or_directory_is_refused_by_name(tmp_path):
     data = ImageData(files=IdxFiles(train_images=str(tmp_path / "none"), train_labels=str(tmp_path / "none")))
     with pytest.raises(InputError, match="there is no such file"):

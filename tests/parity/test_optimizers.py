@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 from zoo_spec.errors import InputError, SpecError
 from zoo_spec.optimizers import AdamW, Sgd
 from zoo_spec.schedules import Cosine
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-from zoo_tf import optimizers as tf_optimizers  # noqa: E402
-from zoo_torch import optimizers as torch_optimizers  # noqa: E402
+from zoo_tf import optimizers as tf_optimizers
+from zoo_torch import optimizers as torch_optimizers
 
 keras = tf_optimizers.keras
 

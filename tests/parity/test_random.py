@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 from zoo_spec import random as reference
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-from zoo_tf import random as tf_random  # noqa: E402
-from zoo_torch import random as torch_random  # noqa: E402
+from zoo_tf import random as tf_random
+from zoo_torch import random as torch_random
 
 KEY = (0x13198A2E, 0xF3707344)
 SHAPE = (3, 5, 7)

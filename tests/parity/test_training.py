@@ -16,6 +16,7 @@ from zoo_common.training.run import DivergedError, Run, losses
 from zoo_common.training.run_directory import read_metrics
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
 
 FRAMEWORKS = ("torch", "tf")
@@ -200,3 +201,38 @@ def test_both_faces_train_and_evaluate_alike(tmp_path):
     assert accuracy[0] > 0.7
     assert abs(accuracy[0] - accuracy[1]) < 0.02
     assert [record["split"] for record in read_metrics(tmp_path / "torch" / "metrics.jsonl")][-1] == "eval"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_shared_dropout_draws_another_mask_each_time_it_is_applied_in_a_step(framework):
+    nodes = {
+        "first": {"block": {"kind": "dropout", "rate": 0.5}, "inputs": "x"},
+        "second": {"like": "first", "inputs": "x"},
+        "joined": {"block": {"kind": "concatenate"}, "inputs": ("first", "second")},
+        "head": {"block": {"kind": "dense", "size": 3}, "inputs": "joined"},
+        "head_loss": {"block": {"kind": "softmax_cross_entropy"}, "inputs": ("head", "labels")},
+    }
+    inputs = {
+        "x": {"shape": ("batch", 50)},
+        "labels": {"shape": ("batch",), "dtype": "int32", "label": True},
+    }
+    outputs = {"joined": "joined", "loss": "head_loss"}
+    spec = ExperimentSpec.model_validate(
+        {
+            "model": {"kind": "graph", "inputs": inputs, "nodes": nodes, "outputs": outputs},
+            "data": {"kind": "generated"},
+            "training": {"random": "portable", "batch_size": 2},
+        }
+    )
+    backend = made(framework, spec)
+    x = np.ones((2, 50), np.float32)
+    with backend.random.at(3, 0):
+        if framework == "torch":
+            import torch
+
+            backend.model.train()
+            joined = backend.model(torch.from_numpy(x))["joined"].numpy()
+        else:
+            joined = backend.model({"x": x}, training=True)["joined"].numpy()
+    assert not np.array_equal(joined[:, :50], joined[:, 50:])
+    assert set(np.unique(joined)) == {0.0, 2.0}

@@ -12,18 +12,16 @@ from functools import cache
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
+import transformers
 
+import zoo_tf
+import zoo_torch
 from zoo_common.interop import from_transformers, to_transformers
 from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-transformers = pytest.importorskip("transformers")
-
-import zoo_tf  # noqa: E402
-import zoo_torch  # noqa: E402
-from zoo_tf.leaves import named_variables, to_canonical  # noqa: E402
+from zoo_tf.leaves import named_variables, to_canonical
 
 LIMIT = 1e-10  # of the tensor's largest magnitude
 BATCH, LENGTH, PREDICTIONS = 3, 13, 4

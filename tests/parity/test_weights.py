@@ -5,15 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import zoo_tf
+import zoo_torch
 from small_models import assert_same, cases, probe_weights, small_spec
 from zoo_spec import load_spec
 from zoo_spec.initializers import Constant, Ones, Zeros
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import zoo_tf  # noqa: E402
-import zoo_torch  # noqa: E402
 
 
 @pytest.fixture(params=cases())

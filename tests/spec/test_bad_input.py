@@ -1,6 +1,7 @@
 """What a user may get wrong in a spec file: a clear message each, with file and line, and nothing written."""
 
 import os
+import time
 
 import pytest
 
@@ -152,6 +153,22 @@ CASES = {
     "cycle": (graph(("inputs: image}", "inputs: second}")), 5, "in a circle: first -> second -> first"),
     "missing name": (graph(("inputs: first", "inputs: frist")), 6, "called 'frist' (did you mean 'first'?)"),
     "missing output": (graph(("flat}", "flt}")), 8, "called 'flt' (did you mean 'flat'?)"),
+    "an output of an input": (
+        graph(("inputs: first", "inputs: image.x")),
+        6,
+        "'image' is an input, and so has no outputs; write 'image' alone",
+    ),
+    "a dot and no output": (graph(("inputs: first", "inputs: first.")), 6, "'first' has no output ''"),
+    "missing output of a node": (
+        graph(("features: flat}", "features: flat.y}")),
+        8,
+        "model.outputs.features: 'flat' has no output 'y'",
+    ),
+    "like a missing node": (
+        graph(("second: {block: relu,", "second: {like: frist,")),
+        6,
+        "no node is called 'frist' (did you mean 'first'?)",
+    ),
     "two nodes of one name": (
         graph(("second:", "first:")),
         6,
@@ -172,6 +189,26 @@ CASES = {
         6,
         "'first' gives [batch, height 6, width 6, channels 2]; 'image' gives [batch, 8, 8, 1]",
     ),
+    "two dtypes that do not fit": (
+        graph(
+            ("second: {block: relu, inputs: first}", "second: {block: add, inputs: [image, other]}"),
+            ("inputs: {", "inputs: {other: {shape: [batch, 8, 8, 1], dtype: float32}, "),
+        ),
+        6,
+        "needs inputs of one dtype: 'image' gives [batch, 8, 8, 1]; 'other' gives [batch, 8, 8, 1] float32",
+    ),
+    "nothing to add": (
+        graph(("second: {block: relu, inputs: first}", "second: {block: add, inputs: []}")),
+        6,
+        "add 'second' needs at least two inputs",
+    ),
+    "nothing to sum": (
+        graph(("second: {block: relu, inputs: first}", "second: {block: sum_losses, inputs: []}")),
+        6,
+        "sum_losses 'second' needs at least one loss",
+    ),
+    "name that is no folder's": ("extends: bert_tiny\nname: ../other\n", 2, "'../other' is no name"),
+    "empty name": ("extends: bert_tiny\nname: ''\n", 2, "'' is no name"),
     "extends itself": ("extends: my.yaml\n", 1, "in a circle: my.yaml -> my.yaml"),
     "extends a missing name": ("extends: bert_tny\n", 1, "called 'bert_tny' (did you mean 'bert_tiny'?)"),
     "extends a missing file": ("model: bert\nextends: ./gone.yaml\n", 2, "extends: gone.yaml is no file"),
@@ -294,3 +331,16 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     file.chmod(0)
     with pytest.raises(SpecError, match="the file cannot be read"):
         load_spec(file)
+
+
+def test_nodes_written_against_their_order_are_sorted_in_bounded_time(tmp_path):
+    size = 3_000
+    nodes = [
+        f"    n{i}: {{block: relu, inputs: {f'n{i - 1}' if i else 'x'}}}\n" for i in reversed(range(size))
+    ]
+    head = "model:\n  kind: graph\n  inputs: {x: {shape: [batch, 3]}}\n  nodes:\n"
+    text = f"{head}{''.join(nodes)}  outputs: {{features: n{size - 1}}}\ntask: representation\n"
+    (tmp_path / "my.yaml").write_text(text)
+    began = time.perf_counter()
+    assert list(load_spec(tmp_path / "my.yaml").graph().nodes)[-1] == f"n{size - 1}"
+    assert time.perf_counter() - began < 30  # A cubic sort takes minutes.

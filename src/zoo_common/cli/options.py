@@ -21,10 +21,22 @@ MaybeFrameworkOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")
 ]
-RunDirOption = Annotated[Path | None, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")]
+RunDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir", metavar="DIR", help="The run's directory.", parser=lambda text: directory(text)
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|gpu|mps", help="What to compute on.")
 ]
+
+
+def directory(text: str | Path) -> Path:
+    """The path; refuses the empty text that an unset shell variable leaves, which would be the current directory."""
+    if not str(text).strip():
+        raise typer.BadParameter("it is empty; give a path")
+    return Path(text)
 
 
 def example(*lines: str) -> str:

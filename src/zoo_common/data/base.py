@@ -7,7 +7,7 @@ by any number of workers, in either framework, with the same result.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,13 +22,6 @@ from zoo_spec.random import Stream
 Array = NDArray[np.int32 | np.float32]
 Example = dict[str, Array]
 Split = Literal["train", "eval"]
-
-WEIGHTS = {
-    "labels": "label_weights",
-    "masked_ids": "masked_weights",
-    "next_sentence_labels": "next_sentence_weights",
-}
-"""The input that weighs each label input in its loss."""
 
 
 @dataclass(frozen=True)
@@ -124,29 +117,21 @@ def batches(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def evaluation_batches(dataset: Dataset, batch_size: int) -> Iterator[Example]:
+def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[str] = ()) -> Iterator[Example]:
     """Every example of epoch 0 once, in order.
 
-    The last batch is filled up with copies of its first row whose weights are all 0. Where a label input has
-    no weights among the examples, filling up would count rows twice, so the last batch is then smaller.
+    ``weights`` are the inputs that weigh all labels, none if some have no weights: the last batch is then
+    smaller, else it is filled up with copies of its first row whose weights are all 0.
     """
     count = len(dataset)
     for start in range(0, count, batch_size):
         rows = [dataset.example(0, index) for index in range(start, min(start + batch_size, count))]
         missing = batch_size - len(rows)
-        if missing and _all_weighted(rows[0]):
-            rows += [_weightless(rows[0])] * missing
+        if missing and weights:
+            row = rows[0]
+            unseen = {name: np.zeros_like(value) if name in weights else value for name, value in row.items()}
+            rows += [unseen] * missing
         yield stack(rows)
-
-
-def _all_weighted(example: Mapping[str, Array]) -> bool:
-    labels = [name for name in WEIGHTS if name in example]
-    return bool(labels) and all(WEIGHTS[name] in example for name in labels)
-
-
-def _weightless(example: Example) -> Example:
-    weights = set(WEIGHTS.values())
-    return {name: np.zeros_like(value) if name in weights else value for name, value in example.items()}
 
 
 def example_bytes(dataset: Dataset) -> int:

@@ -82,15 +82,11 @@ def open_generated(data: GeneratedData, graph: Graph, *, seed: int, split: Split
 
 def id_limits(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
     """How many ids each integer input may take: rows of the table or classes of the loss that reads it."""
-    limits: dict[str, int] = {}
-    for place in graph.places():
-        rows, read = getattr(place.block, "rows", None), place.inputs.get("input_ids", place.inputs.get("x"))
-        for name, spec in graph.inputs.items():
-            if spec is read and isinstance(rows, int):
-                limits.setdefault(name, rows)
+    limits = graph.table_rows()
     for part in graph.loss_parts:
         if part.labels is not None:
-            limits[part.labels] = graph.nodes[part.node].specs["logits"].width
+            classes = graph.nodes[part.node].specs["logits"].width
+            limits[part.labels] = min(classes, limits.get(part.labels, classes))
     for name in graph.inputs:
         if name.endswith("positions") and "sequence" in sizes:
             limits[name] = sizes["sequence"]

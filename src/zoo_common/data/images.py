@@ -27,6 +27,8 @@ class Images:
     source_bytes: int
     libraries: tuple[str, ...] = ("numpy",)
     notes: tuple[str, ...] = ()
+    labels_source: str = ""
+    """Where the labels are read from, if not from ``source``."""
 
 
 class ImageExamples:
@@ -86,7 +88,8 @@ def open_images(
         wrong = np.flatnonzero(images.labels >= classes)
         if wrong.size:
             remedy = f"give the model {int(images.labels.max()) + 1} classes"
-            check_range(images.labels[wrong[:1]], classes, f"{images.source}: label", int(wrong[0]), remedy)
+            source = images.labels_source or images.source
+            check_range(images.labels[wrong[:1]], classes, f"{source}: label", int(wrong[0]), remedy)
     if not own_test:
         images = _held_out(images, data, split)
     return ImageExamples(images, shape, mean=data.mean, std=data.std, inputs=inputs)
@@ -113,7 +116,8 @@ def _read_pair(images_path: str, labels_path: str) -> Images:
         )
     if pixels.ndim == 3:
         pixels = pixels[..., None]
-    return Images(pixels, labels, 255, images_path, pixels.nbytes + labels.nbytes)
+    size = pixels.nbytes + labels.nbytes
+    return Images(pixels, labels, 255, images_path, size, labels_source=labels_path)
 
 
 def _in_directory(directory: str) -> IdxFiles:

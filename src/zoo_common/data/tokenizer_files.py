@@ -50,7 +50,7 @@ def open_tokenizer(
             f"{origin}: it has {found.size:,} tokens, the model's embedding only {vocabulary_size:,} rows; "
             f"set model.vocab_size to {found.size} at least, or give a smaller data.vocabulary"
         )
-    if found.size < vocabulary_size:
+    if found.size < vocabulary_size and kept is None:
         log.info(
             "%s has %s tokens, the model's embedding %s rows: the other %s are never used",
             origin, f"{found.size:,}", f"{vocabulary_size:,}", f"{vocabulary_size - found.size:,}",

@@ -45,7 +45,12 @@ def step(bench: Bench) -> Iterator[LevelResult]:
             both = name in left and name in right
             value = gap(left[name], right[name], largest(right[name])) if both else math.inf
             worst = worst.worse(Gap(value, name))
-    unmoved = [name for name, value in first.weights.items() if np.array_equal(value, bench.probes[name])]
+    table = bench.graph.parameters()
+    unmoved = [
+        name
+        for name, value in first.weights.items()
+        if table[name].trainable and np.array_equal(value, bench.probes[name])
+    ]
     detail = f"{unmoved[0]} did not move" if unmoved else ""
     passed = worst.value <= tolerances.STEP and not unmoved
     yield LevelResult("step", "float64", passed, worst.value, tolerances.STEP, worst.name, detail)

@@ -22,7 +22,7 @@ def parameters(bench: Bench) -> Iterator[LevelResult]:
     worst, detail = Gap.none(), ""
     for framework in bench.frameworks:
         weights = bench.fresh(framework, "float32").export_state().weights
-        if list(weights) != list(table) and set(weights) != set(table):
+        if set(weights) != set(table):
             names = sorted(set(weights) ^ set(table))
             worst, detail = Gap(float("inf"), names[0]), f"{framework}: {', '.join(names)} not in both"
             break
@@ -52,7 +52,7 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
     for name, batch in reference.items():
         found = gradient_gap(other[name], batch)
         worst = worst.worse(Gap(found.value, f"{found.name} ({name})"))
-    trouble = _vanishing(bench, wide) or _without_influence(reference)
+    trouble = _without_influence(reference) or _vanishing(bench, wide)
     passed = worst.value <= tolerances.FLOAT64_OUTPUTS and not trouble
     detail = trouble or ("" if passed else locate(bench))
     yield LevelResult(
@@ -165,7 +165,7 @@ def _vanishing(bench: Bench, gradients: dict[str, dict[str, Weights]]) -> str:
     """A gradient that is zero but for rounding in one framework, and not in the other."""
     for name in bench.inputs:
         tops = {
-            framework: max(largest(value) for value in found[name].values())
+            framework: max(largest(value) for value in found[name].values()) or 1.0  # All of them zero.
             for framework, found in gradients.items()
         }
         for parameter in gradients[bench.frameworks[0]][name]:

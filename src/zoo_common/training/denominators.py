@@ -9,7 +9,7 @@ from zoo_spec.graph import Graph
 
 
 def denominators(graph: Graph, batch: Batch) -> dict[str, float] | None:
-    """The sum of each part's weights over a whole batch, at least 1; None if a node computes the weights.
+    """The sum of each part's weights over a whole batch, at least 1; None if a node computes some.
 
     With these, the gradients of micro-batches add up to the whole batch's, however unevenly its tokens fall.
     """

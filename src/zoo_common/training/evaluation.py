@@ -8,6 +8,7 @@ from zoo_common.metrics.accuracy import Accuracy
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+from zoo_spec.tasks.base import Metric
 
 
 def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Dataset) -> dict[str, float]:
@@ -20,9 +21,11 @@ def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Data
     if not parts:
         raise InputError(f"{spec.name} has no loss to evaluate; its outputs are {', '.join(graph.outputs)}")
     totals = {part.name: [0.0, 0.0] for part in parts}
-    metrics = [Accuracy(metric) for metric in spec.task.metrics() if metric.logits in graph.outputs]
+    metrics = [Accuracy(metric) for metric in spec.task.metrics() if _applies(metric, graph)]
     size = spec.training.micro_batch_size or spec.training.batch_size
-    for batch in evaluation_batches(dataset, size):
+    weights = [*(part.weights for part in parts), *(metric.metric.weights for metric in metrics)]
+    all_weighted = {name for name in weights if name is not None} if all(weights) else set()
+    for batch in evaluation_batches(dataset, size, all_weighted):
         outputs = backend.evaluate_step(batch)
         for name, total in totals.items():
             total[0] += float(outputs[f"{name}_numerator"])
@@ -33,3 +36,9 @@ def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Data
     losses = {f"{name}_loss": value for name, value in ratios.items()} if len(ratios) > 1 else {}
     loss = sum(part.factor * ratios[part.name] for part in parts)
     return {"loss": loss, **losses, **{metric.metric.name: metric.value for metric in metrics}}
+
+
+def _applies(metric: Metric, graph: Graph) -> bool:
+    """Whether a graph, which need not be the task's own, has what the metric reads."""
+    read = {metric.labels, metric.weights} - {None}
+    return metric.logits in graph.outputs and read <= set(graph.inputs)

@@ -10,6 +10,7 @@ import numpy as np
 from zoo_common.backend import Backend, Batch, StepResult
 from zoo_common.data import Dataset, batches
 from zoo_common.training.denominators import denominators, split
+from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 
@@ -35,11 +36,26 @@ def run_steps(
 
 
 def train_on(backend: Backend, graph: Graph, training: Training, batch: Batch, index: int) -> Step:
-    """Step ``index``, counted from 0, on this batch."""
+    """Step ``index``, counted from 0, on this batch.
+
+    Raises InputError for micro-batches where a node computes a loss's weights or labels: what a part of the
+    batch contributes is then not known before all of it ran.
+    """
     rate = training.schedule.rate(index, training.optimizer.learning_rate, training.steps)
     micro_batches = split(batch, training.micro_batch_size or training.batch_size)
-    result = backend.train_step(micro_batches, denominators(graph, batch), rate)
+    divisors = denominators(graph, batch)
+    if divisors is None and len(micro_batches) > 1:
+        raise InputError(
+            "training.micro_batch_size needs losses whose labels and weights are inputs of the graph; leave it out"
+        )
+    result = backend.train_step(micro_batches, divisors, rate)
     return Step(index + 1, rate, training.batch_size, real_tokens(batch), result)
+
+
+def require_parameters(graph: Graph) -> None:
+    """Raise InputError if no node has weights: optimizers of either framework refuse to have nothing to train."""
+    if not graph.parameter_count:
+        raise InputError(f"{graph.name} has no parameters to train; give it a block that has weights")
 
 
 def real_tokens(batch: Batch) -> int | None:

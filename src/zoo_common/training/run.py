@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from os import PathLike
 from pathlib import Path
 
 import yaml
@@ -21,7 +23,7 @@ from zoo_common.log import LOG, logging_to
 from zoo_common.memory import require_memory
 from zoo_common.report.progress import Reporter, format_metrics
 from zoo_common.training.evaluation import evaluate
-from zoo_common.training.loop import Step, run_steps
+from zoo_common.training.loop import Step, require_parameters, run_steps
 from zoo_common.training.run_directory import MetricValue, RunDirectory
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError, ZooError
@@ -55,6 +57,7 @@ class Run:
         self.device = device
         self.quiet = quiet
         self._is_ready = False
+        self._evaluation: Dataset | None = None
 
     @classmethod
     def reopen(cls, backend: Backend, directory: Path, *, device: str = "auto", quiet: bool = False) -> Run:
@@ -72,6 +75,7 @@ class Run:
         if not self.graph.loss_parts:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.spec.name} has no loss to train; its outputs are {outputs}")
+        require_parameters(self.graph)
         require_memory(self.spec, self.graph)
         training = self.spec.training
         with self._nothing_left_behind(), self._opened() as directory:
@@ -85,6 +89,7 @@ class Run:
                     "raise training.steps to go on, or give another directory"
                 )
                 return []
+            self._evaluation_data()  # What is wrong with it is said before the first step, not after the last.
             about = dataset.description()
             LOG.info(
                 f"{self.spec.name} ({self.backend.name}): {self.graph.parameter_count:,} parameters; "
@@ -124,11 +129,18 @@ class Run:
     def evaluate(self) -> dict[str, float]:
         """Loss and metrics over the evaluation data, with the newest weights."""
         if not self._is_ready:
-            require_memory(self.spec, self.graph)
-            if self._restore(CheckpointStore(RunDirectory(self.directory).checkpoints).latest()) == 0:
+            newest = CheckpointStore(RunDirectory(self.directory).checkpoints).latest()
+            if newest is None:
                 raise InputError(f"{self.directory}: has no checkpoint to evaluate; train first")
-        dataset = open_dataset(self.spec, self.directory, "eval")
-        return evaluate(self.backend, self.spec, self.graph, dataset)
+            require_memory(self.spec, self.graph)
+            self._restore(newest)
+        return evaluate(self.backend, self.spec, self.graph, self._evaluation_data())
+
+    def _evaluation_data(self) -> Dataset:
+        """The held-out examples, opened once."""
+        if self._evaluation is None:
+            self._evaluation = open_dataset(self.spec, self.directory, "eval")
+        return self._evaluation
 
     @contextlib.contextmanager
     def _nothing_left_behind(self) -> Iterator[None]:
@@ -160,7 +172,8 @@ class Run:
     def _restore(self, checkpoint: Checkpoint | None) -> int:
         """Make the model, with the checkpoint's state if there is one; returns the steps done."""
         training = self.spec.training
-        if not self._is_ready:
+        # Without a checkpoint also a model that is there begins anew: it may be of a run that was interrupted.
+        if not self._is_ready or checkpoint is None:
             self.backend.initialize(
                 self.graph, training, seed=training.seed, dtype=training.precision, device=self.device
             )
@@ -199,6 +212,20 @@ class Run:
             "learning_rate": step.rate,
             "gradient_norm": norm,
         }
+
+
+def spec_of(
+    model: ExperimentSpec | str | PathLike[str], config: Mapping[str, object] | None = None
+) -> ExperimentSpec:
+    """The spec, or the one of this name or file, changed by ``config``, overrides by dotted path.
+
+    Raises SpecError for a spec or an override that will not do, InputError for overrides of a spec.
+    """
+    if not isinstance(model, ExperimentSpec):
+        return load_spec(model, [f"{path}={json.dumps(value)}" for path, value in (config or {}).items()])
+    if config:
+        raise InputError("config goes with a spec's name or file; change the ExperimentSpec itself instead")
+    return model
 
 
 def losses(logged: Sequence[Mapping[str, MetricValue]], split: str = "train") -> dict[int, float]:

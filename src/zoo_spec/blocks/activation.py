@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from zoo_spec.blocks.base import Block, Inputs, Outputs
+from zoo_spec.blocks.base import Block, Inputs, Outputs, require_float
 from zoo_spec.cost import Cost
 from zoo_spec.registry import find
 
@@ -18,6 +18,7 @@ class Activation(Block):
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""
+        require_float(inputs["x"])
         return {"x": inputs["x"]}
 
     def cost(self, inputs: Inputs) -> Cost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt, Rate
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_ids, require_sequence
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.cost import Cost
@@ -26,12 +26,8 @@ class SequenceMixer(Block):
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""
         x = inputs["x"]
-        if x.rank != 3:
-            raise ShapeError("needs [batch, sequence, hidden]")
-        require_known(x, -1)
-        ids = inputs.get("example_ids")
-        if ids is not None and ids.shape != x.shape[:2]:
-            raise ShapeError(f"needs example_ids of x's batch and sequence; they are {ids}")
+        require_sequence(x)
+        require_ids(inputs, "example_ids", "positions", shape=x.shape[:2])
         return {"x": x}
 
 

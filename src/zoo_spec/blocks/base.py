@@ -8,7 +8,7 @@ from typing import ClassVar
 from zoo_spec.cost import Cost
 from zoo_spec.parameters import Parameter
 from zoo_spec.registry import Registered
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import INT, Dimension, TensorSpec
 
 Inputs = Mapping[str, TensorSpec]
 Outputs = dict[str, TensorSpec]
@@ -66,6 +66,35 @@ def require_rank(x: TensorSpec, rank: int, layout: str) -> None:
     """Raise ShapeError unless ``x`` has ``rank`` dimensions."""
     if x.rank != rank:
         raise ShapeError(f"needs {layout}, {rank} dimensions")
+
+
+def require_float(x: TensorSpec) -> None:
+    """Raise ShapeError unless ``x`` holds floats."""
+    if x.dtype == INT:
+        raise ShapeError(f"needs a float input; it is {x.dtype}")
+
+
+def require_features(x: TensorSpec) -> None:
+    """Raise ShapeError unless ``x`` is ``[..., features]``, floats, of a known width."""
+    if x.rank < 2 or x.dtype == INT:
+        raise ShapeError("needs a float input of at least two dimensions, [..., features]")
+    require_known(x, -1)
+
+
+def require_sequence(x: TensorSpec) -> None:
+    """Raise ShapeError unless ``x`` is ``[batch, sequence, hidden]``, floats, of a known width."""
+    if x.rank != 3 or x.dtype == INT:
+        raise ShapeError("needs [batch, sequence, hidden], floats")
+    require_known(x, -1)
+
+
+def require_ids(inputs: Inputs, *ports: str, shape: tuple[Dimension, ...]) -> None:
+    """Raise ShapeError unless each of these ports that is connected takes int32 of ``shape``."""
+    for port in ports:
+        ids = inputs.get(port)
+        if ids is not None and (ids.shape != shape or ids.dtype != INT):
+            wanted = ", ".join(map(str, shape))
+            raise ShapeError(f"needs {port} [{wanted}], int32; they are {ids} {ids.dtype}")
 
 
 def require_known(x: TensorSpec, *positions: int) -> None:

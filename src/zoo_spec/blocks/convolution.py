@@ -6,7 +6,15 @@ from math import prod
 from typing import Literal
 
 from zoo_spec.base import NonNegativeInt, PositiveInt
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known, require_rank
+from zoo_spec.blocks.base import (
+    Block,
+    Inputs,
+    Outputs,
+    ShapeError,
+    require_float,
+    require_known,
+    require_rank,
+)
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import AnyInitializer, HeNormal, Zeros
 from zoo_spec.parameters import Parameter
@@ -19,6 +27,7 @@ Pad = tuple[NonNegativeInt, NonNegativeInt]
 def _windows(x: TensorSpec, size: Pair, stride: Pair, padding: tuple[Pad, Pad], channels: int) -> TensorSpec:
     """Shape after sliding a window over height and width; raises ShapeError where it does not fit."""
     require_rank(x, 4, "an image [batch, height, width, channels]")
+    require_float(x)
     require_known(x, 1, 2, 3)
     outer = []
     for axis, name in ((0, "height"), (1, "width")):

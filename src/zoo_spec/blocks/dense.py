@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from zoo_spec.base import PositiveInt
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.base import Block, Inputs, Outputs, require_features
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import AnyInitializer, GlorotUniform, Zeros
 from zoo_spec.parameters import Parameter
@@ -25,9 +25,7 @@ class Dense(Block):
     def infer(self, inputs: Inputs) -> Outputs:
         """``[..., in]`` to ``[..., size]``."""
         x = inputs["x"]
-        if x.rank < 2 or x.dtype.startswith("int"):
-            raise ShapeError("needs a float input of at least two dimensions, [..., features]")
-        require_known(x, -1)
+        require_features(x)
         return {"x": x.with_width(self.size, "features")}
 
     def parameters(self, inputs: Inputs) -> dict[str, Parameter]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from zoo_spec.base import Rate
-from zoo_spec.blocks.base import Block, Inputs, Outputs
+from zoo_spec.blocks.base import Block, Inputs, Outputs, require_float
 from zoo_spec.cost import Cost
 
 
@@ -18,6 +18,7 @@ class Dropout(Block):
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""
+        require_float(inputs["x"])
         return {"x": inputs["x"]}
 
     def cost(self, inputs: Inputs) -> Cost:

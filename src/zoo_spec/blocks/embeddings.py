@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from zoo_spec.base import NonNegativeInt, PositiveInt, Rate
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_ids
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.embedding import Embedding
 from zoo_spec.blocks.norm import Norm
@@ -48,6 +48,7 @@ class Embeddings(Block):
             raise ShapeError("needs input_ids [batch, sequence]")
         if "token_type_ids" in inputs and not self.type_rows:
             raise ShapeError("has no token types (type_rows is 0), so token_type_ids cannot be given")
+        require_ids(inputs, "token_type_ids", shape=ids.shape)
         token = Embedding(rows=self.rows, size=self.size).infer({"x": ids})
         for child, child_inputs in self.children(inputs).values():
             child.infer(child_inputs)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from zoo_spec.base import PositiveInt, Rate
 from zoo_spec.blocks.activation import ActivationKind, activation
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.base import Block, Inputs, Outputs, require_ids, require_sequence
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.norm import Norm
@@ -35,9 +35,10 @@ class MaskedLmHead(Block):
     def infer(self, inputs: Inputs) -> Outputs:
         """``[batch, predictions, vocabulary]``."""
         x, positions = inputs["x"], inputs["masked_positions"]
-        if x.rank != 3 or positions.rank != 2 or positions.shape[0] != x.shape[0]:
-            raise ShapeError("needs x [batch, sequence, hidden] and masked_positions [batch, predictions]")
-        require_known(x, -1)
+        require_sequence(x)
+        require_ids(
+            inputs, "masked_positions", shape=(x.shape[0], *(positions.shape[1:2] or ("predictions",)))
+        )
         return {"logits": self.infer_child("decoder", inputs)["x"]}
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:

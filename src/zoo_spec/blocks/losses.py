@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from zoo_spec.base import NonNegativeFloat, Rate
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_float, require_known
 from zoo_spec.cost import Cost
 from zoo_spec.tensors import TensorSpec
 
@@ -38,6 +38,7 @@ class SoftmaxCrossEntropy(Loss):
     def infer(self, inputs: Inputs) -> Outputs:
         """Three scalars: ``loss``, ``numerator``, ``denominator``."""
         logits, labels = inputs["logits"], inputs["labels"]
+        require_float(logits)
         require_known(logits, -1)
         if labels.shape != logits.shape[:-1] or labels.dtype != "int32":
             raise ShapeError(
@@ -64,6 +65,8 @@ class SumLosses(Loss):
 
     def infer(self, inputs: Inputs) -> Outputs:
         """A scalar."""
+        if not inputs:
+            raise ShapeError("needs at least one loss")
         if any(spec.shape != () for spec in inputs.values()):
             raise ShapeError("needs losses, which are scalars")
         if self.weights is not None and len(self.weights) != len(inputs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveFloat
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.base import Block, Inputs, Outputs, require_features
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import Ones, Zeros
 from zoo_spec.parameters import Parameter
@@ -21,9 +21,7 @@ class Norm(Block):
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""
         x = inputs["x"]
-        if x.rank < 2 or x.dtype.startswith("int"):
-            raise ShapeError("needs a float input of at least two dimensions, [..., features]")
-        require_known(x, -1)
+        require_features(x)
         return {"x": x}
 
     def cost(self, inputs: Inputs) -> Cost:

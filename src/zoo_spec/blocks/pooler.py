@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.base import Block, Inputs, Outputs, require_ids, require_sequence
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.initializers import AnyInitializer, GlorotUniform
 from zoo_spec.tensors import TensorSpec
@@ -25,9 +25,10 @@ class Pooler(Block):
     def infer(self, inputs: Inputs) -> Outputs:
         """``[batch, hidden]``; the packed form is known only when the model runs."""
         x = inputs["x"]
-        if x.rank != 3:
-            raise ShapeError("needs [batch, sequence, hidden]")
-        require_known(x, -1)
+        require_sequence(x)
+        if "pooled_positions" in inputs:
+            examples = inputs["pooled_positions"].shape[1:2] or ("examples",)
+            require_ids(inputs, "pooled_positions", shape=(x.shape[0], *examples))
         return {"x": _first(x)}
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_known
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_ids, require_sequence
 from zoo_spec.initializers import AnyInitializer, TruncatedNormal
 from zoo_spec.parameters import Parameter
 
@@ -23,9 +23,8 @@ class Position(Block):
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""
         x = inputs["x"]
-        if x.rank != 3:
-            raise ShapeError("needs [batch, sequence, hidden]")
-        require_known(x, -1)
+        require_sequence(x)
+        require_ids(inputs, "positions", shape=x.shape[:2])
         return {"x": x}
 
 

@@ -33,7 +33,7 @@ class Concatenate(Block):
 
     def infer(self, inputs: Inputs) -> Outputs:
         """``[..., sum of the widths]``."""
-        specs = _several(inputs, "concatenate")
+        specs = _several(inputs)
         for spec in specs:
             require_known(spec, -1)
             if spec.shape[:-1] != specs[0].shape[:-1]:
@@ -51,16 +51,16 @@ class Add(Block):
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""
-        specs = _several(inputs, "add")
+        specs = _several(inputs)
         if any(spec.shape != specs[0].shape for spec in specs):
             raise ShapeError("needs inputs of one shape")
         return {"x": specs[0]}
 
 
-def _several(inputs: Inputs, kind: str) -> list[TensorSpec]:
+def _several(inputs: Inputs) -> list[TensorSpec]:
     specs = list(inputs.values())
     if len(specs) < 2:
-        raise ShapeError(f"{kind} needs at least two inputs")
+        raise ShapeError("needs at least two inputs")
     if len({spec.dtype for spec in specs}) > 1:
         raise ShapeError("needs inputs of one dtype")
     return specs

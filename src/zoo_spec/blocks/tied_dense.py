@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError
+from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_float
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import Zeros
 from zoo_spec.parameters import Parameter
@@ -23,6 +23,7 @@ class TiedDense(Block):
         x, table = inputs["x"], inputs["table"]
         if table.rank != 2 or x.rank < 2 or x.shape[-1] != table.shape[-1]:
             raise ShapeError("needs x [..., hidden] and a table [rows, hidden] of the same hidden size")
+        require_float(x)
         return {"x": x.with_width(table.shape[0], "vocabulary")}
 
     def parameters(self, inputs: Inputs) -> dict[str, Parameter]:

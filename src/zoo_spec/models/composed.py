@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from heapq import heappop, heappush
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -16,6 +17,7 @@ from zoo_spec.initializers import GlorotUniform
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.reserved import why_no_input, why_no_node
 from zoo_spec.tensors import TensorSpec
+from zoo_spec.values import nearest
 
 
 def _name(name: str) -> str:
@@ -139,7 +141,9 @@ class Composed(Model):
                 )
         for name, node in self.nodes.items():
             if node.like is not None and node.like not in self.nodes:
-                problems.append(Problem(f"no node is called {node.like!r}", f"model.nodes.{name}.like"))
+                others = [other for other in self.nodes if other != name]
+                message = f"no node is called {node.like!r}{nearest(node.like, others)}"
+                problems.append(Problem(message, f"model.nodes.{name}.like"))
         if problems:
             raise SpecError(problems)
 
@@ -152,7 +156,7 @@ class Composed(Model):
         return inner + [(f"model.outputs.{name}", reference) for name, reference in self.outputs.items()]
 
     def _owner(self, name: str) -> str:
-        seen = [name]
+        seen = {name: None}
         while (like := self.nodes[name].like) is not None:
             if like in seen:
                 raise SpecError(
@@ -160,26 +164,33 @@ class Composed(Model):
                         f"'like' goes in a circle: {' -> '.join([*seen, like])}", f"model.nodes.{name}.like"
                     )
                 )
-            seen.append(like)
+            seen[like] = None
             name = like
         return name
 
     def _order(self) -> list[str]:
         """Nodes after what they read and what they are like, else as written; raises SpecError on a cycle."""
-        waiting = {name: self._needs(name) for name in self.nodes}
+        names = list(self.nodes)
+        waiting = {name: self._needs(name) for name in names}
+        readers: dict[str, list[int]] = {name: [] for name in names}
+        missing = [len(waiting[name]) for name in names]
+        for index, name in enumerate(names):
+            for need in waiting[name]:
+                readers[need].append(index)
+        ready = [index for index, count in enumerate(missing) if not count]
         order: list[str] = []
-        while waiting:
-            ready = next((name for name, needs in waiting.items() if needs.isdisjoint(waiting)), None)
-            if ready is None:
-                circle = _circle(waiting)
-                raise SpecError(
-                    Problem(
-                        f"the nodes read each other in a circle: {' -> '.join(circle)}",
-                        f"model.nodes.{circle[0]}",
-                    )
-                )
-            order.append(ready)
-            del waiting[ready]
+        while ready:
+            name = names[heappop(ready)]
+            order.append(name)
+            del waiting[name]
+            for index in readers[name]:
+                missing[index] -= 1
+                if not missing[index]:
+                    heappush(ready, index)
+        if waiting:
+            circle = _circle(waiting)
+            message = f"the nodes read each other in a circle: {' -> '.join(circle)}"
+            raise SpecError(Problem(message, f"model.nodes.{circle[0]}"))
         return order
 
     def _needs(self, name: str) -> set[str]:
@@ -204,8 +215,8 @@ class Composed(Model):
 
 
 def _ref(reference: str) -> Ref:
-    source, _, output = reference.partition(".")
-    return Ref(source, output or None)
+    source, dot, output = reference.partition(".")
+    return Ref(source, output if dot else None)
 
 
 def _listed(wires: Wires) -> tuple[str, ...]:
