@@ -10,6 +10,7 @@ from zoo_common.data import Dataset, open_dataset
 from zoo_common.parity import dynamic, static
 from zoo_common.parity.bench import Bench, Prepare
 from zoo_common.parity.results import LEVELS, Level, LevelResult, ParityReport
+from zoo_common.training.loop import require_parameters
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 
@@ -37,6 +38,7 @@ def run_parity(
     if level not in LEVELS:
         raise InputError(f"no parity level {level!r}; there are: {', '.join(LEVELS)}")
     graph = spec.graph()
+    require_parameters(graph)
     wanted = list(LEVELS[: [*LEVELS].index(level) + 1])
     notes: list[str] = []
     if not graph.loss_parts and len(wanted) > 2:
