@@ -304,24 +304,6 @@ def test_every_parameter_takes_part_in_the_loss(model, graph):
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-@pytest.fixture(scope="module")
-def process_group():
-    """One process on its own, which outlives the models that use it: dying with one it may hang."""
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.filterwarnings("ignore:Grad strides do not match")
-@pytest.mark.usefixtures("process_group")
-def test_distributed_data_parallel_gives_the_same_gradients(model, graph):
-    inputs = tensors(graph, subsets(graph)["everything"], **FRESH)
-    expected = loss_gradients(model, model, inputs)
-    parallel = nn.parallel.DistributedDataParallel(model)
-    for _ in range(2):  # The second step is where DDP complains of parameters that the first left unused.
-        assert_same(loss_gradients(parallel, model, shuffled(inputs)), expected, TOLERANCE)
-
-
 def test_gradients_are_the_losses_slopes_for_each_parameter(graph):
     # Along a random direction in each parameter in turn; a tied table's is the sum of all its uses.
     model = make_model(graph, "float64")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from zoo_common.backend import Array, Weights
+from zoo_common.backend import Array, Backend, Batch, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import Gap, gap, gradient_gap, largest, output_gap
@@ -59,7 +59,7 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
         "gradient", "float64", passed, worst.value, tolerances.FLOAT64_OUTPUTS, worst.name, detail
     )
     if passed:
-        nearby = _nudged_gradients(bench)
+        nearby = _nudged(bench, lambda backend, batch: backend.gradients(batch))
         explained = _explained(
             bench,
             max(gradient_gap(nearby[name], reference[name]).value for name in nearby),
@@ -95,7 +95,7 @@ def _outputs(bench: Bench, level: Level, chosen: Callable[[str], bool]) -> Itera
         bench,
         max(
             output_gap(pick(outputs), pick(reference[name])).value
-            for name, outputs in _nudged_outputs(bench).items()
+            for name, outputs in _nudged(bench, lambda backend, batch: backend.evaluate_step(batch)).items()
         ),
     )
     errors = {}
@@ -127,20 +127,13 @@ def _explained(bench: Bench, answer: float) -> float:
     return max(answer, tolerances.UNIT_ROUNDOFF["float32"] * math.sqrt(max(1, kernels)))
 
 
-def _nudged_outputs(bench: Bench) -> dict[str, Weights]:
+def _nudged(bench: Bench, run: Callable[[Backend, Batch], Weights]) -> dict[str, Weights]:
+    """What ``run`` gives in float64 for each probe batch, from weights that are off by one float32 rounding."""
     backend = bench.backend(bench.frameworks[0], "float64")
     backend.set_weights(nudged(bench.probes, tolerances.UNIT_ROUNDOFF["float32"], bench.seed))
-    outputs = {name: backend.evaluate_step(batch) for name, batch in bench.inputs.items()}
+    found = {name: run(backend, batch) for name, batch in bench.inputs.items()}
     backend.set_weights(bench.probes)
-    return outputs
-
-
-def _nudged_gradients(bench: Bench) -> dict[str, Weights]:
-    backend = bench.backend(bench.frameworks[0], "float64")
-    backend.set_weights(nudged(bench.probes, tolerances.UNIT_ROUNDOFF["float32"], bench.seed))
-    gradients = {name: backend.gradients(batch) for name, batch in bench.inputs.items()}
-    backend.set_weights(bench.probes)
-    return gradients
+    return found
 
 
 def _gradients(bench: Bench, framework: str, dtype: str) -> dict[str, Weights]:
