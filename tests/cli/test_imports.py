@@ -1,0 +1,37 @@
+"""Who loads which framework: the spec layer none, a command only the one that it was asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after running ``code``."""
+    shown = (
+        f"{code}\nimport sys\nprint('modules', *sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    )
+    found = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return set(found.stdout.splitlines()[-1].split()[1:])
+
+
+def test_importing_the_spec_layer_and_loading_a_spec_loads_no_framework():
+    loaded = modules_after("from zoo_spec import load_spec\nload_spec('bert_base').graph().cost(batch=8)")
+    assert "zoo_spec" in loaded
+    assert not loaded & {"torch", "tensorflow", "keras", "jax", "zoo_common", "zoo_torch", "zoo_tf"}
+
+
+@pytest.mark.parametrize(
+    ("framework", "other"), [("torch", {"tensorflow", "keras", "zoo_tf"}), ("tf", {"torch", "zoo_torch"})]
+)
+def test_training_in_one_framework_does_not_load_the_other(framework, other, tmp_path):
+    arguments = ["train", "--framework", framework, "--spec", "mnist_fc", "--set", "training.steps=1"]
+    arguments += ["--run-dir", str(tmp_path / "run"), "--device", "cpu"]
+    loaded = modules_after(
+        "from zoo_common.cli.main import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code"
+    )
+    assert f"zoo_{framework}" in loaded
+    assert not loaded & other
