@@ -116,10 +116,8 @@ def test_a_model_without_a_loss_is_rehearsed_by_a_prediction(monkeypatch):
     assert "no loss to train; a prediction gave hidden_states" in found.stderr
 
 
-@pytest.mark.skipif(not backends(), reason="the package is not installed, so that no backend is registered")
 @pytest.mark.parametrize("name", backends())
 def test_each_framework_rehearses_a_small_spec(name):
-    pytest.importorskip({"tf": "tensorflow"}.get(name, name))
     found = run("--spec", "mnist_fc_deep", "--framework", name, "--device", "cpu")
     assert found.exit_code == 0, found.stderr
     assert "ok: training step: loss " in found.stderr

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -322,13 +323,17 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, monkeypatch, name, what):
         load_spec(name)
 
 
-@pytest.mark.skipif(
-    os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs file modes"
-)
-def test_a_file_that_may_not_be_read_is_refused(tmp_path):
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
     file = tmp_path / "my.yaml"
     file.write_text("model: bert\n")
-    file.chmod(0)
+    allowed = Path.open
+
+    def refuse(path, *args, **kwargs):
+        if path.name == "my.yaml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return allowed(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(SpecError, match="the file cannot be read"):
         load_spec(file)
 
