@@ -48,11 +48,6 @@ class Graph:
         """The inputs that are not labels."""
         return [name for name in self.inputs if name not in self.labels]
 
-    @cached_property
-    def vocabulary_size(self) -> int | None:
-        """Rows of the smallest table that reads ``input_ids``; None if nothing does."""
-        return self.table_rows().get("input_ids")
-
     def table_rows(self) -> dict[str, int]:
         """Rows of the smallest table that reads an input, for each input that is read by one."""
         found: dict[str, int] = {}

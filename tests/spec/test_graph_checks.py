@@ -108,7 +108,6 @@ def test_ids_stay_within_the_smallest_table_that_reads_them_also_one_that_is_sha
     }
     graph = composed(nodes, {"y": "y"}, {"input_ids": ids, "others": ids}).graph()
     assert graph.table_rows() == {"input_ids": 5, "others": 9}
-    assert graph.vocabulary_size == 5
 
 
 def test_shrinking_keeps_the_number_of_layers_and_what_is_small_already():
