@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -16,6 +17,7 @@ from zoo_spec.errors import EnvironmentFault, InputError, ZooError
 if sys.platform == "darwin":
     import fcntl
 
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}\.partial")
 _WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -41,6 +43,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             with suppress(OSError):
                 partial.unlink()
             raise
+
+
+def is_partial(name: str) -> bool:
+    """Whether ``write_atomically`` was writing this file; nobody has it by that name once it is whole."""
+    return _PARTIAL.fullmatch(name) is not None
 
 
 def fsync_file(descriptor: int) -> None:

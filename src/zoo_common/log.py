@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo_common.files import explained
+from zoo_common.files import explain, explained
 
 LOG = logging.getLogger("zoo")
 """What every part of Zoo logs to; a user's own handlers see it too."""
@@ -21,13 +21,28 @@ class _Console(logging.Handler):
         print(self.format(record), file=sys.stderr, flush=True)
 
 
+class _File(logging.FileHandler):
+    """Fails as every other file of a run does, where the library would print a traceback and go on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        raise explain(error, "write", Path(self.baseFilename)) from error
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # What could not be written was an error when it was logged.
+            super().close()
+
+
 @contextlib.contextmanager
 def logging_to(file: Path | None, *, console: bool) -> Iterator[None]:
     """Log to a file, if one is given, and to standard error, if asked for, while the block runs."""
     handlers: list[logging.Handler] = [_Console()] if console else []
     if file is not None:
         with explained("write", file):
-            kept = logging.FileHandler(file, encoding="utf-8")
+            kept = _File(file, encoding="utf-8")
         kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(kept)
     level = LOG.level

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from zoo_common.checkpoint import CheckpointStore
+from zoo_common.checkpoint import CheckpointStore, manifest
+from zoo_common.checkpoint import store as store_module
 from zoo_spec.errors import EnvironmentFault, InputError
 
 FILES = ["weights.safetensors", "optimizer.safetensors", "state.json", "manifest.json"]
@@ -111,6 +112,30 @@ def test_a_step_saved_again_is_replaced(store):
     save(store, 10, seed=2)
     assert store.steps() == [10]
     assert_same_bits(store.latest().weights(), arrays(2))
+
+
+def test_all_is_synced_before_a_checkpoint_takes_its_name_and_the_name_after(store, monkeypatch):
+    synced, at_rename = [], []  # Inodes; and at each rename, those that are not on the disk yet.
+
+    def replace(source, target, real=os.replace):
+        at_rename.append({os.stat(path).st_ino for path in [source, *Path(source).iterdir()]} - set(synced))
+        synced.clear()
+        real(source, target)
+
+    def sync_file(descriptor, real=manifest.fsync_file):
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    def sync_directory(path, real=store_module.fsync_directory):
+        synced.append(os.stat(path).st_ino)
+        real(path)
+
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(manifest, "fsync_file", sync_file)
+    monkeypatch.setattr(store_module, "fsync_directory", sync_directory)
+    save(store, 10)
+    assert at_rename == [set()]
+    assert synced == [os.stat(store.directory).st_ino]
 
 
 def test_a_checkpoint_being_replaced_is_still_read(store):

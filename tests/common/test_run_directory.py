@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -245,6 +246,23 @@ def test_a_second_process_is_refused_until_the_first_is_gone_even_by_a_kill(tmp_
         child.kill()
         child.wait(timeout=60)
     open_run(tmp_path).close()
+
+
+def test_the_name_of_a_process_that_was_killed_before_is_not_given(tmp_path):
+    with open_run(tmp_path):
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        (tmp_path / "holder.json").write_text(json.dumps({"pid": gone.pid, "host": socket.gethostname()}))
+        with pytest.raises(InputError, match="is in use by another process"):
+            open_run(tmp_path)
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_nothing_else_is(tmp_path):
+    open_run(tmp_path).close()
+    (tmp_path / ".spec.yaml.12ab34cd.partial").write_text("half")
+    (tmp_path / ".mine.partial").write_text("mine")
+    open_run(tmp_path).close()
+    assert sorted(entry.name for entry in tmp_path.glob(".*")) == [".mine.partial"]
 
 
 def test_the_same_process_cannot_open_it_twice_either(tmp_path):

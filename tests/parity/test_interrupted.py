@@ -63,7 +63,7 @@ def test_asking_a_new_run_for_its_evaluation_is_refused_each_time(tmp_path):
     spec = load_spec("mnist_fc", SMALL + SHORT)
     run = Run(find_backend("torch")(), spec, tmp_path / "run", device="cpu", quiet=True)
     for _ in range(2):
-        with pytest.raises(InputError, match="no checkpoint to evaluate"):
+        with pytest.raises(InputError, match="no checkpoint yet"):
             run.evaluate()
 
 

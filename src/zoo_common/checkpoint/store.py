@@ -83,7 +83,9 @@ class CheckpointStore:
         needed = file_size(weights) + file_size(optimizer) + len(state_json) + _OVERHEAD
         target = self.directory / _directory_name(step)
         with explained("save the checkpoint", target, needed):
-            self.directory.mkdir(parents=True, exist_ok=True)
+            if not self.directory.exists():
+                self.directory.mkdir(parents=True, exist_ok=True)
+                fsync_directory(self.directory.parent)
             self._clean()
             self._require_room(target, needed)
             with _new_directory(target.with_name(f"{target.name}.partial")) as partial:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
 from zoo_common.files import explained, write_atomically
 from zoo_common.parity import tolerances
+from zoo_common.report.plot import Floats, Gap, Line, Picture
+from zoo_spec.errors import InputError
 
-Floats = NDArray[np.float64]
-
-# Okabe and Ito's colours, which the colour-blind tell apart; the dashes do so in grey.
-_FIRST, _SECOND, _GAP, _FLOOR = "#E69F00", "#0072B2", "#000000", "#009E73"
+_FILE = "curves"
+_FORMAT, _VERSION = "zoo-curves", 1
 
 
 @dataclass(frozen=True)
@@ -81,58 +81,71 @@ class Curves:
         return table
 
     def save(self, directory: Path) -> list[Path]:
-        """Write ``curves.png``, ``curves.svg`` and ``curves.csv``; returns their paths."""
+        """Write ``curves.png``, ``.svg``, ``.csv`` and ``.json`` (``read_curves``); returns their paths."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["step", *self.names, "gap", "floor"])
         columns = zip(self.first, self.second, self.gap, self.floor, strict=True)
         writer.writerows([step, *map(float, values)] for step, values in enumerate(columns, 1))
-        contents: dict[str, str | bytes] = {**self._pictures(), "csv": text.getvalue()}
+        contents: dict[str, str | bytes] = {
+            **self.picture().render(),
+            "csv": text.getvalue(),
+            "json": self._document(),
+        }
         paths = []
         for ending, content in contents.items():
-            path = directory / f"curves.{ending}"
+            path = directory / f"{_FILE}.{ending}"
             with explained("write", path):
                 write_atomically(path, content)
             paths.append(path)
         return paths
 
-    def _pictures(self) -> dict[str, bytes]:
-        # Figure without pyplot: no window system is looked for, and nobody else's settings are touched.
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
+    def picture(self) -> Picture:
+        """Both curves, and below them their gap against the floor."""
         steps = np.arange(1, len(self.first) + 1)
-        with rc_context(
-            {"svg.hashsalt": "zoo", "font.size": 11, "axes.titlesize": 12, "svg.fonttype": "none"}
-        ):
-            figure = Figure(figsize=(8, 6.5), layout="constrained")
-            FigureCanvasAgg(figure)
-            upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 3))
-            upper.plot(steps, self.first, color=_FIRST, linewidth=4.5, label=self.names[0])
-            upper.plot(steps, self.second, color=_SECOND, linewidth=1.6, dashes=(4, 2), label=self.names[1])
-            upper.set(title=self.title, ylabel="training loss")
-            none = int(np.sum(self.gap == 0))
-            label = f"gap (exactly 0 at {none} of {len(steps)} steps)" if none else "gap"
-            seen = np.where(self.gap > 0, self.gap, np.nan)
-            lower.plot(steps, seen, color=_GAP, linestyle="none", marker=".", markersize=4, label=label)
-            lower.plot(steps, self.floor, color=_FLOOR, label=f"floor: {self.floor_is()}")
-            limit = f"{tolerances.CURVE_MULTIPLE:g} times the floor"
-            lower.plot(steps, self.limit, color=_FLOOR, linestyle=":", label=limit)
-            lower.set(yscale="log", xlabel="step", ylabel="difference in loss")
-            for axes in (upper, lower):
-                axes.grid(color="#dddddd", linewidth=0.6)
-                axes.set_axisbelow(True)
-                axes.spines[["top", "right"]].set_visible(False)
-            upper.legend(frameon=False, loc="upper right")
-            handles, labels = lower.get_legend_handles_labels()
-            figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=1, fontsize=10)
-            found = {}
-            for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-                stream = io.BytesIO()
-                figure.savefig(stream, format=ending, dpi=150, metadata=metadata)
-                found[ending] = stream.getvalue()
-        return found
+        curves = zip(self.names, (self.first, self.second), strict=True)
+        return Picture(
+            self.title,
+            "training loss",
+            [Line(name, steps, values) for name, values in curves],
+            Gap(steps, self.gap, steps, self.floor, self.floor_is(), is_measured=True),
+            "difference in loss",
+        )
+
+    def _document(self) -> str:
+        curves = {name: _listed(getattr(self, name)) for name in ("first", "second", "changed")}
+        return json.dumps(
+            {"format": _FORMAT, "version": _VERSION, "title": self.title, "names": self.names, **curves}
+        )
+
+
+def read_curves(directory: Path) -> Curves | None:
+    """The curves that a demo saved in this directory, or None.
+
+    Raises InputError if ``curves.json`` is none of ours.
+    """
+    path = directory / f"{_FILE}.json"
+    if not path.is_file():
+        return None
+    with explained("read", path):
+        raw = path.read_bytes()
+    try:
+        found = json.loads(raw)
+        if (found["format"], found["version"]) != (_FORMAT, _VERSION):
+            raise ValueError(f"format {found['format']!r}, version {found['version']!r}")
+        first, second, changed = (np.array(found[name], float) for name in ("first", "second", "changed"))
+        one, other = map(str, found["names"])
+        if not first.shape == second.shape == changed.shape == (len(first),):
+            raise ValueError("curves of different lengths")
+        return Curves(str(found["title"]), (one, other), first, second, changed)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"is not what this version of zoo demo saves ({error})"
+        raise InputError(f"{path}: {reason}; delete it to plot without its floor") from None
+
+
+def _listed(values: Floats) -> list[float | None]:
+    """For JSON, which has no NaN."""
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _chosen(last: int, rows: int) -> Sequence[int]:

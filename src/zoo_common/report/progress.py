@@ -17,7 +17,7 @@ from zoo_common.training.loop import Step
 class Reporter:
     """Shows steps as they finish: loss, steps/s, tokens/s, time left. Use it in a ``with`` statement."""
 
-    def __init__(self, title: str, start: int, stop: int, *, quiet: bool = False) -> None:
+    def __init__(self, title: str, start: int, stop: int | None, *, quiet: bool = False) -> None:
         self.title = title
         self.start = start
         self.stop = stop
@@ -58,10 +58,11 @@ class Reporter:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step.number, state=self._state())
         elif loss is not None and self._is_due(step.number):
-            LOG.info(f"{self.title}: step {step.number}/{self.stop}  {self._state()}")
+            of = "" if self.stop is None else f"/{self.stop}"
+            LOG.info(f"{self.title}: step {step.number}{of}  {self._state()}")
 
     def _is_due(self, number: int) -> bool:
-        every = max(1, (self.stop - self.start) // 20)
+        every = 100 if self.stop is None else max(1, (self.stop - self.start) // 20)
         return number in (self.start + 1, self.stop) or number % every == 0
 
     def _state(self) -> str:

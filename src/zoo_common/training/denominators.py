@@ -15,7 +15,9 @@ def denominators(graph: Graph, batch: Batch) -> dict[str, float] | None:
     """
     found = {}
     for part in graph.loss_parts:
-        connected = "weights" in graph.nodes[part.node].inputs
+        # A user's own batch may leave out weights that are an input.
+        left_out = part.weights in graph.inputs and part.weights not in batch
+        connected = "weights" in graph.nodes[part.node].inputs and not left_out
         if connected and part.weights is not None:
             total = float(np.sum(batch[part.weights], dtype=np.float64))
         elif not connected and part.labels is not None:

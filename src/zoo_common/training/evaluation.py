@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from zoo_common.backend import Backend
+from collections.abc import Iterable
+
+from zoo_common.backend import Backend, Batch
 from zoo_common.data import Dataset, evaluation_batches
 from zoo_common.metrics.accuracy import Accuracy
 from zoo_spec.errors import InputError
@@ -17,15 +19,23 @@ def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Data
     Numerators and denominators are added over all batches and divided once, so the batch size does not show.
     Raises InputError if the graph has no loss.
     """
+    size = spec.training.micro_batch_size or spec.training.batch_size
+    weights = [part.weights for part in graph.loss_parts]
+    weights += [metric.weights for metric in spec.task.metrics() if _applies(metric, graph)]
+    all_weighted = {name for name in weights if name is not None} if all(weights) else set()
+    return evaluate_batches(backend, spec, graph, evaluation_batches(dataset, size, all_weighted))
+
+
+def evaluate_batches(
+    backend: Backend, spec: ExperimentSpec, graph: Graph, batches: Iterable[Batch]
+) -> dict[str, float]:
+    """As ``evaluate``, over these batches."""
     parts = graph.loss_parts
     if not parts:
         raise InputError(f"{spec.name} has no loss to evaluate; its outputs are {', '.join(graph.outputs)}")
     totals = {part.name: [0.0, 0.0] for part in parts}
     metrics = [Accuracy(metric) for metric in spec.task.metrics() if _applies(metric, graph)]
-    size = spec.training.micro_batch_size or spec.training.batch_size
-    weights = [*(part.weights for part in parts), *(metric.metric.weights for metric in metrics)]
-    all_weighted = {name for name in weights if name is not None} if all(weights) else set()
-    for batch in evaluation_batches(dataset, size, all_weighted):
+    for batch in batches:
         outputs = backend.evaluate_step(batch)
         for name, total in totals.items():
             total[0] += float(outputs[f"{name}_numerator"])

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
 
 import numpy as np
 
-from zoo_common.backend import Backend, Batch, StepResult
+from zoo_common.backend import Backend, Batch, Scalar, StepResult
 from zoo_common.data import Dataset, batches
 from zoo_common.training.denominators import denominators, split
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Step:
-    """A finished step, counted from 1; ``result`` may still be on a device."""
+    """A finished step, counted from 1; ``result`` may still be on a device.
+
+    ``data_seconds`` is how long it waited for its batch.
+    """
 
     number: int
-    rate: float
+    rate: Scalar
     examples: int
     tokens: int | None
     result: StepResult
+    data_seconds: float = 0.0
 
 
 def run_steps(
@@ -31,25 +40,46 @@ def run_steps(
 ) -> Generator[Step, None, None]:
     """Train from ``start`` steps done to ``stop``; batch, rate and randomness depend on the step alone."""
     ahead = batches(dataset, training.seed, training.batch_size, start, stop)
-    for index, batch in enumerate(ahead, start):
-        yield train_on(backend, graph, training, batch, index)
+    return run_batches(backend, graph, training, ahead, start)
 
 
-def train_on(backend: Backend, graph: Graph, training: Training, batch: Batch, index: int) -> Step:
+def run_batches(
+    backend: Backend, graph: Graph, training: Training, ahead: Iterator[Batch], start: int
+) -> Generator[Step, None, None]:
+    """Train from ``start`` steps done, a step a batch; rate and randomness depend on the step alone."""
+    for index, batch, waited in timed(ahead, start):
+        yield train_on(backend, graph, training, batch, index, waited)
+
+
+def timed(batches: Iterator[T], start: int) -> Generator[tuple[int, T, float], None, None]:
+    """Each batch with its number, from ``start``, and the seconds that it was waited for."""
+    for index in count(start):
+        began = time.perf_counter()
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        yield index, batch, time.perf_counter() - began
+
+
+def train_on(
+    backend: Backend, graph: Graph, training: Training, batch: Batch, index: int, waited: float = 0.0
+) -> Step:
     """Step ``index``, counted from 0, on this batch.
 
     Raises InputError for micro-batches where a node computes a loss's weights or labels: what a part of the
     batch contributes is then not known before all of it ran.
     """
     rate = training.schedule.rate(index, training.optimizer.learning_rate, training.steps)
-    micro_batches = split(batch, training.micro_batch_size or training.batch_size)
+    micro_batches = split(batch, training.micro_batch_size) if training.micro_batch_size else [batch]
     divisors = denominators(graph, batch)
     if divisors is None and len(micro_batches) > 1:
         raise InputError(
             "training.micro_batch_size needs losses whose labels and weights are inputs of the graph; leave it out"
         )
     result = backend.train_step(micro_batches, divisors, rate)
-    return Step(index + 1, rate, training.batch_size, real_tokens(batch), result)
+    examples = len(next(iter(batch.values())))
+    return Step(index + 1, rate, examples, real_tokens(batch), result, waited)
 
 
 def require_parameters(graph: Graph) -> None:

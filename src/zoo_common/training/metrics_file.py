@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from zoo_common.files import explained, write_atomically
+from zoo_common.files import explained, fsync_file, write_atomically
 from zoo_spec.errors import InputError
 
 MetricValue: TypeAlias = str | int | float | bool | None
@@ -56,12 +55,18 @@ class MetricsFile:
         if len(kept) != size:
             write_atomically(self.path, kept)
 
+    def sync(self) -> None:
+        """Return once the lines are on the disk, where a power cut leaves them. Raises EnvironmentFault."""
+        if self._file is not None:
+            with explained("write", self.path):
+                fsync_file(self._file.fileno())
+
     def close(self) -> None:
         """Let go of the file, its lines on the disk; a later ``append`` opens it again."""
         if self._file is not None:
             file, self._file = self._file, None
             with explained("write", self.path), file:
-                os.fsync(file.fileno())
+                fsync_file(file.fileno())
 
 
 def read_metrics(path: Path) -> list[dict[str, MetricValue]]:

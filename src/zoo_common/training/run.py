@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
-import platform
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 
-import yaml
 from pydantic import JsonValue
 
-from zoo_common.backend import Backend, State
+from zoo_common.backend import Array, Backend, State
 from zoo_common.checkpoint import Checkpoint, CheckpointStore
 from zoo_common.data import Dataset, open_dataset
-from zoo_common.log import LOG, logging_to
+from zoo_common.export import export
+from zoo_common.log import LOG
 from zoo_common.memory import require_memory
-from zoo_common.report.progress import Reporter, format_metrics
-from zoo_common.training.evaluation import evaluate
-from zoo_common.training.loop import Step, require_parameters, run_steps
+from zoo_common.training.cadence import EvaluatingWhereSaved, stop_step
+from zoo_common.training.differences import Fields
+from zoo_common.training.evaluation import evaluate, evaluate_batches
+from zoo_common.training.evaluations import EvalSpec
+from zoo_common.training.feed import InputFn, open_feed
+from zoo_common.training.loop import Step, require_parameters, run_batches, run_steps
+from zoo_common.training.named_batches import named_batches
+from zoo_common.training.own_model import ModeKeys, read_description
+from zoo_common.training.place import Place
+from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import MetricValue, RunDirectory
+from zoo_common.training.session import Cadence, Record, Session
+from zoo_common.training.warm_start import WarmStart, warm_started
 from zoo_spec import load_spec
-from zoo_spec.errors import InputError, ZooError
+from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
-
-
-class DivergedError(ZooError):
-    """The loss or the gradients are no longer finite (exit status 1)."""
 
 
 class Run:
@@ -48,14 +48,17 @@ class Run:
         *,
         device: str = "auto",
         quiet: bool = False,
+        keep: int = 2,
+        warm_start_from: WarmStart | None = None,
     ) -> None:
         self.backend = backend
         self.spec = spec
         self.graph = spec.graph()
-        self._own = None if directory is not None else tempfile.TemporaryDirectory(prefix="zoo-")
-        self.directory = directory if directory is not None else Path(self._own.name if self._own else "")
+        self.place = Place(directory, keep=keep, quiet=quiet)
+        self.directory = self.place.path
         self.device = device
         self.quiet = quiet
+        self._warm_start_from = warm_start_from
         self._is_ready = False
         self._evaluation: Dataset | None = None
 
@@ -64,110 +67,154 @@ class Run:
         """The run that a directory holds; InputError if it holds none."""
         run = RunDirectory(directory)
         run.require()
-        return cls(backend, load_spec(run.spec_file), directory, device=device, quiet=quiet)
+        return cls(backend, _spec_in(run.spec_file), directory, device=device, quiet=quiet)
 
-    def train(self) -> list[dict[str, MetricValue]]:
+    def train(
+        self,
+        input_fn: InputFn | None = None,
+        *,
+        steps: int | None = None,
+        max_steps: int | None = None,
+        evaluation: EvalSpec | None = None,
+    ) -> list[Record]:
         """Train up to ``training.steps``, from the newest checkpoint if there is one; returns what was logged.
 
+        ``steps`` ends it after so many more, ``max_steps`` after so many in all. ``input_fn`` gives batches in
+        the place of the spec's data, and is evaluated on only where ``evaluation`` says on what.
+
         Raises InputError for data, a directory or a checkpoint that will not do, EnvironmentFault for too
-        little memory or disk, DivergedError if the loss is no longer finite.
+        little memory or disk, DivergedError if the loss is no longer finite,
+        TerminatedError after a SIGTERM, with what was done saved.
         """
         if not self.graph.loss_parts:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.spec.name} has no loss to train; its outputs are {outputs}")
         require_parameters(self.graph)
-        require_memory(self.spec, self.graph)
-        training = self.spec.training
-        with self._nothing_left_behind(), self._opened() as directory:
-            dataset = open_dataset(self.spec, self.directory, "train")
-            store = CheckpointStore(directory.checkpoints)
-            start = self._restore(store.latest())
+        require_memory(self.spec, self.graph, self.backend.name)
+        with self.place.opened(self.spec.resolved(), self.backend.versions(), _resolved_in) as directory:
+            dataset = open_dataset(self.spec, self.directory, "train") if input_fn is None else None
+            newest = self.place.store.latest()
+            start = newest.step if newest else 0
+            stop = self._stop(start, steps, max_steps)
+            self._restore(newest)
             directory.cut_metrics(start)
-            if start >= training.steps:
+            session = self._session(directory, start, stop, evaluation, has_data=dataset is not None)
+            if start >= stop and not session.lacks_evaluation():
                 LOG.info(
-                    f"{self.directory}: has its {training.steps} steps already; "
+                    f"{self.directory}: has its {stop} steps already; "
                     "raise training.steps to go on, or give another directory"
                 )
                 return []
-            self._evaluation_data()  # What is wrong with it is said before the first step, not after the last.
-            about = dataset.description()
+            if session.evaluate is not None and (evaluation is None or evaluation.input_fn is None):
+                self._evaluation_data()  # What is wrong with it is said before the first step, not after all.
+            about = dataset.description() if dataset is not None else None
             LOG.info(
                 f"{self.spec.name} ({self.backend.name}): {self.graph.parameter_count:,} parameters; "
-                f"{about.source}, {about.samples:,} samples; {self.directory}"
+                + (f"{about.source}, {about.samples:,} samples; " if about is not None else "")
+                + f"{self.directory}"
                 + (f", going on from step {start}" if start else "")
             )
-            return self._loop(directory, store, dataset, start)
+            return session.follow(self._steps(dataset, input_fn, start, stop))
 
-    def _loop(
-        self, directory: RunDirectory, store: CheckpointStore, dataset: Dataset, start: int
-    ) -> list[dict[str, MetricValue]]:
+    def _stop(self, start: int, steps: int | None, max_steps: int | None) -> int:
+        """The last step; InputError beyond ``training.steps``, where the schedule of the rate ends."""
+        end = self.spec.training.steps
+        stop = stop_step(start, steps, max_steps)
+        if stop is not None and stop > end:
+            raise InputError(
+                f"{stop} steps in all are asked for, and the spec's training.steps is {end}, where the schedule "
+                f"of its learning rate ends; raise training.steps to {stop}"
+            )
+        return end if stop is None else stop
+
+    def _steps(
+        self, dataset: Dataset | None, input_fn: InputFn | None, start: int, stop: int
+    ) -> Generator[Step, None, None]:
         training = self.spec.training
-        logged: list[dict[str, MetricValue]] = []
+        if dataset is not None:
+            return run_steps(self.backend, self.graph, training, dataset, start, stop)
+        feed = open_feed(input_fn, {"mode": ModeKeys.TRAIN, "start_step": start}, repeats=True)
+        batches = islice(named_batches(feed, self.graph), max(stop - start, 0))
+        return run_batches(self.backend, self.graph, training, batches, start)
 
-        def log(record: dict[str, MetricValue]) -> None:
-            directory.append_metrics(record)
-            logged.append(record)
+    def _session(
+        self, directory: RunDirectory, start: int, stop: int, evaluation: EvalSpec | None, *, has_data: bool
+    ) -> Session:
+        cadence: Cadence = self.spec.training
+        if evaluation is not None:
+            cadence = EvaluatingWhereSaved(cadence, stop)
+        chosen = evaluation or EvalSpec()
+        return Session(
+            title=f"{self.spec.name} ({self.backend.name})",
+            directory=directory,
+            cadence=cadence,
+            start=start,
+            stop=stop,
+            save=lambda: self._save(self.place.store),
+            evaluate=(lambda: self.evaluate(chosen.input_fn, chosen.steps))
+            if has_data or evaluation is not None
+            else None,
+            device_bytes=self.backend.device_bytes,
+            quiet=self.quiet,
+        )
 
-        title = f"{self.spec.name} ({self.backend.name})"
-        steps = run_steps(self.backend, self.graph, training, dataset, start, training.steps)
-        with Reporter(title, start, training.steps, quiet=self.quiet) as reporter, contextlib.closing(steps):
-            for step in steps:
-                number = step.number
-                looks = training.logs(number) or training.saves(number) or training.evaluates(number)
-                record = self._record(step) if looks else None
-                reporter.step(step, float(step.result.loss) if training.logs(number) else None)
-                if record is not None and training.logs(number):
-                    log(record)
-                if training.evaluates(number):
-                    metrics = self.evaluate()
-                    log({"step": number, "split": "eval", **metrics})
-                    LOG.info(f"{title}: step {number}: evaluation: {format_metrics(metrics)}")
-                if training.saves(number):
-                    self._save(store)
-        return logged
+    def evaluate(self, input_fn: InputFn | None = None, steps: int | None = None) -> dict[str, float]:
+        """Loss and metrics over the evaluation data, or over ``input_fn``'s, with the newest weights.
 
-    def evaluate(self) -> dict[str, float]:
-        """Loss and metrics over the evaluation data, with the newest weights."""
-        if not self._is_ready:
-            newest = CheckpointStore(RunDirectory(self.directory).checkpoints).latest()
-            if newest is None:
-                raise InputError(f"{self.directory}: has no checkpoint to evaluate; train first")
-            require_memory(self.spec, self.graph)
-            self._restore(newest)
-        return evaluate(self.backend, self.spec, self.graph, self._evaluation_data())
+        ``steps`` is how many batches of ``input_fn`` at most. Raises InputError if there is no checkpoint.
+        """
+        stop_step(0, steps, None)
+        self.load()
+        if input_fn is None:
+            if steps is not None:
+                raise InputError(
+                    f"steps={steps} goes with an input_fn; the spec's own evaluation data is read as a whole"
+                )
+            return evaluate(self.backend, self.spec, self.graph, self._evaluation_data())
+        feed = open_feed(input_fn, {"mode": ModeKeys.EVAL, "start_step": 0})
+        batches = islice(named_batches(feed, self.graph), steps)
+        return evaluate_batches(self.backend, self.spec, self.graph, batches)
+
+    def predict(self, input_fn: InputFn | None) -> Iterator[dict[str, Array]]:
+        """The graph's outputs by name for one example after the other, with the newest weights.
+
+        Outputs that are one number for a whole batch, such as a loss, are left out.
+        """
+        self.load()
+        feed = open_feed(input_fn, {"mode": ModeKeys.PREDICT, "start_step": 0})
+        return self._rows(named_batches(feed, self.graph, labelled=False))
+
+    def _rows(self, batches: Iterator[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
+        for batch in batches:
+            outputs = self.backend.predict_step(batch)
+            count = len(next(iter(batch.values())))
+            rows = {name: value for name, value in outputs.items() if value.shape[:1] == (count,)}
+            for index in range(count):
+                yield {name: value[index] for name, value in rows.items()}
+
+    def export(self, output: Path) -> Path:
+        """Write the newest weights as a program that needs the framework alone; errors as ``zoo_common.export``."""
+        self.load()
+        step = self.place.newest().step
+        export(self.backend, self.spec, RunDirectory(self.directory), output, step=step)
+        return output
+
+    def load(self) -> None:
+        """Make the model with the newest checkpoint's weights, unless this object has trained or loaded it.
+
+        Raises InputError if there is no checkpoint.
+        """
+        if self._is_ready:
+            return
+        newest = self.place.newest()
+        require_memory(self.spec, self.graph, self.backend.name)
+        self._restore(newest)
 
     def _evaluation_data(self) -> Dataset:
         """The held-out examples, opened once."""
         if self._evaluation is None:
             self._evaluation = open_dataset(self.spec, self.directory, "eval")
         return self._evaluation
-
-    @contextlib.contextmanager
-    def _nothing_left_behind(self) -> Iterator[None]:
-        """If the run fails before its first step is saved, the directory that it began goes again."""
-        begins = not self.directory.exists()
-        try:
-            yield
-        except ZooError:
-            if begins and not CheckpointStore(RunDirectory(self.directory).checkpoints).steps():
-                shutil.rmtree(self.directory, ignore_errors=True)
-            raise
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[RunDirectory]:
-        values = self.spec.resolved()
-        text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
-        own = {"dualzoo": version("dualzoo"), "python": platform.python_version()}
-        with (
-            RunDirectory(self.directory).open(
-                spec=values,
-                spec_text=text,
-                versions={**own, **self.backend.versions()},
-                read_spec=lambda path: load_spec(path).resolved(),
-            ) as directory,
-            logging_to(directory.log_file, console=not self.quiet),
-        ):
-            yield directory
 
     def _restore(self, checkpoint: Checkpoint | None) -> int:
         """Make the model, with the checkpoint's state if there is one; returns the steps done."""
@@ -179,6 +226,9 @@ class Run:
             )
             self._is_ready = True
         if checkpoint is None:
+            if self._warm_start_from is not None:
+                own = self.backend.export_state().weights
+                self.backend.set_weights(warm_started(own, self._warm_start_from))
             return 0
         state = State(checkpoint.weights(), checkpoint.optimizer(), checkpoint.step)
         self.backend.import_state(state)
@@ -195,37 +245,55 @@ class Run:
         }
         store.save(state.step, state.weights, state.optimizer, rest, self.spec.fingerprint())
 
-    def _record(self, step: Step) -> dict[str, MetricValue]:
-        parts = step.result.parts if len(step.result.parts) > 1 else {}
-        losses = {f"{name}_loss": float(value) for name, value in parts.items()}
-        loss, norm = float(step.result.loss), float(step.result.gradient_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(
-                f"step {step.number}: the loss is {loss} and the gradients' norm {norm}; nothing of this was "
-                "saved. Lower training.optimizer.learning_rate, or lengthen the warm-up"
-            )
-        return {
-            "step": step.number,
-            "split": "train",
-            "loss": loss,
-            **losses,
-            "learning_rate": step.rate,
-            "gradient_norm": norm,
-        }
+
+def _spec_in(file: Path) -> ExperimentSpec:
+    own = read_description(file)
+    if own is not None:
+        raise InputError(
+            f"{file.parent}: holds a run of a user's own model, {own.get('model')}; give another directory, or "
+            "go on in Python, with the runner that made it"
+        )
+    return load_spec(file)
+
+
+def _resolved_in(file: Path) -> Fields:
+    return _spec_in(file).resolved()
 
 
 def spec_of(
-    model: ExperimentSpec | str | PathLike[str], config: Mapping[str, object] | None = None
+    model: ExperimentSpec | str | PathLike[str], config: RunConfig | Mapping[str, object] | None = None
 ) -> ExperimentSpec:
     """The spec, or the one of this name or file, changed by ``config``, overrides by dotted path.
 
-    Raises SpecError for a spec or an override that will not do, InputError for overrides of a spec.
+    A ``RunConfig`` goes with either. Raises SpecError for a spec or an override that will not do, InputError
+    for overrides of a spec.
     """
+    if isinstance(config, RunConfig):
+        return config.applied_to(spec_of(model))
     if not isinstance(model, ExperimentSpec):
         return load_spec(model, [f"{path}={json.dumps(value)}" for path, value in (config or {}).items()])
     if config:
         raise InputError("config goes with a spec's name or file; change the ExperimentSpec itself instead")
     return model
+
+
+def run_of(
+    backend: Backend,
+    model: ExperimentSpec | str | PathLike[str],
+    model_dir: str | PathLike[str] | None,
+    config: RunConfig | Mapping[str, object] | None,
+    warm_start_from: WarmStart | None,
+) -> Run:
+    """A spec's run, for a runner that was given these."""
+    said = config if isinstance(config, RunConfig) else RunConfig()
+    return Run(
+        backend,
+        spec_of(model, config),
+        said.directory(model_dir),
+        device=said.device,
+        keep=said.keep_checkpoint_max,
+        warm_start_from=warm_start_from,
+    )
 
 
 def losses(logged: Sequence[Mapping[str, MetricValue]], split: str = "train") -> dict[int, float]:

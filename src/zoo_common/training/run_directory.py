@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,10 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 from filelock import FileLock, Timeout
 from pydantic import JsonValue
 
-from zoo_common.files import explained, fsync_directory, write_atomically
+from zoo_common.files import explained, fsync_directory, is_partial, write_atomically
 from zoo_common.training.differences import Fields, differences
 from zoo_common.training.metrics_file import MetricsFile, MetricValue, read_metrics
 from zoo_spec.errors import InputError
@@ -53,6 +55,8 @@ class RunDirectory:
         self.log_file = path / "log.txt"
         self._metrics = MetricsFile(self.metrics_file)
         self._lock: FileLock | None = None
+        self._begins = False
+        self._is_discarded = False
 
     def open(
         self,
@@ -72,15 +76,17 @@ class RunDirectory:
         or if it is a run of another spec (``differences``); EnvironmentFault if it cannot be written.
         """
         self._require_ours()
+        self._begins, self._is_discarded = not self.path.exists(), False
         with explained("make the run directory", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self._acquire()
         try:
+            self._note_holder()
+            self._remove_partial()
             if self.spec_file.exists():
                 self._require_same(read_spec(self.spec_file), spec)
             elif self.checkpoints.exists():
                 self.require()
-            self._note_holder()
             self._note_versions(versions)
             with explained("write", self.spec_file):
                 if not self.spec_file.exists() or self.spec_file.read_bytes() != spec_text.encode():
@@ -88,9 +94,15 @@ class RunDirectory:
                 fsync_directory(self.path.parent)
             self._metrics.cut()
         except BaseException:
+            self.discard()
             self.close()
             raise
         return self
+
+    def discard(self) -> None:
+        """Have ``close`` remove the directory, if this process made it and no step was saved in it yet."""
+        has_saved = self.checkpoints.exists() and any(self.checkpoints.iterdir())
+        self._is_discarded = self._begins and not has_saved
 
     def require(self) -> None:
         """Raise InputError unless the path holds a run, for those who only read it."""
@@ -102,6 +114,10 @@ class RunDirectory:
     def append_metrics(self, record: Mapping[str, MetricValue]) -> None:
         """Add a record with at least ``step`` to metrics.jsonl; it survives a kill on return."""
         self._metrics.append(record)
+
+    def sync_metrics(self) -> None:
+        """Return once the records are on the disk, where a power cut leaves them."""
+        self._metrics.sync()
 
     def cut_metrics(self, step: int) -> None:
         """Drop the records beyond the step that the run goes on from, so that each step is there once."""
@@ -116,7 +132,11 @@ class RunDirectory:
             if lock is not None:
                 with suppress(OSError):
                     (self.path / _HOLDER).unlink()
+                if self._is_discarded:  # While it is locked, or it might be another process's by now.
+                    shutil.rmtree(self.path, ignore_errors=True)
                 lock.release()
+                if self._is_discarded and os.name == "nt":  # Windows removes no file that is open.
+                    shutil.rmtree(self.path, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -155,9 +175,19 @@ class RunDirectory:
     def _holder(self) -> str:
         try:
             holder = json.loads((self.path / _HOLDER).read_bytes())
-            return f"process {holder['pid']} on {holder['host']}"
+            pid, host = int(holder["pid"]), holder["host"]
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"  # It has the lock and has not yet come to leave its name.
+        if host == socket.gethostname() and not psutil.pid_exists(pid):
+            return "another process"  # The name is that of one which was killed before.
+        return f"process {pid} on {host}"
+
+    def _remove_partial(self) -> None:
+        """Remove what a process that was killed while it wrote a file left beside it."""
+        with explained("tidy", self.path):
+            for entry in list(self.path.iterdir()):
+                if is_partial(entry.name):
+                    entry.unlink()
 
     def _note_holder(self) -> None:
         # Beside the lock file, for Windows lets nobody read a locked one.
@@ -196,4 +226,4 @@ class RunDirectory:
 
 def _is_leftover(name: str) -> bool:
     """What a run that was killed while it began may have left, and nothing of the user's."""
-    return name in (_LOCK, _HOLDER) or (name.startswith(".") and name.endswith(".partial"))
+    return name in (_LOCK, _HOLDER) or is_partial(name)

@@ -1,0 +1,163 @@
+"""A user's own model's run in its directory: the same verbs, checkpoints and log as a spec's."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from itertools import islice
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from zoo_common.backend import Array, State
+from zoo_common.checkpoint import Checkpoint
+from zoo_common.files import explained
+from zoo_common.log import LOG
+from zoo_common.training.cadence import EvaluatingWhereSaved, EverySteps, stop_step
+from zoo_common.training.differences import Fields
+from zoo_common.training.evaluations import EvalSpec
+from zoo_common.training.feed import Feed, InputFn, open_feed
+from zoo_common.training.loop import Step, timed
+from zoo_common.training.own_model import ModeKeys, OwnModel, describe, fingerprint, read_description
+from zoo_common.training.place import Place
+from zoo_common.training.run_config import RunConfig
+from zoo_common.training.session import Record, Session
+from zoo_common.training.warm_start import WarmStart, warm_started
+from zoo_spec.errors import InputError
+
+
+class OwnRun:
+    """One user's model, one directory."""
+
+    def __init__(
+        self,
+        model: OwnModel,
+        config: RunConfig,
+        directory: Path | None,
+        *,
+        params: object = None,
+        warm_start_from: WarmStart | None = None,
+    ) -> None:
+        self.model = model
+        self.config = config
+        self.seed = config.seed or 0
+        self.place = Place(directory, keep=config.keep_checkpoint_max)
+        self.description = describe(model, self.seed)
+        self._params = params
+        self._warm_start_from = warm_start_from
+        self._is_ready = False
+
+    def train(
+        self,
+        input_fn: InputFn | None,
+        *,
+        steps: int | None = None,
+        max_steps: int | None = None,
+        evaluation: EvalSpec | None = None,
+    ) -> list[Record]:
+        """Train ``steps`` more, or up to ``max_steps``, or until the input ends; returns what was logged.
+
+        Raises InputError for an input, a directory or a checkpoint that will not do, and else what
+        ``Session.follow`` raises.
+        """
+        with self.place.opened(self.description, self.model.versions(), _description_in) as directory:
+            newest = self.place.store.latest()
+            start = newest.step if newest else 0
+            stop = stop_step(start, steps, max_steps)
+            directory.cut_metrics(start)
+            self._restore(newest)
+            every = EverySteps(
+                None if stop is None else stop - start,
+                self.config.save_checkpoints_steps,
+                self.config.log_step_count_steps,
+            )
+            session = Session(
+                title=f"{self.model.title} ({self.model.name})",
+                directory=directory,
+                cadence=every if evaluation is None else EvaluatingWhereSaved(every, stop),
+                start=start,
+                stop=stop,
+                save=self._save,
+                evaluate=None
+                if evaluation is None
+                else lambda: self.evaluate(evaluation.input_fn, evaluation.steps),
+                device_bytes=self.model.device_bytes,
+            )
+            if stop is not None and start >= stop and not session.lacks_evaluation():
+                LOG.info(f"{self.place.path}: has {start} steps, and max_steps is {stop}; nothing to train")
+                return []
+            feed = self._open(ModeKeys.TRAIN, input_fn, start, repeats=stop is not None)
+            batches = self.model.begin(ModeKeys.TRAIN, feed)
+            if newest is None and self._warm_start_from is not None:
+                self.model.set_weights(warm_started(self.model.weights(), self._warm_start_from))
+            LOG.info(f"{self.model.title} ({self.model.name}): {self.place.path}, from step {start}")
+            return session.follow(self._steps(batches, start, stop))
+
+    def evaluate(self, input_fn: InputFn | None, steps: int | None = None) -> dict[str, float]:
+        """Loss and metrics over at most ``steps`` batches, with the newest weights.
+
+        Raises InputError if there is no checkpoint yet, or no batch.
+        """
+        stop_step(0, steps, None)
+        return self.model.evaluate(islice(self._begin(ModeKeys.EVAL, input_fn), steps))
+
+    def predict(self, input_fn: InputFn | None) -> Iterator[dict[str, Array]]:
+        """Outputs by name for one example after the other, with the newest weights; errors as ``evaluate``."""
+        return self.model.predict(self._begin(ModeKeys.PREDICT, input_fn))
+
+    def export(self, output: Path, features: object) -> Path:
+        """Write the newest weights as a program that needs the framework alone.
+
+        Raises InputError if there is no checkpoint yet, or ``output`` is there and no empty directory.
+        """
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise InputError(f"{output}: is there already; give a new or an empty directory")
+        self.load()
+        with explained("write the export", output):
+            self.model.export(output, features)
+        return output
+
+    def load(self) -> None:
+        """Take the newest checkpoint's state, unless this object has trained or loaded it; InputError if none."""
+        if not self._is_ready:
+            self._restore(self.place.newest())
+
+    def _begin(self, mode: ModeKeys, input_fn: InputFn | None) -> Iterator[object]:
+        self.load()
+        return self.model.begin(mode, self._open(mode, input_fn, 0))
+
+    def _open(self, mode: ModeKeys, input_fn: InputFn | None, start: int, *, repeats: bool = False) -> Feed:
+        offered = {"mode": mode, "start_step": start, "params": self._params, "config": self.config}
+        return open_feed(input_fn, offered, repeats=repeats)
+
+    def _steps(self, batches: Iterator[object], start: int, stop: int | None) -> Generator[Step, None, None]:
+        done, count = start, None if stop is None else max(stop - start, 0)
+        for index, batch, waited in timed(islice(batches, count), start):
+            yield self.model.train_step(batch, index, waited)
+            done = index + 1
+        if stop is not None and done < stop:
+            LOG.info(f"{self.model.title}: the input ended after step {done} of {stop}")
+
+    def _restore(self, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is None:
+            self.model.restore(None)
+        else:
+            self.model.restore(State(checkpoint.weights(), checkpoint.optimizer(), checkpoint.step))
+        self._is_ready = True
+
+    def _save(self) -> None:
+        state = self.model.export_state()
+        rest: dict[str, JsonValue] = {
+            "step": state.step,
+            "framework": self.model.name,
+            "random": {"seed": self.seed},
+        }
+        self.place.store.save(state.step, state.weights, state.optimizer, rest, fingerprint(self.description))
+
+
+def _description_in(file: Path) -> Fields:
+    found = read_description(file)
+    if found is None:
+        raise InputError(
+            f"{file.parent}: holds a run of a spec, not of a model of yours; give another directory"
+        )
+    return found

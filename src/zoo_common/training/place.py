@@ -1,0 +1,56 @@
+"""Where a run is kept: a directory of the user's, or a temporary one for as long as the runner lives."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+from zoo_common.checkpoint import Checkpoint, CheckpointStore
+from zoo_common.log import logging_to
+from zoo_common.training.differences import Fields
+from zoo_common.training.run_directory import RunDirectory
+from zoo_spec.errors import InputError
+
+
+class Place:
+    """A run's directory with its checkpoints, the newest ``keep`` of which stay."""
+
+    def __init__(self, directory: Path | None, *, keep: int = 2, quiet: bool = False) -> None:
+        self._own = None if directory is not None else tempfile.TemporaryDirectory(prefix="zoo-")
+        self.path = directory if directory is not None else Path(self._own.name if self._own else "")
+        self.store = CheckpointStore(RunDirectory(self.path).checkpoints, keep)
+        self.quiet = quiet
+
+    def newest(self) -> Checkpoint:
+        """The newest checkpoint; InputError if there is none."""
+        found = self.store.latest()
+        if found is None:
+            raise InputError(f"{self.path}: has no checkpoint yet; train first")
+        return found
+
+    @contextlib.contextmanager
+    def opened(
+        self, description: Fields, versions: Mapping[str, str], read: Callable[[Path], Fields]
+    ) -> Iterator[RunDirectory]:
+        """The directory, locked and logged to, for a run of what ``description`` says.
+
+        ``read`` reads that back. If the run fails before its first checkpoint, the directory that it began
+        goes again. Errors are those of ``RunDirectory.open``.
+        """
+        text = yaml.safe_dump(dict(description), sort_keys=False, default_flow_style=None, allow_unicode=True)
+        own = {"dualzoo": version("dualzoo"), "python": platform.python_version()}
+        with RunDirectory(self.path).open(
+            spec=description, spec_text=text, versions={**own, **versions}, read_spec=read
+        ) as directory:
+            try:
+                with logging_to(directory.log_file, console=not self.quiet):
+                    yield directory
+            except Exception:
+                directory.discard()
+                raise

@@ -1,0 +1,63 @@
+"""How a run is kept: where, how often it is saved and logged, its seed and device; both runners take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What is said of a run beside its model. Raises InputError for values out of range.
+
+    Its names are those of ``tf.estimator.RunConfig`` where that had one. None leaves a spec's own value, or
+    takes the default that is given here for a model of one's own.
+    """
+
+    model_dir: str | PathLike[str] | None = None
+    """The run's directory; the runner's own argument says the same."""
+    seed: int | None = None
+    """Of initial values that Keras draws, of dropout and of shuffling. By default 0."""
+    save_checkpoints_steps: int | None = None
+    """Steps between two checkpoints; the last is always saved. By default a tenth of the steps asked for, and
+    1000 where their number is not known."""
+    log_step_count_steps: int | None = None
+    """Steps between two lines of metrics. By default every step up to 100, then every tenth."""
+    keep_checkpoint_max: int = 2
+    """How many of the newest checkpoints stay."""
+    device: str = "auto"
+    """auto, cpu, gpu or mps."""
+
+    def __post_init__(self) -> None:
+        least = {
+            "seed": (self.seed, 0),
+            "save_checkpoints_steps": (self.save_checkpoints_steps, 1),
+            "log_step_count_steps": (self.log_step_count_steps, 1),
+            "keep_checkpoint_max": (self.keep_checkpoint_max, 1),
+        }
+        for name, (value, minimum) in least.items():
+            if value is not None and (not isinstance(value, int) or value < minimum):
+                raise InputError(f"RunConfig: {name} is {value!r}; give a whole number of at least {minimum}")
+
+    def directory(self, model_dir: str | PathLike[str] | None) -> Path | None:
+        """The run's directory, said here or to the runner; InputError if both say another."""
+        said = [Path(given) for given in (model_dir, self.model_dir) if given is not None]
+        if len(set(said)) > 1:
+            raise InputError(
+                f"model_dir is {said[0]}, RunConfig.model_dir {said[1]}; say it once, or the same twice"
+            )
+        return said[0] if said else None
+
+    def applied_to(self, spec: ExperimentSpec) -> ExperimentSpec:
+        """The spec with the values that are given here in its ``training``."""
+        given = {
+            "seed": self.seed,
+            "save_every": self.save_checkpoints_steps,
+            "log_every": self.log_step_count_steps,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        return spec.model_copy(update={"training": spec.training.model_copy(update=changes)})

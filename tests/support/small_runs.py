@@ -1,0 +1,58 @@
+"""Run directories of tiny models, as training leaves them, with weights that give answers worth comparing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from small_models import probe_weights
+from zoo_common.backend import find_backend
+from zoo_common.checkpoint import CheckpointStore
+from zoo_common.training.run import Run
+from zoo_spec import load_spec
+from zoo_spec.experiment import ExperimentSpec
+
+TEXT = "The cat sat on the mat. The dog ran to the door, and the cat ran too. Time flies like an arrow.\n\n\n"
+
+BERT = (
+    "model.hidden_size=16",
+    "model.num_heads=2",
+    "model.intermediate_size=24",
+    "model.vocab_size=120",
+    "model.max_positions=32",
+    "data.sequence_length=24",
+    "data.max_predictions=4",
+    "data.evaluation_fraction=0.3",
+)
+
+
+def text_file(folder: Path) -> Path:
+    """A few documents to train a tokenizer and a model on."""
+    file = folder / "text.txt"
+    file.write_text(TEXT * 12, encoding="utf-8")
+    return file
+
+
+def bert_run(folder: Path, *overrides: str, framework: str = "torch", name: str = "bert_tiny") -> Path:
+    """A run of a small BERT whose weights are of order one, so that its words are far from equally likely."""
+    spec = load_spec(name, [*BERT, f"data.files=[{text_file(folder)}]", *overrides])
+    return probed_run(spec, folder / "run", framework=framework)
+
+
+def probed_run(spec: ExperimentSpec, directory: Path, *, framework: str = "torch") -> Path:
+    """A run of one step whose checkpoint then gets other weights."""
+    training = spec.training.model_copy(update={"steps": 1, "batch_size": 2, "micro_batch_size": None})
+    spec = spec.model_copy(update={"training": training})
+    Run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train()
+    store = CheckpointStore(directory / "checkpoints")
+    saved = store.latest()
+    assert saved is not None
+    store.save(1, probe_weights(spec.graph()), saved.optimizer(), saved.state, saved.spec_hash)
+    return directory
+
+
+def mnist_run(directory: Path, *overrides: str, framework: str = "torch", steps: int = 60) -> Path:
+    """A run of the small digits' classifier that has learned most of them."""
+    given = [f"training.steps={steps}", "model.hidden_sizes=[40]", *overrides]
+    spec = load_spec("mnist_fc", given)
+    Run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train()
+    return directory
