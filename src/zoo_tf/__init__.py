@@ -49,9 +49,27 @@ with quiet():
     importlib.import_module("tensorflow")
 _register_blocks()
 
+from zoo_common.training.evaluations import EvalSpec, TrainSpec  # noqa: E402
+from zoo_common.training.own_model import ModeKeys  # noqa: E402
+from zoo_common.training.run_config import RunConfig  # noqa: E402
+from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402
 from zoo_tf.compile import compile  # noqa: E402 (Keras may be imported only now)
-from zoo_tf.container import export_serving  # noqa: E402
-from zoo_tf.estimator import Estimator  # noqa: E402
+from zoo_tf.estimator import Estimator, train_and_evaluate  # noqa: E402
+from zoo_tf.export import export_serving  # noqa: E402
+from zoo_tf.model_fn import EstimatorSpec  # noqa: E402
 from zoo_tf.weights import get_weights, set_weights  # noqa: E402
 
-__all__ = ["Estimator", "compile", "export_serving", "get_weights", "set_weights"]
+__all__ = [
+    "Estimator",
+    "EstimatorSpec",
+    "EvalSpec",
+    "ModeKeys",
+    "RunConfig",
+    "TrainSpec",
+    "WarmStartSettings",
+    "compile",
+    "export_serving",
+    "get_weights",
+    "set_weights",
+    "train_and_evaluate",
+]

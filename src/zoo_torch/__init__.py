@@ -25,8 +25,23 @@ def _register_blocks() -> None:
 _require_torch()
 _register_blocks()
 
+from zoo_common.training.evaluations import EvalSpec, TrainSpec  # noqa: E402
+from zoo_common.training.run_config import RunConfig  # noqa: E402
+from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402
 from zoo_torch.compile import compile  # noqa: E402 (the blocks are registered first)
-from zoo_torch.runner import Runner  # noqa: E402
+from zoo_torch.export import export_serving  # noqa: E402
+from zoo_torch.runner import Runner, train_and_evaluate  # noqa: E402
 from zoo_torch.weights import get_weights, set_weights  # noqa: E402
 
-__all__ = ["Runner", "compile", "get_weights", "set_weights"]
+__all__ = [
+    "EvalSpec",
+    "RunConfig",
+    "Runner",
+    "TrainSpec",
+    "WarmStartSettings",
+    "compile",
+    "export_serving",
+    "get_weights",
+    "set_weights",
+    "train_and_evaluate",
+]

@@ -1,0 +1,285 @@
+"""A user's ``nn.Module`` at work for the common loop; ``zoo_tf.own_model_fn`` is its twin."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from zoo_common.backend import Array, State, StepResult, Weights
+from zoo_common.training.feed import Feed
+from zoo_common.training.loop import Step
+from zoo_common.training.own_model import ModeKeys, qualified_name
+from zoo_common.training.run_config import RunConfig
+from zoo_spec.errors import InputError
+from zoo_spec.random import derive_key, fold_in
+from zoo_spec.weights import check_names, check_shape
+from zoo_torch.device import choose_device, held_bytes
+from zoo_torch.export import PROGRAM, save_program
+from zoo_torch.optimizers import global_norm
+
+Outputs: TypeAlias = Tensor | Mapping[str, Tensor]
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+SchedulerFactory: TypeAlias = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
+
+
+class OwnModule:
+    """A module, with what its runner was given to train it. Weights go by their ``state_dict`` names."""
+
+    name = "torch"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        loss: Loss | None,
+        optimizer: OptimizerFactory | None,
+        scheduler: SchedulerFactory | None,
+        metrics: Mapping[str, Loss],
+        config: RunConfig,
+    ) -> None:
+        self.model = model
+        self.title = qualified_name(model)
+        self._loss = loss
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+        self._metrics = dict(metrics)
+        self._seed = config.seed or 0
+        self.device = choose_device(config.device)
+        self._state: State | None = None
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
+        self._step = 0
+
+    def description(self) -> dict[str, Any]:
+        """The class, and every weight's shape."""
+        shapes = {name: list(value.shape) for name, value in self.model.state_dict().items()}
+        return {"model": self.title, "weights": shapes}
+
+    def device_bytes(self) -> int | None:
+        """Bytes held on the accelerator; None on a CPU."""
+        return held_bytes(self.device)
+
+    def versions(self) -> dict[str, str]:
+        """Version of torch."""
+        return {"torch": torch.__version__}
+
+    def restore(self, state: State | None) -> None:
+        """Take over a checkpoint's state; without one the module begins as it is."""
+        self.model.to(self.device)
+        self._state = state
+        self._step = state.step if state else 0
+        if state is not None:
+            self.set_weights(state.weights)
+
+    def begin(self, mode: ModeKeys, feed: Feed) -> Iterator[object]:
+        """For training, make the optimizer; the batches as tensors on the device.
+
+        Raises InputError where a module that is to be trained has no optimizer.
+        """
+        if mode is ModeKeys.TRAIN:
+            if self._make_optimizer is None:
+                raise InputError(
+                    f"{self.title} has no optimizer to train with; give the runner "
+                    "optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3)"
+                )
+            self._optimizer = self._make_optimizer(self.model.parameters())
+            self._scheduler = self._make_scheduler(self._optimizer) if self._make_scheduler else None
+            if self._state is not None:
+                load_slots(self._optimizer, self._names(), self._state.optimizer)
+                self._replay(self._state.step)
+            # For what the input draws when it is opened, such as the order of a shuffling DataLoader.
+            self._draw_from("input", self._step)
+        return (self._moved(batch) for batch in feed)
+
+    def train_step(self, batch: object, index: int, waited: float) -> Step:
+        """One step of the user's optimizer; what the module draws depends on the seed and the step alone."""
+        optimizer = self._optimizer
+        assert optimizer is not None
+        self._draw_from("dropout", index)
+        self.model.train()
+        try:
+            optimizer.zero_grad(set_to_none=True)
+            loss = self._loss_of(*self._run(batch))
+            if loss is None:
+                raise InputError(
+                    f"{self.title} gives no loss; return a dictionary with a scalar 'loss', or give the runner "
+                    "loss=, a function of (outputs, labels)"
+                )
+            loss.backward()
+            found = [value.grad for value in self.model.parameters() if value.grad is not None]
+            if not found:
+                raise InputError(f"the loss of {self.title} reaches none of its parameters")
+            norm = global_norm(found)
+            rate = float(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if self._scheduler is not None:
+                self._scheduler.step()
+        finally:
+            self.model.eval()
+        self._step = index + 1
+        return Step(index + 1, rate, _size(batch), None, StepResult(loss.detach(), {}, norm), waited)
+
+    @torch.no_grad()
+    def evaluate(self, batches: Iterator[object]) -> dict[str, float]:
+        """``loss``, if there is one, and the metrics, each a mean over all examples."""
+        self.model.eval()
+        totals: dict[str, float] = {}
+        count = 0
+        for batch in batches:
+            outputs, labels = self._run(batch)
+            size = _size(batch)
+            count += size
+            loss = self._loss_of(outputs, labels)
+            values = {} if loss is None else {"loss": loss}
+            values |= {name: metric(outputs, labels) for name, metric in self._metrics.items()}
+            for name, value in values.items():
+                mean = torch.as_tensor(value, dtype=torch.float64).mean()
+                totals[name] = totals.get(name, 0.0) + float(mean) * size
+        return {name: total / count for name, total in totals.items()}
+
+    @torch.no_grad()
+    def predict(self, batches: Iterator[object]) -> Iterator[dict[str, Array]]:
+        """Every output that has a value an example; that of a module which gives a tensor is ``output``."""
+        for batch in batches:
+            self.model.eval()
+            with torch.no_grad():
+                outputs, _ = self._run(batch)
+            count = _size(batch)
+            named = outputs if isinstance(outputs, Mapping) else {"output": outputs}
+            rows = {name: _array(value) for name, value in named.items() if value.shape[:1] == (count,)}
+            for index in range(count):
+                yield {name: value[index] for name, value in rows.items()}
+
+    def export(self, directory: Path, features: object) -> None:
+        """Write a program that takes such features, any number of examples of at least one."""
+        moved = self._moved(features)
+        named = moved if isinstance(moved, dict) else {}
+        args = () if named else (moved[0],)
+        open_batch = {0: Dim("batch", min=1)}
+        shapes = dict.fromkeys(named, open_batch) if named else (open_batch,)
+        self.model.eval()
+        if _size(moved) < 2:
+            raise InputError("the example features are of one example; give at least two, to tell the batch")
+        program = torch.export.export(self.model, args, named, dynamic_shapes=shapes)
+        directory.mkdir(parents=True, exist_ok=True)
+        save_program(program, directory / PROGRAM)
+
+    def export_state(self) -> State:
+        """Copies of all weights, and of the optimizer's slots by ``<parameter>/<slot>``."""
+        assert self._optimizer is not None
+        return State(self.weights(), slots(self._optimizer, self._names()), self._step)
+
+    def weights(self) -> Weights:
+        """Copies of all weights, buffers included."""
+        return {name: _array(value) for name, value in self.model.state_dict().items()}
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Set all weights; InputError, changing nothing, unless every name and every shape fits."""
+        state = self.model.state_dict()
+        check_names(state, weights)
+        for name, tensor in state.items():
+            check_shape(name, tuple(tensor.shape), np.shape(weights[name]))
+        with torch.no_grad():
+            for name, tensor in state.items():
+                tensor.copy_(torch.from_numpy(np.array(weights[name])))
+
+    def _names(self) -> dict[nn.Parameter, str]:
+        return {parameter: name for name, parameter in self.model.named_parameters()}
+
+    def _replay(self, steps: int) -> None:
+        """Bring the scheduler to where it was: its state may hold what a checkpoint cannot, its steps repeat."""
+        if self._scheduler is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # That the optimizer did not step before.
+                for _ in range(steps):
+                    self._scheduler.step()
+
+    def _draw_from(self, what: str, step: int) -> None:
+        high, low = fold_in(derive_key(self._seed, what), step)
+        torch.manual_seed((high << 31) ^ low)
+
+    def _run(self, batch: object) -> tuple[Any, Any]:
+        """Outputs, and the labels: the pair's second, or the whole dictionary."""
+        features, labels = batch if isinstance(batch, tuple) else (batch, batch)
+        return (self.model(**features) if isinstance(features, Mapping) else self.model(features)), labels
+
+    def _loss_of(self, outputs: Any, labels: Any) -> Tensor | None:
+        if labels is None and (self._loss is not None or self._metrics):
+            raise InputError(
+                f"the input gives features without labels, which the loss and the metrics of {self.title} read; "
+                "give (features, labels)"
+            )
+        if self._loss is not None:
+            loss = self._loss(outputs, labels)
+        else:
+            loss = outputs.get("loss") if isinstance(outputs, Mapping) else None
+        if loss is not None and (not isinstance(loss, Tensor) or loss.numel() != 1):
+            met = f"a tensor {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+            raise InputError(f"the loss of {self.title} is {met}; it must be one number: take the mean")
+        return loss
+
+    def _moved(self, batch: object) -> object:
+        """The batch with tensors on the device; InputError for what is no pair and no dictionary."""
+        if isinstance(batch, Mapping):
+            return {name: self._tensor(value) for name, value in batch.items()}
+        if isinstance(batch, tuple | list) and len(batch) == 2:
+            return tuple(
+                self._moved(part) if isinstance(part, Mapping) else self._tensor(part) for part in batch
+            )
+        if isinstance(batch, Tensor | np.ndarray):
+            return (self._tensor(batch), None)
+        raise InputError(
+            f"a batch is {type(batch).__name__}; give a pair of features and labels, or a dictionary"
+        )
+
+    def _tensor(self, value: Any) -> Tensor:
+        return torch.as_tensor(value).to(self.device)
+
+
+def slots(optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]) -> Weights:
+    """Copies of what an optimizer keeps, by ``<parameter>/<slot>``; what is None is left out."""
+    return {
+        f"{names[parameter]}/{slot}": _array(torch.as_tensor(value))
+        for parameter, kept in optimizer.state.items()
+        for slot, value in kept.items()
+        if value is not None
+    }
+
+
+def load_slots(
+    optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str], state: Mapping[str, Array]
+) -> None:
+    """Take what ``slots`` gave; InputError for slots of a parameter that the optimizer does not have.
+
+    The rates and constants stay those that the optimizer was made with: they are the code's to say.
+    """
+    packed = optimizer.state_dict()
+    ordered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    places = {names[parameter]: index for index, parameter in enumerate(ordered)}
+    for key, array in state.items():
+        name, slot = key.rsplit("/", 1)
+        if name not in places:
+            raise InputError(f"the checkpoint has {key}, and the optimizer is not given the parameter {name}")
+        packed["state"].setdefault(places[name], {})[slot] = torch.from_numpy(np.array(array))
+    optimizer.load_state_dict(packed)
+
+
+def _size(batch: object) -> int:
+    """Examples in a batch of tensors."""
+    while not isinstance(batch, Tensor):
+        batch = next(iter(batch.values())) if isinstance(batch, Mapping) else batch[0]
+    return len(batch)
+
+
+def _array(value: Tensor) -> Array:
+    value = value.detach().cpu()
+    # Neither NumPy nor a checkpoint has bfloat16; float32 holds each of its values.
+    return np.array(value.float() if value.dtype == torch.bfloat16 else value)
