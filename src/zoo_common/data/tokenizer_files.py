@@ -60,6 +60,17 @@ def open_tokenizer(
     return found
 
 
+def kept_tokenizer(run_dir: Path) -> WordPiece:
+    """The tokenizer that a run keeps; raises InputError if there is none or it is corrupt."""
+    path = run_dir / FILE
+    if not path.exists():
+        raise InputError(
+            f"{path}: there is no such file; put back the tokenizer that the run was trained with"
+        )
+    found, _ = _checked(run_dir)
+    return found
+
+
 def _read(path: str, lower_case: bool) -> WordPiece:
     """A user's vocabulary: ``tokenizer.json``, or a text file of one token a line."""
     data = read_bytes(path)
@@ -115,6 +126,18 @@ def _load(run_dir: Path, made_from: str) -> WordPiece | None:
     path = run_dir / FILE
     if not path.exists():
         return None
+    found, origin = _checked(run_dir)
+    if origin != made_from:
+        log.warning(
+            "%s was made from another text or vocabulary than data names now; the run keeps its tokenizer",
+            path,
+        )
+    return found
+
+
+def _checked(run_dir: Path) -> tuple[WordPiece, str]:
+    """The kept tokenizer and what it was made from; raises InputError if it is not what was written."""
+    path = run_dir / FILE
     remedy = f"put the file back, or delete it and {RECORD} to have it made again from the same text"
     data = read_bytes(path)
     record = _read_record(run_dir / RECORD, remedy)
@@ -123,12 +146,7 @@ def _load(run_dir: Path, made_from: str) -> WordPiece | None:
         raise InputError(
             f"{path}: the file is corrupt: its SHA-256 is {found}, {record['sha256']} was written; {remedy}"
         )
-    if record["made_from"] != made_from:
-        log.warning(
-            "%s was made from another text or vocabulary than data names now; the run keeps its tokenizer",
-            path,
-        )
-    return _parse(data.decode("utf-8"), path, remedy)
+    return _parse(data.decode("utf-8"), path, remedy), record["made_from"]
 
 
 def _read_record(path: Path, remedy: str) -> dict[str, str]:

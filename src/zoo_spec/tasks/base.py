@@ -25,6 +25,18 @@ class Metric:
     weights: str | None = None
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a task predicts: from what and in which form, and the output of the graph that answers.
+
+    ``image_label``: images, for each its label and every label's probability. ``masked_words``: text with
+    ``[MASK]``, for each mask the likeliest words. ``next_words``: text, the likeliest words to go on with.
+    """
+
+    kind: Literal["image_label", "masked_words", "next_words"]
+    output: str
+
+
 class Task(Registered):
     """A head, a loss and metrics, added to any backbone that has what it ``needs``."""
 
@@ -39,6 +51,10 @@ class Task(Registered):
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics of an evaluation, beside the loss."""
         return ()
+
+    def prediction(self) -> Prediction | None:
+        """What it predicts from a user's own input; None if that is nothing but the graph's outputs."""
+        return None
 
     def fit(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """Attach the task; raises SpecError, naming what is missing, if the backbone does not give it."""

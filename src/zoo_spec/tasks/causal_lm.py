@@ -10,8 +10,8 @@ from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TOKENS
-from zoo_spec.tasks.base import Metric, Task
-from zoo_spec.tensors import FLOAT, INT, TensorSpec
+from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
 class CausalLm(Task):
@@ -29,7 +29,7 @@ class CausalLm(Task):
         assert backbone.table is not None
         logits = graph.add("lm_head", TiedDense(), backbone.hidden_states, backbone.table)
         labels = graph.input("labels", TensorSpec(TOKENS, INT, optional=True), label=True)
-        weights = graph.input("label_weights", TensorSpec(TOKENS, FLOAT, optional=True), label=True)
+        weights = graph.input("label_weights", TensorSpec(TOKENS, FLOAT32, optional=True), label=True)
         loss = SoftmaxCrossEntropy(label_smoothing=self.label_smoothing)
         graph.output("hidden_states", backbone.hidden_states)
         graph.output("logits", logits)
@@ -38,3 +38,7 @@ class CausalLm(Task):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` of the next token."""
         return (Metric("accuracy", "accuracy", "logits", "labels", "label_weights"),)
+
+    def prediction(self) -> Prediction:
+        """The likeliest words to go on with."""
+        return Prediction("next_words", "logits")

@@ -9,7 +9,7 @@ from zoo_spec.blocks.heads import ClassifierHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Task
+from zoo_spec.tasks.base import Metric, Prediction, Task
 from zoo_spec.tensors import INT, TensorSpec
 
 
@@ -37,3 +37,7 @@ class ImageClassification(Task):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy``."""
         return (Metric("accuracy", "accuracy", "logits", "labels"),)
+
+    def prediction(self) -> Prediction:
+        """A label for each image."""
+        return Prediction("image_label", "logits")

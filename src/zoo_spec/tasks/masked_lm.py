@@ -9,8 +9,8 @@ from zoo_spec.blocks.heads import ClassifierHead, MaskedLmHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy, SumLosses
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Task
-from zoo_spec.tensors import FLOAT, INT, TensorSpec
+from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 PREDICTIONS = ("batch", "predictions")
 
@@ -32,6 +32,10 @@ class MaskedLm(Task):
         """``masked_lm_accuracy``."""
         return (Metric("masked_lm_accuracy", "accuracy", "masked_logits", "masked_ids", "masked_weights"),)
 
+    def prediction(self) -> Prediction:
+        """Words for each ``[MASK]``."""
+        return Prediction("masked_words", "masked_logits")
+
     def _masked_lm(self, graph: GraphBuilder, backbone: Backbone) -> Ref:
         assert backbone.hidden_states is not None
         assert backbone.table is not None
@@ -39,7 +43,7 @@ class MaskedLm(Task):
         assert backbone.activation is not None
         positions = TensorSpec(PREDICTIONS, INT, optional=True, description="which positions are masked")
         ids = TensorSpec(PREDICTIONS, INT, optional=True, description="the tokens that stood there")
-        weights = TensorSpec(PREDICTIONS, FLOAT, optional=True, description="0 where a slot is unused")
+        weights = TensorSpec(PREDICTIONS, FLOAT32, optional=True, description="0 where a slot is unused")
         limit = graph.bounds["sequence"].maximum
         most = {} if limit is None else {"predictions": limit}
         masked_positions = graph.input("masked_positions", positions, bounds=most)

@@ -1,0 +1,79 @@
+"""``zoo export``: a trained model for a server that has the framework, and nothing of this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo_common.cli.options import FrameworkOption, JsonOption, directory, example
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    examples = (
+        "zoo export --framework tf --run-dir runs/bert_tiny-torch --output exports/bert_tiny-tf",
+        "zoo export --framework torch --run-dir runs/bert_tiny-torch --features input_ids,example_ids",
+    )
+    app.command("export", epilog=example(*examples))(export)
+
+
+def export(
+    framework: FrameworkOption,
+    run_dir: Annotated[Path, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="DIR",
+            help="The directory to make: by default exports/FRAMEWORK-step-N in the run's.",
+            parser=directory,
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features", metavar="A,B,C", help="The inputs to serve: by default all of plain rows."
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's newest weights as a SavedModel (tf) or a torch.export program (torch).
+
+    Whichever framework trained the run, either exports it. Beside the program stand signature.json, which says
+    what goes in and comes out, and the tokenizer. docs/serving.md shows how to load and call each.
+    """
+    from zoo_common.backend import find_backend
+    from zoo_common.checkpoint import CheckpointStore
+    from zoo_common.cli.output import print_json
+    from zoo_common.export import export as write
+    from zoo_common.export import serving_features
+    from zoo_common.training.run import Run
+    from zoo_common.training.run_directory import RunDirectory
+    from zoo_spec.errors import InputError
+
+    # On the CPU, so that the program runs on any machine; each framework moves it to a GPU when it is loaded.
+    run = Run.reopen(find_backend(framework)(), run_dir, device="cpu")
+    wanted = None if features is None else [name.strip() for name in features.split(",") if name.strip()]
+    serving_features(run.graph, wanted)
+    if output is not None and output.suffix == ".pt2":
+        raise InputError(
+            f"--output {output}: is a directory, into which model.pt2 is written; give its name, such as "
+            f"{output.with_suffix('')}"
+        )
+    run.load()
+    here = RunDirectory(run_dir)
+    step = CheckpointStore(here.checkpoints).steps()[-1]
+    place = output if output is not None else run_dir / "exports" / f"{framework}-step-{step:08d}"
+    signature = write(run.backend, run.spec, here, place, step=step, features=wanted, overwrite=overwrite)
+    program = place / str(signature["program"])
+    if as_json:
+        print_json({"output": str(place), **signature, "program": str(program)})
+        return
+    for part in ("inputs", "outputs"):
+        names = signature[part]
+        assert isinstance(names, dict)
+        print(f"{part:<9}{', '.join(names)}")
+    print(f"program  {program}")

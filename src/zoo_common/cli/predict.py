@@ -1,0 +1,106 @@
+"""``zoo predict``: a trained model's answers, as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo_common.cli.options import DeviceOption, FrameworkOption, example
+
+if TYPE_CHECKING:
+    from zoo_common.prediction import Answer, Line, Predictor
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    examples = (
+        "zoo predict --framework torch --run-dir runs/bert_tiny-torch 'The [MASK] of a list is its length.'",
+        "zoo predict --framework tf --run-dir runs/bert_tiny-torch --input sentences.txt > answers.jsonl",
+        "zoo predict --framework tf --run-dir runs/mnist_fc-tf three.png t10k-images-idx3-ubyte",
+    )
+    app.command("predict", epilog=example(*examples))(predict)
+
+
+def predict(
+    framework: FrameworkOption,
+    run_dir: Annotated[Path, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="[INPUT]...", help="Texts, or files of images.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE", help="A file with an input on each line.")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="How many words to tell of each place: 5.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Inputs computed at once: the training's.")
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Answer inputs with a run's newest weights, in either framework, whichever trained it.
+
+    An image classifier takes PNG, JPEG, BMP, IDX and .npy files. A masked language model takes text with
+    [MASK] in it, two sentences with [SEP] between them; a causal one the beginning of a text. Without INPUT or
+    --input, standard input is read, an input a line. There is a line of JSON for each, in order; an input that
+    cannot be answered has "error" there, and the exit status is 2 in the end.
+    """
+    from zoo_common.backend import find_backend
+    from zoo_common.prediction import open_predictor
+    from zoo_common.prediction import predict as answers
+    from zoo_common.training.run import Run
+
+    run = Run.reopen(find_backend(framework)(), run_dir, device=device)
+    predictor = open_predictor(run.spec, run.graph, run.directory, top=top)
+    lines, is_typed = _lines(inputs or [], file, predictor)
+    run.load()
+    training = run.spec.training
+    size = 1 if is_typed else training.micro_batch_size or training.batch_size
+    _print(answers(run.backend, predictor, lines, batch_size=batch_size or size, strict=False))
+
+
+def _lines(inputs: list[str], file: Path | None, predictor: Predictor) -> tuple[Iterable[Line], bool]:
+    """The inputs, and whether a person types them, who waits for each answer."""
+    import sys
+
+    from zoo_common.data.files import existing_file
+    from zoo_common.prediction import lines_of, read_lines
+    from zoo_spec.errors import InputError
+
+    if inputs and file is not None:
+        raise InputError(f"--input {file} and {len(inputs)} INPUT are given; keep one")
+    if inputs:
+        if predictor.reads_files:
+            for path in inputs:
+                existing_file(path)
+        return lines_of(inputs), False
+    if file is not None:
+        return read_lines(existing_file(file), str(file)), False
+    return read_lines(sys.stdin.buffer, "standard input"), sys.stdin.isatty()
+
+
+def _print(answers: Iterator[Answer]) -> None:
+    """Each answer as soon as it is there; raises InputError in the end if some are errors."""
+    import json
+
+    from zoo_spec.errors import InputError
+
+    count, errors, shown = 0, 0, []
+    for answer in answers:
+        print(json.dumps(answer, ensure_ascii=False, allow_nan=False), flush=True)
+        count += 1
+        if "error" in answer:
+            errors += 1
+            shown += [str(answer["error"])] if errors <= _SHOWN else []
+    if count == 0:
+        raise InputError("there is nothing to predict: give an INPUT, or lines in --input or standard input")
+    if errors:
+        summary = [f"{errors:,} of {count:,} inputs have no answer"] if count > 1 else []
+        raise InputError("\n".join([*shown, *summary]))
+
+
+_SHOWN = 10
+"""How many errors standard error gives; standard output has all."""

@@ -1,0 +1,126 @@
+"""How predictions are made: inputs become items, items become batches, batches become answers, in order.
+
+A kind of prediction is a ``Predictor``, in a file of its own; everything else is the same for all of them.
+Nothing but one batch is held, so any number of inputs can stream through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from pydantic import JsonValue
+
+from zoo_common.backend import Array, Backend
+from zoo_common.data.base import Example
+from zoo_common.prediction.lines import Line
+from zoo_spec.errors import InputError
+
+Answer = dict[str, JsonValue]
+"""What is said of one item; ``zoo predict`` prints it as a line of JSON."""
+Row = Mapping[str, Array]
+"""The graph's outputs for one item, without a batch dimension."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to predict: what is fed to the model, and how its outputs are put into words.
+
+    ``where`` says in the answer which item it is of. ``features`` have no batch dimension. ``answer`` gets the
+    outputs, padded as the batch is.
+    """
+
+    where: Answer
+    features: Example
+    answer: Callable[[Row], Answer]
+
+
+class Predictor(Protocol):
+    """One kind of prediction, for one run."""
+
+    key: str
+    """What a line is called in an answer that is an error: ``text``, or ``file``."""
+    output: str
+    """The graph's output that answers."""
+    reads_files: bool
+    """Whether a line names a file."""
+
+    def items(self, line: Line) -> Iterator[Item]:
+        """The items of one line, one at a time; raises InputError if it cannot be answered."""
+
+
+def predict(
+    backend: Backend, predictor: Predictor, lines: Iterable[Line], *, batch_size: int, strict: bool = True
+) -> Iterator[Answer]:
+    """The answers to all lines, in order, a batch at a time; the backend has its weights.
+
+    An input that cannot be answered raises InputError, or, if not ``strict``, has an answer with ``error``,
+    what is wrong with it, and the rest are answered.
+    """
+    for chunk in _chunks(_entries(predictor, lines, strict), batch_size):
+        items = [entry for entry in chunk if isinstance(entry, Item)]
+        rows = iter(_outputs(backend, predictor.output, items))
+        for entry in chunk:
+            yield {**entry.where, **entry.answer(next(rows))} if isinstance(entry, Item) else entry
+
+
+def _entries(predictor: Predictor, lines: Iterable[Line], strict: bool) -> Iterator[Item | Answer]:
+    """The items, with an answer in the place of each that there is none for."""
+    for line in lines:
+        try:
+            if line.problem:
+                raise InputError(line.problem)
+            yield from predictor.items(line)
+        except InputError as error:
+            if strict:
+                raise
+            yield {"line": line.number, predictor.key: line.text, "error": str(error)}
+
+
+def _chunks(entries: Iterable[Item | Answer], size: int) -> Iterator[list[Item | Answer]]:
+    """At most ``size`` entries at a time, whose items can stand in one batch."""
+    chunk: list[Item | Answer] = []
+    first: Item | None = None
+    for entry in entries:
+        if isinstance(entry, Item):
+            if first is not None and not _stand_together(first, entry):
+                yield chunk
+                chunk, first = [], None
+            first = first or entry
+        chunk.append(entry)
+        if len(chunk) == size:
+            yield chunk
+            chunk, first = [], None
+    if chunk:
+        yield chunk
+
+
+def _stand_together(one: Item, other: Item) -> bool:
+    """Items of different sizes can be padded only where ``example_ids`` tells the model what is padding."""
+    if "example_ids" in one.features:
+        return True
+    return all(value.shape == other.features[name].shape for name, value in one.features.items())
+
+
+def _outputs(backend: Backend, output: str, items: list[Item]) -> Iterator[Row]:
+    if not items:
+        return
+    batch = {name: pad([item.features[name] for item in items]) for name in items[0].features}
+    found = backend.predict_step(batch)
+    if not np.isfinite(found[output]).all():
+        raise InputError(
+            "the model's answer holds NaN or infinity: its weights are of no use; train it again"
+        )
+    for index in range(len(items)):
+        yield {name: value[index] for name, value in found.items()}
+
+
+def pad(values: list[Array]) -> Array:
+    """``[batch, …]``, filled up with zeros at the end of each dimension to the size of the largest."""
+    sizes = np.max([value.shape for value in values], axis=0)
+    filled = np.zeros((len(values), *sizes), values[0].dtype)
+    for row, value in zip(filled, values, strict=True):
+        row[tuple(slice(size) for size in value.shape)] = value
+    return filled

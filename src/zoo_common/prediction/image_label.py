@@ -1,0 +1,52 @@
+"""Images in; the label and every label's probability out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from zoo_common.data.images import prepare
+from zoo_common.prediction.base import Answer, Item, Row
+from zoo_common.prediction.image_files import read_images
+from zoo_common.prediction.lines import Line
+from zoo_common.prediction.probabilities import rounded, softmax
+from zoo_spec.data import ImageData
+from zoo_spec.errors import InputError
+from zoo_spec.graph import Graph
+
+
+class ImageLabel:
+    """A line is the path of a file with one image or many; each is fed as in training."""
+
+    key = "file"
+    reads_files = True
+
+    def __init__(self, output: str, data: ImageData, graph: Graph) -> None:
+        self.output = output
+        self._data = data
+        sizes = graph.inputs["image"].shape[1:] if "image" in graph.inputs else ()
+        if len(sizes) != 3 or any(isinstance(size, str) for size in sizes):
+            raise InputError(
+                "an image needs a model with an input image [batch, height, width, channels] of known sizes; "
+                f"this one has {', '.join(f'{name} {spec}' for name, spec in graph.inputs.items())}"
+            )
+        height, width, channels = (int(size) for size in sizes)
+        self._shape = height, width, channels
+
+    def items(self, line: Line) -> Iterator[Item]:
+        """An item for each image of the file."""
+        mean, std = self._data.mean, self._data.std
+        for index, pixels in read_images(line.text, self._shape[-1]):
+            image = prepare(pixels, self._shape, highest=255, mean=mean, std=std)
+            where: Answer = {"file": line.text} if index is None else {"file": line.text, "index": index}
+            yield Item(where, {"image": image}, self._answer)
+
+    def _answer(self, row: Row) -> Answer:
+        probabilities = softmax(row[self.output])
+        label = int(np.argmax(probabilities))
+        return {
+            "label": label,
+            "probability": rounded(probabilities[label]),
+            "probabilities": [rounded(each) for each in probabilities],
+        }
