@@ -46,7 +46,7 @@ def test_the_table_has_the_curves_and_says_where_the_pictures_are(demo):
         len(re.findall(r"^ +\d+ +\d+\.\d{6} +\d+\.\d{6} +\d\.\de.\d+", result.stdout, re.MULTILINE)) == STEPS
     )
     assert "stays below" in result.stdout
-    for ending in ("png", "svg", "csv"):
+    for ending in ("png", "svg", "csv", "json"):
         assert str(folder / f"curves.{ending}") in result.stdout.replace("\n", "")
 
 

@@ -38,8 +38,9 @@ def test_json_agrees_with_the_graph(name):
     assert total(found["blocks"], "flops") == found["flops"]["forward"] > 0
     kernels = found["kernels"]
     assert total(found["blocks"], "kernels") == kernels["matrix_products"] + kernels["convolutions"]
-    step = found["bytes"]["training_step"]
-    assert step["sum"] == sum(size for part, size in step.items() if part != "sum")
+    assert set(found["bytes"]["training"]) == {"torch", "tf"}
+    for parts in found["bytes"]["training"].values():
+        assert parts["sum"] == sum(size for part, size in parts.items() if part != "sum")
     assert found["bytes"]["parameters"]["float32"] == 4 * found["parameters"]
     assert found["bytes"]["parameters"]["bfloat16"] == 2 * found["parameters"]
     assert len(found["loss"]["parts"]) == len(graph.loss_parts)
@@ -105,9 +106,8 @@ def test_sizes_can_be_given():
     assert large["flops"]["training_step"] == small["flops"]["training_step"]
     longer = as_json("bert_base", "--sequence", "512", "--size", "predictions=80")
     assert longer["dimensions"]["predictions"]["size"] == 80
-    assert (
-        longer["bytes"]["training_step"]["activations"] > 4 * small["bytes"]["training_step"]["activations"]
-    )
+    one, four = (each["bytes"]["training"]["tf"]["activations"] for each in (small, longer))
+    assert four > 4 * one
 
 
 def test_losses_say_what_is_averaged_over_what():
@@ -130,7 +130,7 @@ def test_a_model_of_175_billion_parameters_is_described():
     sizes = ("num_layers=96", "hidden_size=12288", "num_heads=96", "intermediate_size=49152")
     found = as_json("bert_base", *(part for size in sizes for part in ("--set", f"model.{size}")))
     assert found["parameters"] > 174e9
-    assert found["bytes"]["training_step"]["weights"] == 4 * found["parameters"]
+    assert found["bytes"]["training"]["torch"]["weights"] == 4 * found["parameters"]
 
 
 @pytest.mark.parametrize("name", ["bert_tiny", "causal_lm", "mnist_fc"])
@@ -162,7 +162,7 @@ def test_terminal_form_fits_the_terminal(name, columns):
     graph = load_spec(name).graph()
     for shown in [f"{graph.parameter_count:,}", *graph.inputs, *graph.outputs, *graph.nodes]:
         assert shown in found.stdout
-    for title in ("Size", "Inputs", "Outputs", "Loss", "Memory of a training step", "Libraries"):
+    for title in ("Size", "Inputs", "Outputs", "Loss", "Memory of training", "Libraries"):
         assert f"\n{title}" in found.stdout
 
 
@@ -171,7 +171,7 @@ def test_markdown_answers_the_questions_of_an_application():
     for question in (
         "What is the model?",
         "How many parameters?",
-        "How much memory does a training step take?",
+        "How much memory does training take?",
         "Which data?",
         "Which software?",
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +17,7 @@ def register(app: typer.Typer) -> None:
         "zoo describe --spec bert_tiny",
         "zoo describe --spec bert_base --batch 32 --sequence 512 --json",
         "zoo describe --spec my_model.yaml --markdown > application.md",
+        "zoo describe --spec my_model.yaml --svg my_model.svg",
     )
     app.command("describe", epilog=example(*examples))(describe)
 
@@ -36,6 +39,10 @@ def describe(
         list[str] | None,
         typer.Option("--size", metavar="NAME=N", help="Size of any open dimension; may be repeated."),
     ] = None,
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", metavar="FILE", help="Draw the graph into this file, and print nothing else."),
+    ] = None,
     with_data: Annotated[
         bool, typer.Option("--data/--no-data", help="Open the data, or leave it out.")
     ] = True,
@@ -45,9 +52,12 @@ def describe(
     Also its inputs and outputs, the loss in words, and the libraries that it needs. No framework is loaded
     and nothing is allocated, so that a model of any size is described in a moment.
     """
-    if as_json and as_markdown:
-        raise typer.BadParameter("give --json or --markdown, not both", param_hint="--markdown")
+    if as_json + as_markdown + (svg is not None) > 1:
+        raise typer.BadParameter("give one of --json, --markdown and --svg", param_hint="--markdown")
     sizes = _sizes(size or [], batch=batch, sequence=sequence)
+    if svg is not None:
+        _draw(svg, spec, overrides or ())
+        return
 
     from zoo_common.report.catalog import summary
     from zoo_common.report.describe import describe as describe_spec
@@ -69,6 +79,17 @@ def describe(
         from zoo_common.report.describe_terminal import print_description
 
         print_description(found, console())
+
+
+def _draw(path: Path, spec: str, overrides: Sequence[str]) -> None:
+    from zoo_common.files import write_atomically
+    from zoo_common.report.svg import to_svg
+    from zoo_spec import load_spec
+
+    if path.suffix != ".svg":
+        raise typer.BadParameter(f"{path} does not end in .svg", param_hint="--svg")
+    write_atomically(path, to_svg(load_spec(spec, overrides)))
+    print(f"wrote {path}")
 
 
 def _sizes(given: list[str], **named: int | None) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zoo_common.data.generated import id_limits
-from zoo_common.memory import step_sizes, training_bytes
+from zoo_common.memory import OVERHEADS, step_sizes, training_bytes
 from zoo_common.report.blocks import block_tree, count_kernels, count_layers
 from zoo_common.report.datasets import describe_data
 from zoo_common.report.description import (
@@ -38,7 +38,12 @@ def describe(
     given = dict(sizes or {})
     graph.bind(**given)
     chosen = step_sizes(spec, graph, **given)
-    cost = graph.cost(precision=training.precision, optimizer_slots=len(training.optimizer.slots), **chosen)
+    cost = graph.cost(
+        precision=training.precision,
+        optimizer_slots=len(training.optimizer.slots),
+        recompute=training.recompute,
+        **chosen,
+    )
     values = sum(parameter.size for parameter in graph.parameters().values())
     layers, weighted = count_layers(graph)
     products, convolutions = count_kernels(graph, cost)
@@ -71,7 +76,9 @@ def describe(
             "training_run": step * training.steps,
         },
         size_bytes={precision: values * BYTES[precision] for precision in ("float32", "float64", "bfloat16")},
-        step_bytes=training_bytes(spec, graph, **given),
+        training_bytes={
+            framework: training_bytes(spec, graph, framework, **given) for framework in OVERHEADS
+        },
         training=_training(spec),
         data=data,
         training_libraries=training_libraries(),

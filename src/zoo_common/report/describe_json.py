@@ -40,7 +40,10 @@ def to_json(found: Description) -> dict[str, JsonValue]:
         "flops": dict(found.flops),
         "bytes": {
             "parameters": dict(found.size_bytes),
-            "training_step": {**found.step_bytes, "sum": sum(found.step_bytes.values())},
+            "training": {
+                framework: {**parts, "sum": sum(parts.values())}
+                for framework, parts in found.training_bytes.items()
+            },
         },
         "training": asdict(found.training),
         "data": {split.split: _split(split) for split in found.data},

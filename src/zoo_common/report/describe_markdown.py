@@ -12,11 +12,11 @@ from zoo_common.report.phrases import (
     kernel_line,
     layer_line,
     library_line,
-    memory_note,
+    memory_rows,
     size_line,
     walk,
 )
-from zoo_common.units import bytes_text, counted, short
+from zoo_common.units import counted, short
 
 
 def to_markdown(found: Description) -> str:
@@ -29,7 +29,7 @@ def to_markdown(found: Description) -> str:
         ["## What goes in, and what comes out?", *_tensors(found)],
         ["## What is minimised?", *_loss(found)],
         ["## How much computation does it take?", *_computation(found)],
-        ["## How much memory does a training step take?", *_memory(found)],
+        ["## How much memory does training take?", *_memory(found)],
         *([["## Which data?", *_data(found)]] if found.data else []),
         ["## Which software?", *_software(found)],
     ]
@@ -96,12 +96,12 @@ def _computation(found: Description) -> Iterator[str]:
 
 
 def _memory(found: Description) -> Iterator[str]:
-    total = bytes_text(sum(found.step_bytes.values()))
-    yield f"About {total} at {found.sizes}, in {found.training.precision}:"
-    rows = [
-        (name, bytes_text(size), memory_note(found, name)) for name, size in found.step_bytes.items() if size
-    ]
-    yield _table(("part", "size", "remark"), [*rows, ("**sum**", f"**{total}**", "")], right=(1,))
+    frameworks, rows, sums = memory_rows(found)
+    totals = " or ".join(f"{size} in {name}" for name, size in zip(frameworks, sums, strict=True))
+    yield f"About {totals}, at {found.sizes} and in {found.training.precision}:"
+    lines = [(name, *sizes, note) for name, sizes, note in rows]
+    lines.append(("**sum**", *(f"**{size}**" for size in sums), ""))
+    yield _table(("part", *frameworks, "remark"), lines, right=tuple(range(1, len(frameworks) + 1)))
 
 
 def _data(found: Description) -> Iterator[str]:

@@ -17,11 +17,11 @@ from zoo_common.report.phrases import (
     kernel_line,
     layer_line,
     library_line,
-    memory_note,
+    memory_rows,
     size_line,
     walk,
 )
-from zoo_common.units import bytes_text, counted, short
+from zoo_common.units import counted, short
 
 _SHAPES, _WIRING = 115, 150
 """Columns from which on the graph's table has each node's output, and what it reads."""
@@ -40,7 +40,7 @@ def print_description(found: Description, console: Console) -> None:
     _section(console, "Outputs", _tensor_table(found.outputs))
     _section(console, "Loss", _loss(found))
     _section(console, f"Computation at {found.sizes}", _facts(_flop_rows(found)))
-    _section(console, f"Memory of a training step at {found.sizes}", _memory_table(found))
+    _section(console, f"Memory of training at {found.sizes}", _memory_table(found))
     if found.data:
         rows = [(name, "\n".join(lines)) for name, lines in data_rows(found.data)]
         _section(console, "Data", _facts(rows))
@@ -122,14 +122,16 @@ def _flop_rows(found: Description) -> list[tuple[str, str]]:
 
 
 def _memory_table(found: Description) -> Table:
+    frameworks, rows, sums = memory_rows(found)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
-    table.add_column(justify="right", no_wrap=True)
+    for _ in frameworks:
+        table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold", style="dim")
-    for name, size in found.step_bytes.items():
-        if size:
-            table.add_row(name, bytes_text(size), memory_note(found, name))
-    table.add_row("sum", Text(bytes_text(sum(found.step_bytes.values())), style="bold"), "")
+    table.add_row("", *frameworks, "", style="dim")
+    for name, sizes, note in rows:
+        table.add_row(name, *sizes, note)
+    table.add_row("sum", *(Text(size, style="bold") for size in sums), "")
     return table
 
 

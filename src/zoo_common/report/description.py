@@ -149,7 +149,8 @@ class Description:
 
     ``flops`` are of a ``forward`` pass of one micro-batch at the ``dimensions``' sizes, of its ``training``
     (forward and backward), of a whole ``training_step`` and of the whole ``training_run``. ``size_bytes`` are
-    the parameters' by precision; ``step_bytes`` what a training step holds, by name.
+    the parameters' by precision; ``training_bytes`` what training holds at its peak, by framework and
+    by name.
     """
 
     name: str
@@ -170,7 +171,7 @@ class Description:
     loss: LossDescription | None
     flops: Mapping[str, int]
     size_bytes: Mapping[str, int]
-    step_bytes: Mapping[str, int]
+    training_bytes: Mapping[str, Mapping[str, int]]
     training: TrainingDescription
     data: tuple[SplitDescription, ...]
     training_libraries: tuple[Library, ...]

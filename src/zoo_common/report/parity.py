@@ -31,6 +31,8 @@ def print_parity(report: ParityReport) -> None:
     for row in report.levels:
         if row.detail and (not row.passed or row.level == "curve"):
             out.print(f"{row.level} ({row.dtype}): {row.detail}")
+    if report.source is not None:
+        out.print(f"judged: {report.source}", soft_wrap=True)
     for note in report.notes:
         out.print(note)
     out.print("passed: both frameworks agree" if report.passed else "FAILED")

@@ -85,15 +85,33 @@ def library_line(libraries: Sequence[Library]) -> str:
     return ", ".join(f"{each.name} {each.version or '(not installed)'}" for each in libraries)
 
 
-def memory_note(found: Description, name: str) -> str:
+def memory_rows(found: Description) -> tuple[list[str], list[tuple[str, list[str], str]], list[str]]:
+    """The frameworks; each term of the memory, its size in each of them and what it is; the sums."""
+    columns = list(found.training_bytes.values())
+    rows = [
+        (
+            name,
+            [bytes_text(column[name]) if column[name] else "" for column in columns],
+            _memory_note(found, name),
+        )
+        for name in columns[0]
+        if any(column[name] for column in columns)
+    ]
+    return list(found.training_bytes), rows, [bytes_text(sum(column.values())) for column in columns]
+
+
+def _memory_note(found: Description, name: str) -> str:
     """What a term of the memory is."""
     training = found.training
     notes = {
-        "weights": training.precision,
+        "weights": "float32" if training.precision == "bfloat16" else training.precision,
+        "copies": "the weights as bfloat16 products take them",
         "accumulated": f"the gradients' sum, as {training.batch_size} examples come in micro-batches",
         "optimizer": training.optimizer,
         "activations": f"kept for the backward pass, {counted(training.micro_batch_size, 'example')} at once",
-        "working": "temporary values, in proportion to the activations",
-        "framework": "the library itself, a round figure",
+        "recomputed": "those of one layer at a time, computed again on the way back",
+        "working": "temporary values, in proportion to the activations and the largest parameter",
+        "library": "the framework itself, a round figure",
+        "saving": "copies that a checkpoint is written from, beyond what a step has let go of",
     }
     return notes.get(name, "")
