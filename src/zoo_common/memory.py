@@ -1,25 +1,43 @@
-"""What a training step holds in memory, what this machine has, and a refusal with the arithmetic."""
+"""What training holds in memory, what this machine has, and a refusal with the arithmetic."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from zoo_common.units import bytes_text
+from zoo_spec.cost import held_bytes
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 
-FRAMEWORK_BYTES = 1_000_000_000
-"""The framework itself, before any model: PyTorch 2.13 was seen to take 0.3 GB, TensorFlow 2.21 0.7 GB."""
 
-WORKING_SHARE = 1.3
-"""Working space of a step by the size of its activations: the gradients of activations on the way back, the
-copies that operations make, attention's square matrices, what an allocator leaves unused. Seen on four layers
-of BERT from 16 to 48 examples: 0.9 in PyTorch 2.13, 1.1 in TensorFlow 2.21; BERT-base at 8 examples of 128
-tokens peaked at 4.72 GB in the latter, where the sum of all terms is 4.74."""
+@dataclass(frozen=True)
+class Overhead:
+    """What a framework takes beside what the graph tells.
+
+    ``library``: bytes before any model. ``working``: what comes and goes in a step, as a share of the
+    activations, and ``largest``: as a number of copies of the largest parameter, whose gradient is put together
+    and squared. ``sums``: whether micro-batches' gradients add up beside those of the latest. ``keeps``: whether
+    what a step has let go of still counts while a checkpoint is saved.
+    """
+
+    library: int
+    working: float
+    largest: int
+    sums: bool
+    keeps: bool
+
+
+OVERHEADS = {
+    "torch": Overhead(370_000_000, working=0.2, largest=2, sums=False, keeps=False),
+    "tf": Overhead(800_000_000, working=0.5, largest=3, sums=True, keeps=True),
+}
+"""Seen of PyTorch 2.13 and TensorFlow 2.21 on a CPU: mnist_fc, and BERT-base of 4 and 12 layers at 1 to 24 examples.
+The sums are within 10 % of the peaks measured (``benchmarks/memory_estimate.py``)."""
 
 _UNLIMITED = 1 << 60
 """Version 1 of cgroups writes "no limit" as a number a little below 2**63."""
@@ -46,28 +64,42 @@ def step_sizes(spec: ExperimentSpec, graph: Graph, **given: int) -> dict[str, in
     return {**sizes, **given}
 
 
-def training_bytes(spec: ExperimentSpec, graph: Graph, **given: int) -> dict[str, int]:
-    """Bytes that one training step holds at once, by name, at the micro-batch size and the data's sizes.
+def training_bytes(
+    spec: ExperimentSpec, graph: Graph, framework: str | None = None, **given: int
+) -> dict[str, int]:
+    """Bytes that training holds at its peak, by name, at the micro-batch size and the data's sizes.
 
-    ``activations`` are kept for the backward pass, ``working`` is what comes and goes; ``accumulated`` is the
-    running sum of the gradients, kept only where micro-batches add up to a batch (PyTorch adds in place and
-    needs none); ``framework`` is a constant. ``given`` are sizes of open dimensions to use instead.
+    ``copies`` are the weights as bfloat16 products take them; ``activations`` are kept for the backward pass,
+    ``recomputed`` are those of one layer at a time; ``accumulated`` is the running sum of the gradients, where
+    micro-batches add up to a batch; ``working`` is what comes and goes; ``library`` is the framework's own;
+    ``saving`` is what a checkpoint's copies need beyond what the step has let go of by then, no part of a step.
+    A framework that is not known counts as the one that needs most. ``given`` are sizes of open dimensions to
+    use instead.
     """
     training = spec.training
-    cost = graph.cost(
+    overhead = OVERHEADS.get(framework or "", OVERHEADS["tf"])
+    parts = graph.cost(
         precision=training.precision,
         optimizer_slots=len(training.optimizer.slots),
+        recompute=training.recompute,
         **step_sizes(spec, graph, **given),
-    )
-    accumulates = (training.micro_batch_size or training.batch_size) < training.batch_size
+    ).bytes
+    accumulates = overhead.sums and (training.micro_batch_size or training.batch_size) < training.batch_size
+    passing = parts["activations"] + parts["recomputed"]
+    largest = max((parameter.size for parameter in graph.parameters().values()), default=0)
+    working = round(overhead.working * passing) + overhead.largest * largest * held_bytes(training.precision)
+    let_go = 0 if overhead.keeps else parts["copies"] + parts["gradients"] + passing + working
     return {
-        "weights": cost.bytes["weights"],
-        "gradients": cost.bytes["gradients"],
-        "accumulated": cost.bytes["gradients"] if accumulates else 0,
-        "optimizer": cost.bytes["optimizer"],
-        "activations": cost.bytes["activations"],
-        "working": round(WORKING_SHARE * cost.bytes["activations"]),
-        "framework": FRAMEWORK_BYTES,
+        "weights": parts["weights"],
+        "copies": parts["copies"],
+        "gradients": parts["gradients"],
+        "accumulated": parts["gradients"] if accumulates else 0,
+        "optimizer": parts["optimizer"],
+        "activations": parts["activations"],
+        "recomputed": parts["recomputed"],
+        "working": working,
+        "library": overhead.library,
+        "saving": max(0, parts["weights"] + parts["optimizer"] - let_go),
     }
 
 
@@ -76,28 +108,34 @@ def available_bytes() -> int:
     return min([int(psutil.virtual_memory().available), *_cgroup_room(Path("/"))])
 
 
-def require_memory(spec: ExperimentSpec, graph: Graph, *, available: int | None = None) -> None:
-    """Raise EnvironmentFault, with the arithmetic and the remedy, if a training step does not fit.
+def require_memory(
+    spec: ExperimentSpec, graph: Graph, framework: str | None = None, *, available: int | None = None
+) -> None:
+    """Raise EnvironmentFault, with the arithmetic and the remedy, if training does not fit.
 
     ``available`` is measured unless it is given. It is the host's memory: a device's own is not known here.
     """
     room = available_bytes() if available is None else available
-    parts = training_bytes(spec, graph)
+    parts = training_bytes(spec, graph, framework)
     total = sum(parts.values())
     if total <= room:
         return
     terms = "\n".join(f"  {name:<12}{bytes_text(size):>12}" for name, size in parts.items() if size)
     sizes = ", ".join(f"{name} {size}" for name, size in step_sizes(spec, graph).items())
     raise EnvironmentFault(
-        f"{spec.name} does not fit into memory: a training step needs {bytes_text(total)}, and "
+        f"{spec.name} does not fit into memory: training it needs {bytes_text(total)}, and "
         f"{bytes_text(room)} are available\n{terms}\n  {'sum':<12}{bytes_text(total):>12}  ({sizes})\n"
-        f"{_remedy(spec, graph, room)}"
+        f"{_remedy(spec, graph, framework, room)}"
     )
 
 
-def largest_micro_batch(spec: ExperimentSpec, graph: Graph, room: int) -> int | None:
-    """The largest ``micro_batch_size`` whose step fits into ``room`` bytes; None if there is none."""
-    return next((size for size in _micro_batches(spec) if _needed(spec, graph, size) <= room), None)
+def largest_micro_batch(
+    spec: ExperimentSpec, graph: Graph, room: int, framework: str | None = None
+) -> int | None:
+    """The largest ``micro_batch_size`` that fits into ``room`` bytes; None if there is none."""
+    return next(
+        (size for size in _micro_batches(spec) if _needed(spec, graph, framework, size) <= room), None
+    )
 
 
 def _micro_batches(spec: ExperimentSpec) -> list[int]:
@@ -106,19 +144,20 @@ def _micro_batches(spec: ExperimentSpec) -> list[int]:
     return [size for size in range(batch, 0, -1) if batch % size == 0]
 
 
-def _needed(spec: ExperimentSpec, graph: Graph, micro_batch: int) -> int:
+def _needed(spec: ExperimentSpec, graph: Graph, framework: str | None, micro_batch: int) -> int:
     training = spec.training.model_copy(update={"micro_batch_size": micro_batch})
-    return sum(training_bytes(spec.model_copy(update={"training": training}), graph).values())
+    return sum(training_bytes(spec.model_copy(update={"training": training}), graph, framework).values())
 
 
-def _remedy(spec: ExperimentSpec, graph: Graph, room: int) -> str:
-    fits = largest_micro_batch(spec, graph, room)
+def _remedy(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int) -> str:
+    fits = largest_micro_batch(spec, graph, room, framework)
     if fits is not None:
+        needs = bytes_text(_needed(spec, graph, framework, fits))
         return (
-            f"set training.micro_batch_size to {fits}, which needs {bytes_text(_needed(spec, graph, fits))} "
-            f"and trains the same: --set training.micro_batch_size={fits}"
+            f"set training.micro_batch_size to {fits}, which needs {needs} and trains "
+            f"the same: --set training.micro_batch_size={fits}"
         )
-    least = bytes_text(min(_needed(spec, graph, size) for size in _micro_batches(spec)))
+    least = bytes_text(min(_needed(spec, graph, framework, size) for size in _micro_batches(spec)))
     shorter = "a shorter data.sequence_length, " if "sequence" in graph.bounds else ""
     return (
         f"no training.micro_batch_size makes it fit, the least is {least}: free some memory, or take "

@@ -48,7 +48,7 @@ def rehearse(spec: ExperimentSpec, framework: str, device: str) -> Iterator[Chec
     yield ready[0]
     yield _tried("training data", lambda: _open(spec, "train"))
     yield _tried("evaluation data", lambda: _open(spec, "eval"))
-    ready.append(_tried("memory", lambda: _memory(spec)))
+    ready.append(_tried("memory", lambda: _memory(spec, framework)))
     yield ready[1]
     if all(check.error is None for check in ready):
         yield _tried("training step", lambda: _step(spec, framework, device))
@@ -72,11 +72,11 @@ def _open(spec: ExperimentSpec, split: Split) -> str:
     return f"{about.source}, {counted(about.samples, 'sample')}"
 
 
-def _memory(spec: ExperimentSpec) -> str:
+def _memory(spec: ExperimentSpec, framework: str) -> str:
     graph = spec.graph()
-    require_memory(spec, graph)
-    needed = sum(training_bytes(spec, graph).values())
-    return f"{bytes_text(needed)} needed for a training step, {bytes_text(available_bytes())} available"
+    require_memory(spec, graph, framework)
+    needed = sum(training_bytes(spec, graph, framework).values())
+    return f"{bytes_text(needed)} needed for training, {bytes_text(available_bytes())} available"
 
 
 def _step(spec: ExperimentSpec, framework: str, device: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from zoo_spec.blocks.base import Block, Inputs, ShapeError
-from zoo_spec.cost import BYTES, BlockCost, Cost, GraphCost
+from zoo_spec.blocks.layer import Layer
+from zoo_spec.cost import BYTES, BlockCost, Cost, GraphCost, held_bytes
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.loss_parts import PART_OUTPUTS, check_losses, loss_parts
 from zoo_spec.parameters import Parameter
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import INT, TensorSpec
 from zoo_spec.wiring import BlockPlace, Bound, LossPart, Node, Ref, required_ports
 
 __all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref"]
@@ -66,6 +67,17 @@ class Graph:
             if node.owner == node.name:
                 yield from _descend(node.name, 0, node.block, node.specs)
 
+    def layers(self) -> tuple[BlockPlace, ...]:
+        """The transformer layers, which are what ``training.recompute`` recomputes.
+
+        Raises SpecError if there is none.
+        """
+        found = tuple(place for place in self.places() if place.block.role == Layer.role)
+        if not found:
+            message = f"recomputes transformer layers, and {self.name} has none; leave it out"
+            raise SpecError(Problem(message, "training.recompute"))
+        return found
+
     def parameters(self) -> dict[str, Parameter]:
         """Parameters by canonical name, tied and shared ones once, without allocating any."""
         return dict(self._parameters)
@@ -113,27 +125,64 @@ class Graph:
             **given,
         }
 
-    def cost(self, *, precision: str = "float32", optimizer_slots: int = 2, **sizes: int) -> GraphCost:
+    def cost(
+        self,
+        *,
+        precision: str = "float32",
+        optimizer_slots: int = 2,
+        recompute: bool = False,
+        **sizes: int,
+    ) -> GraphCost:
         """FLOPs and bytes of a forward pass and a training step, in all and by block.
 
-        Open dimensions that are not given take their maximum; ``batch`` is 1. Bytes: ``weights``,
-        ``gradients``, ``optimizer`` (``optimizer_slots`` values a parameter) and ``activations``.
+        Open dimensions that are not given take their maximum; ``batch`` is 1. Bytes: ``weights``, ``copies``
+        of them, ``gradients``, ``optimizer`` (``optimizer_slots`` values a parameter) and ``activations``. With
+        ``recompute`` a transformer layer keeps its inputs alone; ``recomputed`` are the activations of the layer
+        that has most.
         """
         chosen = self.sizes(**sizes)
         bound = self.bind(**chosen)
-        rows = tuple(row for node in bound.nodes.values() for row in _block_costs(node))
-        top = [row for row in rows if row.depth == 0]
-        saved = sum(row.saved for row in top)
-        held = 8 if precision == "float64" else 4
+        costs = [_block_costs(node, recompute) for node in bound.nodes.values()]
+        kept = sum((each.kept for each in costs), Cost())
+        held = held_bytes(precision)
         values = sum(parameter.size for parameter in self._parameters.values())
         bytes_ = {
             "weights": values * held,
+            "copies": self._narrowed(recompute) * BYTES[precision] if BYTES[precision] < held else 0,
             "gradients": self.parameter_count * held,
             "optimizer": self.parameter_count * held * optimizer_slots,
-            "activations": saved * BYTES[precision],
+            "activations": kept.saved_bytes(precision),
+            "recomputed": max(
+                (layer.saved_bytes(precision) for each in costs for layer in each.recomputed), default=0
+            ),
         }
-        flops = sum(row.flops for row in top)
-        return GraphCost(chosen, flops, 3 * flops, sum(row.kernels for row in top), bytes_, rows)
+        rows = tuple(row for each in costs for row in each.rows)
+        training = sum(each.rows[0].training_flops for each in costs)
+        return GraphCost(chosen, kept.flops, training, kept.kernels, bytes_, rows)
+
+    def _narrowed(self, recompute: bool) -> int:
+        """Number of weights that products take rounded, and keep so: matrices, biases, and tables of tied heads.
+
+        Those of recomputed layers are rounded again, a layer at a time.
+        """
+        sizes = {
+            name: parameter.size
+            for name, parameter in self._parameters.items()
+            if parameter.role in ("weight", "bias")
+        }
+        tables = {
+            ref.source: self.spec_of(ref).elements
+            for node in self.nodes.values()
+            for ref in node.inputs.values()
+            if ref.output == "table"
+        }
+        layers = (
+            [place.path for place in self.places() if place.block.role == Layer.role] if recompute else []
+        )
+        inside = [
+            sum(sizes.pop(name) for name in list(sizes) if name.startswith(f"{path}.")) for path in layers
+        ]
+        return sum(sizes.values()) + sum(tables.values()) + max(inside, default=0)
 
 
 def _descend(path: str, depth: int, block: Block, inputs: Inputs) -> Iterator[BlockPlace]:
@@ -142,22 +191,40 @@ def _descend(path: str, depth: int, block: Block, inputs: Inputs) -> Iterator[Bl
         yield from _descend(f"{path}.{name}", depth + 1, child, child_inputs)
 
 
-def _block_costs(node: Node) -> list[BlockCost]:
-    def visit(path: str, depth: int, block: Block, inputs: Inputs) -> tuple[Cost, int, list[BlockCost]]:
+@dataclass(frozen=True)
+class _NodeCost:
+    """A node's ``rows``, its own first; what it keeps; and what each recomputed layer in it would keep."""
+
+    rows: list[BlockCost]
+    kept: Cost
+    recomputed: list[Cost]
+
+
+def _block_costs(node: Node, recompute: bool) -> _NodeCost:
+    recomputed: list[Cost] = []
+
+    def visit(path: str, depth: int, block: Block, inputs: Inputs) -> tuple[Cost, list[BlockCost]]:
         total = block.cost(inputs)
         size = sum(parameter.size for parameter in block.parameters(inputs).values() if parameter.trainable)
+        training = 3 * total.flops
         below: list[BlockCost] = []
         for name, (child, child_inputs) in block.children(inputs).items():
-            cost, child_size, rows = visit(f"{path}.{name}", depth + 1, child, child_inputs)
-            total, size = total + cost, size + child_size
+            cost, rows = visit(f"{path}.{name}", depth + 1, child, child_inputs)
+            total, size, training = total + cost, size + rows[0].parameters, training + rows[0].training_flops
             below += rows
+        if recompute and block.role == Layer.role:
+            recomputed.append(total)
+            training += total.flops
+            inputs_kept = sum(spec.elements for spec in inputs.values() if spec.dtype != INT)
+            total = replace(total, saved=inputs_kept, wide=0)
         kind = str(getattr(block, "kind", block.role))
-        row = BlockCost(path, kind, depth, size, total.flops, 3 * total.flops, total.kernels, total.saved)
-        return total, size, [row, *below]
+        saved = total.saved + total.wide
+        row = BlockCost(path, kind, depth, size, total.flops, training, total.kernels, saved)
+        return total, [row, *below]
 
+    kept, rows = visit(node.name, 0, node.block, node.specs)
     shared = node.owner != node.name
-    rows = visit(node.name, 0, node.block, node.specs)[2]
-    return [replace(row, parameters=0) for row in rows] if shared else rows
+    return _NodeCost([replace(row, parameters=0) for row in rows] if shared else rows, kept, recomputed)
 
 
 class GraphBuilder:

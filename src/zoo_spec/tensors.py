@@ -10,6 +10,7 @@ Dimension = int | str
 """A known size is an int; an open one is the name of a dimension, such as ``batch`` or ``sequence``."""
 
 FLOAT = "float"
+FLOAT32 = "float32"
 INT = "int32"
 
 

@@ -30,6 +30,43 @@ def test_bert_base_as_shipped_fits_into_16_gb():
     require_memory(spec, spec.graph(), available=15 * GB)
 
 
+def test_each_framework_has_its_own_needs_and_an_unknown_one_the_largest():
+    spec = load_spec("bert_base")
+    graph = spec.graph()
+    torch, tf, other = (training_bytes(spec, graph, name) for name in ("torch", "tf", "another"))
+    assert other == tf == training_bytes(spec, graph)
+    assert all(torch[name] <= size for name, size in tf.items())
+    assert torch["accumulated"] == 0  # It adds in place.
+    same = ("weights", "copies", "gradients", "optimizer", "activations", "recomputed")
+    assert all(torch[name] == tf[name] for name in same)
+    largest = sum(torch.values())
+    require_memory(spec, graph, "torch", available=largest)
+    for framework in ("tf", None):
+        with pytest.raises(EnvironmentFault, match="does not fit"):
+            require_memory(spec, graph, framework, available=largest)
+
+
+def test_a_save_needs_what_a_step_has_not_let_go_of():
+    """Copies of weights and slots, in the room of gradients and activations where that is given back."""
+    spec = load_spec("bert_base", ["training.micro_batch_size=1"])
+    parts = training_bytes(spec, spec.graph(), "torch")
+    copies = parts["weights"] + parts["optimizer"]
+    assert parts["saving"] == copies - parts["gradients"] - parts["activations"] - parts["working"] > 0
+    assert training_bytes(spec, spec.graph(), "tf")["saving"] == copies
+    many = load_spec("bert_base", ["training.micro_batch_size=32"])
+    assert training_bytes(many, many.graph(), "torch")["saving"] == 0
+
+
+def test_dropout_keeps_its_masks_and_the_weights_that_it_drops():
+    """At 8 rows of 128 tokens: a mask for each of 25 activations, and for 12 heads' weights, kept twice."""
+    plain, dropped = (
+        load_spec("bert_base", [f"model.dropout={rate}", f"model.attention_dropout={rate}"])
+        for rate in (0.0, 0.1)
+    )
+    one, two = (training_bytes(spec, spec.graph())["activations"] for spec in (plain, dropped))
+    assert two - one == 4 * (25 * 8 * 128 * 768 + 12 * 2 * 8 * 12 * 128 * 128)
+
+
 def test_nothing_accumulates_where_a_batch_is_one_piece():
     spec = load_spec("bert_tiny")
     assert training_bytes(spec, spec.graph())["accumulated"] == 0
@@ -46,7 +83,7 @@ def test_double_precision_doubles_what_depends_on_it():
     single = load_spec("bert_tiny")
     double = load_spec("bert_tiny", ["training.precision=float64"])
     one, two = (training_bytes(spec, spec.graph()) for spec in (single, double))
-    assert all(abs(two[part] - 2 * one[part]) <= 2 for part in one if part != "framework")
+    assert all(abs(two[part] - 2 * one[part]) <= 2 for part in one if part != "library")
 
 
 def test_sizes_are_kept_within_the_bounds():
@@ -59,7 +96,7 @@ def test_a_refusal_names_every_term_and_the_largest_micro_batch_that_fits():
     with pytest.raises(EnvironmentFault) as refusal:
         require_memory(spec, spec.graph(), available=6 * GB)
     message = str(refusal.value)
-    for part in ("weights", "gradients", "optimizer", "activations", "framework", "sum", "6.00 GB"):
+    for part in ("weights", "gradients", "optimizer", "activations", "library", "saving", "sum", "6.00 GB"):
         assert part in message
     best = largest_micro_batch(spec, spec.graph(), 6 * GB)
     assert f"--set training.micro_batch_size={best}" in message

@@ -1,13 +1,16 @@
-"""The frameworks side by side on one graph, in float64 and in float32."""
+"""The frameworks side by side on one graph, in float64 and in what the spec computes in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from zoo_common.backend import Backend, Batch, Weights, find_backend
-from zoo_common.parity.probes import probe_inputs, probe_weights
+from zoo_common.parity.compare import largest
+from zoo_common.parity.results import Level
+from zoo_common.parity.subject import Probes, Sizes, Subject
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 
@@ -17,7 +20,7 @@ Prepare = Callable[[Backend], None]
 
 @dataclass
 class Bench:
-    """Makes backends with probe weights when they are first asked for, and keeps what they gave."""
+    """Makes backends with the subject's weights when they are first asked for, and keeps what they gave."""
 
     spec: ExperimentSpec
     graph: Graph
@@ -25,18 +28,31 @@ class Bench:
     seed: int
     device: str = "cpu"
     prepare: Prepare | None = None
+    given: Subject | None = None
+    """What the frameworks are compared on; without it, probes drawn from the seed."""
     _made: dict[tuple[str, str], Backend] = field(default_factory=dict)
     _outputs: dict[tuple[str, str], dict[str, Weights]] = field(default_factory=dict)
+    _sizes: dict[Level, dict[str, Sizes]] = field(default_factory=dict)
+
+    @property
+    def narrow(self) -> tuple[str, ...]:
+        """The dtypes that are held against float64: float32, and bfloat16 if the spec computes in it."""
+        return ("float32", "bfloat16") if self.spec.training.precision == "bfloat16" else ("float32",)
 
     @cached_property
-    def probes(self) -> Weights:
-        """The probe weights."""
-        return probe_weights(self.graph, self.seed)
+    def subject(self) -> Subject:
+        """What the frameworks are compared on."""
+        return self.given or Probes(self.graph, self.seed)
 
-    @cached_property
-    def inputs(self) -> dict[str, Batch]:
-        """The probe batches by name."""
-        return probe_inputs(self.graph, self.seed)
+    @property
+    def weights(self) -> Weights:
+        """The subject's weights, in float64."""
+        return self.subject.weights
+
+    @property
+    def inputs(self) -> Mapping[str, Batch]:
+        """The subject's batches by name."""
+        return self.subject.batches
 
     def fresh(self, framework: str, dtype: str) -> Backend:
         """A backend of its own with initial weights."""
@@ -48,20 +64,38 @@ class Bench:
         return backend
 
     def backend(self, framework: str, dtype: str) -> Backend:
-        """The backend with probe weights."""
+        """The backend with the subject's weights."""
         key = (framework, dtype)
         if key not in self._made:
             self._made[key] = self.fresh(framework, dtype)
-            self._made[key].set_weights(self.probes)
+            self._made[key].set_weights(self.weights)
         return self._made[key]
 
     def outputs(self, framework: str, dtype: str) -> dict[str, Weights]:
-        """All outputs for each probe batch."""
+        """All outputs for each batch."""
         key = (framework, dtype)
         if key not in self._outputs:
             backend = self.backend(framework, dtype)
             self._outputs[key] = {name: backend.evaluate_step(batch) for name, batch in self.inputs.items()}
         return self._outputs[key]
+
+    def sizes(self, level: Level) -> Mapping[str, Sizes]:
+        """By batch, what a tensor's differences are judged on where it is larger than the tensor itself.
+
+        At ``loss`` and ``gradient`` that is how large the tensor is for the subject's contrasts.
+        """
+        if level not in self._sizes:
+            self._sizes[level] = {name: {} for name in self.inputs}
+            if level in ("loss", "gradient"):
+                backend = self.backend(self.frameworks[0], "float64")
+                find = backend.gradients if level == "gradient" else backend.evaluate_step
+                for name, batch in self.subject.contrasts.items():
+                    self._sizes[level][name] = {
+                        key: size
+                        for key, value in find(batch).items()
+                        if math.isfinite(size := largest(value))
+                    }
+        return self._sizes[level]
 
     def forget(self) -> None:
         """Let go of the models, for levels that make their own."""

@@ -10,6 +10,9 @@ import numpy as np
 from zoo_common.backend import Array
 from zoo_common.parity import tolerances
 
+_OWN: Mapping[str, float] = {}
+"""No sizes: each tensor is judged on its own."""
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -44,28 +47,58 @@ def gap(left: Array, right: Array, scale: float) -> float:
     return 0.0 if difference == 0 else difference / scale if scale else float("inf")
 
 
-def output_gap(left: Mapping[str, Array], right: Mapping[str, Array]) -> Gap:
-    """The worst output, each on its own largest magnitude (of ``right``, the reference)."""
-    if set(left) != set(right):
-        return Gap(float("inf"), f"outputs {sorted(set(left) ^ set(right))} stand on one side only")
-    worst = Gap.none()
-    for name, value in right.items():
-        worst = worst.worse(Gap(gap(left[name], value, largest(value)), name))
-    return worst
+def output_gap(
+    left: Mapping[str, Array], right: Mapping[str, Array], sizes: Mapping[str, float] = _OWN
+) -> Gap:
+    """The worst of ``output_gaps``."""
+    return worst(output_gaps(left, right, sizes))
 
 
-def gradient_gap(left: Mapping[str, Array], right: Mapping[str, Array]) -> Gap:
-    """The worst gradient, each on its own largest magnitude or a part of the model's, whichever is larger.
+def output_gaps(
+    left: Mapping[str, Array], right: Mapping[str, Array], sizes: Mapping[str, float] = _OWN
+) -> dict[str, Gap]:
+    """Each output's gap on its own largest magnitude (of ``right``, the reference), or a larger of ``sizes``."""
+    return _alone("outputs", left, right) or {
+        name: Gap(gap(left[name], value, max(largest(value), sizes.get(name, 0.0))), name)
+        for name, value in right.items()
+    }
+
+
+def gradient_gap(
+    left: Mapping[str, Array], right: Mapping[str, Array], sizes: Mapping[str, float] = _OWN
+) -> Gap:
+    """The worst of ``gradient_gaps``."""
+    return worst(gradient_gaps(left, right, sizes))
+
+
+def gradient_gaps(
+    left: Mapping[str, Array], right: Mapping[str, Array], sizes: Mapping[str, float] = _OWN
+) -> dict[str, Gap]:
+    """Each gradient's gap on its own largest magnitude, or a larger of ``sizes``, or a part of the model's largest.
 
     One that is zero but for rounding in ``right``, the reference, is judged on the model's largest: its rounding
     errors come from terms of that size.
     """
-    if set(left) != set(right):
-        return Gap(float("inf"), f"gradients {sorted(set(left) ^ set(right))} stand on one side only")
-    top = max((largest(value) for value in right.values()), default=0.0)
-    worst = Gap.none()
-    for name, value in right.items():
-        own = largest(value)
-        scale = top if own < tolerances.VANISHING * top else max(own, tolerances.GRADIENT_SCALE * top)
-        worst = worst.worse(Gap(gap(left[name], value, scale), name))
-    return worst
+    own = {name: max(largest(value), sizes.get(name, 0.0)) for name, value in right.items()}
+    top = max(own.values(), default=0.0)
+
+    def scale(size: float) -> float:
+        return top if size < tolerances.VANISHING * top else max(size, tolerances.GRADIENT_SCALE * top)
+
+    return _alone("gradients", left, right) or {
+        name: Gap(gap(left[name], value, scale(own[name])), name) for name, value in right.items()
+    }
+
+
+def worst(gaps: Mapping[str, Gap]) -> Gap:
+    """The largest of several."""
+    found = Gap.none()
+    for each in gaps.values():
+        found = found.worse(each)
+    return found
+
+
+def _alone(what: str, left: Mapping[str, Array], right: Mapping[str, Array]) -> dict[str, Gap]:
+    """An infinite gap for each name that stands on one side only."""
+    names = sorted(set(left) ^ set(right))
+    return {name: Gap(float("inf"), f"{what} {names} stand on one side only") for name in names}

@@ -34,7 +34,7 @@ def step(bench: Bench) -> Iterator[LevelResult]:
     states: dict[str, State] = {}
     for framework in bench.frameworks:
         backend = bench.fresh(framework, "float64")
-        backend.set_weights(bench.probes)
+        backend.set_weights(bench.weights)
         for number, rate in enumerate(STEP_RATES):
             backend.apply_gradients(_drawn_gradients(bench, number), rate)
         states[framework] = backend.export_state()
@@ -49,7 +49,7 @@ def step(bench: Bench) -> Iterator[LevelResult]:
     unmoved = [
         name
         for name, value in first.weights.items()
-        if table[name].trainable and np.array_equal(value, bench.probes[name])
+        if table[name].trainable and np.array_equal(value, bench.weights[name])
     ]
     detail = f"{unmoved[0]} did not move" if unmoved else ""
     passed = worst.value <= tolerances.STEP and not unmoved
@@ -63,7 +63,7 @@ def _drawn_gradients(bench: Bench, number: int) -> Weights:
         return {name: ((2 * stream.uniforms(value.size) - 1) * sizes).reshape(value.shape)}
 
     gradients: Weights = {}
-    for name, value in bench.probes.items():
+    for name, value in bench.weights.items():
         gradients.update(draw(name, value))
     return gradients
 
@@ -71,28 +71,42 @@ def _drawn_gradients(bench: Bench, number: int) -> Weights:
 def curve(bench: Bench, dataset: Dataset, steps: int) -> Iterator[tuple[LevelResult, dict[str, list[float]]]]:
     """Training from the same weights on the same data, against a floor measured in the same run.
 
-    The floor is the first framework started from weights changed by about one ulp.
+    The floor is how far a framework gets from itself, started from weights changed by about one roundoff: the
+    one that gets less far, since a defect may unsettle the framework that it is in.
     """
+    for dtype in bench.narrow:
+        yield _curve(bench, dataset, steps, dtype)
+
+
+def _curve(
+    bench: Bench, dataset: Dataset, steps: int, dtype: str
+) -> tuple[LevelResult, dict[str, list[float]]]:
     training = _shortened(bench.spec.training, steps)
     short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
+    rule = tolerances.CURVES[dtype]
     curves: dict[str, list[float]] = {}
+    strayed: list[list[float]] = []
     for framework in bench.frameworks:
-        backend = short.fresh(framework, "float32")
+        backend = short.fresh(framework, dtype)
+        start = backend.export_state()
         curves[framework] = _train(short, backend, training, dataset, 0, steps)
+        perturbed_curves = []
+        for nudge in range(rule.nudges):
+            weights = nudged(start.weights, rule.perturbation, bench.seed + nudge)
+            backend.import_state(State(weights, start.optimizer, start.step))
+            perturbed_curves.append(_train(short, backend, training, dataset, 0, steps))
+        strayed.append(_furthest(curves[framework], perturbed_curves))
     first, last = bench.frameworks[0], bench.frameworks[-1]
-    backend = short.fresh(first, "float32")
-    start = backend.export_state().weights
-    backend.set_weights(nudged(start, tolerances.CURVE_PERTURBATION, bench.seed))
-    curves["floor"] = _train(short, backend, training, dataset, 0, steps)
+    quieter = min(strayed, key=lambda moves: max(map(_distance, moves)))
+    curves["floor"] = [ours + move for ours, move in zip(curves[first], quieter, strict=True)]
 
     floor, worst_ratio, value, limit, worst, left_at = 0.0, -1.0, 0.0, 0.0, "", 0
     for index, (ours, theirs, perturbed) in enumerate(
         zip(curves[first], curves[last], curves["floor"], strict=True), 1
     ):
-        floor = max(floor, abs(perturbed - ours), tolerances.CURVE_ULPS * 2.0**-23 * abs(ours))
-        apart = abs(theirs - ours)
-        apart = apart if math.isfinite(apart) else math.inf
-        allowed = tolerances.CURVE_MULTIPLE * floor
+        floor = max(floor, abs(perturbed - ours), rule.least * abs(ours))
+        apart = _distance(theirs - ours)
+        allowed = rule.multiple * floor
         if apart > allowed and not left_at:
             left_at = index
         if apart / allowed > worst_ratio:
@@ -104,11 +118,27 @@ def curve(bench: Bench, dataset: Dataset, steps: int) -> Iterator[tuple[LevelRes
         detail = f"the gap leaves the floor at step {left_at}; {detail}"
     if not moved:
         passed, detail = False, "the loss did not move, so agreement on it would prove nothing"
-    yield LevelResult("curve", "float32", passed, value, limit, worst, detail), curves
+    return LevelResult("curve", dtype, passed, value, limit, worst, detail), curves
+
+
+def _furthest(losses: list[float], perturbed_curves: list[list[float]]) -> list[float]:
+    """By step, the largest of the perturbed curves' differences, with its sign."""
+    return [
+        max((loss - own for loss in each), key=_distance)
+        for own, each in zip(losses, zip(*perturbed_curves, strict=True), strict=True)
+    ]
+
+
+def _distance(difference: float) -> float:
+    return abs(difference) if math.isfinite(difference) else math.inf
 
 
 def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Iterator[LevelResult]:
-    """Train in one framework, save, go on in the other, in both directions, in float64."""
+    """Train in one framework, save, go on in the other, in both directions, in float64.
+
+    If the spec computes in bfloat16, what a checkpoint of that holds must also be what the other framework holds
+    after reading it: all of it float32, and the same bit for bit.
+    """
     training = _shortened(bench.spec.training, before + after)
     short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
     worst = Gap.none()
@@ -129,6 +159,32 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
             worst = worst.worse(Gap(apart, f"step {index}, {one} then {other}"))
     passed = worst.value <= tolerances.CHECKPOINT
     yield LevelResult("checkpoint", "float64", passed, worst.value, tolerances.CHECKPOINT, worst.name)
+    if passed and "bfloat16" in bench.narrow:
+        yield _carried_over(short, dataset, before)
+
+
+def _carried_over(bench: Bench, dataset: Dataset, steps: int) -> LevelResult:
+    worst = Gap.none()
+    for one, other in (tuple(bench.frameworks), tuple(reversed(bench.frameworks))):
+        backend, continued = bench.fresh(one, "bfloat16"), bench.fresh(other, "bfloat16")
+        _train(bench, backend, bench.spec.training, dataset, 0, steps)
+        with tempfile.TemporaryDirectory(prefix="zoo-parity-") as folder:
+            store = CheckpointStore(Path(folder))
+            state = backend.export_state()
+            store.save(state.step, state.weights, state.optimizer, {"step": state.step}, "parity")
+            found = store.load(steps)
+            continued.import_state(State(found.weights(), found.optimizer(), found.step))
+        back = continued.export_state()
+        for left, right in ((back.weights, state.weights), (back.optimizer, state.optimizer)):
+            for name in sorted(set(left) | set(right)):
+                same = (
+                    name in left
+                    and name in right
+                    and left[name].dtype == right[name].dtype == np.float32
+                    and np.array_equal(left[name], right[name])
+                )
+                worst = worst.worse(Gap(0.0 if same else math.inf, f"{name}, {one} then {other}"))
+    return LevelResult("checkpoint", "bfloat16", worst.value == 0, worst.value, 0.0, worst.name)
 
 
 def _train(

@@ -26,7 +26,15 @@ class Activation(Block):
         return Cost(saved=inputs["x"].elements)
 
 
-class Relu(Activation):
+class _KeepsItsOutput(Activation):
+    """Its slope is told by what it gave, which the product that comes next keeps already."""
+
+    def cost(self, inputs: Inputs) -> Cost:
+        """Free."""
+        return Cost()
+
+
+class Relu(_KeepsItsOutput):
     """max(x, 0)."""
 
     kind: Literal["relu"] = "relu"
@@ -50,13 +58,13 @@ class Silu(Activation):
     kind: Literal["silu"] = "silu"
 
 
-class Tanh(Activation):
+class Tanh(_KeepsItsOutput):
     """Hyperbolic tangent."""
 
     kind: Literal["tanh"] = "tanh"
 
 
-class Sigmoid(Activation):
+class Sigmoid(_KeepsItsOutput):
     """Logistic function."""
 
     kind: Literal["sigmoid"] = "sigmoid"

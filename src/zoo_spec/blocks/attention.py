@@ -68,11 +68,15 @@ class Attention(SequenceMixer):
         }
 
     def cost(self, inputs: Inputs) -> Cost:
-        """Two batched products; query, key, value and the mixed values are kept.
+        """Two batched products; query, key, value, the mixed values and softmax's weights are kept.
 
-        The input is shared by three projections, so two of the three that they count are taken back. Causal
-        products are counted whole, as most kernels compute them.
+        The input is shared by three projections, so two of the three that they count are taken back. Dropped
+        weights are kept beside the whole ones. A fused kernel would keep no weights: TensorFlow has none, torch
+        takes one over long rows without dropout and on accelerators. Causal products are counted whole, as most
+        kernels compute them.
         """
         x = inputs["x"]
         length = int(x.shape[1])
-        return Cost(flops=4 * x.elements * length, kernels=2, saved=(3 - 2) * x.elements)
+        weights = int(x.shape[0]) * self.num_heads * length * length
+        saved = (3 - 2) * x.elements + (weights if self.dropout else 0)
+        return Cost(flops=4 * x.elements * length, kernels=2, saved=saved, wide=weights)

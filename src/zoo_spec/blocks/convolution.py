@@ -91,5 +91,5 @@ class MaxPool2d(Block):
         return {"x": _windows(x, self.size, self.stride, ((0, 0), (0, 0)), x.width)}
 
     def cost(self, inputs: Inputs) -> Cost:
-        """The places of the largest values are kept, eight bytes each, counted as two values."""
-        return Cost(saved=2 * self.infer(inputs)["x"].elements)
+        """The input is kept, and the places of the largest values, eight bytes each, counted as two float32."""
+        return Cost(saved=inputs["x"].elements, wide=2 * self.infer(inputs)["x"].elements)

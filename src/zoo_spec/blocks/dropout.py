@@ -22,5 +22,5 @@ class Dropout(Block):
         return {"x": inputs["x"]}
 
     def cost(self, inputs: Inputs) -> Cost:
-        """The mask is kept for the backward pass, a byte a value, counted as a quarter of one."""
-        return Cost(saved=inputs["x"].elements // 4 if self.rate else 0)
+        """The mask is kept for the backward pass, as wide as the values: neither framework packs it on a CPU."""
+        return Cost(saved=inputs["x"].elements if self.rate else 0)

@@ -11,6 +11,7 @@ from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.tied_dense import TiedDense
+from zoo_spec.cost import Cost
 from zoo_spec.initializers import AnyInitializer, GlorotUniform
 from zoo_spec.tensors import TensorSpec
 
@@ -53,6 +54,10 @@ class MaskedLmHead(Block):
             "norm": (self.norm, {"x": gathered}),
             "decoder": (TiedDense(bias=True), {"x": gathered, "table": inputs["table"]}),
         }
+
+    def cost(self, inputs: Inputs) -> Cost:
+        """What is gathered from is kept."""
+        return Cost(saved=inputs["x"].elements)
 
 
 class ClassifierHead(Block):

@@ -51,7 +51,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def cost(self, inputs: Inputs) -> Cost:
         """The log-probabilities are kept."""
-        return Cost(saved=inputs["logits"].elements)
+        return Cost(wide=inputs["logits"].elements)
 
 
 class SumLosses(Loss):

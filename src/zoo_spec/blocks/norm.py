@@ -25,9 +25,9 @@ class Norm(Block):
         return {"x": x}
 
     def cost(self, inputs: Inputs) -> Cost:
-        """The input is kept for the backward pass, and one or two numbers a vector."""
+        """The input is kept for the backward pass, as wide as it is computed, and one or two numbers a vector."""
         x = inputs["x"]
-        return Cost(saved=x.elements + 2 * x.elements // x.width)
+        return Cost(wide=x.elements + 2 * x.elements // x.width)
 
 
 class LayerNorm(Norm):

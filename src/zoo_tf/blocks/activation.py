@@ -1,4 +1,4 @@
-"""Activations, with every constant in the input's own dtype: TensorFlow's pass through float32."""
+"""Activations, in float32 or wider, and with constants of that dtype: TensorFlow's own pass through float32."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from zoo_spec.blocks import activation as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
+from zoo_tf.precision import at_least_float32
 
 
 class Relu(Block):
@@ -23,25 +24,31 @@ class GeluErf(Block):
     """x Phi(x) by the error function."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        half, root = (tf.constant(value, x.dtype) for value in (0.5, math.sqrt(0.5)))
-        one = tf.constant(1.0, x.dtype)
-        return half * x * (one + tf.math.erf(x * root))
+        wide = at_least_float32(x)
+        half, root = (tf.constant(value, wide.dtype) for value in (0.5, math.sqrt(0.5)))
+        one = tf.constant(1.0, wide.dtype)
+        return tf.cast(half * wide * (one + tf.math.erf(wide * root)), x.dtype)
 
 
 class GeluTanh(Block):
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        half, cubic, root = (tf.constant(value, x.dtype) for value in (0.5, 0.044715, math.sqrt(2 / math.pi)))
-        one = tf.constant(1.0, x.dtype)
-        return half * x * (one + tf.tanh(root * (x + cubic * x * x * x)))
+        wide = at_least_float32(x)
+        half, cubic, root = (
+            tf.constant(value, wide.dtype) for value in (0.5, 0.044715, math.sqrt(2 / math.pi))
+        )
+        one = tf.constant(1.0, wide.dtype)
+        inner = tf.tanh(root * (wide + cubic * wide * wide * wide))
+        return tf.cast(half * wide * (one + inner), x.dtype)
 
 
 class Silu(Block):
     """x sigmoid(x)."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return x * tf.sigmoid(x)
+        wide = at_least_float32(x)
+        return tf.cast(wide * tf.sigmoid(wide), x.dtype)
 
 
 class Tanh(Block):

@@ -45,6 +45,7 @@ class Block(keras.layers.Layer):
         # Past Keras' __setattr__, which would track the children twice, here and under their own names.
         object.__setattr__(block, "_given", _Given(kwargs))
         object.__setattr__(block, "_output_keys", None)
+        object.__setattr__(block, "_declared", None)
         return block
 
     def build(self, *shapes: Any) -> None:
@@ -66,6 +67,13 @@ class Block(keras.layers.Layer):
             log.add(self, outputs)
         return outputs
 
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """What the graph says that the block gives, while it is wired into one; else found by tracing `call`.
+
+        A trace goes through every layer of a stack, and took most of the time to compile BERT-base.
+        """
+        return super().compute_output_spec(*args, **kwargs) if self._declared is None else self._declared
+
     def get_config(self) -> dict[str, Any]:
         """Keras' own entries and the constructor's arguments, layers among them serialised."""
         own = super().get_config()
@@ -86,6 +94,19 @@ class Block(keras.layers.Layer):
 
     def _open_name_scope(self) -> keras.name_scope:
         return legal_name_scope(self, super()._open_name_scope())
+
+
+@contextlib.contextmanager
+def declaring(layer: keras.layers.Layer, outputs: Any) -> Iterator[None]:
+    """Have a block that is called on symbolic tensors give these `KerasTensor`s, if any, without a trace."""
+    if outputs is None or not isinstance(layer, Block):
+        yield
+        return
+    object.__setattr__(layer, "_declared", outputs)
+    try:
+        yield
+    finally:
+        object.__setattr__(layer, "_declared", None)
 
 
 def legal_name_scope(layer: keras.layers.Layer, scope: keras.name_scope) -> keras.name_scope:
@@ -127,10 +148,11 @@ def named_layers(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]
     seen: set[int] = set()
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer):
-            yield from _walk(layer.name, layer, seen)
+            yield from walk(layer.name, layer, seen)
 
 
-def _walk(path: str, value: object, seen: set[int]) -> Iterator[tuple[str, keras.layers.Layer]]:
+def walk(path: str, value: object, seen: set[int]) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layers in a layer, a list or a dictionary by path, outer before inner, each once."""
     if isinstance(value, keras.layers.Layer):
         if id(value) in seen:
             return
@@ -145,7 +167,7 @@ def _walk(path: str, value: object, seen: set[int]) -> Iterator[tuple[str, keras
     else:
         return
     for key, child in items:
-        yield from _walk(f"{path}.{key}", child, seen)
+        yield from walk(f"{path}.{key}", child, seen)
 
 
 class _Given:

@@ -17,11 +17,17 @@ class Embedding(Block):
 
     def __init__(self, *, rows: int, size: int, **keras_: Any) -> None:
         super().__init__(**keras_)
-        self.embeddings = self.add_weight(shape=(rows, size), initializer="zeros", name="embeddings")
+        self.embeddings = self.add_weight(
+            shape=(rows, size), initializer="zeros", name="embeddings", autocast=False
+        )
 
     def call(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
         table = tf.convert_to_tensor(self.embeddings)
-        return {"x": tf.gather(table, x), "table": table}
+        # Rounded after the rows are taken, so that their gradients add up in float32.
+        return {
+            "x": tf.cast(tf.gather(table, x), self.compute_dtype),
+            "table": tf.cast(table, self.compute_dtype),
+        }
 
 
 @build.register

@@ -58,7 +58,7 @@ class Embeddings(Block):
 
     def _types(self, token_type_ids: tf.Tensor | None) -> tf.Tensor:
         if token_type_ids is None:
-            return tf.convert_to_tensor(self.token_type.embeddings)[0]
+            return tf.cast(tf.convert_to_tensor(self.token_type.embeddings)[0], self.compute_dtype)
         return self.token_type(token_type_ids)["x"]
 
 

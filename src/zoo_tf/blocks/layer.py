@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,13 +10,19 @@ import tensorflow as tf
 
 from zoo_spec.blocks import layer as specs
 from zoo_spec.blocks.base import Inputs
-from zoo_tf.blocks.base import Block
+from zoo_tf.blocks.base import Block, walk
 from zoo_tf.blocks.build import build, build_children
 from zoo_tf.blocks.dropout import Dropout
 
 
 class Layer(Block):
-    """The parts of a layer; ``call`` is the subclass's."""
+    """The parts of a layer; ``call`` is the subclass's.
+
+    With ``recompute``, training keeps the inputs alone, and the backward pass computes the rest again. Only
+    where a training loop gives the dropout its masks: others could not be drawn a second time.
+    """
+
+    recompute = False
 
     def __init__(
         self,
@@ -34,6 +41,38 @@ class Layer(Block):
         self.feed_forward = feed_forward
         self.feed_forward_norm = feed_forward_norm
         self.feed_forward_dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, *args: tf.Tensor, **kwargs: tf.Tensor | None) -> tf.Tensor:
+        call = _SameMasks(self, super().__call__, kwargs)
+        training = kwargs.get("training") or self._get_call_context().get_value("training")
+        if not (self.recompute and training and call.can_be_repeated):
+            return super().__call__(*args, **kwargs)
+        return tf.recompute_grad(call)(*args)
+
+
+class _SameMasks:
+    """A layer's call in training that draws the same dropout masks each time that it is made.
+
+    The second is made after Keras has left the model, and so is told that it is training. What goes by keyword
+    (ids) has no gradient, and may be None, which ``tf.recompute_grad`` does not take.
+    """
+
+    def __init__(self, layer: Block, call: Callable[..., tf.Tensor], kwargs: dict[str, Any]) -> None:
+        self.call = call
+        self.kwargs = kwargs
+        self.dropouts = [inner for _, inner in walk("", layer, set()) if isinstance(inner, Dropout)]
+        self.uses = [dropout.uses for dropout in self.dropouts]
+
+    @property
+    def can_be_repeated(self) -> bool:
+        """Whether all the masks come from a training loop."""
+        return all(dropout.draw is not None for dropout in self.dropouts if dropout.rate)
+
+    def __call__(self, *args: tf.Tensor) -> tf.Tensor:
+        for dropout, uses in zip(self.dropouts, self.uses, strict=True):
+            dropout.set_uses(uses)
+        return self.call(*args, **{**self.kwargs, "training": True})
 
 
 class PostNormLayer(Layer):

@@ -17,7 +17,7 @@ class SoftmaxCrossEntropy(Block):
     """Cross-entropy of integer labels: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
 
     def __init__(self, *, label_smoothing: float, **keras_: Any) -> None:
-        super().__init__(**keras_)
+        super().__init__(autocast=False, **keras_)
         self.label_smoothing = label_smoothing
 
     def call(
@@ -47,7 +47,7 @@ class SumLosses(Block):
     """Weighted sum of losses."""
 
     def __init__(self, *, weights: tuple[float, ...], **keras_: Any) -> None:
-        super().__init__(**keras_)
+        super().__init__(autocast=False, **keras_)
         self.weights_ = tuple(weights)
 
     def call(self, *losses: tf.Tensor) -> tf.Tensor:

@@ -19,8 +19,8 @@ class LayerNorm(Block):
     def __init__(self, *, size: int, epsilon: float, **keras_: Any) -> None:
         super().__init__(**keras_)
         self.epsilon = epsilon
-        self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta")
+        self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma", autocast=False)
+        self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta", autocast=False)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         wide = at_least_float32(x)
@@ -40,7 +40,7 @@ class RmsNorm(Block):
     def __init__(self, *, size: int, epsilon: float, **keras_: Any) -> None:
         super().__init__(**keras_)
         self.epsilon = epsilon
-        self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma")
+        self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma", autocast=False)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         wide = at_least_float32(x)

@@ -19,13 +19,16 @@ class LearnedPositions(Block):
 
     def __init__(self, *, size: int, hidden_size: int, **keras_: Any) -> None:
         super().__init__(**keras_)
-        self.embeddings = self.add_weight(shape=(size, hidden_size), initializer="zeros", name="embeddings")
+        self.embeddings = self.add_weight(
+            shape=(size, hidden_size), initializer="zeros", name="embeddings", autocast=False
+        )
 
     def call(self, x: tf.Tensor, *, positions: tf.Tensor | None = None) -> tf.Tensor:
         table = tf.convert_to_tensor(self.embeddings)
         if positions is None:
-            return x + table[: tf.shape(x)[1]]
-        return x + tf.gather(table, positions)
+            return x + tf.cast(table[: tf.shape(x)[1]], x.dtype)
+        # Rounded after the rows are taken, so that their gradients add up in float32.
+        return x + tf.cast(tf.gather(table, positions), x.dtype)
 
 
 @build.register

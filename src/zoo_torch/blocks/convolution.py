@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import convolution as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
+from zoo_torch.precision import narrowed
 
 Pair = tuple[int, int]
 
@@ -39,7 +40,9 @@ class Conv2d(nn.Conv2d):
         x_BCHW = x.permute(0, 3, 1, 2)
         if self.pads is not None:
             x_BCHW = F.pad(x_BCHW, self.pads)
-        return super().forward(x_BCHW).permute(0, 2, 3, 1)
+        bias = None if self.bias is None else narrowed(self.bias, x)
+        y_BCHW = F.conv2d(x_BCHW, narrowed(self.weight, x), bias, self.stride, self.padding)
+        return y_BCHW.permute(0, 2, 3, 1)
 
 
 class MaxPool2d(nn.Module):

@@ -8,6 +8,8 @@ from zoo_spec.blocks import embeddings as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.dropout import Dropout
+from zoo_torch.blocks.embedding import Embedding
+from zoo_torch.precision import narrowed
 
 # B batch, T tokens, D hidden.
 
@@ -26,27 +28,30 @@ class Embeddings(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.token = nn.Embedding(rows, size)
+        self.token = Embedding(rows, size)
         self.position = position
-        self.token_type = nn.Embedding(type_rows, size) if type_rows else None
+        self.token_type = Embedding(type_rows, size) if type_rows else None
         self.norm = norm
         self.dropout = Dropout(rate=dropout)
 
     def forward(
         self, input_ids: Tensor, *, token_type_ids: Tensor | None = None, positions: Tensor | None = None
     ) -> dict[str, Tensor]:
-        x_BTD = self.token(input_ids)
+        token = self.token(input_ids)
+        x_BTD = token["x"]
         if self.token_type is not None:
-            x_BTD = x_BTD + self._types(token_type_ids)
+            x_BTD = x_BTD + narrowed(self._types(token_type_ids), x_BTD)
         if self.position is not None:
             x_BTD = self.position(x_BTD, positions=positions)
         if self.norm is not None:
             x_BTD = self.norm(x_BTD)
-        return {"x": self.dropout(x_BTD), "table": self.token.weight}
+        return {"x": self.dropout(x_BTD), "table": token["table"]}
 
     def _types(self, token_type_ids: Tensor | None) -> Tensor:
         assert self.token_type is not None
-        return self.token_type.weight[0] if token_type_ids is None else self.token_type(token_type_ids)
+        if token_type_ids is None:
+            return self.token_type.weight[0]
+        return self.token_type(token_type_ids)["x"]
 
 
 @build.register

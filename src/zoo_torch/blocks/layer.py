@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from zoo_spec.blocks import layer as specs
 from zoo_spec.blocks.base import Inputs
@@ -11,7 +15,12 @@ from zoo_torch.blocks.dropout import Dropout
 
 
 class Layer(nn.Module):
-    """The parts of a layer; ``forward`` is the subclass's."""
+    """The parts of a layer; ``forward`` is the subclass's.
+
+    With ``recompute``, training keeps the inputs alone, and the backward pass computes the rest again.
+    """
+
+    recompute = False
 
     def __init__(
         self,
@@ -29,6 +38,28 @@ class Layer(nn.Module):
         self.feed_forward = feed_forward
         self.feed_forward_norm = feed_forward_norm
         self.feed_forward_dropout = Dropout(rate=dropout)
+
+    def __call__(self, *args: Tensor, **kwargs: Tensor | None) -> Tensor:
+        if not (self.recompute and self.training and torch.is_grad_enabled()):
+            return super().__call__(*args, **kwargs)
+        return checkpoint(_SameMasks(self, super().__call__), *args, use_reentrant=False, **kwargs)
+
+
+class _SameMasks:
+    """A layer's call that draws the same dropout masks each time that it is made.
+
+    torch keeps the state of its own generator; those that a training loop gives count their uses.
+    """
+
+    def __init__(self, layer: nn.Module, call: Callable[..., Tensor]) -> None:
+        self.call = call
+        self.dropouts = [module for module in layer.modules() if isinstance(module, Dropout)]
+        self.uses = [dropout.uses for dropout in self.dropouts]
+
+    def __call__(self, *args: Tensor, **kwargs: Tensor | None) -> Tensor:
+        for dropout, uses in zip(self.dropouts, self.uses, strict=True):
+            dropout.uses = uses
+        return self.call(*args, **kwargs)
 
 
 class PostNormLayer(Layer):

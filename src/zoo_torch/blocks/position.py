@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import position as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
+from zoo_torch.precision import narrowed
 
 # B batch, T tokens, D hidden.
 
@@ -22,8 +23,9 @@ class LearnedPositions(nn.Module):
 
     def forward(self, x: Tensor, *, positions: Tensor | None = None) -> Tensor:
         if positions is None:
-            return x + self.weight[: x.shape[1]]
-        return x + F.embedding(positions, self.weight)
+            return x + narrowed(self.weight[: x.shape[1]], x)
+        # Rounded after the rows are taken, so that their gradients add up in float32.
+        return x + narrowed(F.embedding(positions, self.weight), x)
 
 
 @build.register

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import tied_dense as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
+from zoo_torch.precision import narrowed
 
 
 class TiedDense(nn.Module):
@@ -19,7 +20,8 @@ class TiedDense(nn.Module):
         self.bias = nn.Parameter(torch.zeros(rows)) if bias else None
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        return F.linear(x, table, self.bias)
+        bias = None if self.bias is None else narrowed(self.bias, x)
+        return F.linear(x, narrowed(table, x), bias)
 
 
 @build.register

@@ -1,0 +1,78 @@
+"""Float32 and bfloat16 held against float64: each framework by what rounding explains, and by the other's error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from zoo_common.backend import Backend, Batch, Weights
+from zoo_common.parity import tolerances
+from zoo_common.parity.bench import Bench
+from zoo_common.parity.compare import Gap
+from zoo_common.parity.probes import nudged
+from zoo_common.parity.results import Level, LevelResult
+from zoo_common.parity.subject import Sizes
+
+Run = Callable[[Backend, Batch], Weights]
+"""What a backend gives for a batch: outputs, or gradients."""
+Measure = Callable[[Weights, Weights, Sizes], dict[str, Gap]]
+"""The gap of each tensor, found and reference, and the sizes that they are judged on if larger than their own."""
+
+
+def judge(
+    bench: Bench, level: Level, dtype: str, run: Run, measure: Measure, reference: Mapping[str, Weights]
+) -> LevelResult:
+    """Each framework in ``dtype`` against the float64 ``reference`` of each batch, and the two errors against each
+    other."""
+    rule, sizes = tolerances.ROUNDING[dtype], bench.sizes(level)
+
+    def worst_gaps(backend: Backend) -> dict[str, Gap]:
+        """The worst gap over the batches, by tensor, or of all tensors together under one empty name."""
+        found: dict[str, Gap] = {}
+        for name, batch in bench.inputs.items():
+            for tensor, gap in measure(run(backend, batch), reference[name], sizes[name]).items():
+                key = tensor if rule.each_tensor else ""
+                found[key] = found.get(key, Gap.none()).worse(Gap(gap.value, f"{gap.name} ({name})"))
+        return found
+
+    explained = _explained(bench, rule, worst_gaps)
+    errors = {framework: worst_gaps(bench.backend(framework, dtype)) for framework in bench.frameworks}
+    # The tensor that stands highest above what rounding explains, in the framework where it does.
+    framework, tensor = max(
+        ((framework, tensor) for framework, gaps in errors.items() for tensor in gaps),
+        key=lambda pair: errors[pair[0]][pair[1]].value / explained.get(pair[1], math.inf),
+    )
+    worst, floor = errors[framework][tensor], explained.get(tensor, 0.0)
+    limit = rule.multiple * floor
+    apart = max(_apart(errors, tensor, explained) for tensor in explained)
+    passed = worst.value <= limit and apart <= rule.ratio
+    each = ", ".join(f"{name} {gaps[tensor].value:.1e}" for name, gaps in errors.items() if tensor in gaps)
+    detail = f"from float64: {each}; rounding explains {floor:.1e}"
+    if not passed:
+        detail = f"{framework} strayed; {detail}"
+        if worst.value <= limit:
+            detail += f"; the errors are apart by {apart:.1f}, at most {rule.ratio:g} is allowed"
+    return LevelResult(level, dtype, passed, worst.value, limit, f"{worst.name} ({framework})", detail)
+
+
+def _explained(
+    bench: Bench, rule: tolerances.Rounding, worst_gaps: Callable[[Backend], dict[str, Gap]]
+) -> dict[str, float]:
+    """By tensor, how far float64 results move when every weight is off by one unit roundoff of the dtype."""
+    backend = bench.backend(bench.frameworks[0], "float64")
+    least = rule.roundoff * (
+        1.0 if rule.each_tensor else math.sqrt(max(1, bench.graph.cost(batch=1).kernels))
+    )
+    explained: dict[str, float] = {}
+    for nudge in range(rule.nudges):
+        backend.set_weights(nudged(bench.weights, rule.roundoff, bench.seed + nudge))
+        for tensor, gap in worst_gaps(backend).items():
+            explained[tensor] = max(explained.get(tensor, least), gap.value)
+    backend.set_weights(bench.weights)
+    return explained
+
+
+def _apart(errors: Mapping[str, Mapping[str, Gap]], tensor: str, explained: Mapping[str, float]) -> float:
+    """How many times one framework's error is the other's, where it is above what rounding explains."""
+    found = [gaps[tensor].value if tensor in gaps else math.inf for gaps in errors.values()]
+    return max(found) / max(min(found), explained[tensor])

@@ -1,0 +1,25 @@
+"""Activation recomputation: training keeps each transformer layer's inputs and computes the rest again."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.graph import Graph
+from zoo_torch.blocks.layer import Layer
+
+
+def recompute_layers(model: nn.Module, graph: Graph) -> None:
+    """Switch it on in every layer of the model.
+
+    Raises SpecError if the graph has no layer, EnvironmentFault for a layer whose torch half cannot do it.
+    """
+    for place in graph.layers():
+        layer = model.get_submodule(place.path)
+        if not isinstance(layer, Layer):
+            kind = getattr(place.block, "kind", type(place.block).__name__)
+            raise EnvironmentFault(
+                f"training.recompute: block {kind!r} has a torch half that cannot recompute; derive it from "
+                "zoo_torch.blocks.layer.Layer"
+            )
+        layer.recompute = True

@@ -1,0 +1,291 @@
+"""bfloat16 in both frameworks: what has which dtype, how far it is from float64, and what parity sees in it."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+import zoo_tf
+import zoo_torch
+from zoo_common.backend import State, find_backend
+from zoo_common.data import batch, open_dataset
+from zoo_common.interop import from_transformers
+from zoo_common.parity import tolerances
+from zoo_common.parity.bench import Bench
+from zoo_common.parity.compare import gap, largest, output_gaps
+from zoo_common.parity.dynamic import curve
+from zoo_common.parity.probes import nudged
+from zoo_common.parity.results import LEVELS
+from zoo_common.parity.rounding import judge
+from zoo_common.parity.suite import run_parity
+from zoo_common.training.loop import train_on
+from zoo_spec import load_spec
+from zoo_spec.shrink import shrunk
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from mutations import MUTATIONS, Mutation
+from test_transformers import BATCH, FAMILIES, draw_inputs, reference_model, reference_results
+
+FRAMEWORKS = ("torch", "tf")
+each_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
+HALF = "training.precision=bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("bert_tiny", "checkpoint"), ("two_branch_classifier", "checkpoint"), ("causal_lm", "loss")],
+)
+def test_a_bfloat16_spec_agrees_at_every_level(name, level):
+    report = run_parity(shrunk(load_spec(name, [HALF])), level=level, steps=5)
+    assert report.passed, report.as_json()
+    in_half = {row.level for row in report.levels if row.dtype == "bfloat16"}
+    wanted = LEVELS[: LEVELS.index(level) + 1]
+    assert in_half == set(wanted) - {"step"}  # An optimizer's step is float32 whatever the model computes in.
+
+
+@cache
+def bert_bench(mutation: Mutation | None = None) -> Bench:
+    """A small BERT, whose narrow models of one framework are mutated."""
+    spec = shrunk(load_spec("bert_base", ["training.optimizer.learning_rate=1e-3", HALF]))
+
+    def prepare(backend):
+        wide = str(backend.dtype).endswith("float64")
+        if mutation is not None and backend.name == mutation.framework and not wide:
+            mutation.apply(backend)
+
+    return Bench(spec, spec.graph(), FRAMEWORKS, 1, prepare=prepare)
+
+
+def forward_in_half(mutation: Mutation | None = None):
+    bench = bert_bench(mutation)
+    reference = bert_bench().outputs("torch", "float64")
+    return judge(
+        bench, "forward", "bfloat16", lambda it, each: it.evaluate_step(each), output_gaps, reference
+    )
+
+
+SEEN = (
+    "a transposed kernel",
+    "a dropped bias",
+    "a skipped layer",
+    "attention scaled wrongly",
+    "padding and packing ignored",
+    "positions of packed examples ignored",
+    "token types ignored",
+    "causal for bidirectional attention",
+    "the second token pooled",
+    "loss weights ignored",
+)
+UNSEEN = (
+    "GELU tanh for erf in one layer",
+    "epsilon 1e-5 for 1e-12 in one norm",
+    "a constant that passed through float32",
+    "a smoothed loss",
+)
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [one for one in MUTATIONS if one.name in SEEN],
+    ids=lambda one: f"{one.name} ({one.framework})",
+)
+def test_a_defect_larger_than_rounding_is_seen_in_bfloat16(mutation):
+    found = forward_in_half(mutation)
+    assert not found.passed
+    assert found.detail.startswith(f"{mutation.framework} strayed")
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [one for one in MUTATIONS if one.name in UNSEEN],
+    ids=lambda one: f"{one.name} ({one.framework})",
+)
+def test_a_defect_smaller_than_rounding_is_not_seen_in_bfloat16(mutation):
+    """What ``tolerances.ROUNDING`` says of bfloat16's limits is so; float64 sees these (test_mutations)."""
+    assert forward_in_half(mutation).passed
+
+
+def parameters_in_half(backend):
+    """Small updates are lost where the parameters themselves are bfloat16."""
+    apply = backend.optimizer.apply
+
+    def rounded(gradients, rate):
+        norm = apply(gradients, rate)
+        if backend.name == "torch":
+            with torch.no_grad():
+                for parameter in backend.parameters.values():
+                    parameter.copy_(parameter.bfloat16())
+            return norm
+        with tf.control_dependencies([norm]):
+            for variable in backend.parameters.values():
+                value = tf.convert_to_tensor(variable)
+                variable.assign(tf.cast(tf.cast(value, tf.bfloat16), value.dtype))
+            return tf.identity(norm)
+
+    backend.optimizer.apply = rounded
+
+
+@each_framework
+def test_parameters_kept_in_bfloat16_are_seen_in_the_curve(framework):
+    """Also in the framework that would set the limit alone: its defect raises how far it gets from itself."""
+    spec = shrunk(load_spec("mnist_fc", [HALF]))
+
+    def prepare(backend):
+        if backend.name == framework:
+            parameters_in_half(backend)
+
+    bench = Bench(spec, spec.graph(), FRAMEWORKS, 1, prepare=prepare)
+    results = [row for row, _ in curve(bench, open_dataset(spec, None, "train"), 25)]
+    assert [row.passed for row in results if row.dtype == "bfloat16"] == [False]
+
+
+@each_framework
+def test_rounding_is_the_nearest_bfloat16_and_softmax_is_float32(framework):
+    """Attention alone, from bfloat16 queries, keys and values: its error is that of rounding the result."""
+    rng = np.random.default_rng(0)
+    q, k, v = (torch.tensor(rng.standard_normal((2, 3, 40, 16))).bfloat16() for _ in range(3))
+    mask = torch.tensor(rng.random((2, 1, 40, 40)) < 0.7) | torch.eye(40, dtype=torch.bool)
+    wide = torch.nn.functional.scaled_dot_product_attention(
+        q.double(), k.double(), v.double(), attn_mask=mask
+    )
+    if framework == "torch":
+        from zoo_torch.blocks.attention import Attention
+
+        layer = Attention(hidden_size=48, num_heads=3, causal=False, bias=True, dropout=0.0)
+        found = layer._mix(q, k, v, mask).double().numpy()
+    else:
+        from zoo_tf.blocks.attention import Attention
+
+        layer = Attention(
+            hidden_size=48, num_heads=3, causal=False, bias=True, dropout=0.0, dtype="mixed_bfloat16"
+        )
+        given = [tf.constant(value.float().numpy(), tf.bfloat16) for value in (q, k, v)]
+        found = tf.cast(layer._mix(*given, tf.constant(mask.numpy())), tf.float64).numpy()
+    # Weights rounded once, and, in TensorFlow, scores too: a softmax in bfloat16 would be off by 5 % and more.
+    assert gap(found, wide.numpy(), largest(wide.numpy())) < 4 * tolerances.ROUNDING["bfloat16"].roundoff
+
+
+@each_framework
+@pytest.mark.parametrize("variant", ["full", "padded-no-types"])
+def test_bfloat16_is_as_far_from_transformers_in_float64_as_rounding_explains(variant, framework):
+    family = "bert-pretraining"
+    spec, inputs = FAMILIES[family].spec(), draw_inputs(family, variant)
+    theirs = {
+        name: value for name, value in reference_results(family, variant).items() if "gradient" not in name
+    }
+    state = {name: value.numpy() for name, value in reference_model(family).state_dict().items()}
+    weights, rule = from_transformers(spec, state), tolerances.ROUNDING["bfloat16"]
+    real = inputs.get("example_ids", np.ones((BATCH, 1))) > 0
+
+    def gaps(found):
+        def at(name, value):
+            return value[np.broadcast_to(real, value.shape[:2])] if name == "hidden_states" else value
+
+        return {
+            name: gap(at(name, found[name]), at(name, value), largest(at(name, value)))
+            for name, value in theirs.items()
+        }
+
+    def model(dtype):
+        backend = find_backend(framework)()
+        backend.initialize(spec.graph(), spec.training, seed=0, dtype=dtype, device="cpu")
+        return backend
+
+    def outputs(backend, weights):
+        backend.set_weights(weights)
+        return backend.evaluate_step(inputs)
+
+    wide = model("float64")
+    moved = [gaps(outputs(wide, nudged(weights, rule.roundoff, seed))) for seed in range(rule.nudges)]
+    for name, found in gaps(outputs(model("bfloat16"), weights)).items():
+        explained = max(rule.roundoff, *(each[name] for each in moved))
+        assert found <= rule.multiple * explained, (name, found, explained)
+
+
+@each_framework
+def test_parameters_gradients_and_the_common_half_s_arrays_are_float32(framework):
+    spec = shrunk(load_spec("bert_tiny", [HALF]))
+    graph, training = spec.graph(), spec.training
+    backend = find_backend(framework)()
+    backend.initialize(graph, training, seed=0, dtype="bfloat16", device="cpu")
+    examples = batch(open_dataset(spec, None, "train"), 0, 0, 4)
+    train_on(backend, graph, training, examples, 0)
+    state = backend.export_state()
+    for arrays in (
+        state.weights,
+        state.optimizer,
+        backend.gradients(examples),
+        backend.evaluate_step(examples),
+        backend.predict_step(examples),
+        {path: value for path, value in backend.block_outputs(examples) if value.dtype.kind == "f"},
+    ):
+        assert arrays
+        assert {str(value.dtype) for value in arrays.values()} == {"float32"}
+
+
+def native_outputs(spec, framework, examples):
+    """The compiled model's own outputs, with the dtypes that it gives."""
+    if framework == "torch":
+        model = zoo_torch.compile(spec, dtype="bfloat16")
+        found = model(**{name: torch.from_numpy(np.asarray(value)) for name, value in examples.items()})
+        return {name: str(value.dtype).removeprefix("torch.") for name, value in found.items()}
+    found = zoo_tf.compile(spec, dtype="bfloat16")(examples)
+    return {name: value.dtype.name for name, value in found.items()}
+
+
+@each_framework
+@pytest.mark.parametrize("name", ["bert_tiny", "mnist_fc", "two_branch_classifier", "causal_lm"])
+def test_outputs_have_the_dtypes_that_the_graph_declares(name, framework):
+    spec = shrunk(load_spec(name))
+    examples = batch(open_dataset(spec, None, "train"), 0, 0, 4)
+    wanted = {"float": "bfloat16", "float32": "float32"}
+    found = native_outputs(spec, framework, examples)
+    assert found == {name: wanted[tensor.dtype] for name, tensor in spec.graph().outputs.items()}
+
+
+@each_framework
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_a_bfloat16_run_goes_on_in_the_other_framework_and_in_any_precision(framework, precision):
+    spec = shrunk(load_spec("mnist_fc", [HALF, "training.batch_size=8", "training.random=portable"]))
+    graph, training = spec.graph(), spec.training
+    examples = batch(open_dataset(spec, None, "train"), 0, 0, 8)
+    other = next(name for name in FRAMEWORKS if name != framework)
+
+    def begin(framework, dtype):
+        backend = find_backend(framework)()
+        backend.initialize(graph, training, seed=0, dtype=dtype, device="cpu")
+        return backend
+
+    def go_on(backend, state):
+        backend.import_state(State(state.weights, state.optimizer, state.step))
+        return [
+            float(train_on(backend, graph, training, examples, index).result.loss)
+            for index in range(state.step, state.step + 3)
+        ]
+
+    first = begin(framework, "bfloat16")
+    for index in range(3):
+        train_on(first, graph, training, examples, index)
+    state = first.export_state()
+    here, there = go_on(first, state), go_on(begin(other, precision), state)
+    assert there == pytest.approx(here, rel=5 * tolerances.ROUNDING["bfloat16"].roundoff)
+    assert there[-1] < there[0]
+
+
+@each_framework
+def test_weights_of_the_loss_are_not_rounded(framework):
+    """A denominator of 0.1 a token is 0.1 times their number, which bfloat16 could not hold."""
+    spec = shrunk(load_spec("bert_tiny"))
+    backend = find_backend(framework)()
+    backend.initialize(spec.graph(), spec.training, seed=0, dtype="bfloat16", device="cpu")
+    examples = dict(batch(open_dataset(spec, None, "train"), 0, 0, 4))
+    examples["masked_weights"] = np.full(examples["masked_weights"].shape, 0.1)
+    found = backend.evaluate_step(examples)["masked_lm_denominator"]
+    assert found == pytest.approx(0.1 * examples["masked_weights"].size, rel=1e-6)
