@@ -82,7 +82,7 @@ def transposed_kernel(path: str) -> Callable:
             import torch.nn.functional as F
 
             dense = block(backend, path)
-            dense.forward = lambda x: F.linear(x, dense.weight.T, dense.bias)
+            dense.forward = lambda x: F.linear(x, dense.weight.T.to(x.dtype), dense.bias.to(x.dtype))
         else:
             import tensorflow as tf
 

@@ -12,8 +12,9 @@ from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import batch, open_dataset
 from zoo_common.training.denominators import denominators, split
 from zoo_common.training.loop import train_on
-from zoo_common.training.run import DivergedError, Run, losses
+from zoo_common.training.run import Run, losses
 from zoo_common.training.run_directory import read_metrics
+from zoo_common.training.session import DivergedError
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import DeviceOption, JsonOption, SetOption, SpecOption, example
+from zoo_common.cli.options import DeviceOption, JsonOption, RunDirOption, SetOption, example
 
 if TYPE_CHECKING:
     from zoo_common.parity.results import LevelResult
@@ -19,27 +20,36 @@ def register(app: typer.Typer) -> None:
     examples = (
         "zoo parity --spec bert_tiny",
         "zoo parity --spec bert_large --small --level gradient --junit parity.xml",
+        "zoo parity --run-dir runs/bert_tiny-torch",
     )
     app.command("parity", epilog=example(*examples))(parity)
 
 
 def parity(
-    spec: SpecOption,
+    spec: Annotated[
+        str | None,
+        typer.Option("--spec", metavar="NAME|FILE", help="A shipped spec's name (zoo list), or a YAML file."),
+    ] = None,
+    run_dir: RunDirOption = None,
     overrides: SetOption = None,
     level: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--level",
             metavar="LEVEL",
-            help="The last level: parameters, forward, loss, gradient, step, curve or checkpoint.",
+            help="The last level: parameters, forward, loss, gradient (a run's last), step, curve or checkpoint.",
         ),
-    ] = "checkpoint",
+    ] = None,
     small: Annotated[
         bool, typer.Option("--small", help="The same architecture at a small size, on generated data.")
     ] = False,
     steps: Annotated[
-        int, typer.Option("--steps", min=2, metavar="N", help="Length of the training curve.")
-    ] = 50,
+        int | None, typer.Option("--steps", min=2, metavar="N", help="Length of the training curve: 50.")
+    ] = None,
+    batches: Annotated[
+        int | None,
+        typer.Option("--batches", min=1, metavar="N", help="Batches of a run's evaluation data: 2."),
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")
     ] = None,
@@ -48,17 +58,33 @@ def parity(
 ) -> None:
     """Hold both frameworks against each other, level by level; each level includes those before it.
 
-    The exit status is 1 if a level fails; the first block whose outputs part is then named.
+    With --spec, on drawn weights and inputs that leave nothing untested. With --run-dir, on the weights of the
+    run's newest checkpoint and batches of its own evaluation data, also while it trains; the levels end with
+    gradient. The exit status is 1 if a level fails; the first block whose outputs part is then named.
     """
     from zoo_common.cli.output import print_json
-    from zoo_common.parity.suite import run_parity
+    from zoo_common.parity.suite import run_parity, run_trained_parity
     from zoo_common.report.parity import print_parity, write_junit
     from zoo_spec import load_spec
+    from zoo_spec.errors import InputError
     from zoo_spec.shrink import shrunk
 
-    loaded = load_spec(spec, overrides or ())
-    chosen = shrunk(loaded) if small else loaded
-    report = run_parity(chosen, level=level, steps=steps, device=device, watch=_say)
+    if (spec is None) == (run_dir is None):
+        raise InputError(
+            "give --spec for parity on drawn weights, or --run-dir for that of a run's; one of them"
+        )
+    if run_dir is not None:
+        given = {"--set": overrides, "--small": small, "--steps": steps}
+        _refuse(given, "--spec", "a run is judged as it was trained")
+        report = run_trained_parity(
+            run_dir, level=level or "gradient", batches=batches or 2, device=device, watch=_say
+        )
+    else:
+        assert spec is not None
+        _refuse({"--batches": batches}, "--run-dir", "a spec is judged on drawn inputs")
+        loaded = load_spec(spec, overrides or ())
+        chosen = shrunk(loaded) if small else loaded
+        report = run_parity(chosen, level=level or "checkpoint", steps=steps or 50, device=device, watch=_say)
     if junit is not None:
         write_junit(report, junit)
     if as_json:
@@ -67,6 +93,15 @@ def parity(
         print_parity(report)
     if not report.passed:
         raise typer.Exit(1)
+
+
+def _refuse(given: Mapping[str, object], belongs_to: str, reason: str) -> None:
+    """Raise InputError if any of these options was given, which go with another one."""
+    from zoo_spec.errors import InputError
+
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        raise InputError(f"{', '.join(wrong)} goes with {belongs_to}; {reason}")
 
 
 def _say(result: LevelResult) -> None:

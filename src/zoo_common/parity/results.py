@@ -26,6 +26,19 @@ class LevelResult:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What of a run was judged: the checkpoint's step and directory, and the names of the batches."""
+
+    run_dir: str
+    step: int
+    checkpoint: str
+    batches: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"step {self.step} in {self.checkpoint}; evaluation data, {', '.join(self.batches)}"
+
+
+@dataclass(frozen=True)
 class ParityReport:
     """All levels that were run, in order; the first failure ends a run."""
 
@@ -33,6 +46,8 @@ class ParityReport:
     levels: tuple[LevelResult, ...]
     notes: tuple[str, ...] = ()
     curve: dict[str, list[float]] = field(default_factory=dict)
+    source: Source | None = None
+    """The run that was judged; None: probes."""
 
     @property
     def passed(self) -> bool:
@@ -40,7 +55,7 @@ class ParityReport:
         return bool(self.levels) and all(level.passed for level in self.levels)
 
     def as_json(self) -> dict[str, JsonValue]:
-        """``spec``, ``passed`` and ``levels``, as ``zoo parity --json`` prints it.
+        """``spec``, ``passed`` and ``levels``, as ``zoo parity --json`` prints it; of a run also what ``Source`` has.
 
         A ``value`` of null stands for what could not be compared: NaN, infinity, another shape.
         """
@@ -56,8 +71,17 @@ class ParityReport:
             }
             for row in self.levels
         ]
+        source: dict[str, JsonValue] = {}
+        if self.source is not None:
+            source = {
+                "run_dir": self.source.run_dir,
+                "step": self.source.step,
+                "checkpoint": self.source.checkpoint,
+                "batches": list(self.source.batches),
+            }
         return {
             "spec": self.spec,
+            **source,
             "passed": self.passed,
             "levels": rows,
             "notes": list(self.notes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zoo_common.backend import backends
@@ -10,11 +10,20 @@ from zoo_common.data import Dataset, open_dataset
 from zoo_common.parity import dynamic, static
 from zoo_common.parity.bench import Bench, Prepare
 from zoo_common.parity.results import LEVELS, Level, LevelResult, ParityReport
+from zoo_common.parity.trained import open_trained
 from zoo_common.training.loop import require_parameters
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 
 Watch = Callable[[LevelResult], None]
+
+_STATIC: dict[Level, Callable[[Bench], Iterator[LevelResult]]] = {
+    "parameters": static.parameters,
+    "forward": static.forward,
+    "loss": static.loss,
+    "gradient": static.gradient,
+}
+_WITHOUT_DATA = {**_STATIC, "step": dynamic.step}
 
 
 def run_parity(
@@ -35,49 +44,92 @@ def run_parity(
     ``watch`` with every result as it is found. A graph without a loss has only the levels up to ``forward``.
     Raises InputError for an unknown level.
     """
-    if level not in LEVELS:
-        raise InputError(f"no parity level {level!r}; there are: {', '.join(LEVELS)}")
+    wanted = _levels(level)
     graph = spec.graph()
     require_parameters(graph)
-    wanted = list(LEVELS[: [*LEVELS].index(level) + 1])
     notes: list[str] = []
     if not graph.loss_parts and len(wanted) > 2:
         wanted = wanted[:2]
         notes.append("the graph has no loss, so the levels after forward do not apply")
+    bench = Bench(spec, graph, _two(frameworks), seed, device, prepare)
+    curves: dict[str, list[float]] = {}
+    results = _until_failure((_run(name, bench, steps, data_dir, curves) for name in wanted), watch)
+    return ParityReport(spec.name, results, tuple(notes), curves)
+
+
+def run_trained_parity(
+    run_dir: Path,
+    *,
+    level: str = "gradient",
+    batches: int = 2,
+    seed: int = 1,
+    frameworks: Sequence[str] | None = None,
+    device: str = "cpu",
+    prepare: Prepare | None = None,
+    watch: Watch | None = None,
+) -> ParityReport:
+    """As ``run_parity``, with a run's newest weights and ``batches`` batches of its own evaluation data.
+
+    The levels end with ``gradient``; ``parameters`` is here that both frameworks hold the checkpoint's weights,
+    bit for bit. The directory is only read, also while the run trains. Raises InputError for a level beyond, and
+    errors as ``open_trained``.
+    """
+    wanted = _levels(level)
+    if wanted[-1] not in _STATIC:
+        raise InputError(
+            f"the level {level!r} trains weights of its own, so it goes with --spec; "
+            f"a run has the levels {', '.join(_STATIC)}"
+        )
+    chosen = _two(frameworks)
+    trained = open_trained(run_dir, chosen[0], batches)
+    if not trained.has_loss and len(wanted) > 2:
+        wanted = wanted[:2]
+        trained.notes.append("the model has no loss, or the data no labels for it: forward is the last level")
+    bench = Bench(trained.spec, trained.graph, chosen, seed, device, prepare, given=trained)
+    levels = {**_STATIC, "parameters": static.loaded}
+    results = _until_failure((levels[name](bench) for name in wanted), watch)
+    return ParityReport(trained.spec.name, results, tuple(trained.notes), source=trained.source)
+
+
+def _levels(last: str) -> list[Level]:
+    """All levels up to this one."""
+    if last not in LEVELS:
+        raise InputError(f"no parity level {last!r}; there are: {', '.join(LEVELS)}")
+    return list(LEVELS[: [*LEVELS].index(last) + 1])
+
+
+def _two(frameworks: Sequence[str] | None) -> tuple[str, ...]:
     chosen = tuple(frameworks or backends())
     if len(chosen) < 2:
         raise EnvironmentFault(f"parity needs two frameworks; there is {', '.join(chosen) or 'none'}")
-    bench = Bench(spec, graph, chosen, seed, device, prepare)
+    return chosen
+
+
+def _until_failure(levels: Iterable[Iterator[LevelResult]], watch: Watch | None) -> tuple[LevelResult, ...]:
+    """The results level by level; the first level that fails is the last."""
     results: list[LevelResult] = []
-    curves: dict[str, list[float]] = {}
-    for name in wanted:
-        for result in _run(name, bench, steps, data_dir, curves):
+    for level in levels:
+        for result in level:
             results.append(result)
             if watch is not None:
                 watch(result)
         if not all(result.passed for result in results):
             break
-    return ParityReport(spec.name, tuple(results), tuple(notes), curves)
+    return tuple(results)
 
 
 def _run(
     level: Level, bench: Bench, steps: int, data_dir: Path | None, curves: dict[str, list[float]]
 ) -> Iterator[LevelResult]:
-    static_levels = {
-        "parameters": static.parameters,
-        "forward": static.forward,
-        "loss": static.loss,
-        "gradient": static.gradient,
-        "step": dynamic.step,
-    }
-    if level in static_levels:
-        yield from static_levels[level](bench)
+    if level in _WITHOUT_DATA:
+        yield from _WITHOUT_DATA[level](bench)
         return
     bench.forget()
     dataset: Dataset = open_dataset(bench.spec, data_dir, "train")
     if level == "curve":
         for result, found in dynamic.curve(bench, dataset, steps):
-            curves.update(found)
+            for framework, losses in found.items():
+                curves.setdefault(framework, losses)
             yield result
     else:
         half = max(1, steps // 5)

@@ -1,0 +1,103 @@
+"""What the frameworks are compared on, weights and batches, and when agreement on it proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from zoo_common.backend import Batch, Weights
+from zoo_common.parity import tolerances
+from zoo_common.parity.compare import largest
+from zoo_common.parity.probes import probe_inputs, probe_weights
+from zoo_spec.graph import Graph
+
+Sizes = Mapping[str, float]
+"""The largest magnitude of each tensor."""
+
+
+class Subject(Protocol):
+    """Weights and batches, given to every framework alike."""
+
+    @property
+    def weights(self) -> Weights:
+        """Every parameter by canonical name, in float64."""
+
+    @property
+    def batches(self) -> Mapping[str, Batch]:
+        """Batches by name."""
+
+    @property
+    def contrasts(self) -> Mapping[str, Batch]:
+        """Batches of the same names whose loss is large however small it is in ``batches``; or none."""
+
+    def doubt_outputs(self, outputs: Mapping[str, Weights], judged: Collection[str]) -> str:
+        """Why agreement on the outputs of these names proves nothing; empty if it does. ``outputs`` are by batch."""
+
+    def doubt_gradients(
+        self, gradients: Mapping[str, Weights], sizes: Mapping[str, Mapping[str, Sizes]]
+    ) -> str:
+        """The same of gradients by batch; ``sizes`` are each framework's, by batch."""
+
+
+class Probes:
+    """Drawn weights and batches that leave nothing untested, so that whatever is not tested is a defect."""
+
+    def __init__(self, graph: Graph, seed: int) -> None:
+        self._graph = graph
+        self._seed = seed
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The probe weights."""
+        return probe_weights(self._graph, self._seed)
+
+    @cached_property
+    def batches(self) -> Mapping[str, Batch]:
+        """The probe batches."""
+        return probe_inputs(self._graph, self._seed)
+
+    @property
+    def contrasts(self) -> Mapping[str, Batch]:
+        """None: nothing was learned, so every loss is large."""
+        return {}
+
+    def doubt_outputs(self, outputs: Mapping[str, Weights], judged: Collection[str]) -> str:
+        """An output near zero, one that does not answer to the input, or one that is missing."""
+        first = next(iter(outputs.values()))
+        for name in judged:
+            value = first[name]
+            if largest(value) < tolerances.SMALLEST_SCALE:
+                return f"{name} is at most {largest(value):.1e}, so agreement on it would prove nothing"
+            if value.ndim and value.shape[0] > 1 and np.array_equal(value[0], value[1]):
+                return f"{name} is the same for different rows, so it does not answer to the input"
+        missing = sorted(set(self._graph.outputs) - set(first))
+        return f"outputs {missing} are missing" if missing else ""
+
+    def doubt_gradients(
+        self, gradients: Mapping[str, Weights], sizes: Mapping[str, Mapping[str, Sizes]]
+    ) -> str:
+        """A parameter that moves nothing and is none of those that cannot, or does on one side only."""
+        reference = next(iter(sizes.values()))
+        tops = {name: max(found.values()) for name, found in reference.items()}
+        for parameter in next(iter(reference.values())):
+            moves = any(
+                found[parameter] > tolerances.VANISHING * tops[name] for name, found in reference.items()
+            )
+            if not moves and not parameter.endswith(tolerances.WITHOUT_INFLUENCE):
+                return f"{parameter} moves nothing: its gradient is zero for every probe"
+        return _vanishing_on_one_side(sizes)
+
+
+def _vanishing_on_one_side(sizes: Mapping[str, Mapping[str, Sizes]]) -> str:
+    """A gradient that is zero but for rounding in one framework, and not in the other."""
+    reference = next(iter(sizes.values()))
+    for name, found in reference.items():
+        tops = {framework: max(by[name].values()) or 1.0 for framework, by in sizes.items()}  # All are zero.
+        for parameter in found:
+            parts = {framework: by[name][parameter] / tops[framework] for framework, by in sizes.items()}
+            if min(parts.values()) < tolerances.VANISHING <= max(parts.values()):
+                return f"the gradient of {parameter} vanishes on one side only: {parts}"
+    return ""
