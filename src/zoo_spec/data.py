@@ -74,10 +74,13 @@ class IdxFiles(Spec):
     """MNIST's file format, one file of images and one of labels each, gzip or not."""
 
     train_images: FilePath
+    """The images to train on."""
     train_labels: FilePath
+    """Their labels."""
     evaluation_images: FilePath | None = None
-    """Without these two, a fifth of the training images is held out."""
+    """The images to evaluate on; without these and their labels, a fifth of the others is held out."""
     evaluation_labels: FilePath | None = None
+    """Their labels."""
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
+from zoo_spec.attribute_docs import attribute_docs
 from zoo_spec.base import Spec
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.fields import Expected, class_at, part
@@ -183,5 +184,5 @@ def _unknown(path: Path, layer: Layer, root: type[Spec]) -> str:
 
 def _described(path: Path, layer: Layer, root: type[Spec]) -> str:
     cls = class_at(root, layer.mapping, path[:-1])
-    field = cls.model_fields.get(str(path[-1])) if cls is not None else None
-    return f": {field.description}" if field is not None and field.description else ""
+    said = attribute_docs(cls).get(str(path[-1])) if cls is not None else None
+    return f": {said}" if said else ""

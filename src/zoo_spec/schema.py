@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import ModelSchema
 
+from zoo_spec.attribute_docs import attribute_docs
 from zoo_spec.base import Spec
 from zoo_spec.blocks.base import Block
 from zoo_spec.data import Data
@@ -30,7 +32,9 @@ def json_schema() -> Schema:
     concrete = {cls for root in _ROOTS for cls in classes(root).values()}
     roles = {role for cls in concrete for role in _roles(cls)}
     specs: list[type[Spec]] = [ExperimentSpec, *sorted(concrete | roles, key=lambda cls: cls.__qualname__)]
-    references, generated = models_json_schema([(cls, "validation") for cls in specs])
+    references, generated = models_json_schema(
+        [(cls, "validation") for cls in specs], schema_generator=_Described
+    )
     names = {cls: str(references[cls, "validation"]["$ref"]) for cls in specs}
     definitions = {name: _mapping(_open(schema)) for name, schema in generated["$defs"].items()}
     for role in roles:
@@ -45,6 +49,18 @@ def json_schema() -> Schema:
         "properties": {"extends": extends, **_mapping(top["properties"])},
         "$defs": {name: definitions[name] for name in sorted(definitions)},
     }
+
+
+class _Described(GenerateJsonSchema):
+    """Pydantic's schemas, with the fields' docstrings."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        found = super().model_schema(schema)
+        cls: type[Spec] = schema["cls"]
+        for name, text in attribute_docs(cls).items():
+            if name in found["properties"]:
+                found["properties"][name]["description"] = text
+        return found
 
 
 _EXTENDS: Schema = {

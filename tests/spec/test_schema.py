@@ -126,3 +126,15 @@ def holds(key, given, value, root) -> bool:
     if key in ("const", "enum"):
         return value == given if key == "const" else value in given
     return {"anyOf": any, "allOf": all}[key](accepts(each, value, root) for each in given)
+
+
+def test_fields_are_described_by_their_docstrings_and_inherited_ones_too(schema):
+    said = "Activation of the feed-forward blocks; GELU is gelu_erf or gelu_tanh."
+    assert schema["$defs"]["Bert"]["properties"]["activation"]["description"] == said
+    bare = [
+        f"{name}.{field}"
+        for name, definition in schema["$defs"].items()
+        for field, value in definition.get("properties", {}).items()
+        if field != "kind" and "description" not in value
+    ]
+    assert bare == []
