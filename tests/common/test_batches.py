@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from zoo_common.data.base import DataDescription, batch, batches, evaluation_batches
+from zoo_common.data.base import DataDescription, Dataset, batch, batches, evaluation_batches
 
 
-class Numbers:
+class Numbers(Dataset):
     """Example ``index`` of epoch ``epoch`` holds both."""
 
     def __init__(self, count=10, weighted=True, fail_at=None):

@@ -102,6 +102,16 @@ def test_a_long_draw_continues_where_a_short_one_ended():
     np.testing.assert_array_equal(np.concatenate(parts), whole.uniforms(50_111))
 
 
+@pytest.mark.parametrize(("paths", "words"), [(5, 0), (1, 7), (3, 8), (70, 1500)])
+def test_streams_made_together_give_what_those_made_alone_give(paths, words):
+    names = [("row", number) for number in range(paths)]
+    for stream, name in zip(Stream.several(3, names, words), names, strict=True):
+        alone = Stream(3, *name)
+        for count in (3, 1, 200, 400):
+            np.testing.assert_array_equal(stream.uniforms(count), alone.uniforms(count))
+            assert stream.integer(7) == alone.integer(7)
+
+
 def test_integers_are_unbiased():
     # Were no draw thrown away, the first third of the numbers below 3 * 2**30 would come twice as often.
     drawn = Stream(2).integers(3 << 30, 300_000) // (1 << 30)

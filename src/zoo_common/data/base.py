@@ -7,7 +7,7 @@ by any number of workers, in either framework, with the same result.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +21,9 @@ from zoo_spec.random import Stream
 
 Array = NDArray[np.int32 | np.float32]
 Example = dict[str, Array]
+Place = tuple[int, int]
+"""Epoch and index."""
+
 Split = Literal["train", "eval"]
 
 
@@ -55,6 +58,10 @@ class Dataset(Protocol):
     def example(self, epoch: int, index: int) -> Example:
         """One example, without a batch dimension, in shapes that are the same for all examples."""
 
+    def examples(self, places: Sequence[Place]) -> list[Example]:
+        """What ``example`` gives for each of the places; a data set may have a cheaper way for many at once."""
+        return [self.example(*place) for place in places]
+
     def description(self) -> DataDescription:
         """Where the examples come from and how large they are."""
 
@@ -65,11 +72,11 @@ def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
     Each epoch has an order of its own, drawn by (seed, epoch); a batch may span two epochs.
     """
     count = len(dataset)
-    rows: list[Example] = []
+    places: list[Place] = []
     for number in range(step * batch_size, (step + 1) * batch_size):
         epoch, place = divmod(number, count)
-        rows.append(dataset.example(epoch, int(_order(seed, epoch, count)[place])))
-    return stack(rows)
+        places.append((epoch, int(_order(seed, epoch, count)[place])))
+    return stack(dataset.examples(places))
 
 
 @lru_cache(maxsize=4)
@@ -125,7 +132,7 @@ def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[st
     """
     count = len(dataset)
     for start in range(0, count, batch_size):
-        rows = [dataset.example(0, index) for index in range(start, min(start + batch_size, count))]
+        rows = dataset.examples([(0, index) for index in range(start, min(start + batch_size, count))])
         missing = batch_size - len(rows)
         if missing and weights:
             row = rows[0]

@@ -10,12 +10,13 @@ full-length block of text, at a sentence drawn for each epoch, and "short" is de
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Example, example_bytes
+from zoo_common.data.base import DataDescription, Dataset, Example, Place, example_bytes
 from zoo_common.data.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -24,6 +25,9 @@ Ids = NDArray[np.int32]
 
 MASKED, KEPT = 0.8, 0.1
 """Of the predicted tokens (Devlin et al., 2019, 3.1); the rest is replaced."""
+
+_SPARE = 64
+"""Random numbers drawn with the others, for the tokens that two segments are too long by; if more, a call more."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class PairSettings:
     jitter: bool = True
 
 
-class BertExamples:
+class BertExamples(Dataset):
     """Masked examples by (seed, epoch, index); of an example's arrays those named in ``inputs`` are given."""
 
     def __init__(
@@ -77,6 +81,7 @@ class BertExamples:
         self._corpus, self._settings, self._special = corpus, settings, special
         self._seed, self._split, self._inputs, self._about = seed, split, inputs, about
         self._room = room
+        self._draws = 8 + settings.sequence_length + 2 * settings.max_predictions
         self._blocks, self._latest = _blocks(corpus, room)
 
     def __len__(self) -> int:
@@ -92,10 +97,17 @@ class BertExamples:
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; positions beyond its predictions have position 0, id 0 and weight 0."""
+        return self.examples([(epoch, index)])[0]
+
+    def examples(self, places: Sequence[Place]) -> list[Example]:
+        """Several, whose random numbers cost little more than those of one."""
+        paths = [("masked", self._split, epoch, index) for epoch, index in places]
+        streams = Stream.several(self._seed, paths, 2 * (self._draws + _SPARE))
+        return [self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True)]
+
+    def _example(self, index: int, stream: Stream) -> Example:
         settings, special = self._settings, self._special
-        stream = Stream(self._seed, "masked", self._split, epoch, index)
-        # One call for all draws: a call costs more than some hundred numbers.
-        draws = stream.uniforms(8 + settings.sequence_length + 2 * settings.max_predictions)
+        draws = stream.uniforms(self._draws)  # In one call, which costs more than some hundred numbers.
         first, second, random_next = self._segments(index, draws[:8])
         first, second = _shorten(first, second, self._room, stream)
         tokens = np.full(settings.sequence_length, special.pad, np.int32)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Example, example_bytes
+from zoo_common.data.base import DataDescription, Dataset, Example, Place, example_bytes
 from zoo_common.data.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
 
 
-class CausalExamples:
+class CausalExamples(Dataset):
     """Windows of documents, each ended by ``[SEP]``; of an example's arrays those in ``inputs`` are given.
 
     Windows start ``sequence_length - 1`` tokens apart, so that with each window's last label weighing 0 every
@@ -57,9 +59,17 @@ class CausalExamples:
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``labels`` are the next tokens, with weight 0 at the end and on padding."""
+        return self.examples([(epoch, index)])[0]
+
+    def examples(self, places: Sequence[Place]) -> list[Example]:
+        """Several, whose random numbers cost little more than those of one."""
+        paths = [("causal", self._split, epoch, index) for epoch, index in places]
+        streams = Stream.several(self._seed, paths, 2) if self._jitter else [None] * len(places)
+        return [self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True)]
+
+    def _example(self, index: int, stream: Stream | None) -> Example:
         start, latest, stop = map(int, self._windows[index])
-        if self._jitter:
-            stream = Stream(self._seed, "causal", self._split, epoch, index)
+        if stream is not None:
             start = min(start + stream.integer(self._length - 1), latest)
         text = self._ids[start : min(start + self._length, stop)]
         count = len(text)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo_common.data.base import Array, DataDescription, Example, Split, example_bytes
+from zoo_common.data.base import Array, DataDescription, Dataset, Example, Place, Split, example_bytes
 from zoo_spec.data import GeneratedData
 from zoo_spec.graph import Graph
 from zoo_spec.random import Stream
 from zoo_spec.tensors import TensorSpec
 
 _MASKS = ("example_ids", "decoder_example_ids")
+_DRAWN_TOGETHER = 1024
+"""Random words of an example that are drawn with those of others; where there are more, it saves nothing."""
 
 
-class GeneratedExamples:
+class GeneratedExamples(Dataset):
     """Examples by (seed, epoch, index) for ``inputs``, given without their batch dimension.
 
     Integers are drawn below the input's limit in ``limits`` (2 where it has none), ``weights`` are 1, other
@@ -44,13 +46,24 @@ class GeneratedExamples:
 
     def example(self, epoch: int, index: int) -> Example:
         """One example, drawn input by input in the order of their names."""
-        return {name: self._draw(name, spec, epoch, index) for name, spec in sorted(self._inputs.items())}
+        return self.examples([(epoch, index)])[0]
 
-    def _draw(self, name: str, spec: TensorSpec, epoch: int, index: int) -> Array:
-        shape = tuple(int(size) for size in spec.shape)
-        if name in self._weights:
-            return np.ones(shape, np.float32)
-        stream = Stream(self._seed, "generated", self._split, epoch, index, name)
+    def examples(self, places: Sequence[Place]) -> list[Example]:
+        """Several, whose random numbers cost little more than those of one."""
+        drawn: list[Example] = [{} for _ in places]
+        for name, spec in sorted(self._inputs.items()):
+            if name in self._weights:
+                for example in drawn:
+                    example[name] = np.ones(_shape(spec), np.float32)
+                continue
+            paths = [("generated", self._split, epoch, index, name) for epoch, index in places]
+            streams = Stream.several(self._seed, paths, min(2 * spec.elements, _DRAWN_TOGETHER))
+            for example, stream in zip(drawn, streams, strict=True):
+                example[name] = self._draw(name, spec, stream)
+        return drawn
+
+    def _draw(self, name: str, spec: TensorSpec, stream: Stream) -> Array:
+        shape = _shape(spec)
         if name in _MASKS:
             return (np.arange(spec.elements) < spec.elements - stream.integer(spec.elements // 2 + 1)).astype(
                 np.int32
@@ -58,6 +71,10 @@ class GeneratedExamples:
         if spec.dtype == "int32":
             return stream.integers(self._limits.get(name, 2), spec.elements).reshape(shape).astype(np.int32)
         return (2 * stream.uniforms(spec.elements) - 1).reshape(shape).astype(np.float32)
+
+
+def _shape(spec: TensorSpec) -> tuple[int, ...]:
+    return tuple(int(size) for size in spec.shape)
 
 
 def open_generated(data: GeneratedData, graph: Graph, *, seed: int, split: Split) -> GeneratedExamples:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Example, Split, check_range, example_bytes
+from zoo_common.data.base import DataDescription, Dataset, Example, Split, check_range, example_bytes
 from zoo_common.data.idx import read_idx
 from zoo_common.data.resize import resize
 from zoo_spec.data import IdxFiles, ImageData
@@ -31,7 +31,7 @@ class Images:
     """Where the labels are read from, if not from ``source``."""
 
 
-class ImageExamples:
+class ImageExamples(Dataset):
     """``image [height, width, channels]``, ``labels`` and ``label_weights`` 1, those named in ``inputs``."""
 
     def __init__(
@@ -62,13 +62,26 @@ class ImageExamples:
 
     def example(self, epoch: int, index: int) -> Example:
         """One image, the same in every epoch."""
-        pixels = resize(self._images.pixels[index], *self._shape[:2]) / self._images.highest
+        images = self._images
         example: Example = {
-            "image": ((pixels - self._mean) / self._std).astype(np.float32),
-            "labels": np.asarray(self._images.labels[index], np.int32),
+            "image": prepare(
+                images.pixels[index], self._shape, highest=images.highest, mean=self._mean, std=self._std
+            ),
+            "labels": np.asarray(images.labels[index], np.int32),
             "label_weights": np.asarray(1, np.float32),
         }
         return {name: value for name, value in example.items() if name in self._inputs}
+
+
+def prepare(
+    pixels: NDArray[np.uint8], shape: tuple[int, int, int], *, highest: int, mean: float, std: float
+) -> NDArray[np.float32]:
+    """``pixels [height, width, channels]`` of any size as the model's input of ``shape``.
+
+    They are resized, scaled so that a full pixel, ``highest``, is 1, and ``(pixel - mean) / std`` is fed.
+    """
+    scaled = resize(pixels, *shape[:2]) / highest
+    return ((scaled - mean) / std).astype(np.float32)
 
 
 def open_images(
