@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import zoo_tf
-from zoo_common.backend import Array, Batch, State, StepResult, Weights
+from zoo_common.backend import Array, Batch, Exported, State, StepResult, Weights
 from zoo_spec.graph import Graph
-from zoo_spec.tensors import INT
+from zoo_spec.tensors import FLOAT32
 from zoo_spec.training import Training
 from zoo_tf.blocks.base import recording
-from zoo_tf.device import choose_device
+from zoo_tf.device import choose_device, held_bytes
+from zoo_tf.export import export_serving
 from zoo_tf.leaves import from_canonical, named_variables, to_canonical
 from zoo_tf.optimizers import make_optimizer
+from zoo_tf.precision import native_dtype
 from zoo_tf.randomness import StepRandomness
+from zoo_tf.recompute import recompute_layers
 from zoo_tf.weights import get_weights, set_weights
 
 Tensors = dict[str, tf.Tensor]
@@ -42,6 +46,8 @@ class TensorFlowBackend:
         self.traces = 0
         with tf.device(self.device):
             self.model = zoo_tf.compile(graph, seed=seed, dtype=dtype)
+            if training.recompute:
+                recompute_layers(self.model, graph)
             self.variables = dict(named_variables(self.model))
             table = graph.parameters()
             self.parameters = {name: self.variables[name] for name in table if table[name].trainable}
@@ -136,7 +142,7 @@ class TensorFlowBackend:
         """All outputs for a batch with labels, without dropout."""
         with tf.device(self.device):
             outputs = self._function("forward", self._forward, batch)(self._tensors(batch))
-        return {name: value.numpy() for name, value in outputs.items()}
+        return {name: _array(value) for name, value in outputs.items()}
 
     def _forward(self, batch: Tensors) -> Tensors:
         return self.model(batch, training=False)
@@ -169,7 +175,7 @@ class TensorFlowBackend:
         """What each block gives, by canonical path, inner blocks before those around them."""
         with tf.device(self.device), recording(self.model) as calls:
             self.model(self._tensors(batch), training=False)
-        return [(call.path, _first(call.output).numpy()) for call in calls]
+        return [(call.path, _array(_first(call.output))) for call in calls]
 
     def export_state(self) -> State:
         """A copy of everything that training changes."""
@@ -185,21 +191,30 @@ class TensorFlowBackend:
         """Set all weights and nothing else."""
         set_weights(self.model, weights)
 
+    def export(self, directory: Path, features: Sequence[str]) -> Exported:
+        """Write a SavedModel that needs TensorFlow alone and takes these features."""
+        return export_serving(self.model, directory, features)
+
+    def device_bytes(self) -> int | None:
+        """Bytes held on the accelerator; None on a CPU."""
+        return held_bytes(self.device)
+
     def versions(self) -> dict[str, str]:
         """Versions of TensorFlow and Keras."""
         return {"tensorflow": tf.__version__, "keras": keras.__version__}
 
     def _tensors(self, batch: Batch) -> Tensors:
         return {
-            name: tf.constant(np.asarray(value), self._dtype(self.graph.inputs[name].dtype))
+            name: tf.constant(np.asarray(value), native_dtype(self.graph.inputs[name].dtype, self.dtype))
             for name, value in batch.items()
         }
 
     def _scalars(self, values: Mapping[str, float]) -> Tensors:
-        return {name: tf.constant(value, self.dtype) for name, value in values.items()}
+        return {name: tf.constant(value, self._loss_dtype) for name, value in values.items()}
 
-    def _dtype(self, dtype: str) -> str:
-        return dtype if dtype == INT else self.dtype
+    @property
+    def _loss_dtype(self) -> str:
+        return native_dtype(FLOAT32, self.dtype)
 
     def _function(
         self, name: str, function: object, batch: Batch | None = None, divisors: Tensors | None = None
@@ -210,7 +225,7 @@ class TensorFlowBackend:
         if key not in self._functions:
             rate = tf.TensorSpec((), tf.float64)
             inputs = {other: self._signature(other, rank) for other, rank in ranks.items()}
-            scalars = dict.fromkeys(divisors or (), tf.TensorSpec((), self.dtype))
+            scalars = dict.fromkeys(divisors or (), tf.TensorSpec((), self._loss_dtype))
             signature = {
                 "step": [inputs, scalars, rate],
                 "add": [inputs, scalars],
@@ -224,13 +239,18 @@ class TensorFlowBackend:
         spec = self.graph.inputs[name]
         # Packed examples' labels have one more dimension than those of rows with one example each.
         shape = [size if isinstance(size, int) else None for size in spec.shape] + [None] * (rank - spec.rank)
-        return tf.TensorSpec(shape, self._dtype(spec.dtype), name=name)
+        return tf.TensorSpec(shape, native_dtype(spec.dtype, self.dtype), name=name)
 
     def _to_canonical(self, name: str, value: Array) -> Array:
         return np.ascontiguousarray(to_canonical(self.variables[name], value))
 
     def _from_canonical(self, name: str, value: Array) -> Array:
         return from_canonical(self.variables[name], value)
+
+
+def _array(value: tf.Tensor) -> Array:
+    # NumPy has no bfloat16.
+    return (tf.cast(value, tf.float32) if value.dtype == tf.bfloat16 else value).numpy()
 
 
 def _first(output: tf.Tensor | Tensors) -> tf.Tensor:

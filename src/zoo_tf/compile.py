@@ -7,27 +7,31 @@ from collections.abc import Iterator
 
 import keras
 
+from zoo_spec.blocks.base import Outputs
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph, Ref
-from zoo_spec.tensors import INT, TensorSpec
+from zoo_spec.tensors import TensorSpec
 from zoo_tf.blocks.build import build
 from zoo_tf.container import GraphInput, GraphModel, GraphNode, Source, build_functional
+from zoo_tf.precision import native_dtype
 from zoo_tf.weights import initialize
 
-DTYPES = ("float32", "float64")
+POLICIES = {"float32": "float32", "float64": "float64", "bfloat16": "mixed_bfloat16"}
+"""Keras' dtype policy for each compute dtype."""
 
 
 def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str = "float32") -> GraphModel:
     """The native model of a spec, with initial values drawn from ``seed``.
 
     ``model({name: tensor})`` takes the graph's inputs by name and gives ``{output name: tensor}``. The same
-    seed gives the same weights, bit for bit, as ``zoo_torch.compile``. ``dtype`` is ``"float32"`` or
-    ``"float64"``. Raises SpecError if the spec does not make a graph.
+    seed gives the same weights, bit for bit, as ``zoo_torch.compile``. ``dtype`` is ``"float32"``,
+    ``"float64"`` or ``"bfloat16"``: products and activations are then bfloat16, and parameters, norms, softmax
+    and losses float32. Raises SpecError if the spec does not make a graph.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype {dtype!r} is not one of {', '.join(DTYPES)}")
+    if dtype not in POLICIES:
+        raise ValueError(f"dtype {dtype!r} is not one of {', '.join(POLICIES)}")
     graph = spec if isinstance(spec, Graph) else spec.graph()
-    with _policy(dtype):
+    with _policy(POLICIES[dtype]):
         model = _assemble(graph, dtype)
     initialize(model, graph, seed)
     return model
@@ -43,10 +47,11 @@ def _assemble(graph: Graph, dtype: str) -> GraphModel:
         optional = {
             port: _source(graph, ref) for port, ref in node.inputs.items() if port not in node.required
         }
-        nodes.append(GraphNode(node.name, layers[node.owner], required, optional))
+        outputs = _outputs(node.outputs, dtype)
+        nodes.append(GraphNode(node.name, layers[node.owner], required, optional, outputs))
     inputs = [_input(name, spec, dtype) for name, spec in graph.inputs.items()]
-    outputs = {name: _source(graph, ref) for name, ref in graph.output_refs.items()}
-    return build_functional(nodes, inputs, outputs, graph.name)
+    sources = {name: _source(graph, ref) for name, ref in graph.output_refs.items()}
+    return build_functional(nodes, inputs, sources, graph.name)
 
 
 def _source(graph: Graph, ref: Ref) -> Source:
@@ -56,16 +61,27 @@ def _source(graph: Graph, ref: Ref) -> Source:
     return ref.source, ref.output or next(iter(node.outputs))
 
 
+def _outputs(specs: Outputs, dtype: str) -> keras.KerasTensor | dict[str, keras.KerasTensor]:
+    """What a native block gives: a tensor, or several by name."""
+    tensors = {
+        name: keras.KerasTensor(_shape(spec), native_dtype(spec.dtype, dtype)) for name, spec in specs.items()
+    }
+    return tensors if len(tensors) > 1 else next(iter(tensors.values()))
+
+
 def _input(name: str, spec: TensorSpec, dtype: str) -> GraphInput:
-    shape = tuple(size if isinstance(size, int) else None for size in spec.shape)
-    return GraphInput(name, shape, spec.dtype if spec.dtype == INT else dtype, spec.optional)
+    return GraphInput(name, _shape(spec), native_dtype(spec.dtype, dtype), spec.optional)
+
+
+def _shape(spec: TensorSpec) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) else None for size in spec.shape)
 
 
 @contextlib.contextmanager
-def _policy(dtype: str) -> Iterator[None]:
+def _policy(name: str) -> Iterator[None]:
     """Keras' global dtype policy, which layers take when they are made, for as long as it lasts."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
+    keras.config.set_dtype_policy(name)
     try:
         yield
     finally:

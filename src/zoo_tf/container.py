@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo_spec.errors import InputError
-from zoo_tf.blocks.base import legal_name_scope
+from zoo_tf.blocks.base import declaring, legal_name_scope
 
 # A source is an input's or a node's name, or a node's name with the key of one of its outputs.
 Source = str | tuple[str, str]
@@ -33,12 +32,16 @@ class GraphInput(NamedTuple):
 
 
 class GraphNode(NamedTuple):
-    """A layer applied to required inputs by position and to optional ones by keyword."""
+    """A layer applied to required inputs by position and to optional ones by keyword.
+
+    `outputs` are the tensors that it gives, as the layer itself gives them, if that is known without a trace.
+    """
 
     name: str
     layer: keras.layers.Layer
     sources: Sequence[Source]
     keyword_sources: Mapping[str, Source] = {}
+    outputs: keras.KerasTensor | dict[str, keras.KerasTensor] | None = None
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -227,34 +230,10 @@ def build_functional(
         keywords = {
             port: tensor(f"node {node.name!r}", source) for port, source in node.keyword_sources.items()
         }
-        add(node.name, node.layer(*positional, **keywords))
+        with declaring(node.layer, node.outputs):
+            add(node.name, node.layer(*positional, **keywords))
     results = {key: tensor(f"output {key!r}", source) for key, source in outputs.items()}
     return GraphModel(inputs=declared, outputs=results, name=name)
-
-
-def export_serving(model: GraphModel, path: str | Path, feature_names: Iterable[str]) -> None:
-    """Writes a SavedModel whose `serving_default` takes exactly `feature_names`, and never a label.
-
-    It needs TensorFlow alone to be loaded; open dimensions (batch, sequence) stay open. A signature has no
-    optional inputs, so every name listed must be given when serving; the outputs are those that the listed
-    features lead to. Layers run as in inference.
-
-    Raises:
-        InputError: a required input is not listed, or a listed name is no input.
-    """
-    names = list(dict.fromkeys(feature_names))
-    chosen = model._complete({name: model.input.get(name) for name in names})
-    signature = {
-        name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
-        for name, tensor in chosen.items()
-        if tensor is not None
-    }
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(
-        "serving_default", lambda features: model(features, training=False), input_signature=[signature]
-    )
-    archive.write_out(str(path), verbose=False)
 
 
 def _one_list(declared: keras.KerasTensor, value: Any) -> Any:

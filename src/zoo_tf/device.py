@@ -26,3 +26,10 @@ def choose_device(name: str) -> str:
     if name in ("gpu", "mps") and not gpus:
         raise EnvironmentFault(f"TensorFlow finds no {name} on this machine; use --device cpu")
     return "/CPU:0" if name == "cpu" or not gpus else "/GPU:0"
+
+
+def held_bytes(device: str) -> int | None:
+    """Bytes of tensors on the accelerator; None on a CPU."""
+    if "CPU" in device:
+        return None
+    return int(tf.config.experimental.get_memory_info(device.removeprefix("/"))["current"])

@@ -87,11 +87,12 @@ class Optimizer:
         """
         dense = [_dense(variable, gradients[name]) for name, variable in self.parameters.items()]
         norm = tf.linalg.global_norm(dense)
+        # The update scales the gradients itself, so that no second copy of them all is made.
         if self.max_gradient_norm is not None:
-            scale = self.max_gradient_norm / tf.maximum(norm, self.max_gradient_norm)
-            dense = [gradient * scale for gradient in dense]
+            self.native.gradient_scale = self.max_gradient_norm / tf.maximum(norm, self.max_gradient_norm)
         self._rate.assign(tf.convert_to_tensor(rate, tf.float64))
         self.native.apply(dense, list(self.parameters.values()))
+        self.native.gradient_scale = 1.0
         return norm
 
     @property
@@ -132,48 +133,100 @@ class Optimizer:
         ]
 
 
-@keras.saving.register_keras_serializable("zoo")
-class Sgd(keras.optimizers.SGD):
-    """Keras' SGD in torch's form: ``buffer = momentum * buffer + g; p -= rate * buffer``."""
+class _TorchsForm:
+    """What both optimizers below have in common; a mixin before the Keras class that it changes."""
+
+    gradient_scale: float | tf.Tensor = 1.0
+    """What the gradients are still to be multiplied by; who clips them sets it before each step."""
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Make the slots; on a CPU, have XLA make one loop of each variable's update.
+
+        TensorFlow itself would pass over the memory some fifteen times. A GPU is fast without XLA, which many
+        installations there cannot use.
+        """
+        super().build(variables)
+        on_gpu = any("GPU" in variable.value.device for variable in variables)
+        compiles = tf.test.is_built_with_xla() and not on_gpu
+        self._run = tf.function(self.update, jit_compile=True, autograph=False) if compiles else self.update
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Decay one variable, then update it."""
-        _decay(self, variable, learning_rate)
-        update = gradient
-        if self.momentum:
-            buffer = self.momentums[self._get_variable_index(variable)]
-            kept = tf.convert_to_tensor(buffer) * self.momentum + gradient
-            self.assign(buffer, kept)
-            update = gradient + kept * self.momentum if self.nesterov else kept
-        self.assign_sub(variable, update * tf.cast(learning_rate, variable.dtype))
+        """Update one variable and its slots."""
+        decays = self.weight_decay and self._use_weight_decay(variable)
+        wide_rate = tf.cast(learning_rate, tf.float64)
+        kept = 1.0 - wide_rate * self.weight_decay if decays else tf.ones((), tf.float64)
+        scalars = (
+            tf.cast(value, variable.dtype) for value in (self.gradient_scale, kept, *self.rates(wide_rate))
+        )
+        slots = [slot.value for slot in self.slots_of(self._get_variable_index(variable))]
+        self._run(variable, slots, gradient, *scalars)
 
     def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
-        """Nothing: ``update_step`` decays, where Keras' own would pass the constants through float32."""
+        """Nothing: ``update`` decays, where Keras' own would pass the constants through float32."""
 
 
 @keras.saving.register_keras_serializable("zoo")
-class AdamW(keras.optimizers.AdamW):
+class Sgd(_TorchsForm, keras.optimizers.SGD):
+    """Keras' SGD in torch's form: ``buffer = momentum * buffer + g; p -= rate * buffer``."""
+
+    def rates(self, rate: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """What a step's update depends on."""
+        return (rate,)
+
+    def slots_of(self, index: int) -> list[keras.Variable]:
+        """The momentum of a variable, if there is any."""
+        return [self.momentums[index]] if self.momentum else []
+
+    def update(
+        self,
+        variable: tf.Variable,
+        slots: list[tf.Variable],
+        gradient: tf.Tensor,
+        scale: tf.Tensor,
+        kept: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        """``kept`` is what decay leaves of the variable."""
+        change = gradient * scale
+        if slots:
+            buffer = slots[0] * self.momentum + change
+            slots[0].assign(buffer)
+            change = change + buffer * self.momentum if self.nesterov else buffer
+        variable.assign(variable * kept - change * rate)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class AdamW(_TorchsForm, keras.optimizers.AdamW):
     """Keras' AdamW in torch's form, as ``zoo_spec.optimizers`` has it, its bias corrections in float64."""
 
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Decay one variable, then update it and its moments."""
-        _decay(self, variable, learning_rate)
-        index = self._get_variable_index(variable)
+    def rates(self, rate: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The rate and the root of the second moment, each with its bias correction."""
         step = tf.cast(tf.convert_to_tensor(self.iterations) + 1, tf.float64)
         correction_1 = 1.0 - tf.constant(self.beta_1, tf.float64) ** step
         correction_2 = 1.0 - tf.constant(self.beta_2, tf.float64) ** step
-        first = tf.convert_to_tensor(self._momentums[index])
-        second = tf.convert_to_tensor(self._velocities[index])
-        first = first + (gradient - first) * (1.0 - self.beta_1)
-        second = second * self.beta_2 + tf.square(gradient) * (1.0 - self.beta_2)
-        self.assign(self._momentums[index], first)
-        self.assign(self._velocities[index], second)
-        root = tf.sqrt(second) / tf.cast(tf.sqrt(correction_2), variable.dtype) + self.epsilon
-        rate = tf.cast(tf.cast(learning_rate, tf.float64) / correction_1, variable.dtype)
-        self.assign_sub(variable, first * rate / root)
+        return rate / correction_1, tf.sqrt(correction_2)
 
-    def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
-        """Nothing: ``update_step`` decays, where Keras' own would pass the constants through float32."""
+    def slots_of(self, index: int) -> list[keras.Variable]:
+        """The two moments of a variable."""
+        return [self._momentums[index], self._velocities[index]]
+
+    def update(
+        self,
+        variable: tf.Variable,
+        slots: list[tf.Variable],
+        gradient: tf.Tensor,
+        scale: tf.Tensor,
+        kept: tf.Tensor,
+        rate: tf.Tensor,
+        root: tf.Tensor,
+    ) -> None:
+        """``kept`` is what decay leaves of the variable."""
+        change = gradient * scale
+        first = slots[0] + (change - slots[0]) * (1.0 - self.beta_1)
+        second = slots[1] * self.beta_2 + tf.square(change) * (1.0 - self.beta_2)
+        slots[0].assign(first)
+        slots[1].assign(second)
+        variable.assign(variable * kept - first * rate / (tf.sqrt(second) / root + self.epsilon))
 
 
 @singledispatch
@@ -194,13 +247,6 @@ def _adamw(spec: specs.AdamW, rate: Callable[[], tf.Tensor]) -> tuple[Native, di
         rate, beta_1=spec.beta_1, beta_2=spec.beta_2, epsilon=spec.epsilon, weight_decay=spec.weight_decay
     )
     return native, {slot: ADAMW_SLOTS[slot] for slot in spec.slots}
-
-
-def _decay(native: Native, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-    """``p *= 1 - rate * decay``, unless the variable is excluded from it."""
-    if native.weight_decay and native._use_weight_decay(variable):
-        factor = 1.0 - tf.cast(learning_rate, tf.float64) * native.weight_decay
-        native.assign(variable, tf.convert_to_tensor(variable) * tf.cast(factor, variable.dtype))
 
 
 def _dense(variable: keras.Variable, gradient: Gradient | None) -> tf.Tensor:

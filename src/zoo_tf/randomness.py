@@ -37,7 +37,6 @@ class StepRandomness:
         self.step.assign(step)
         self.micro_batch.assign(micro_batch)
         for dropout, drawer in self._drawers:
-            drawer.uses = 0
             dropout.set_draw(drawer)
         try:
             yield
@@ -53,13 +52,11 @@ class _Drawer:
         self.at = at
         self.key = key
         self.portable = portable
-        self.uses = 0
 
-    def __call__(self, shape: tf.Tensor, rate: float) -> tf.Tensor:
+    def __call__(self, shape: tf.Tensor, rate: float, use: int) -> tf.Tensor:
         key = fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)
-        if self.uses:
-            key = fold_in(key, self.uses)
-        self.uses += 1
+        if use:
+            key = fold_in(key, use)
         if self.portable:
             return dropout_mask(key, shape, rate)
         return tf.random.stateless_uniform(shape, tf.stack(key)) >= rate

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 import zoo_torch
-from zoo_common.backend import Array, Batch, State, StepResult, Weights
+from zoo_common.backend import Array, Batch, Exported, State, StepResult, Weights
 from zoo_spec.graph import Graph
-from zoo_spec.tensors import INT
+from zoo_spec.tensors import FLOAT, INT, TensorSpec
 from zoo_spec.training import Training
+from zoo_torch.allocation import keep_large_tensors_apart
+from zoo_torch.blocks.embedding import Embedding
 from zoo_torch.compile import DTYPES
-from zoo_torch.device import choose_device
+from zoo_torch.device import choose_device, held_bytes
+from zoo_torch.export import PROGRAM, export_serving
 from zoo_torch.optimizers import make_optimizer
+from zoo_torch.precision import at_least_float32
 from zoo_torch.products import use_fast_products
 from zoo_torch.randomness import StepRandomness
+from zoo_torch.recompute import recompute_layers
 from zoo_torch.weights import get_weights, set_weights
 
 
@@ -33,11 +39,20 @@ class TorchBackend:
         self.device = choose_device(device, dtype)
         torch.backends.cuda.matmul.allow_tf32 = training.tf32
         torch.backends.cudnn.allow_tf32 = training.tf32
-        if self.device.type == "cpu" and dtype == "float32":
-            use_fast_products()
+        if self.device.type == "cpu":
+            keep_large_tensors_apart()
+            if dtype == "float32":
+                use_fast_products()
         self.graph = graph
         self.dtype = DTYPES[dtype]
         self.model: nn.Module = zoo_torch.compile(graph, seed=seed, dtype=dtype, device=self.device)
+        if training.recompute:
+            recompute_layers(self.model, graph)
+        for module in self.model.modules():
+            if isinstance(module, Embedding):
+                module.sparse = (
+                    True  # Not in a model that a user trains: not all that torch can do goes with it.
+                )
         self.parameters = dict(self.model.named_parameters())
         roles = {name: parameter.role for name, parameter in graph.parameters().items()}
         self.optimizer = make_optimizer(training.optimizer, self.parameters, roles)
@@ -66,7 +81,8 @@ class TorchBackend:
     ) -> dict[str, Tensor]:
         with self.random.at(self.optimizer.step, number):
             parts = self._losses(self.model(**self._tensors(batch)), denominators)
-        parts["loss"].backward()
+            # Here too, for layers that are recomputed draw their masks again.
+            parts["loss"].backward()
         return {name: value.detach() for name, value in parts.items()}
 
     def _losses(
@@ -131,15 +147,27 @@ class TorchBackend:
         """Set all weights and nothing else."""
         set_weights(self.model, weights)
 
+    def export(self, directory: Path, features: Sequence[str]) -> Exported:
+        """Write a ``torch.export`` program that needs torch alone and takes these features."""
+        return export_serving(self.model, self.graph, directory / PROGRAM, features)
+
+    def device_bytes(self) -> int | None:
+        """Bytes held on the accelerator; None on a CPU."""
+        return held_bytes(self.device)
+
     def versions(self) -> dict[str, str]:
         """Version of torch."""
         return {"torch": torch.__version__}
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         return {
-            name: self._tensor(value, None if self.graph.inputs[name].dtype == INT else self.dtype)
-            for name, value in batch.items()
+            name: self._tensor(value, self._dtype(self.graph.inputs[name])) for name, value in batch.items()
         }
+
+    def _dtype(self, spec: TensorSpec) -> torch.dtype | None:
+        if spec.dtype == INT:
+            return None
+        return self.dtype if spec.dtype == FLOAT else torch.promote_types(self.dtype, torch.float32)
 
     def _tensor(self, value: Array, dtype: torch.dtype | None) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(value)).to(self.device, dtype)
@@ -158,5 +186,5 @@ class _Recorder:
 
 
 def _array(value: Tensor) -> Array:
-    # A copy, for an output may be a parameter itself, such as an embedding's table.
-    return np.array(value.detach().cpu())
+    # A copy, for an output may be a parameter itself, such as an embedding's table. NumPy has no bfloat16.
+    return np.array(at_least_float32(value.detach()).cpu())

@@ -7,10 +7,11 @@ import torch
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 from zoo_torch.blocks.base import build
+from zoo_torch.blocks.embedding import Embedding
 from zoo_torch.container import Model, assemble
 from zoo_torch.weights import initialize
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 
 def compile(
@@ -19,8 +20,9 @@ def compile(
     """The native model of a spec, with initial values drawn from ``seed``, in evaluation mode.
 
     ``model(**inputs)`` takes the graph's inputs by name and gives ``{output name: tensor}``. The same seed
-    gives the same weights, bit for bit, as ``zoo_tf.compile``. ``dtype`` is ``"float32"`` or ``"float64"``.
-    Raises SpecError if the spec does not make a graph.
+    gives the same weights, bit for bit, as ``zoo_tf.compile``. ``dtype`` is ``"float32"``, ``"float64"`` or
+    ``"bfloat16"``: products and activations are then bfloat16, and parameters, norms, softmax and losses
+    float32. Raises SpecError if the spec does not make a graph.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype {dtype!r} is not one of {', '.join(DTYPES)}")
@@ -31,7 +33,12 @@ def compile(
             for node in graph.nodes.values()
             if node.owner == node.name
         }
-    model = assemble(graph, modules)
-    model.to(DTYPES[dtype])
-    initialize(model, graph, seed, DTYPES[dtype])
+    half = DTYPES[dtype] if dtype == "bfloat16" else None
+    model = assemble(graph, modules, input_dtype=half)
+    for module in model.modules():
+        if isinstance(module, Embedding):
+            module.compute_dtype = half
+    kept = torch.float32 if half is not None else DTYPES[dtype]
+    model.to(kept)
+    initialize(model, graph, seed, kept)
     return model.to(device).eval()

@@ -16,7 +16,8 @@ import torch
 from torch import fx, nn
 
 from zoo_spec.graph import Graph, Node, Ref
-from zoo_torch.presence import if_present, pick, present
+from zoo_spec.tensors import FLOAT
+from zoo_torch.presence import cast, if_present, pick, present
 
 
 class Model(nn.Module):
@@ -33,21 +34,27 @@ class Model(nn.Module):
         return _restore, (type(self).__name__, self.code), self.__dict__
 
 
-def assemble(graph: Graph, modules: dict[str, nn.Module]) -> Model:
-    """The container of a graph whose nodes' modules are given by owner name."""
-    model = _restore(graph.name, generate(graph))
+def assemble(graph: Graph, modules: dict[str, nn.Module], *, input_dtype: torch.dtype | None = None) -> Model:
+    """The container of a graph whose nodes' modules are given by owner name.
+
+    It casts float inputs to ``input_dtype``; None leaves them as they are.
+    """
+    model = _restore(graph.name, generate(graph, input_dtype))
     for name, module in modules.items():
         model.add_module(name, module)
     return model
 
 
-def generate(graph: Graph) -> str:
+def generate(graph: Graph, input_dtype: torch.dtype | None = None) -> str:
     """The source of a graph's forward."""
     traced = fx.Graph()
     values: dict[str, fx.Node] = {}
     for name in sorted(graph.inputs, key=lambda name: graph.inputs[name].optional):
         default = (None,) if graph.inputs[name].optional else ()
         values[name] = traced.create_node("placeholder", name, args=default)
+    for name, spec in graph.inputs.items():
+        if input_dtype is not None and spec.dtype == FLOAT:
+            values[name] = traced.create_node("call_function", cast, (values[name], input_dtype), name=name)
     picked: dict[tuple[str, str], fx.Node] = {}
 
     def value(ref: Ref) -> fx.Node:
@@ -101,7 +108,7 @@ def _class(name: str, code: str) -> type[Model]:
     names = {
         "torch": torch,
         "device": torch.device,
-        **{f"_{function.__name__}": function for function in (if_present, pick, present)},
+        **{f"_{function.__name__}": function for function in (cast, if_present, pick, present)},
     }
     exec(compile(code, file, "exec"), names)
     return type(name, (Model,), {"forward": names["forward"], "code": code, "__module__": __name__})

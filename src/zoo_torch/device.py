@@ -24,3 +24,10 @@ def choose_device(name: str, dtype: str = "float32") -> torch.device:
     if name == "mps" and dtype == "float64":
         raise InputError("mps has no float64; use --device cpu, or training.precision float32")
     return torch.device("cuda" if name == "gpu" else name)
+
+
+def held_bytes(device: torch.device) -> int | None:
+    """Bytes of tensors on the accelerator; None on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return torch.mps.current_allocated_memory() if device.type == "mps" else None

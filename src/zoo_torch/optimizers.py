@@ -59,7 +59,12 @@ class Optimizer:
         self.slots = dict(slots)
         self.max_gradient_norm = max_gradient_norm
         self._step = 0
-        self.load_state({key: np.zeros(shape, np.float32) for key, shape in self._shapes().items()})
+        for parameter in self.parameters.values():
+            # All but the step, which SGD has no use for, is in the parameter's dtype.
+            native.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device),
+                **{key: torch.zeros_like(parameter) for key in slots.values()},
+            }
 
     def apply(self, gradients: Mapping[str, Tensor | None], rate: float) -> Tensor:
         """Update every parameter; returns the global norm before clipping, a scalar of the gradients' dtype.
@@ -103,16 +108,11 @@ class Optimizer:
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Take what either framework's ``state`` gave; InputError unless it has every slot in its shape."""
         specs.check_state(self._shapes(), {key: np.shape(array) for key, array in state.items()})
-        names = {id(parameter): name for name, parameter in self.parameters.items()}
-        packed = self.native.state_dict()
-        ordered = [parameter for group in self.native.param_groups for parameter in group["params"]]
-        for index, parameter in enumerate(ordered):
-            name = names[id(parameter)]
-            packed["state"][index] = {"step": torch.tensor(float(self._step))}  # SGD has no use for it
-            for slot, key in self.slots.items():
-                values = torch.tensor(np.asarray(state[f"{name}/{slot}"]))
-                packed["state"][index][key] = torch.empty_like(parameter).copy_(values)
-        self.native.load_state_dict(packed)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                for slot, key in self.slots.items():
+                    values = np.asarray(state[f"{name}/{slot}"], order="C")
+                    self.native.state[parameter][key].copy_(torch.from_numpy(values))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every slot in torch's layout."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 Value = Tensor | dict[str, Tensor] | None
@@ -17,6 +18,11 @@ def if_present(module: nn.Module, *required: Tensor | None, **optional: Tensor |
 def pick(outputs: dict[str, Tensor] | None, name: str) -> Tensor | None:
     """One of several outputs, or None if there are none."""
     return None if outputs is None else outputs[name]
+
+
+def cast(value: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """The value in another dtype, or None if it is absent."""
+    return None if value is None else value.to(dtype)
 
 
 def present(outputs: dict[str, Tensor | None]) -> dict[str, Tensor]:

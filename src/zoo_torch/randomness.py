@@ -42,7 +42,6 @@ class StepRandomness:
             yield
             return
         for dropout, drawer in self._drawers.items():
-            drawer.uses = 0
             dropout.set_draw(drawer)
         try:
             yield
@@ -57,11 +56,9 @@ class _Drawer:
     def __init__(self, at: StepRandomness, key: tuple[int, int]) -> None:
         self.at = at
         self.key = key
-        self.uses = 0
 
-    def __call__(self, shape: tuple[int, ...], rate: float) -> Tensor:
+    def __call__(self, shape: tuple[int, ...], rate: float, use: int) -> Tensor:
         key = fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)
-        if self.uses:
-            key = fold_in(key, self.uses)
-        self.uses += 1
+        if use:
+            key = fold_in(key, use)
         return dropout_mask(key, shape, rate)

@@ -25,7 +25,7 @@ def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
         check_shape(name, tuple(tensor.shape), np.shape(weights[name]))
     with torch.no_grad():
         for name, tensor in state.items():
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
+            tensor.copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
 
 
 def initialize(model: nn.Module, graph: Graph, seed: int, dtype: torch.dtype) -> None:

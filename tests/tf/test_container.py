@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 import zoo_tf
+from small_models import cases, small_spec
 from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import Block, named_layers, recording
 from zoo_tf.container import build_functional
@@ -432,7 +433,7 @@ def test_saved_models_load_in_a_fresh_process_and_still_skip_what_is_absent(mode
         import sys
         from pathlib import Path
         import numpy as np
-        sys.path.insert(0, sys.argv[2])
+        sys.path += sys.argv[2:]
         import zoo_tf, keras, test_container as toys
         folder = Path(sys.argv[1])
         model = keras.models.load_model(folder / "model.keras", safe_mode=True)
@@ -447,6 +448,7 @@ def test_saved_models_load_in_a_fresh_process_and_still_skip_what_is_absent(mode
         """,
         tmp_path,
         Path(__file__).parent,
+        Path(__file__).parents[1] / "support",
     )
 
 
@@ -606,3 +608,15 @@ def test_a_missing_tensorflow_says_what_to_install():
             raise AssertionError
         """
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", cases())
+def test_the_shapes_and_dtypes_that_the_graph_declares_are_what_a_trace_finds(name, dtype):
+    model = zoo_tf.compile(small_spec(name), dtype=dtype)
+    # With pooled_positions, pooled outputs have a dimension more than they are declared with.
+    given = {key: tensor for key, tensor in model.input.items() if key != "pooled_positions"}
+    traced = model.compute_output_spec(given)
+    assert {key: (found.shape, found.dtype) for key, found in traced.items()} == {
+        key: (declared.shape, declared.dtype) for key, declared in model.output.items()
+    }

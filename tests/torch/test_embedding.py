@@ -1,0 +1,27 @@
+"""The gradient of a table whose rows' gradients are added up where those of a tied head lie."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from zoo_torch.blocks.embedding import Embedding
+
+
+@pytest.mark.parametrize("uses", [("x",), ("table",), ("x", "table")])
+def test_the_tables_gradient_is_dense_and_the_same(uses):
+    ids = torch.tensor([[0, 3, 3], [5, 0, 3]])
+    gradients = []
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        block = Embedding(7, 4, dtype=torch.float64)
+        block.sparse = sparse
+        found = block(ids)
+        loss = (found["x"] ** 2).sum() if "x" in uses else torch.zeros((), dtype=torch.float64)
+        if "table" in uses:
+            loss = loss + (F.linear(found["x"].detach(), found["table"]) ** 3).sum()
+        loss.backward()
+        assert not block.weight.grad.is_sparse
+        gradients.append(block.weight.grad)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-14, atol=0)
