@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
@@ -41,6 +42,18 @@ class State:
     weights: Weights
     optimizer: Weights
     step: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A program that a framework wrote to serve a model: its path in the directory, "." for the whole of it.
+
+    ``inputs`` and ``outputs`` are the dtypes by name that it takes and gives.
+    """
+
+    program: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
 
 
 class Backend(Protocol):
@@ -81,6 +94,15 @@ class Backend(Protocol):
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
         """Set all weights and nothing else."""
+
+    def export(self, directory: Path, features: Sequence[str]) -> Exported:
+        """Write a program into an empty directory that needs the framework alone and takes these features.
+
+        Raises OSError where the files cannot be written.
+        """
+
+    def device_bytes(self) -> int | None:
+        """Bytes held on the accelerator; None on a CPU."""
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that it computes with."""

@@ -59,7 +59,10 @@ class ExperimentSpec(Spec):
         backbone = self.model.build(builder)
         if "loss" not in builder.output_refs:
             self.task.fit(builder, backbone)
-        return builder.finish()
+        graph = builder.finish()
+        if self.training.recompute:
+            graph.layers()
+        return graph
 
     def resolved(self) -> dict[str, Json]:
         """Every value, as plain mappings that load again to an equal spec.

@@ -24,12 +24,16 @@ class Training(Spec):
     """The optimizer and its constants."""
     schedule: AnySchedule = Constant()
     """How the learning rate changes over the steps."""
-    precision: Literal["float32", "float64"] = "float32"
-    """The dtype in which everything is computed and kept."""
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    """The dtype in which everything is computed and kept. bfloat16: products and activations alone; parameters,
+    optimizer, norms, softmax and losses are float32."""
     seed: NonNegativeInt = 0
     """Seed of initial values, data order, masking and dropout."""
     execution: Literal["resident"] = "resident"
     """resident: all weights stay in memory."""
+    recompute: bool = False
+    """Whether training keeps only the input of each transformer layer, and computes the rest again on the way back:
+    less memory for a third more computing, and the same results."""
     random: Literal["native", "portable"] = "native"
     """Dropout's generator: each framework's own, or the portable one, bit for bit the same in both."""
     tf32: bool = False
@@ -49,13 +53,6 @@ class Training(Spec):
                 "weight_streaming is not built yet; the one execution there is now is 'resident'"
             )
         return execution
-
-    @field_validator("precision", mode="before")
-    @classmethod
-    def _precision_built(cls, precision: object) -> object:
-        if precision == "bfloat16":
-            raise ValueError("bfloat16 is not built yet; say 'float32' or 'float64'")
-        return precision
 
     @model_validator(mode="after")
     def _whole_micro_batches(self) -> Training:

@@ -5,7 +5,8 @@ names the modules in the order of the help. At its top such a module imports no 
 ``zoo_common.cli.options``: what a command needs, it imports inside its function, so that ``zoo --help``, and
 a command for one framework, load nothing that they do not use.
 
-Exit status: 0 done, 1 a check failed, 2 the input was wrong, 3 the machine cannot do it.
+Exit status: 0 done, 1 a check failed, 2 the input was wrong, 3 the machine cannot do it, 130 interrupted,
+143 saved and ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -24,7 +25,20 @@ from typer.core import TyperGroup
 
 from zoo_common.cli.options import example
 
-COMMANDS = ("list_", "describe", "show", "validate", "schema", "train", "eval", "parity", "demo")
+COMMANDS = (
+    "list_",
+    "describe",
+    "show",
+    "validate",
+    "schema",
+    "train",
+    "eval",
+    "predict",
+    "export",
+    "parity",
+    "demo",
+    "plot",
+)
 """Modules of ``zoo_common.cli``."""
 
 _INTERRUPTED = 130

@@ -21,7 +21,8 @@ class Accuracy:
         labels = batch[self.metric.labels]
         hits = np.argmax(outputs[self.metric.logits], axis=-1) == labels
         name = self.metric.weights
-        weights = np.ones(labels.shape) if name is None else np.asarray(batch[name], np.float64)
+        given = None if name is None else batch.get(name)
+        weights = np.ones(labels.shape) if given is None else np.asarray(given, np.float64)
         self._hits += float((hits * weights).sum())
         self._weights += float(weights.sum())
 

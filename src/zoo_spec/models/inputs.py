@@ -7,6 +7,9 @@ from zoo_spec.tensors import FLOAT, INT, TensorSpec
 
 TOKENS = ("batch", "sequence")
 
+PACKED_ONLY = ("positions", "pooled_positions")
+"""Optional inputs that say something only of rows with several examples."""
+
 
 def token_inputs(graph: GraphBuilder, max_positions: int, *, token_types: bool) -> tuple[Ref, Ref | None]:
     """``input_ids`` and, if the model has them, ``token_type_ids``, all 0 if left out."""

@@ -1,0 +1,135 @@
+"""What the benchmarks share: ways taken in turn, ratios with their limits, and what a process needed."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured value with its limit, if it has one; ``at_least`` turns the limit round."""
+
+    what: str
+    value: float
+    limit: float | None
+    unit: str = ""
+    at_least: bool = False
+
+    @property
+    def passed(self) -> bool:
+        if self.limit is None:
+            return True
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def __str__(self) -> str:
+        if self.limit is None:
+            return f"{self.what:<66}{self.value:>9.3f} {self.unit:<10}no limit"
+        side = "at least" if self.at_least else "at most"
+        verdict = "pass" if self.passed else "FAIL"
+        return f"{self.what:<66}{self.value:>9.3f} {self.unit:<10}{side} {self.limit:<6g} {verdict}"
+
+
+def alternate(ways: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
+    """Seconds that each way took, one after the other in every round, so that a busy machine slows all of them."""
+    for _ in range(warm):
+        for run in ways.values():
+            run()
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name in ways if turn % 2 == 0 else reversed(list(ways)):
+            start = time.perf_counter()
+            ways[name]()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def ratio(times: Mapping[str, list[float]], ours: str, other: str) -> float:
+    """The median over the rounds of one way's time by the other's in the same round."""
+    return statistics.median(a / b for a, b in zip(times[ours], times[other], strict=True))
+
+
+class Worker:
+    """A script of this folder in a process of its own, which runs what it is told and says how long that took.
+
+    Settings that one way makes for its whole process, such as how torch multiplies, do not reach another's.
+    """
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(self, what: str) -> float:
+        """Seconds of one run of ``what``."""
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{' '.join(self._process.args)} ended with status {self._process.wait()}")
+        return float(answer)
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def serve(ways: Mapping[str, Callable[[], object]]) -> None:
+    """A worker's side: run the ways whose names come in, until nothing more comes."""
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # Whatever a library prints is no answer.
+    for line in sys.stdin:
+        start = time.perf_counter()
+        ways[line.strip()]()
+        print(time.perf_counter() - start, file=answers, flush=True)
+
+
+def alternate_workers(
+    workers: Mapping[str, Worker], what: str, rounds: int, warm: int = 2
+) -> dict[str, list[float]]:
+    """As ``alternate``, each way in its own process; all are warm before the first is timed."""
+    for worker in workers.values():
+        for _ in range(warm):
+            worker.run(what)
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for turn in range(rounds):
+        for name in workers if turn % 2 == 0 else reversed(list(workers)):
+            times[name].append(workers[name].run(what))
+    return times
+
+
+def in_process(script: str, *arguments: str) -> dict[str, float]:
+    """The JSON that a script of this folder prints last, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *arguments], capture_output=True, text=True, encoding="utf-8"
+    )
+    if done.returncode:
+        raise SystemExit(f"{script} {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def peak_bytes() -> int:
+    """The most memory that this process held so far."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def finish(rows: list[Row]) -> None:
+    """Print the rows, and end with status 1 if one of them failed."""
+    for row in rows:
+        print(row)
+    sys.exit(not all(row.passed for row in rows))
