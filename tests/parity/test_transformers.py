@@ -1,13 +1,11 @@
 """Both backends against an implementation that nobody here wrote: the installed ``transformers``, in float64.
 
-A family is one row of ``FAMILIES`` for each task. Shapes are ones that ship nowhere, every parameter is
-redrawn, and everything that both sides give is compared: outputs, losses, and gradients by canonical name.
+``tests/support/references`` has a row for each family and task. Shapes are ones that ship nowhere, every parameter
+is redrawn, and everything that both sides give is compared: outputs, losses, and gradients by canonical name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -18,45 +16,15 @@ import transformers
 
 import zoo_tf
 import zoo_torch
+from references import FAMILIES
+from references.base import LENGTHS
+from references.bert import bert_config
 from zoo_common.interop import from_transformers, to_transformers
 from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
 from zoo_tf.leaves import named_variables, to_canonical
 
 LIMIT = 1e-10  # of the tensor's largest magnitude
-BATCH, LENGTH, PREDICTIONS = 3, 13, 4
-LENGTHS = (13, 9, 6)  # of the examples, where rows are padded
-ACTIVATIONS = {"gelu_erf": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu", "silu": "silu"}
-
-# An epsilon large enough to show at 1e-10, and sizes that no published model has.
-BERT = {
-    "hidden_size": 48,
-    "num_layers": 3,
-    "num_heads": 4,
-    "intermediate_size": 83,
-    "vocab_size": 101,
-    "max_positions": 29,
-    "type_vocab_size": 3,
-    "dropout": 0.1,
-    "attention_dropout": 0.1,
-    "layer_norm_epsilon": 3e-3,
-}
-
-
-def bert_config(model):
-    return transformers.BertConfig(
-        hidden_size=model.hidden_size,
-        num_hidden_layers=model.num_layers,
-        num_attention_heads=model.num_heads,
-        intermediate_size=model.intermediate_size,
-        vocab_size=model.vocab_size,
-        max_position_embeddings=model.max_positions,
-        type_vocab_size=model.type_vocab_size,
-        hidden_act=ACTIVATIONS[model.activation],
-        layer_norm_eps=model.layer_norm_epsilon,
-        # The gradient of the padding token's row is zeroed otherwise.
-        pad_token_id=None,
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -68,39 +36,9 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-@dataclass(frozen=True)
-class Family:
-    """What stands in ``transformers`` for a family's task, and the fields that it is built with here."""
-
-    kind: str
-    task: str
-    reference: str
-    config: Callable
-    fields: dict
-
-    def spec(self, **changes) -> ExperimentSpec:
-        model = {"kind": self.kind, **self.fields, **changes}
-        return ExperimentSpec.model_validate({"model": model, "task": {"kind": self.task}})
-
-    def build_reference(self):
-        torch.manual_seed(0)
-        model = getattr(transformers, self.reference)(self.config(self.spec().model))
-        return model.to(torch.float64).eval()
-
-
-FAMILIES = {
-    "bert": Family("bert", "representation", "BertModel", bert_config, BERT),
-    "bert-masked-lm": Family("bert", "masked_lm", "BertForMaskedLM", bert_config, BERT),
-    "bert-pretraining": Family("bert", "masked_lm_next_sentence", "BertForPreTraining", bert_config, BERT),
-    "bert-relu-one-head": Family(
-        "bert",
-        "masked_lm_next_sentence",
-        "BertForPreTraining",
-        bert_config,
-        {**BERT, "activation": "relu", "num_heads": 1, "hidden_size": 35, "num_layers": 1},
-    ),
-}
-VARIANTS = ("full", "full-no-types", "padded", "padded-no-types")
+each_variant = pytest.mark.parametrize(
+    ("family", "variant"), [(name, variant) for name, row in FAMILIES.items() for variant in row.variants]
+)
 each_family = pytest.mark.parametrize("family", FAMILIES)
 each_framework = pytest.mark.parametrize("framework", ["torch", "tf"])
 
@@ -117,28 +55,7 @@ def draw_weights(spec: ExperimentSpec) -> dict[str, np.ndarray]:
 
 @cache
 def draw_inputs(family: str, variant: str) -> dict[str, np.ndarray]:
-    """Inputs and labels of one variant, for those of the graph's inputs that it uses."""
-    spec = FAMILIES[family].spec()
-    rng = np.random.default_rng(11)
-    lengths = LENGTHS if variant.startswith("padded") else (LENGTH,) * BATCH
-    used = np.arange(PREDICTIONS) < np.array([[PREDICTIONS], [PREDICTIONS - 1], [1]])
-    inputs = {
-        "input_ids": rng.integers(0, spec.model.vocab_size, (BATCH, LENGTH)),
-        "token_type_ids": rng.integers(0, spec.model.type_vocab_size, (BATCH, LENGTH)),
-        "example_ids": (np.arange(LENGTH) < np.array(lengths)[:, None]).astype(int),
-        "masked_positions": np.array([rng.permutation(length)[:PREDICTIONS] for length in lengths]) * used,
-        "masked_ids": rng.integers(0, spec.model.vocab_size, (BATCH, PREDICTIONS)) * used,
-        "masked_weights": used.astype(np.float64),
-        "next_sentence_labels": np.array([1, 0, 1]),
-    }
-    left_out = {"example_ids"} if variant.startswith("full") else set()
-    left_out |= {"token_type_ids"} if variant.endswith("no-types") else set()
-    wanted = spec.graph().inputs.keys() - left_out
-    return {
-        name: value if name == "masked_weights" else value.astype(np.int32)
-        for name, value in inputs.items()
-        if name in wanted
-    }
+    return FAMILIES[family].draw_inputs(variant)
 
 
 @cache
@@ -160,28 +77,10 @@ def reference_results(family: str, variant: str) -> dict[str, np.ndarray]:
 
 def run_reference(family: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     row, model = FAMILIES[family], reference_model(family)
-    given = {name: torch.from_numpy(value).long() for name, value in inputs.items()}
-    arguments = {"input_ids": given["input_ids"], "token_type_ids": given.get("token_type_ids")}
-    arguments["attention_mask"] = given.get("example_ids")
-    if "masked_ids" in given:
-        labels = torch.full_like(given["input_ids"], -100)
-        for row_labels, at, ids, weights in zip(
-            labels, given["masked_positions"], given["masked_ids"], given["masked_weights"], strict=True
-        ):
-            row_labels[at[weights > 0]] = ids[weights > 0]
-        arguments["labels"] = labels
-    if "next_sentence_labels" in given:
-        arguments["next_sentence_label"] = given["next_sentence_labels"]
-    found = model(**arguments, output_hidden_states=True)
-    results = {"hidden_states": found.hidden_states[-1]}
-    renamed = {"pooler_output": "pooled", "seq_relationship_logits": "next_sentence_logits", "loss": "loss"}
-    results |= {ours: found[theirs] for theirs, ours in renamed.items() if found.get(theirs) is not None}
-    logits = found.get("prediction_logits", found.get("logits"))
-    if logits is not None:
-        at = given["masked_positions"][..., None].expand(-1, -1, logits.shape[-1])
-        results["masked_logits"] = logits.gather(1, at)
-    if "next_sentence_logits" in results:
-        results["pooled"] = model.bert.pooler(results["hidden_states"])
+    tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
+    results = row.call(
+        model, {name: value if value.is_floating_point() else value.long() for name, value in tensors.items()}
+    )
     gradients = {}
     if "loss" in results:
         names, parameters = zip(*model.named_parameters(), strict=True)
@@ -228,12 +127,17 @@ def run_ours(model, framework: str, inputs: dict[str, np.ndarray]) -> dict[str, 
     return outputs | {f"gradient of {name}": value for name, value in gradients.items()}
 
 
-def gaps(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], inputs: dict[str, np.ndarray]):
+def gaps(
+    ours: dict[str, np.ndarray],
+    theirs: dict[str, np.ndarray],
+    inputs: dict[str, np.ndarray],
+    rows: tuple[str, ...] = ("hidden_states",),
+):
     """Largest difference of each result, as a share of its largest magnitude; at padding there is none.
 
     A gradient's magnitude is at least a thousandth of the largest one: some are zero but for rounding.
     """
-    real = inputs.get("example_ids", np.ones_like(inputs["input_ids"])) > 0
+    real = inputs["example_ids"] > 0 if "example_ids" in inputs else ...
     floor = max(
         (1e-3 * np.abs(value).max() for name, value in theirs.items() if "gradient" in name), default=0.0
     )
@@ -242,7 +146,7 @@ def gaps(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], inputs: dic
         given = ours[name]
         assert given.shape == wanted.shape, name
         assert given.dtype == wanted.dtype == np.float64, name
-        if name == "hidden_states":
+        if name in rows:
             given, wanted = given[real], wanted[real]
         scale = np.abs(wanted).max()
         found[name] = np.abs(given - wanted).max() / (max(scale, floor) if "gradient" in name else scale)
@@ -255,8 +159,7 @@ def worst(found: dict[str, float]) -> str:
 
 
 @each_framework
-@pytest.mark.parametrize("variant", VARIANTS)
-@each_family
+@each_variant
 def test_everything_equals_transformers(family, variant, framework):
     inputs, theirs = draw_inputs(family, variant), reference_results(family, variant)
     ours = run_ours(our_model(family, framework), framework, inputs)
@@ -266,12 +169,12 @@ def test_everything_equals_transformers(family, variant, framework):
     assert {name for name in theirs if "gradient" not in name} == expected
     if "loss" in ours:
         assert {f"gradient of {name}" for name in draw_weights(FAMILIES[family].spec())} < theirs.keys()
-    found = gaps(ours, theirs, inputs)
+    found = gaps(ours, theirs, inputs, FAMILIES[family].rows)
     assert all(gap <= LIMIT for gap in found.values()), worst(found)
     gradients = {name: np.abs(value).max() for name, value in ours.items() if "gradient" in name}
     for name, size in gradients.items():
         # Softmax does not feel what a key bias adds to all scores of a query alike.
-        assert (size < 1e-12 * max(gradients.values())) == name.endswith("key.bias"), name
+        assert (size < 1e-12 * max(gradients.values())) == name.endswith(FAMILIES[family].still), name
     for name in expected:
         assert 0.1 < np.abs(theirs[name]).max() < 100, (
             f"{name} is out of scale, so the comparison says little"
@@ -281,13 +184,13 @@ def test_everything_equals_transformers(family, variant, framework):
 @each_framework
 @each_family
 def test_each_variant_of_the_inputs_gives_other_results(family, framework):
-    model = our_model(family, framework)
+    model, variants = our_model(family, framework), FAMILIES[family].variants
     found = {
-        variant: run_ours(model, framework, draw_inputs(family, variant))["hidden_states"][-1, 0]
-        for variant in VARIANTS
+        variant: run_ours(model, framework, draw_inputs(family, variant))[FAMILIES[family].rows[0]][-1, 0]
+        for variant in variants
     }
-    for index, one in enumerate(VARIANTS):
-        for other in VARIANTS[index + 1 :]:
+    for index, one in enumerate(variants):
+        for other in variants[index + 1 :]:
             assert np.abs(found[one] - found[other]).max() > 1e-3, (one, other)
 
 
