@@ -96,8 +96,9 @@ def _register(cls: type[Registered], kind: str) -> None:
 
 @cache
 def _load() -> None:
-    import zoo_spec.catalog  # noqa: F401  (imports every module that defines a kind)
+    from zoo_spec.catalog import import_all
 
+    import_all()
     for plugin in sorted(entry_points(group="zoo.plugins"), key=lambda entry: entry.name):
         plugin.load()
 
@@ -109,6 +110,17 @@ def classes(role: type[Registered]) -> dict[str, type[Registered]]:
     return {kind: cls for kind, cls in sorted(known.items()) if issubclass(cls, role)}
 
 
+def class_of(role: type[Registered], kind: str) -> type[Registered] | None:
+    """The class of this kind if the role has it, importing no more than its module if it ships."""
+    from zoo_spec.catalog import import_kind
+
+    import_kind(kind)
+    found = _classes.get(_family(role), {}).get(kind)
+    if found is None:
+        return classes(role).get(kind)  # A plugin's, or nobody's.
+    return found if issubclass(found, role) else None
+
+
 def kinds(role: type[Registered]) -> list[str]:
     """All kinds of a role, sorted."""
     return list(classes(role))
@@ -116,9 +128,10 @@ def kinds(role: type[Registered]) -> list[str]:
 
 def find(role: type[Registered], kind: object) -> type[Registered]:
     """The class of this kind; raises a pydantic error, with a suggestion, if there is none in the role."""
+    found = class_of(role, kind) if isinstance(kind, str) else None
+    if found is not None:
+        return found
     known = classes(role)
-    if isinstance(kind, str) and kind in known:
-        return known[kind]
     if kind == "gelu":
         hint = (
             " (the two forms of GELU differ by up to 4.7e-4 and frameworks disagree on the default: "

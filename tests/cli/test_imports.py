@@ -35,3 +35,16 @@ def test_training_in_one_framework_does_not_load_the_other(framework, other, tmp
     )
     assert f"zoo_{framework}" in loaded
     assert not loaded & other
+
+
+@pytest.mark.parametrize(
+    "override", ["task.kind=image_classification", "data.sequence_length=5000", "model.num_heads=7"]
+)
+def test_a_spec_that_does_not_fit_is_refused_before_a_framework_is_loaded(override):
+    loaded = modules_after(
+        "from zoo_common.cli.main import main\n"
+        f"try:\n    main(['validate', '--spec', 'bert_tiny', '--set', {override!r}])\n"
+        "except SystemExit as end:\n    assert end.code == 2, end.code"
+    )
+    assert "zoo_common" in loaded
+    assert not loaded & {"torch", "tensorflow", "keras", "tokenizers", "zoo_torch", "zoo_tf"}
