@@ -10,6 +10,8 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 LayerCount = Annotated[int, Field(gt=0, le=100_000)]
 """Bounded, since a graph is built layer by layer before anything else can refuse it."""
+ClassCount = Annotated[int, Field(ge=2)]
+"""Of a softmax: with one class it would have nothing to tell."""
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]

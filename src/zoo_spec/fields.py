@@ -13,7 +13,7 @@ from zoo_spec.base import Spec
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.merge import Layer
 from zoo_spec.models.base import Model
-from zoo_spec.registry import Registered, classes, own_kind
+from zoo_spec.registry import Registered, class_of, own_kind
 from zoo_spec.tasks.base import Task
 from zoo_spec.values import Path, Value
 
@@ -31,7 +31,7 @@ class Expected:
         for cls in self._specs():
             if issubclass(cls, Registered) and own_kind(cls) is None:
                 named = cls.default_kind if kind is None else kind
-                found = classes(cls).get(named) if isinstance(named, str) else None
+                found = class_of(cls, named) if isinstance(named, str) else None
                 if found is not None:
                     return found
             elif kind is None or "kind" not in cls.model_fields or cls.model_fields["kind"].default == kind:

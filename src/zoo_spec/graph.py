@@ -11,8 +11,9 @@ from zoo_spec.blocks.layer import Layer
 from zoo_spec.cost import BYTES, BlockCost, Cost, GraphCost, held_bytes
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.loss_parts import PART_OUTPUTS, check_losses, loss_parts
+from zoo_spec.packing import check_packing
 from zoo_spec.parameters import Parameter
-from zoo_spec.tensors import INT, TensorSpec
+from zoo_spec.tensors import INT, TensorSpec, Windows
 from zoo_spec.wiring import BlockPlace, Bound, LossPart, Node, Ref, required_ports
 
 __all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref"]
@@ -230,8 +231,10 @@ def _block_costs(node: Node, recompute: bool) -> _NodeCost:
 class GraphBuilder:
     """Puts a graph together node by node, in order; families, tasks and composed specs all use it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, family: str = "") -> None:
+        """``family`` is the kind of the model that builds it; ``whose`` says so in messages."""
         self.name = name
+        self.whose = f" (its model is {family})" if family else ""
         self.inputs: dict[str, TensorSpec] = {}
         self.nodes: dict[str, Node] = {}
         self.output_refs: dict[str, Ref] = {}
@@ -257,7 +260,7 @@ class GraphBuilder:
                 )
             )
         for dimension in spec.shape:
-            if isinstance(dimension, str):
+            if isinstance(dimension, str) and not isinstance(dimension, Windows):
                 self.bounds.setdefault(dimension, Bound((bounds or {}).get(dimension)))
         self.inputs[name] = spec
         if label:
@@ -374,7 +377,12 @@ class GraphBuilder:
         if dead:
             raise SpecError(dead)
         check_losses(graph.inputs, graph.nodes, graph.output_refs)
+        check_packing(graph.inputs, graph.places())
         return graph
+
+    def places(self) -> Iterator[BlockPlace]:
+        """Every block that has been added, in graph order, a parent before its children; shared ones once."""
+        yield from self._draft().places()
 
     def _draft(self) -> Graph:
         return Graph(

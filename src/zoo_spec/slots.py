@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from zoo_spec.blocks.base import Block
 from zoo_spec.errors import Problem
 from zoo_spec.merge import Layer, merge
-from zoo_spec.registry import classes
+from zoo_spec.registry import class_of
 from zoo_spec.values import Value, quoted
 
 Slots = Mapping[str, Mapping[str, str]]
@@ -88,7 +88,7 @@ def _across(inherited: Layer, slot: str, flat: str, field: str) -> str:
 def _fills(block: Mapping[str, Value], field: str) -> bool:
     """Whether a flat field could fill this field of the block, as it can in the default one."""
     kind = block.get("kind")
-    found = classes(Block).get(kind) if isinstance(kind, str) else None
+    found = class_of(Block, kind) if isinstance(kind, str) else None
     return found is None or field in found.model_fields
 
 

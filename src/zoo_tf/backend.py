@@ -237,9 +237,10 @@ class TensorFlowBackend:
 
     def _signature(self, name: str, rank: int) -> tf.TensorSpec:
         spec = self.graph.inputs[name]
+        sizes = [size if isinstance(size, int) else None for size in spec.shape]
         # Packed examples' labels have one more dimension than those of rows with one example each.
-        shape = [size if isinstance(size, int) else None for size in spec.shape] + [None] * (rank - spec.rank)
-        return tf.TensorSpec(shape, native_dtype(spec.dtype, self.dtype), name=name)
+        sizes[1:1] = [None] * (rank - spec.rank)
+        return tf.TensorSpec(sizes, native_dtype(spec.dtype, self.dtype), name=name)
 
     def _to_canonical(self, name: str, value: Array) -> Array:
         return np.ascontiguousarray(to_canonical(self.variables[name], value))

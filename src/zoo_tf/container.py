@@ -237,12 +237,13 @@ def build_functional(
 
 
 def _one_list(declared: keras.KerasTensor, value: Any) -> Any:
-    """Labels of packed examples, ``[batch, examples]``, as the one list that the loss takes them for.
+    """Labels of packed examples, ``[batch, examples, ...]``, as the one list that the loss takes them for.
 
-    Keras fixes an input's rank, and declared is that of rows with one example each, ``[batch]``.
+    Keras fixes an input's rank, and declared is that of rows with one example each, ``[batch, ...]``.
     """
     rank = len(value.shape) if hasattr(value, "shape") else np.ndim(value)
-    return keras.ops.reshape(value, (-1,)) if len(declared.shape) == 1 and rank == 2 else value
+    is_packed = rank == len(declared.shape) + 1
+    return keras.ops.reshape(value, (-1, *declared.shape[1:])) if is_packed else value
 
 
 def _fit(model: str, declared: keras.KerasTensor, value: Any) -> Any:

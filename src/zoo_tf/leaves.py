@@ -9,10 +9,27 @@ import numpy as np
 
 from zoo_tf.blocks.base import named_layers
 
-LEAVES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "bias": "bias", "beta": "bias"}
+LEAVES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "embeddings": "weight",
+    "bias": "bias",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    "class_token": "class_token",
+    "mask_embedding": "mask_embedding",
+    "gain": "gain",
+    "direction": "direction",
+    "codes": "codes",
+    "projection": "projection",
+    "key_projection": "key_projection",
+    "value_projection": "value_projection",
+}
 
-# Axes of torch's layout in terms of Keras', by the kernel's rank: dense [in, out]; convolution [h, w, in, out].
-TO_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
+# Axes of torch's layout in terms of Keras', by the kernel's rank: dense [in, out]; convolutions [size, in, out] and
+# [h, w, in, out].
+TO_TORCH = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
 
 
 def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:

@@ -13,7 +13,7 @@ from torch.export import Dim
 
 from zoo_common.backend import Exported
 from zoo_spec.graph import Graph
-from zoo_spec.tensors import INT
+from zoo_spec.tensors import INT, Windows
 
 PROGRAM = "model.pt2"
 
@@ -73,9 +73,10 @@ def dynamic_shapes(graph: Graph, names: Iterable[str]) -> dict[str, dict[int, Di
     }
     return {
         name: {
-            axis: dims[size]
+            # Of one that follows from another torch finds out itself how it does.
+            axis: Dim.AUTO if isinstance(size, Windows) else dims[size]
             for axis, size in enumerate(graph.inputs[name].shape)
-            if isinstance(size, str) and size in dims
+            if isinstance(size, Windows) or size in dims
         }
         for name in names
     }

@@ -8,6 +8,7 @@ from zoo_spec.base import PositiveInt, Rate
 from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_ids, require_sequence
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
+from zoo_spec.blocks.position import QueryKeyPosition
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import AnyInitializer, GlorotUniform
 from zoo_spec.tensors import TensorSpec
@@ -45,6 +46,10 @@ class Attention(SequenceMixer):
     """Dropout rate of the attention weights."""
     initializer: AnyInitializer = GlorotUniform()
     """Initial values of the four projections."""
+    project_initializer: AnyInitializer | None = None
+    """Initial values of the last projection, where others than the rest's; null for the same."""
+    position: QueryKeyPosition | None = None
+    """What queries and keys are told of their positions, such as rotary; null for nothing."""
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""
@@ -53,19 +58,27 @@ class Attention(SequenceMixer):
             raise ShapeError(
                 f"hidden_size {inputs['x'].width} is not a multiple of num_heads {self.num_heads}"
             )
+        if self.position is not None:
+            self.infer_child("position", inputs)
         return outputs
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
-        """``query``, ``key``, ``value``, ``project`` and ``dropout``."""
+        """``query``, ``key``, ``value``, ``project``, ``dropout`` and, if there is one, ``position``."""
         x = inputs["x"]
         dense = Dense(size=x.width, bias=self.bias, initializer=self.initializer)
-        names = ("query", "key", "value", "project")
         length = x.shape[1]
         weights = TensorSpec((x.shape[0], self.num_heads, length, length), axes=("batch", "heads"))
-        return {
-            **{name: (dense, {"x": x}) for name in names},
+        last = self.initializer if self.project_initializer is None else self.project_initializer
+        children: dict[str, tuple[Block, Inputs]] = {
+            **{name: (dense, {"x": x}) for name in ("query", "key", "value")},
+            "project": (dense.model_copy(update={"initializer": last}), {"x": x}),
             "dropout": (Dropout(rate=self.dropout), {"x": weights}),
         }
+        if self.position is not None:
+            heads = TensorSpec((x.shape[0], self.num_heads, length, x.width // self.num_heads), x.dtype)
+            positions = {"positions": inputs["positions"]} if "positions" in inputs else {}
+            children["position"] = (self.position, {"x": heads, **positions})
+        return children
 
     def cost(self, inputs: Inputs) -> Cost:
         """Two batched products; query, key, value, the mixed values and softmax's weights are kept.
@@ -80,3 +93,14 @@ class Attention(SequenceMixer):
         weights = int(x.shape[0]) * self.num_heads * length * length
         saved = (3 - 2) * x.elements + (weights if self.dropout else 0)
         return Cost(flops=4 * x.elements * length, kernels=2, saved=saved, wide=weights)
+
+
+class BandedAttention(Attention):
+    """Attention to the nearest positions alone, those less than ``window`` away (Child et al., 2019).
+
+    A locally banded pattern: with the causal mask each position sees itself and the ``window - 1`` before it.
+    """
+
+    kind: Literal["banded_attention"] = "banded_attention"  # type: ignore[assignment]
+    window: PositiveInt
+    """Distance from which on positions do not see each other; 1 leaves each itself alone."""

@@ -1,4 +1,4 @@
-"""Convolution and max-pool in two dimensions, over images ``[batch, height, width, channels]``."""
+"""Convolution, its transpose and max-pool in two dimensions, over images ``[batch, height, width, channels]``."""
 
 from __future__ import annotations
 
@@ -93,3 +93,47 @@ class MaxPool2d(Block):
     def cost(self, inputs: Inputs) -> Cost:
         """The input is kept, and the places of the largest values, eight bytes each, counted as two float32."""
         return Cost(saved=inputs["x"].elements, wide=2 * self.infer(inputs)["x"].elements)
+
+
+class TransposedConv2d(Block):
+    """The transpose of a convolution: each value spreads its kernel over the output; nothing is cut off.
+
+    Frameworks disagree on what "same" means here, so there is no padding: a size equal to the stride, as for
+    doubling an image, needs none.
+    """
+
+    kind: Literal["transposed_conv2d"] = "transposed_conv2d"
+    channels: PositiveInt
+    """Number of output channels."""
+    size: Pair = (2, 2)
+    """Height and width of the kernel."""
+    stride: Pair = (2, 2)
+    """How far apart the values spread, along height and width."""
+    bias: bool = True
+    """Whether a bias is added."""
+    initializer: AnyInitializer = HeNormal()
+    """Initial values of the kernel; its fans are counted on its layout, as torch does: the first is out."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """``[batch, (height - 1) stride + size, (width - 1) stride + size, channels]``."""
+        x = inputs["x"]
+        require_rank(x, 4, "an image [batch, height, width, channels]")
+        require_float(x)
+        require_known(x, 1, 2, 3)
+        outer = [(int(x.shape[axis + 1]) - 1) * self.stride[axis] + self.size[axis] for axis in (0, 1)]
+        axes = ("batch", "height", "width", "channels")
+        return {"x": x.with_shape(x.shape[0], *outer, self.channels, axes=axes)}
+
+    def parameters(self, inputs: Inputs) -> dict[str, Parameter]:
+        """``weight [in, out, height, width]``, as torch has it, and ``bias [out]``."""
+        shape = (inputs["x"].width, self.channels, *self.size)
+        table = {"weight": Parameter(shape, self.initializer, "weight")}
+        if self.bias:
+            table["bias"] = Parameter((self.channels,), Zeros(), "bias")
+        return table
+
+    def cost(self, inputs: Inputs) -> Cost:
+        """One convolution backwards; its input is kept."""
+        x = inputs["x"]
+        flops = 2 * x.elements * self.channels * prod(self.size)
+        return Cost(flops=flops, kernels=1, saved=x.elements)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,7 +25,7 @@ class Embeddings(Block):
 
     kind: Literal["embeddings"] = "embeddings"
     required = ("input_ids",)
-    optional = ("token_type_ids", "positions")
+    optional: ClassVar[tuple[str, ...]] = ("token_type_ids", "positions")
     rows: PositiveInt
     """Number of token ids."""
     size: PositiveInt
@@ -65,8 +65,36 @@ class Embeddings(Block):
             children["position"] = (self.position, {"x": x, **positions})
         if self.type_rows:
             token_type = Embedding(rows=self.type_rows, size=self.size, initializer=self.initializer)
-            children["token_type"] = (token_type, {"x": inputs.get("token_type_ids", ids)})
+            children["token_type"] = (token_type, {"x": _ids(inputs, "token_type_ids")})
         if self.norm is not None:
             children["norm"] = (self.norm, {"x": x})
         children["dropout"] = (Dropout(rate=self.dropout), {"x": x})
         return children
+
+
+class TaskTypeEmbeddings(Embeddings):
+    """The same, and a vector for the pre-training task that a token's example is of (Sun et al., 2020, ERNIE 2.0).
+
+    One more port: ``task_type_ids [batch, sequence]``, all 0 if left out.
+    """
+
+    kind: Literal["task_type_embeddings"] = "task_type_embeddings"  # type: ignore[assignment]
+    optional: ClassVar[tuple[str, ...]] = ("token_type_ids", "task_type_ids", "positions")
+    task_type_rows: PositiveInt
+    """Number of task types."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """``x [batch, sequence, size]`` and ``table [rows, size]``."""
+        require_ids(inputs, "task_type_ids", shape=inputs["input_ids"].shape)
+        return super().infer(inputs)
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``token``, ``position``, ``token_type``, ``norm``, ``dropout``, ``task_type``."""
+        table = Embedding(rows=self.task_type_rows, size=self.size, initializer=self.initializer)
+        return {**super().children(inputs), "task_type": (table, {"x": _ids(inputs, "task_type_ids")})}
+
+
+def _ids(inputs: Inputs, port: str) -> TensorSpec:
+    """What a table of types reads; not connected, it reads nothing, and least of all the tokens."""
+    ids = inputs["input_ids"]
+    return inputs.get(port, TensorSpec(ids.shape, ids.dtype, axes=ids.named_axes))

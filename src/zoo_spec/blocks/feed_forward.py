@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from zoo_spec.base import PositiveInt
+from zoo_spec.base import PositiveInt, Rate
 from zoo_spec.blocks.activation import ActivationKind, activation
 from zoo_spec.blocks.base import Block, Inputs, Outputs
 from zoo_spec.blocks.dense import Dense
+from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import AnyInitializer, GlorotUniform
 
@@ -22,8 +23,12 @@ class FeedForwardBlock(Block):
     """The activation's kind; GELU is gelu_erf or gelu_tanh."""
     bias: bool = True
     """Whether the projections have biases."""
+    dropout: Rate = 0.0
+    """Dropout rate of what goes into the last projection."""
     initializer: AnyInitializer = GlorotUniform()
     """Initial values of the projections."""
+    outer_initializer: AnyInitializer | None = None
+    """Initial values of the last projection, where others than the rest's; null for the same."""
 
     inner: ClassVar[tuple[str, ...]] = ("inner",)
 
@@ -34,14 +39,16 @@ class FeedForwardBlock(Block):
         return {"x": x}
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
-        """The inner projections, ``activation`` and ``outer``."""
+        """The inner projections, ``activation``, ``dropout`` and ``outer``."""
         x = inputs["x"]
         inner = Dense(size=self.size, bias=self.bias, initializer=self.initializer)
         wide = x.with_width(self.size)
+        last = self.initializer if self.outer_initializer is None else self.outer_initializer
         return {
             **{name: (inner, {"x": x}) for name in self.inner},
             "activation": (activation(self.activation), {"x": wide}),
-            "outer": (Dense(size=x.width, bias=self.bias, initializer=self.initializer), {"x": wide}),
+            "dropout": (Dropout(rate=self.dropout), {"x": wide}),
+            "outer": (Dense(size=x.width, bias=self.bias, initializer=last), {"x": wide}),
         }
 
 

@@ -68,6 +68,8 @@ class ClassifierHead(Block):
     """Number of classes."""
     dropout: Rate = 0.0
     """Dropout rate of the features."""
+    bias: bool = True
+    """Whether a bias is added."""
     initializer: AnyInitializer = GlorotUniform()
     """Initial values of the dense layer."""
 
@@ -78,5 +80,50 @@ class ClassifierHead(Block):
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
         """``dropout`` and ``dense``."""
-        dense = Dense(size=self.classes, initializer=self.initializer)
+        dense = Dense(size=self.classes, bias=self.bias, initializer=self.initializer)
         return {"dropout": (Dropout(rate=self.dropout), inputs), "dense": (dense, inputs)}
+
+
+class ScoreHead(Block):
+    """Dropout, then a dense layer to one number: ``[..., features]`` to ``[...]``."""
+
+    kind: Literal["score_head"] = "score_head"
+    dropout: Rate = 0.0
+    """Dropout rate of the features."""
+    bias: bool = True
+    """Whether a bias is added."""
+    initializer: AnyInitializer = GlorotUniform()
+    """Initial values of the dense layer."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """``[...]``."""
+        x = self.infer_child("dense", inputs)["x"]
+        return {"logits": x.with_shape(*x.shape[:-1], axes=x.named_axes[:-1])}
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``dropout`` and ``dense``."""
+        dense = Dense(size=1, bias=self.bias, initializer=self.initializer)
+        return {"dropout": (Dropout(rate=self.dropout), inputs), "dense": (dense, inputs)}
+
+
+class SpanHead(Block):
+    """Where a span starts and ends (Devlin et al., 2019, 4.2; google-research/bert, run_squad.py).
+
+    ``x [batch, sequence, hidden]`` to ``start_logits`` and ``end_logits [batch, sequence]``, by a dense layer
+    with two outputs. Padding has logits too, which say nothing.
+    """
+
+    kind: Literal["span_head"] = "span_head"
+    initializer: AnyInitializer = GlorotUniform()
+    """Initial values of the dense layer."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """``start_logits`` and ``end_logits``, both ``[batch, sequence]``."""
+        x = inputs["x"]
+        require_sequence(x)
+        logits = x.with_shape(*x.shape[:2], axes=x.named_axes[:2])
+        return {"start_logits": logits, "end_logits": logits}
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``dense``."""
+        return {"dense": (Dense(size=2, initializer=self.initializer), inputs)}

@@ -1,8 +1,11 @@
-"""Transformer layers, post-norm and pre-norm, and a stack of them."""
+"""Transformer layers, post-norm, pre-norm and parallel, and stacks of them."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from zoo_spec.base import LayerCount, Rate
 from zoo_spec.blocks.attention import SequenceMixer
@@ -36,12 +39,8 @@ class Layer(Block):
         """``attention``, ``attention_norm``, ``feed_forward``, ``feed_forward_norm``, ``dropout``."""
         x = {"x": inputs["x"]}
         return {
-            "attention": (self.attention, inputs),
-            "attention_dropout": (Dropout(rate=self.dropout), x),
-            "attention_norm": (self.norm, x),
-            "feed_forward": (self.feed_forward, x),
-            "feed_forward_dropout": (Dropout(rate=self.dropout), x),
-            "feed_forward_norm": (self.norm, x),
+            **sublayer("attention", self.attention, inputs, self.norm, self.dropout),
+            **sublayer("feed_forward", self.feed_forward, x, self.norm, self.dropout),
         }
 
 
@@ -55,6 +54,25 @@ class PreNormLayer(Layer):
     """``x = x + attention(norm(x)); x = x + feed_forward(norm(x))`` (Xiong et al., 2020, figure 1b)."""
 
     kind: Literal["pre_norm_layer"] = "pre_norm_layer"
+
+
+class ParallelLayer(Layer):
+    """``y = norm(x); x = x + attention(y) + feed_forward(y)``, one norm for both (Wang & Komatsuzaki, 2021)."""
+
+    kind: Literal["parallel_layer"] = "parallel_layer"
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``norm``, ``attention``, ``feed_forward`` and their dropouts."""
+        children = super().children(inputs)
+        norm = children.pop("attention_norm")
+        del children["feed_forward_norm"]
+        return {"norm": norm, **children}
+
+
+class ParallelTwoNormLayer(Layer):
+    """``x = x + attention(norm(x)) + feed_forward(other_norm(x))`` (Black et al., 2022, 2.1)."""
+
+    kind: Literal["parallel_two_norm_layer"] = "parallel_two_norm_layer"
 
 
 class Stack(Block):
@@ -75,7 +93,46 @@ class Stack(Block):
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
         """``layers.0``, ``layers.1``, ... and ``norm``."""
-        layers: dict[str, tuple[Block, Inputs]] = {
-            f"layers.{index}": (self.layer, inputs) for index in range(self.num_layers)
-        }
-        return layers if self.norm is None else {**layers, "norm": (self.norm, {"x": inputs["x"]})}
+        return stacked([self.layer] * self.num_layers, self.norm, inputs)
+
+
+class PatternStack(Block):
+    """Layers of several kinds in turn, over and over, then a last norm if one is given."""
+
+    kind: Literal["pattern_stack"] = "pattern_stack"
+    optional = ("example_ids", "positions")
+    pattern: Annotated[tuple[Layer, ...], Field(min_length=1)]
+    """What the first layers are, one after the other; then it starts over. Each layer has weights of its own."""
+    num_layers: LayerCount
+    """Number of layers; the last time round the pattern may be cut short."""
+    norm: Norm | None = None
+    """Norm after the last layer, which pre-norm layers need; null for none."""
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """Same shape."""
+        for layer in self.pattern:
+            layer.infer(inputs)
+        return {"x": inputs["x"]}
+
+    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+        """``layers.0``, ``layers.1``, ... and ``norm``."""
+        turns = [self.pattern[index % len(self.pattern)] for index in range(self.num_layers)]
+        return stacked(turns, self.norm, inputs)
+
+
+def sublayer(
+    name: str, block: Block, inputs: Inputs, norm: Norm, dropout: float
+) -> dict[str, tuple[Block, Inputs]]:
+    """A part of a layer with its norm and its dropout, by attribute."""
+    x = {"x": inputs["x"]}
+    return {
+        name: (block, inputs),
+        f"{name}_dropout": (Dropout(rate=dropout), x),
+        f"{name}_norm": (norm, x),
+    }
+
+
+def stacked(layers: Sequence[Block], norm: Norm | None, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    """``layers.0``, ``layers.1``, ... and ``norm`` if there is one, each with its inputs."""
+    children = {f"layers.{index}": (layer, inputs) for index, layer in enumerate(layers)}
+    return children if norm is None else {**children, "norm": (norm, {"x": inputs["x"]})}

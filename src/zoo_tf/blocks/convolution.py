@@ -1,4 +1,4 @@
-"""Convolution and max-pool in two dimensions, over images ``[batch, height, width, channels]``."""
+"""Convolution, its transpose and max-pool in two dimensions, over images ``[batch, height, width, channels]``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from zoo_spec.blocks import convolution as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
+from zoo_tf.precision import add_bias
 
 Pair = tuple[int, int]
 
@@ -37,8 +38,13 @@ class Conv2d(Block):
         self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias") if bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        y = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), self.stride, self.pads)
-        return y if self.bias is None else tf.nn.bias_add(y, self.bias)
+        stride, pads = self.stride, self.pads
+        if self.kernel.shape[:2] == (1, 1) and stride != (1, 1):
+            # The kernel's gradient overruns memory on several threads (TensorFlow 2.21, CPU): skip steps beforehand.
+            x = tf.pad(x, pads)[:, :: stride[0], :: stride[1]]
+            stride, pads = (1, 1), "VALID"
+        y = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), stride, pads)
+        return y if self.bias is None else add_bias(y, self.bias)
 
 
 class MaxPool2d(Block):
@@ -51,6 +57,29 @@ class MaxPool2d(Block):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.max_pool2d(x, self.size, self.stride, "VALID")
+
+
+class TransposedConv2d(Block):
+    """The transpose of a convolution, whole: nothing is cut off."""
+
+    def __init__(
+        self, *, in_channels: int, channels: int, size: Pair, stride: Pair, bias: bool, **keras_: Any
+    ) -> None:
+        super().__init__(**keras_)
+        self.size = tuple(size)
+        self.stride = tuple(stride)
+        self.channels = channels
+        self.kernel = self.add_weight(
+            shape=(*size, channels, in_channels), initializer="zeros", name="kernel"
+        )
+        self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias") if bias else None
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        sizes = zip(x.shape[1:3], self.size, self.stride, strict=True)
+        outer = [(old - 1) * stride + size for old, size, stride in sizes]
+        shape = [tf.shape(x)[0], *outer, self.channels]
+        y = tf.nn.conv2d_transpose(x, tf.convert_to_tensor(self.kernel), shape, self.stride, "VALID")
+        return y if self.bias is None else add_bias(y, self.bias)
 
 
 @build.register
@@ -68,3 +97,14 @@ def _conv2d(spec: specs.Conv2d, inputs: Inputs) -> Conv2d:
 @build.register
 def _max_pool2d(spec: specs.MaxPool2d, inputs: Inputs) -> MaxPool2d:
     return MaxPool2d(size=spec.size, stride=spec.stride)
+
+
+@build.register
+def _transposed_conv2d(spec: specs.TransposedConv2d, inputs: Inputs) -> TransposedConv2d:
+    return TransposedConv2d(
+        in_channels=inputs["x"].width,
+        channels=spec.channels,
+        size=spec.size,
+        stride=spec.stride,
+        bias=spec.bias,
+    )

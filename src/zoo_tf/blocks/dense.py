@@ -10,6 +10,7 @@ from zoo_spec.blocks import dense as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
+from zoo_tf.precision import add_bias
 
 
 class Dense(Block):
@@ -29,7 +30,7 @@ class Dense(Block):
         flat = x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
         y = tf.matmul(flat, self.kernel)
         if self.bias is not None:
-            y = tf.nn.bias_add(y, self.bias)
+            y = add_bias(y, self.bias)
         return y if x.shape.rank == 2 else restore(y, x, self.out_features)
 
 

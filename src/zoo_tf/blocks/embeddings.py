@@ -47,19 +47,58 @@ class Embeddings(Block):
         positions: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         token = self.token(input_ids)
-        x_BTD = token["x"]
-        if self.token_type is not None:
-            x_BTD = x_BTD + self._types(token_type_ids)
+        x_BTD = add_types(token["x"], self.token_type, token_type_ids)
+        return {"x": self._finish(x_BTD, positions), "table": token["table"]}
+
+    def _finish(self, x_BTD: tf.Tensor, positions: tf.Tensor | None) -> tf.Tensor:
         if self.position is not None:
             x_BTD = self.position(x_BTD, positions=positions)
         if self.norm is not None:
             x_BTD = self.norm(x_BTD)
-        return {"x": self.dropout(x_BTD), "table": token["table"]}
+        return self.dropout(x_BTD)
 
-    def _types(self, token_type_ids: tf.Tensor | None) -> tf.Tensor:
-        if token_type_ids is None:
-            return tf.cast(tf.convert_to_tensor(self.token_type.embeddings)[0], self.compute_dtype)
-        return self.token_type(token_type_ids)["x"]
+
+class TaskTypeEmbeddings(Embeddings):
+    """The same, and a vector for the pre-training task that a token's example is of."""
+
+    def __init__(
+        self,
+        *,
+        rows: int,
+        size: int,
+        type_rows: int,
+        task_type_rows: int,
+        position: keras.layers.Layer | None,
+        norm: keras.layers.Layer | None,
+        dropout: float,
+        **keras_: Any,
+    ) -> None:
+        super().__init__(
+            rows=rows, size=size, type_rows=type_rows, position=position, norm=norm, dropout=dropout, **keras_
+        )
+        self.task_type = Embedding(rows=task_type_rows, size=size, dtype=self.dtype_policy)
+
+    def call(
+        self,
+        input_ids: tf.Tensor,
+        *,
+        token_type_ids: tf.Tensor | None = None,
+        task_type_ids: tf.Tensor | None = None,
+        positions: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        token = self.token(input_ids)
+        x_BTD = add_types(token["x"], self.token_type, token_type_ids)
+        x_BTD = add_types(x_BTD, self.task_type, task_type_ids)
+        return {"x": self._finish(x_BTD, positions), "table": token["table"]}
+
+
+def add_types(x_BTD: tf.Tensor, table: Embedding | None, ids: tf.Tensor | None) -> tf.Tensor:
+    """Adds each token's row of ``table``, the first where there are no ids; nothing without a table."""
+    if table is None:
+        return x_BTD
+    if ids is None:
+        return x_BTD + tf.cast(tf.convert_to_tensor(table.embeddings)[0], x_BTD.dtype)
+    return x_BTD + table(ids)["x"]
 
 
 @build.register
@@ -69,6 +108,20 @@ def _embeddings(spec: specs.Embeddings, inputs: Inputs) -> Embeddings:
         rows=spec.rows,
         size=spec.size,
         type_rows=spec.type_rows,
+        position=children.get("position"),
+        norm=children.get("norm"),
+        dropout=spec.dropout,
+    )
+
+
+@build.register
+def _task_type_embeddings(spec: specs.TaskTypeEmbeddings, inputs: Inputs) -> TaskTypeEmbeddings:
+    children = build_children(spec, inputs)
+    return TaskTypeEmbeddings(
+        rows=spec.rows,
+        size=spec.size,
+        type_rows=spec.type_rows,
+        task_type_rows=spec.task_type_rows,
         position=children.get("position"),
         norm=children.get("norm"),
         dropout=spec.dropout,

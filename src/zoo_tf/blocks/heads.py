@@ -46,13 +46,39 @@ class MaskedLmHead(Block):
 class ClassifierHead(Block):
     """Dropout, then a dense layer to the classes: ``[..., features]`` to ``[..., classes]``."""
 
-    def __init__(self, *, features: int, classes: int, dropout: float, **keras_: Any) -> None:
+    def __init__(
+        self, *, features: int, classes: int, dropout: float, bias: bool = True, **keras_: Any
+    ) -> None:
         super().__init__(**keras_)
         self.dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
-        self.dense = Dense(in_features=features, out_features=classes, bias=True, dtype=self.dtype_policy)
+        self.dense = Dense(in_features=features, out_features=classes, bias=bias, dtype=self.dtype_policy)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return self.dense(self.dropout(x))
+
+
+class ScoreHead(Block):
+    """Dropout, then a dense layer to one number: ``[..., features]`` to ``[...]``."""
+
+    def __init__(self, *, features: int, dropout: float, bias: bool = True, **keras_: Any) -> None:
+        super().__init__(**keras_)
+        self.dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
+        self.dense = Dense(in_features=features, out_features=1, bias=bias, dtype=self.dtype_policy)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return self.dense(self.dropout(x))[..., 0]
+
+
+class SpanHead(Block):
+    """Where a span starts and ends: ``[B, T, D]`` to ``start_logits`` and ``end_logits``, ``[B, T]``."""
+
+    def __init__(self, *, features: int, **keras_: Any) -> None:
+        super().__init__(**keras_)
+        self.dense = Dense(in_features=features, out_features=2, bias=True, dtype=self.dtype_policy)
+
+    def call(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits_BT2 = self.dense(x)
+        return {"start_logits": logits_BT2[..., 0], "end_logits": logits_BT2[..., 1]}
 
 
 @build.register
@@ -68,4 +94,16 @@ def _masked_lm_head(spec: specs.MaskedLmHead, inputs: Inputs) -> MaskedLmHead:
 
 @build.register
 def _classifier_head(spec: specs.ClassifierHead, inputs: Inputs) -> ClassifierHead:
-    return ClassifierHead(features=inputs["x"].width, classes=spec.classes, dropout=spec.dropout)
+    return ClassifierHead(
+        features=inputs["x"].width, classes=spec.classes, dropout=spec.dropout, bias=spec.bias
+    )
+
+
+@build.register
+def _score_head(spec: specs.ScoreHead, inputs: Inputs) -> ScoreHead:
+    return ScoreHead(features=inputs["x"].width, dropout=spec.dropout, bias=spec.bias)
+
+
+@build.register
+def _span_head(spec: specs.SpanHead, inputs: Inputs) -> SpanHead:
+    return SpanHead(features=inputs["x"].width)

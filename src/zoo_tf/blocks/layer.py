@@ -1,4 +1,4 @@
-"""Transformer layers, post-norm and pre-norm, and a stack of them."""
+"""Transformer layers, post-norm, pre-norm and parallel, and stacks of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo_spec.blocks import base
 from zoo_spec.blocks import layer as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block, walk
@@ -16,31 +17,13 @@ from zoo_tf.blocks.dropout import Dropout
 
 
 class Layer(Block):
-    """The parts of a layer; ``call`` is the subclass's.
+    """A layer; its parts and ``call`` are the subclass's.
 
     With ``recompute``, training keeps the inputs alone, and the backward pass computes the rest again. Only
     where a training loop gives the dropout its masks: others could not be drawn a second time.
     """
 
     recompute = False
-
-    def __init__(
-        self,
-        *,
-        attention: keras.layers.Layer,
-        attention_norm: keras.layers.Layer,
-        feed_forward: keras.layers.Layer,
-        feed_forward_norm: keras.layers.Layer,
-        dropout: float,
-        **keras_: Any,
-    ) -> None:
-        super().__init__(**keras_)
-        self.attention = attention
-        self.attention_norm = attention_norm
-        self.attention_dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
-        self.feed_forward = feed_forward
-        self.feed_forward_norm = feed_forward_norm
-        self.feed_forward_dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: tf.Tensor, **kwargs: tf.Tensor | None) -> tf.Tensor:
@@ -75,7 +58,29 @@ class _SameMasks:
         return self.call(*args, **{**self.kwargs, "training": True})
 
 
-class PostNormLayer(Layer):
+class TwoNormLayer(Layer):
+    """The parts of a layer with a norm for each half; ``call`` is the subclass's."""
+
+    def __init__(
+        self,
+        *,
+        attention: keras.layers.Layer,
+        attention_norm: keras.layers.Layer,
+        feed_forward: keras.layers.Layer,
+        feed_forward_norm: keras.layers.Layer,
+        dropout: float,
+        **keras_: Any,
+    ) -> None:
+        super().__init__(**keras_)
+        self.attention = attention
+        self.attention_norm = attention_norm
+        self.attention_dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
+        self.feed_forward = feed_forward
+        self.feed_forward_norm = feed_forward_norm
+        self.feed_forward_dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
+
+
+class PostNormLayer(TwoNormLayer):
     """``x = norm(x + attention(x)); x = norm(x + feed_forward(x))`` (Vaswani et al., 2017, 3.1)."""
 
     def call(
@@ -86,7 +91,7 @@ class PostNormLayer(Layer):
         return self.feed_forward_norm(x + self.feed_forward_dropout(self.feed_forward(x)))
 
 
-class PreNormLayer(Layer):
+class PreNormLayer(TwoNormLayer):
     """``x = x + attention(norm(x)); x = x + feed_forward(norm(x))`` (Xiong et al., 2020, figure 1b)."""
 
     def call(
@@ -97,8 +102,46 @@ class PreNormLayer(Layer):
         return x + self.feed_forward_dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
+class ParallelLayer(Layer):
+    """``y = norm(x); x = x + attention(y) + feed_forward(y)``, one norm for both (Wang & Komatsuzaki, 2021)."""
+
+    def __init__(
+        self,
+        *,
+        norm: keras.layers.Layer,
+        attention: keras.layers.Layer,
+        feed_forward: keras.layers.Layer,
+        dropout: float,
+        **keras_: Any,
+    ) -> None:
+        super().__init__(**keras_)
+        self.norm = norm
+        self.attention = attention
+        self.attention_dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
+        self.feed_forward = feed_forward
+        self.feed_forward_dropout = Dropout(rate=dropout, dtype=self.dtype_policy)
+
+    def call(
+        self, x: tf.Tensor, *, example_ids: tf.Tensor | None = None, positions: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        normed = self.norm(x)
+        mixed = self.attention_dropout(self.attention(normed, example_ids=example_ids, positions=positions))
+        return x + mixed + self.feed_forward_dropout(self.feed_forward(normed))
+
+
+class ParallelTwoNormLayer(TwoNormLayer):
+    """``x = x + attention(norm(x)) + feed_forward(other_norm(x))`` (Black et al., 2022, 2.1)."""
+
+    def call(
+        self, x: tf.Tensor, *, example_ids: tf.Tensor | None = None, positions: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        mixed = self.attention(self.attention_norm(x), example_ids=example_ids, positions=positions)
+        mixed = self.attention_dropout(mixed)
+        return x + mixed + self.feed_forward_dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
 class Stack(Block):
-    """Layers of one kind, one after the other, then a last norm if one is given."""
+    """Layers one after the other, then a last norm if one is given."""
 
     def __init__(
         self, *, layers: list[keras.layers.Layer], norm: keras.layers.Layer | None = None, **keras_: Any
@@ -115,25 +158,39 @@ class Stack(Block):
         return x if self.norm is None else self.norm(x)
 
 
-def _parts(spec: specs.Layer, inputs: Inputs) -> dict[str, keras.layers.Layer]:
+def parts(spec: base.Block, inputs: Inputs) -> dict[str, keras.layers.Layer]:
+    """The native layers of a layer, but for its dropouts, by attribute."""
     children = build_children(spec, inputs)
-    return {
-        name: children[name] for name in ("attention", "attention_norm", "feed_forward", "feed_forward_norm")
-    }
+    return {name: child for name, child in children.items() if not isinstance(child, Dropout)}
+
+
+def layers(children: dict[str, keras.layers.Layer]) -> list[keras.layers.Layer]:
+    """A stack's layers, of the native layers that it has, in order."""
+    return [child for name, child in children.items() if name.startswith("layers.")]
 
 
 @build.register
 def _post_norm_layer(spec: specs.PostNormLayer, inputs: Inputs) -> PostNormLayer:
-    return PostNormLayer(**_parts(spec, inputs), dropout=spec.dropout)
+    return PostNormLayer(**parts(spec, inputs), dropout=spec.dropout)
 
 
 @build.register
 def _pre_norm_layer(spec: specs.PreNormLayer, inputs: Inputs) -> PreNormLayer:
-    return PreNormLayer(**_parts(spec, inputs), dropout=spec.dropout)
+    return PreNormLayer(**parts(spec, inputs), dropout=spec.dropout)
 
 
 @build.register
-def _stack(spec: specs.Stack, inputs: Inputs) -> Stack:
+def _parallel_layer(spec: specs.ParallelLayer, inputs: Inputs) -> ParallelLayer:
+    return ParallelLayer(**parts(spec, inputs), dropout=spec.dropout)
+
+
+@build.register
+def _parallel_two_norm_layer(spec: specs.ParallelTwoNormLayer, inputs: Inputs) -> ParallelTwoNormLayer:
+    return ParallelTwoNormLayer(**parts(spec, inputs), dropout=spec.dropout)
+
+
+@build.register(specs.Stack)
+@build.register(specs.PatternStack)
+def _stack(spec: specs.Stack | specs.PatternStack, inputs: Inputs) -> Stack:
     children = build_children(spec, inputs)
-    layers = [children[f"layers.{index}"] for index in range(spec.num_layers)]
-    return Stack(layers=layers, norm=children.get("norm"))
+    return Stack(layers=layers(children), norm=children.get("norm"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +12,8 @@ from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
 from zoo_tf.precision import at_least_float32
+
+# B batch, T tokens.
 
 
 class SoftmaxCrossEntropy(Block):
@@ -25,14 +28,7 @@ class SoftmaxCrossEntropy(Block):
     ) -> dict[str, tf.Tensor]:
         wide = at_least_float32(tf.reshape(logits, [-1, logits.shape[-1]]))
         each = self._each(wide, tf.reshape(labels, [-1]))
-        weights = tf.ones_like(each) if weights is None else tf.cast(tf.reshape(weights, [-1]), wide.dtype)
-        numerator = tf.reduce_sum(weights * each)
-        denominator = tf.reduce_sum(weights)
-        return {
-            "loss": numerator / tf.maximum(denominator, tf.constant(1, wide.dtype)),
-            "numerator": numerator,
-            "denominator": denominator,
-        }
+        return weighted(each, weights)
 
     def _each(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         right = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -41,6 +37,111 @@ class SoftmaxCrossEntropy(Block):
         spread = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
         smoothing = tf.constant(self.label_smoothing, logits.dtype)
         return (tf.constant(1, logits.dtype) - smoothing) * right + smoothing * spread
+
+
+class PositionCrossEntropy(Block):
+    """Cross-entropy of a position: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
+
+    def __init__(self, **keras_: Any) -> None:
+        super().__init__(autocast=False, **keras_)
+
+    def call(
+        self,
+        logits: tf.Tensor,
+        labels: tf.Tensor,
+        weights: tf.Tensor | None = None,
+        *,
+        example_ids: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        logits_BT = at_least_float32(logits)
+        right_B = tf.gather(logits_BT, labels, batch_dims=1)
+        if example_ids is not None:
+            own_B = tf.gather(example_ids, labels, batch_dims=1)
+            others_BT = example_ids != own_B[:, tf.newaxis]
+            logits_BT = tf.where(others_BT, tf.constant(-math.inf, logits_BT.dtype), logits_BT)
+        return weighted(tf.reduce_logsumexp(logits_BT, 1) - right_B, weights)
+
+
+class SigmoidCrossEntropy(Block):
+    """Binary cross-entropy: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
+
+    def __init__(self, **keras_: Any) -> None:
+        super().__init__(autocast=False, **keras_)
+
+    def call(
+        self, logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        wide = at_least_float32(tf.reshape(logits, [-1]))
+        labels = tf.cast(tf.reshape(labels, [-1]), wide.dtype)
+        return weighted(tf.nn.sigmoid_cross_entropy_with_logits(labels, wide), weights)
+
+
+class SquaredError(Block):
+    """Squared differences: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
+
+    def __init__(self, **keras_: Any) -> None:
+        super().__init__(autocast=False, **keras_)
+
+    def call(
+        self, logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        wide = at_least_float32(tf.reshape(logits, [-1]))
+        labels = tf.cast(tf.reshape(labels, [-1]), wide.dtype)
+        return weighted(tf.math.squared_difference(wide, labels), weights)
+
+
+class Dice(Block):
+    """1 less the Dice coefficient of each image: gives ``loss``, ``numerator`` and ``denominator``."""
+
+    def __init__(self, *, smoothing: float, **keras_: Any) -> None:
+        super().__init__(autocast=False, **keras_)
+        self.smoothing = smoothing
+
+    def each(self, p: tf.Tensor, g: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+        """``1 - dice [batch]`` of probabilities, labels and weights ``[batch, places, classes]``."""
+        smoothing = tf.constant(self.smoothing, p.dtype)
+        overlap = tf.constant(2, p.dtype) * tf.reduce_sum(w * p * g, 1) + smoothing
+        dice = overlap / (tf.reduce_sum(w * p, 1) + tf.reduce_sum(w * g, 1) + smoothing)
+        return tf.constant(1, p.dtype) - tf.reduce_mean(dice, -1)
+
+
+class SoftmaxDice(Dice):
+    """The mean over all classes: ``logits [batch, ..., classes]``, ``labels`` and ``weights [batch, ...]``."""
+
+    def call(
+        self, logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        batch, classes = tf.shape(logits)[0], logits.shape[-1]
+        p = tf.nn.softmax(tf.reshape(at_least_float32(logits), [batch, -1, classes]))
+        g = tf.one_hot(tf.reshape(labels, [batch, -1]), classes, dtype=p.dtype)
+        ones = tf.ones_like(p[..., 0])
+        w = ones if weights is None else tf.cast(tf.reshape(weights, [batch, -1]), p.dtype)
+        return weighted(self.each(p, g, w[..., None]), tf.reduce_sum(w, 1))
+
+
+class SigmoidDice(Dice):
+    """Of one class, 1, against 0: ``logits``, ``labels`` and ``weights [batch, ...]``."""
+
+    def call(
+        self, logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        flat = [tf.shape(logits)[0], -1]
+        p = tf.sigmoid(tf.reshape(at_least_float32(logits), flat))
+        g = tf.cast(tf.reshape(labels, flat), p.dtype)
+        w = tf.ones_like(p) if weights is None else tf.cast(tf.reshape(weights, flat), p.dtype)
+        return weighted(self.each(p[..., None], g[..., None], w[..., None]), tf.reduce_sum(w, 1))
+
+
+def weighted(each: tf.Tensor, weights: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    """``sum(weights * each) / max(sum(weights), 1)`` of losses ``[count]``, and what it is the ratio of."""
+    weights = tf.ones_like(each) if weights is None else tf.cast(tf.reshape(weights, [-1]), each.dtype)
+    numerator = tf.reduce_sum(weights * each)
+    denominator = tf.reduce_sum(weights)
+    return {
+        "loss": numerator / tf.maximum(denominator, tf.constant(1, each.dtype)),
+        "numerator": numerator,
+        "denominator": denominator,
+    }
 
 
 class SumLosses(Block):
@@ -60,6 +161,31 @@ class SumLosses(Block):
 @build.register
 def _softmax_cross_entropy(spec: specs.SoftmaxCrossEntropy, inputs: Inputs) -> SoftmaxCrossEntropy:
     return SoftmaxCrossEntropy(label_smoothing=spec.label_smoothing)
+
+
+@build.register
+def _position_cross_entropy(spec: specs.PositionCrossEntropy, inputs: Inputs) -> PositionCrossEntropy:
+    return PositionCrossEntropy()
+
+
+@build.register
+def _sigmoid_cross_entropy(spec: specs.SigmoidCrossEntropy, inputs: Inputs) -> SigmoidCrossEntropy:
+    return SigmoidCrossEntropy()
+
+
+@build.register
+def _squared_error(spec: specs.SquaredError, inputs: Inputs) -> SquaredError:
+    return SquaredError()
+
+
+@build.register
+def _softmax_dice(spec: specs.SoftmaxDice, inputs: Inputs) -> SoftmaxDice:
+    return SoftmaxDice(smoothing=spec.smoothing)
+
+
+@build.register
+def _sigmoid_dice(spec: specs.SigmoidDice, inputs: Inputs) -> SigmoidDice:
+    return SigmoidDice(smoothing=spec.smoothing)
 
 
 @build.register

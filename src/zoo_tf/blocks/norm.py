@@ -1,4 +1,4 @@
-"""Norms over the last dimension, computed in float32 or wider."""
+"""Norms, of vectors and across places, computed in float32 or wider."""
 
 from __future__ import annotations
 
@@ -50,6 +50,77 @@ class RmsNorm(Block):
         return tf.cast(wide * inverse * gamma, x.dtype)
 
 
+class BatchNorm(Block):
+    """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays."""
+
+    def __init__(self, *, channels: int, epsilon: float, decay: float, **keras_: Any) -> None:
+        super().__init__(**keras_)
+        self.epsilon = epsilon
+        self.decay = decay
+        shape = (channels,)
+        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma", autocast=False)
+        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta", autocast=False)
+        self.moving_mean = self.add_weight(
+            shape=shape, initializer="zeros", name="moving_mean", trainable=False, autocast=False
+        )
+        self.moving_variance = self.add_weight(
+            shape=shape, initializer="ones", name="moving_variance", trainable=False, autocast=False
+        )
+
+    def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
+        wide = at_least_float32(x)
+        if training:
+            mean, variance = self._statistics(wide)
+        else:
+            mean, variance = (
+                tf.cast(tf.convert_to_tensor(value), wide.dtype)
+                for value in (self.moving_mean, self.moving_variance)
+            )
+        inverse = tf.math.rsqrt(variance + tf.constant(self.epsilon, wide.dtype))
+        return tf.cast(affine((wide - mean) * inverse, self.gamma, self.beta), x.dtype)
+
+    def _statistics(self, wide: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The batch's own mean and biased variance; moves the running ones."""
+        axes = list(range(wide.shape.rank - 1))
+        mean = tf.reduce_mean(wide, axes)
+        variance = tf.reduce_mean(tf.square(wide - mean), axes)
+        count = tf.cast(tf.size(wide) // tf.shape(wide)[-1], wide.dtype)
+        one = tf.constant(1, wide.dtype)
+        unbiased = variance * count / tf.maximum(count - one, one)
+        for running, found in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            before = tf.convert_to_tensor(running)
+            kept, taken = (tf.constant(part, before.dtype) for part in (self.decay, 1 - self.decay))
+            running.assign(kept * before + taken * tf.cast(found, before.dtype))
+        return mean, variance
+
+
+class GroupNorm(Block):
+    """Each group of channels of an example of ``[B, ..., C]`` over all places."""
+
+    def __init__(self, *, channels: int, groups: int, epsilon: float, **keras_: Any) -> None:
+        super().__init__(**keras_)
+        self.epsilon = epsilon
+        self.groups = groups
+        self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma", autocast=False)
+        self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta", autocast=False)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(x)
+        grouped = tf.reshape(at_least_float32(x), [shape[0], -1, self.groups, x.shape[-1] // self.groups])
+        mean = tf.reduce_mean(grouped, [1, 3], keepdims=True)
+        centred = grouped - mean
+        variance = tf.reduce_mean(tf.square(centred), [1, 3], keepdims=True)
+        inverse = tf.math.rsqrt(variance + tf.constant(self.epsilon, centred.dtype))
+        normal = tf.ensure_shape(tf.reshape(centred * inverse, shape), x.shape)
+        return tf.cast(affine(normal, self.gamma, self.beta), x.dtype)
+
+
+def affine(x: tf.Tensor, gamma: Any, beta: Any) -> tf.Tensor:
+    """``x * gamma + beta`` in the dtype of ``x``."""
+    weight, bias = (tf.cast(tf.convert_to_tensor(value), x.dtype) for value in (gamma, beta))
+    return x * weight + bias
+
+
 @build.register
 def _layer_norm(spec: specs.LayerNorm, inputs: Inputs) -> LayerNorm:
     return LayerNorm(size=inputs["x"].width, epsilon=spec.epsilon)
@@ -58,3 +129,19 @@ def _layer_norm(spec: specs.LayerNorm, inputs: Inputs) -> LayerNorm:
 @build.register
 def _rms_norm(spec: specs.RmsNorm, inputs: Inputs) -> RmsNorm:
     return RmsNorm(size=inputs["x"].width, epsilon=spec.epsilon)
+
+
+@build.register
+def _batch_norm(spec: specs.BatchNorm, inputs: Inputs) -> BatchNorm:
+    return BatchNorm(channels=inputs["x"].width, epsilon=spec.epsilon, decay=spec.decay)
+
+
+@build.register
+def _group_norm(spec: specs.GroupNorm, inputs: Inputs) -> GroupNorm:
+    return GroupNorm(channels=inputs["x"].width, groups=spec.groups, epsilon=spec.epsilon)
+
+
+@build.register
+def _instance_norm(spec: specs.InstanceNorm, inputs: Inputs) -> GroupNorm:
+    width = inputs["x"].width
+    return GroupNorm(channels=width, groups=width, epsilon=spec.epsilon)

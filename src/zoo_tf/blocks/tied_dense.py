@@ -11,6 +11,7 @@ from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
 from zoo_tf.blocks.dense import restore
+from zoo_tf.precision import add_bias
 
 
 class TiedDense(Block):
@@ -25,7 +26,7 @@ class TiedDense(Block):
         flat = tf.reshape(x, [-1, x.shape[-1]])
         y = tf.matmul(flat, table, transpose_b=True)
         if self.bias is not None:
-            y = tf.nn.bias_add(y, self.bias)
+            y = add_bias(y, self.bias)
         return restore(y, x, self.rows)
 
 

@@ -3,110 +3,116 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo_spec.blocks import attention as specs
 from zoo_spec.blocks.base import Inputs
-from zoo_torch.blocks.base import build
+from zoo_torch.blocks.attend import attend, join, split, visible
+from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.blocks.dropout import Dropout
-from zoo_torch.precision import at_least_float32
 
 # B batch, T tokens, D hidden, N heads, H head size.
-
-OPEN_LENGTH = 256
-"""Tokens up to which a CPU attends by plain products: 0.3 of the fused kernel's time at 128, 0.7 at 512 tokens."""
 
 
 class Attention(nn.Module):
     """Multi-head scaled dot-product attention (Vaswani et al., 2017, 3.2); torch picks the kernel."""
 
-    def __init__(self, *, hidden_size: int, num_heads: int, causal: bool, bias: bool, dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        hidden_size: int,
+        num_heads: int,
+        causal: bool,
+        bias: bool,
+        dropout: float,
+        position: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.scale = 1 / math.sqrt(hidden_size // num_heads)
         self.causal = causal
         self.query = Dense(hidden_size, hidden_size, bias=bias)
         self.key = Dense(hidden_size, hidden_size, bias=bias)
         self.value = Dense(hidden_size, hidden_size, bias=bias)
         self.project = Dense(hidden_size, hidden_size, bias=bias)
         self.dropout = Dropout(rate=dropout)
+        self.position = position
 
     def forward(
         self, x: Tensor, *, example_ids: Tensor | None = None, positions: Tensor | None = None
     ) -> Tensor:
-        q_BNTH = self._split(self.query(x))
-        k_BNTH = self._split(self.key(x))
-        v_BNTH = self._split(self.value(x))
-        mask = visible(example_ids, x.shape[1], self.causal, x.device)
-        mixed_BNTH = self._mix(q_BNTH, k_BNTH, v_BNTH, mask)
-        return self.project(mixed_BNTH.transpose(1, 2).flatten(2))
-
-    def _split(self, x_BTD: Tensor) -> Tensor:
-        return x_BTD.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-
-    def _mix(self, q_BNTH: Tensor, k_BNTH: Tensor, v_BNTH: Tensor, mask: Tensor | None) -> Tensor:
-        drops = self.training and self.dropout.rate > 0
-        # Masks of dropout that are given need the weights themselves, which the fused kernels keep to themselves.
-        if (drops and self.dropout.draw is not None) or _is_faster_in_the_open(q_BNTH):
-            return self._mix_in_the_open(q_BNTH, k_BNTH, v_BNTH, mask)
-        return F.scaled_dot_product_attention(
+        q_BNTH = split(self.query(x), self.num_heads)
+        k_BNTH = split(self.key(x), self.num_heads)
+        v_BNTH = split(self.value(x), self.num_heads)
+        if self.position is not None:
+            q_BNTH = self.position(q_BNTH, positions=positions)
+            k_BNTH = self.position(k_BNTH, positions=positions)
+        mixed_BNTH = attend(
             q_BNTH,
             k_BNTH,
             v_BNTH,
-            attn_mask=mask,
-            dropout_p=self.dropout.rate if drops else 0.0,
-            is_causal=self.causal and mask is None,
+            scale=self.scale,
+            mask=self._visible(example_ids, x),
+            dropout=self.dropout,
+            causal=self.causal,
         )
+        return self.project(join(mixed_BNTH))
 
-    def _mix_in_the_open(self, q_BNTH: Tensor, k_BNTH: Tensor, v_BNTH: Tensor, mask: Tensor | None) -> Tensor:
-        # Scaling the queries is scaling the scores, on a tensor that is T / H times smaller.
-        scores_BNTT = (q_BNTH * (1 / math.sqrt(q_BNTH.shape[-1]))) @ k_BNTH.mT
-        if mask is None and self.causal:
-            mask = visible(None, q_BNTH.shape[2], self.causal, q_BNTH.device, always=True)
-        if mask is not None:
-            hidden = torch.zeros(mask.shape, dtype=scores_BNTT.dtype, device=mask.device)
-            scores_BNTT = scores_BNTT + hidden.masked_fill_(~mask, -math.inf)
-        weights_BNTT = at_least_float32(scores_BNTT).softmax(-1).to(v_BNTH.dtype)
-        return self.dropout(weights_BNTT) @ v_BNTH
+    def _visible(self, example_ids: Tensor | None, x_BTD: Tensor) -> Tensor | None:
+        return visible(example_ids, x_BTD.shape[1], self.causal, x_BTD.device)
 
 
-def _is_faster_in_the_open(q_BNTH: Tensor) -> bool:
-    """Whether two products and a softmax beat torch's fused kernel: on a CPU, over short rows, a third of its time.
+class BandedAttention(Attention):
+    """Attention to the positions less than ``window`` away alone (Child et al., 2019)."""
 
-    Beyond that the weights would take more memory than the time is worth. A graph that is compiled or exported
-    has the fused call alone, whatever its length.
-    """
-    return (
-        not torch.compiler.is_compiling()
-        and q_BNTH.device.type == "cpu"
-        and q_BNTH.dtype in (torch.float32, torch.float64)
-        and q_BNTH.shape[2] <= OPEN_LENGTH
-    )
+    def __init__(
+        self,
+        *,
+        hidden_size: int,
+        num_heads: int,
+        causal: bool,
+        bias: bool,
+        dropout: float,
+        window: int,
+        position: nn.Module | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_size=hidden_size,
+            num_heads=num_heads,
+            causal=causal,
+            bias=bias,
+            dropout=dropout,
+            position=position,
+        )
+        self.window = window
 
-
-def visible(
-    example_ids: Tensor | None, length: int, causal: bool, device: torch.device, *, always: bool = False
-) -> Tensor | None:
-    """Which positions see which, ``[B, 1, T, T]`` or ``[T, T]`` bool; None where a kernel's own mask serves.
-
-    A position sees those of its own example, itself among them, so no row is ever empty.
-    """
-    past = torch.ones(length, length, dtype=torch.bool, device=device).tril() if causal else None
-    if example_ids is None:
-        return past if always else None
-    same = example_ids[:, None, :, None] == example_ids[:, None, None, :]
-    return same if past is None else same & past
+    def _visible(self, example_ids: Tensor | None, x_BTD: Tensor) -> Tensor:
+        place = torch.arange(x_BTD.shape[1], device=x_BTD.device)
+        near = (place[:, None] - place[None, :]).abs() < self.window
+        others = visible(example_ids, x_BTD.shape[1], self.causal, x_BTD.device, always=True)
+        return near if others is None else near & others
 
 
 @build.register
 def _attention(spec: specs.Attention, inputs: Inputs) -> Attention:
-    return Attention(
-        hidden_size=inputs["x"].width,
-        num_heads=spec.num_heads,
-        causal=spec.mask == "causal",
-        bias=spec.bias,
-        dropout=spec.dropout,
-    )
+    return Attention(**_arguments(spec, inputs))
+
+
+@build.register
+def _banded_attention(spec: specs.BandedAttention, inputs: Inputs) -> BandedAttention:
+    return BandedAttention(**_arguments(spec, inputs), window=spec.window)
+
+
+def _arguments(spec: specs.Attention, inputs: Inputs) -> dict[str, Any]:
+    return {
+        "hidden_size": inputs["x"].width,
+        "num_heads": spec.num_heads,
+        "causal": spec.mask == "causal",
+        "bias": spec.bias,
+        "dropout": spec.dropout,
+        "position": build_children(spec, inputs).get("position"),
+    }

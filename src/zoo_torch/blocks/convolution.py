@@ -1,4 +1,4 @@
-"""Convolution and max-pool in two dimensions, over images ``[batch, height, width, channels]``.
+"""Convolution, its transpose and max-pool in two dimensions, over images ``[batch, height, width, channels]``.
 
 The permuted view of such an image is channels-last in memory, torch's own fast layout, so nothing is copied.
 """
@@ -57,6 +57,18 @@ class MaxPool2d(nn.Module):
         return F.max_pool2d(x.permute(0, 3, 1, 2), self.size, self.stride).permute(0, 2, 3, 1)
 
 
+class TransposedConv2d(nn.ConvTranspose2d):
+    """The transpose of a convolution, whole: nothing is cut off."""
+
+    def __init__(self, *, in_channels: int, channels: int, size: Pair, stride: Pair, bias: bool) -> None:
+        super().__init__(in_channels, channels, size, stride=stride, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else narrowed(self.bias, x)
+        y_BCHW = F.conv_transpose2d(x.permute(0, 3, 1, 2), narrowed(self.weight, x), bias, self.stride)
+        return y_BCHW.permute(0, 2, 3, 1)
+
+
 @build.register
 def _conv2d(spec: specs.Conv2d, inputs: Inputs) -> Conv2d:
     return Conv2d(
@@ -72,3 +84,14 @@ def _conv2d(spec: specs.Conv2d, inputs: Inputs) -> Conv2d:
 @build.register
 def _max_pool2d(spec: specs.MaxPool2d, inputs: Inputs) -> MaxPool2d:
     return MaxPool2d(size=spec.size, stride=spec.stride)
+
+
+@build.register
+def _transposed_conv2d(spec: specs.TransposedConv2d, inputs: Inputs) -> TransposedConv2d:
+    return TransposedConv2d(
+        in_channels=inputs["x"].width,
+        channels=spec.channels,
+        size=spec.size,
+        stride=spec.stride,
+        bias=spec.bias,
+    )

@@ -38,20 +38,55 @@ class Embeddings(nn.Module):
         self, input_ids: Tensor, *, token_type_ids: Tensor | None = None, positions: Tensor | None = None
     ) -> dict[str, Tensor]:
         token = self.token(input_ids)
-        x_BTD = token["x"]
-        if self.token_type is not None:
-            x_BTD = x_BTD + narrowed(self._types(token_type_ids), x_BTD)
+        x_BTD = add_types(token["x"], self.token_type, token_type_ids)
+        return {"x": self._finish(x_BTD, positions), "table": token["table"]}
+
+    def _finish(self, x_BTD: Tensor, positions: Tensor | None) -> Tensor:
         if self.position is not None:
             x_BTD = self.position(x_BTD, positions=positions)
         if self.norm is not None:
             x_BTD = self.norm(x_BTD)
-        return {"x": self.dropout(x_BTD), "table": token["table"]}
+        return self.dropout(x_BTD)
 
-    def _types(self, token_type_ids: Tensor | None) -> Tensor:
-        assert self.token_type is not None
-        if token_type_ids is None:
-            return self.token_type.weight[0]
-        return self.token_type(token_type_ids)["x"]
+
+class TaskTypeEmbeddings(Embeddings):
+    """The same, and a vector for the pre-training task that a token's example is of."""
+
+    def __init__(
+        self,
+        *,
+        rows: int,
+        size: int,
+        type_rows: int,
+        task_type_rows: int,
+        position: nn.Module | None,
+        norm: nn.Module | None,
+        dropout: float,
+    ) -> None:
+        super().__init__(
+            rows=rows, size=size, type_rows=type_rows, position=position, norm=norm, dropout=dropout
+        )
+        self.task_type = Embedding(task_type_rows, size)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        *,
+        token_type_ids: Tensor | None = None,
+        task_type_ids: Tensor | None = None,
+        positions: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        token = self.token(input_ids)
+        x_BTD = add_types(token["x"], self.token_type, token_type_ids)
+        x_BTD = add_types(x_BTD, self.task_type, task_type_ids)
+        return {"x": self._finish(x_BTD, positions), "table": token["table"]}
+
+
+def add_types(x_BTD: Tensor, table: Embedding | None, ids: Tensor | None) -> Tensor:
+    """Adds each token's row of ``table``, the first where there are no ids; nothing without a table."""
+    if table is None:
+        return x_BTD
+    return x_BTD + narrowed(table.weight[0] if ids is None else table(ids)["x"], x_BTD)
 
 
 @build.register
@@ -61,6 +96,20 @@ def _embeddings(spec: specs.Embeddings, inputs: Inputs) -> Embeddings:
         rows=spec.rows,
         size=spec.size,
         type_rows=spec.type_rows,
+        position=children.get("position"),
+        norm=children.get("norm"),
+        dropout=spec.dropout,
+    )
+
+
+@build.register
+def _task_type_embeddings(spec: specs.TaskTypeEmbeddings, inputs: Inputs) -> TaskTypeEmbeddings:
+    children = build_children(spec, inputs)
+    return TaskTypeEmbeddings(
+        rows=spec.rows,
+        size=spec.size,
+        type_rows=spec.type_rows,
+        task_type_rows=spec.task_type_rows,
         position=children.get("position"),
         norm=children.get("norm"),
         dropout=spec.dropout,

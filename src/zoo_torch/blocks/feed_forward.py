@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from zoo_spec.blocks import feed_forward as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.dense import Dense
+from zoo_torch.blocks.dropout import Dropout
 
 
 class FeedForward(nn.Module):
     """``outer(activation(inner(x)))``: ``[..., hidden]`` to the same shape."""
 
-    def __init__(self, *, hidden_size: int, size: int, bias: bool, activation: nn.Module) -> None:
+    def __init__(
+        self, *, hidden_size: int, size: int, bias: bool, activation: nn.Module, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.inner = Dense(hidden_size, size, bias=bias)
         self.activation = activation
+        self.dropout = Dropout(rate=dropout)
         self.outer = Dense(size, hidden_size, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outer(self.activation(self.inner(x)))
+        return self.outer(self.dropout(self.activation(self.inner(x))))
 
 
 class GatedFeedForward(nn.Module):
     """``outer(activation(gate(x)) * inner(x))``: ``[..., hidden]`` to the same shape."""
 
-    def __init__(self, *, hidden_size: int, size: int, bias: bool, activation: nn.Module) -> None:
+    def __init__(
+        self, *, hidden_size: int, size: int, bias: bool, activation: nn.Module, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.gate = Dense(hidden_size, size, bias=bias)
         self.inner = Dense(hidden_size, size, bias=bias)
         self.activation = activation
+        self.dropout = Dropout(rate=dropout)
         self.outer = Dense(size, hidden_size, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outer(self.activation(self.gate(x)) * self.inner(x))
+        return self.outer(self.dropout(self.activation(self.gate(x)) * self.inner(x)))
 
 
 @build.register
 def _feed_forward(spec: specs.FeedForward, inputs: Inputs) -> FeedForward:
-    activation = build_children(spec, inputs)["activation"]
-    return FeedForward(hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation)
+    return FeedForward(**_arguments(spec, inputs))
 
 
 @build.register
 def _gated_feed_forward(spec: specs.GatedFeedForward, inputs: Inputs) -> GatedFeedForward:
-    activation = build_children(spec, inputs)["activation"]
-    return GatedFeedForward(
-        hidden_size=inputs["x"].width, size=spec.size, bias=spec.bias, activation=activation
-    )
+    return GatedFeedForward(**_arguments(spec, inputs))
+
+
+def _arguments(spec: specs.FeedForwardBlock, inputs: Inputs) -> dict[str, Any]:
+    return {
+        "hidden_size": inputs["x"].width,
+        "size": spec.size,
+        "bias": spec.bias,
+        "activation": build_children(spec, inputs)["activation"],
+        "dropout": spec.dropout,
+    }

@@ -33,13 +33,37 @@ class MaskedLmHead(nn.Module):
 class ClassifierHead(nn.Module):
     """Dropout, then a dense layer to the classes: ``[..., features]`` to ``[..., classes]``."""
 
-    def __init__(self, *, features: int, classes: int, dropout: float) -> None:
+    def __init__(self, *, features: int, classes: int, dropout: float, bias: bool = True) -> None:
         super().__init__()
         self.dropout = Dropout(rate=dropout)
-        self.dense = Dense(features, classes)
+        self.dense = Dense(features, classes, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.dense(self.dropout(x))
+
+
+class ScoreHead(nn.Module):
+    """Dropout, then a dense layer to one number: ``[..., features]`` to ``[...]``."""
+
+    def __init__(self, *, features: int, dropout: float, bias: bool = True) -> None:
+        super().__init__()
+        self.dropout = Dropout(rate=dropout)
+        self.dense = Dense(features, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dense(self.dropout(x))[..., 0]
+
+
+class SpanHead(nn.Module):
+    """Where a span starts and ends: ``[B, T, D]`` to ``start_logits`` and ``end_logits``, ``[B, T]``."""
+
+    def __init__(self, *, features: int) -> None:
+        super().__init__()
+        self.dense = Dense(features, 2)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        logits_BT2 = self.dense(x)
+        return {"start_logits": logits_BT2[..., 0], "end_logits": logits_BT2[..., 1]}
 
 
 @build.register
@@ -55,4 +79,16 @@ def _masked_lm_head(spec: specs.MaskedLmHead, inputs: Inputs) -> MaskedLmHead:
 
 @build.register
 def _classifier_head(spec: specs.ClassifierHead, inputs: Inputs) -> ClassifierHead:
-    return ClassifierHead(features=inputs["x"].width, classes=spec.classes, dropout=spec.dropout)
+    return ClassifierHead(
+        features=inputs["x"].width, classes=spec.classes, dropout=spec.dropout, bias=spec.bias
+    )
+
+
+@build.register
+def _score_head(spec: specs.ScoreHead, inputs: Inputs) -> ScoreHead:
+    return ScoreHead(features=inputs["x"].width, dropout=spec.dropout, bias=spec.bias)
+
+
+@build.register
+def _span_head(spec: specs.SpanHead, inputs: Inputs) -> SpanHead:
+    return SpanHead(features=inputs["x"].width)

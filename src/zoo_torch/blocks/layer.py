@@ -1,4 +1,4 @@
-"""Transformer layers, post-norm and pre-norm, and a stack of them."""
+"""Transformer layers, post-norm, pre-norm and parallel, and stacks of them."""
 
 from __future__ import annotations
 
@@ -9,35 +9,18 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from zoo_spec.blocks import layer as specs
-from zoo_spec.blocks.base import Inputs
+from zoo_spec.blocks.base import Block, Inputs
 from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.dropout import Dropout
 
 
 class Layer(nn.Module):
-    """The parts of a layer; ``forward`` is the subclass's.
+    """A layer; its parts and ``forward`` are the subclass's.
 
     With ``recompute``, training keeps the inputs alone, and the backward pass computes the rest again.
     """
 
     recompute = False
-
-    def __init__(
-        self,
-        *,
-        attention: nn.Module,
-        attention_norm: nn.Module,
-        feed_forward: nn.Module,
-        feed_forward_norm: nn.Module,
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        self.attention = attention
-        self.attention_norm = attention_norm
-        self.attention_dropout = Dropout(rate=dropout)
-        self.feed_forward = feed_forward
-        self.feed_forward_norm = feed_forward_norm
-        self.feed_forward_dropout = Dropout(rate=dropout)
 
     def __call__(self, *args: Tensor, **kwargs: Tensor | None) -> Tensor:
         if not (self.recompute and self.training and torch.is_grad_enabled()):
@@ -62,7 +45,28 @@ class _SameMasks:
         return self.call(*args, **kwargs)
 
 
-class PostNormLayer(Layer):
+class TwoNormLayer(Layer):
+    """The parts of a layer with a norm for each half; ``forward`` is the subclass's."""
+
+    def __init__(
+        self,
+        *,
+        attention: nn.Module,
+        attention_norm: nn.Module,
+        feed_forward: nn.Module,
+        feed_forward_norm: nn.Module,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.attention = attention
+        self.attention_norm = attention_norm
+        self.attention_dropout = Dropout(rate=dropout)
+        self.feed_forward = feed_forward
+        self.feed_forward_norm = feed_forward_norm
+        self.feed_forward_dropout = Dropout(rate=dropout)
+
+
+class PostNormLayer(TwoNormLayer):
     """``x = norm(x + attention(x)); x = norm(x + feed_forward(x))`` (Vaswani et al., 2017, 3.1)."""
 
     def forward(
@@ -73,7 +77,7 @@ class PostNormLayer(Layer):
         return self.feed_forward_norm(x + self.feed_forward_dropout(self.feed_forward(x)))
 
 
-class PreNormLayer(Layer):
+class PreNormLayer(TwoNormLayer):
     """``x = x + attention(norm(x)); x = x + feed_forward(norm(x))`` (Xiong et al., 2020, figure 1b)."""
 
     def forward(
@@ -84,8 +88,40 @@ class PreNormLayer(Layer):
         return x + self.feed_forward_dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
+class ParallelLayer(Layer):
+    """``y = norm(x); x = x + attention(y) + feed_forward(y)``, one norm for both (Wang & Komatsuzaki, 2021)."""
+
+    def __init__(
+        self, *, norm: nn.Module, attention: nn.Module, feed_forward: nn.Module, dropout: float
+    ) -> None:
+        super().__init__()
+        self.norm = norm
+        self.attention = attention
+        self.attention_dropout = Dropout(rate=dropout)
+        self.feed_forward = feed_forward
+        self.feed_forward_dropout = Dropout(rate=dropout)
+
+    def forward(
+        self, x: Tensor, *, example_ids: Tensor | None = None, positions: Tensor | None = None
+    ) -> Tensor:
+        normed = self.norm(x)
+        mixed = self.attention_dropout(self.attention(normed, example_ids=example_ids, positions=positions))
+        return x + mixed + self.feed_forward_dropout(self.feed_forward(normed))
+
+
+class ParallelTwoNormLayer(TwoNormLayer):
+    """``x = x + attention(norm(x)) + feed_forward(other_norm(x))`` (Black et al., 2022, 2.1)."""
+
+    def forward(
+        self, x: Tensor, *, example_ids: Tensor | None = None, positions: Tensor | None = None
+    ) -> Tensor:
+        mixed = self.attention(self.attention_norm(x), example_ids=example_ids, positions=positions)
+        mixed = self.attention_dropout(mixed)
+        return x + mixed + self.feed_forward_dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
 class Stack(nn.Module):
-    """Layers of one kind, one after the other, then a last norm if one is given."""
+    """Layers one after the other, then a last norm if one is given."""
 
     def __init__(self, *, layers: list[nn.Module], norm: nn.Module | None = None) -> None:
         super().__init__()
@@ -100,25 +136,39 @@ class Stack(nn.Module):
         return x if self.norm is None else self.norm(x)
 
 
-def _parts(spec: specs.Layer, inputs: Inputs) -> dict[str, nn.Module]:
+def parts(spec: Block, inputs: Inputs) -> dict[str, nn.Module]:
+    """The native modules of a layer, but for its dropouts, by attribute."""
     children = build_children(spec, inputs)
-    return {
-        name: children[name] for name in ("attention", "attention_norm", "feed_forward", "feed_forward_norm")
-    }
+    return {name: child for name, child in children.items() if not isinstance(child, Dropout)}
+
+
+def layers(children: dict[str, nn.Module]) -> list[nn.Module]:
+    """A stack's layers, of the native modules that it has, in order."""
+    return [child for name, child in children.items() if name.startswith("layers.")]
 
 
 @build.register
 def _post_norm_layer(spec: specs.PostNormLayer, inputs: Inputs) -> PostNormLayer:
-    return PostNormLayer(**_parts(spec, inputs), dropout=spec.dropout)
+    return PostNormLayer(**parts(spec, inputs), dropout=spec.dropout)
 
 
 @build.register
 def _pre_norm_layer(spec: specs.PreNormLayer, inputs: Inputs) -> PreNormLayer:
-    return PreNormLayer(**_parts(spec, inputs), dropout=spec.dropout)
+    return PreNormLayer(**parts(spec, inputs), dropout=spec.dropout)
 
 
 @build.register
-def _stack(spec: specs.Stack, inputs: Inputs) -> Stack:
+def _parallel_layer(spec: specs.ParallelLayer, inputs: Inputs) -> ParallelLayer:
+    return ParallelLayer(**parts(spec, inputs), dropout=spec.dropout)
+
+
+@build.register
+def _parallel_two_norm_layer(spec: specs.ParallelTwoNormLayer, inputs: Inputs) -> ParallelTwoNormLayer:
+    return ParallelTwoNormLayer(**parts(spec, inputs), dropout=spec.dropout)
+
+
+@build.register(specs.Stack)
+@build.register(specs.PatternStack)
+def _stack(spec: specs.Stack | specs.PatternStack, inputs: Inputs) -> Stack:
     children = build_children(spec, inputs)
-    layers = [children[f"layers.{index}"] for index in range(spec.num_layers)]
-    return Stack(layers=layers, norm=children.get("norm"))
+    return Stack(layers=layers(children), norm=children.get("norm"))

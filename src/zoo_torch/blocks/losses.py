@@ -10,6 +10,8 @@ from zoo_spec.blocks import losses as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
 
+# B batch, T tokens.
+
 
 class SoftmaxCrossEntropy(nn.Module):
     """Cross-entropy of integer labels: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
@@ -26,14 +28,91 @@ class SoftmaxCrossEntropy(nn.Module):
             reduction="none",
             label_smoothing=self.label_smoothing,
         )
-        weights = torch.ones_like(each) if weights is None else weights.flatten().to(wide)
-        numerator = (weights * each).sum()
-        denominator = weights.sum()
-        return {
-            "loss": numerator / denominator.clamp(min=1),
-            "numerator": numerator,
-            "denominator": denominator,
-        }
+        return weighted(each, weights)
+
+
+class PositionCrossEntropy(nn.Module):
+    """Cross-entropy of a position: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
+
+    def forward(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        weights: Tensor | None = None,
+        *,
+        example_ids: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        logits_BT = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        at_B1 = labels[:, None].long()
+        right_B = torch.gather(logits_BT, 1, at_B1)[:, 0]
+        if example_ids is not None:
+            others_BT = example_ids != torch.gather(example_ids, 1, at_B1)
+            logits_BT = logits_BT.masked_fill(others_BT, float("-inf"))
+        return weighted(logits_BT.logsumexp(1) - right_B, weights)
+
+
+class SigmoidCrossEntropy(nn.Module):
+    """Binary cross-entropy: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
+
+    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        each = F.binary_cross_entropy_with_logits(logits.to(wide), labels.to(wide), reduction="none")
+        return weighted(each.flatten(), weights)
+
+
+class SquaredError(nn.Module):
+    """Squared differences: gives ``loss``, ``numerator`` and ``denominator``, three scalars."""
+
+    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        return weighted(F.mse_loss(logits.to(wide), labels.to(wide), reduction="none").flatten(), weights)
+
+
+class Dice(nn.Module):
+    """1 less the Dice coefficient of each image: gives ``loss``, ``numerator`` and ``denominator``."""
+
+    def __init__(self, *, smoothing: float) -> None:
+        super().__init__()
+        self.smoothing = smoothing
+
+    def each(self, p: Tensor, g: Tensor, w: Tensor) -> Tensor:
+        """``1 - dice [batch]`` of probabilities, labels and weights ``[batch, places, classes]``."""
+        overlap = 2 * (w * p * g).sum(1) + self.smoothing
+        dice = overlap / ((w * p).sum(1) + (w * g).sum(1) + self.smoothing)
+        return 1 - dice.mean(-1)
+
+
+class SoftmaxDice(Dice):
+    """The mean over all classes: ``logits [batch, ..., classes]``, ``labels`` and ``weights [batch, ...]``."""
+
+    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        p = logits.to(wide).softmax(-1).flatten(1, -2)
+        g = F.one_hot(labels.flatten(1).long(), logits.shape[-1]).to(wide)
+        w = torch.ones_like(p[..., 0]) if weights is None else weights.flatten(1).to(wide)
+        return weighted(self.each(p, g, w[..., None]), w.sum(1))
+
+
+class SigmoidDice(Dice):
+    """Of one class, 1, against 0: ``logits``, ``labels`` and ``weights [batch, ...]``."""
+
+    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        p, g = logits.to(wide).sigmoid().flatten(1), labels.flatten(1).to(wide)
+        w = torch.ones_like(p) if weights is None else weights.flatten(1).to(wide)
+        return weighted(self.each(p[..., None], g[..., None], w[..., None]), w.sum(1))
+
+
+def weighted(each: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
+    """``sum(weights * each) / max(sum(weights), 1)`` of losses ``[count]``, and what it is the ratio of."""
+    weights = torch.ones_like(each) if weights is None else weights.flatten().to(each.dtype)
+    numerator = (weights * each).sum()
+    denominator = weights.sum()
+    return {
+        "loss": numerator / denominator.clamp(min=1),
+        "numerator": numerator,
+        "denominator": denominator,
+    }
 
 
 class SumLosses(nn.Module):
@@ -51,6 +130,31 @@ class SumLosses(nn.Module):
 @build.register
 def _softmax_cross_entropy(spec: specs.SoftmaxCrossEntropy, inputs: Inputs) -> SoftmaxCrossEntropy:
     return SoftmaxCrossEntropy(label_smoothing=spec.label_smoothing)
+
+
+@build.register
+def _position_cross_entropy(spec: specs.PositionCrossEntropy, inputs: Inputs) -> PositionCrossEntropy:
+    return PositionCrossEntropy()
+
+
+@build.register
+def _sigmoid_cross_entropy(spec: specs.SigmoidCrossEntropy, inputs: Inputs) -> SigmoidCrossEntropy:
+    return SigmoidCrossEntropy()
+
+
+@build.register
+def _squared_error(spec: specs.SquaredError, inputs: Inputs) -> SquaredError:
+    return SquaredError()
+
+
+@build.register
+def _softmax_dice(spec: specs.SoftmaxDice, inputs: Inputs) -> SoftmaxDice:
+    return SoftmaxDice(smoothing=spec.smoothing)
+
+
+@build.register
+def _sigmoid_dice(spec: specs.SigmoidDice, inputs: Inputs) -> SigmoidDice:
+    return SigmoidDice(smoothing=spec.smoothing)
 
 
 @build.register

@@ -1,7 +1,9 @@
-"""Norms over the last dimension: torch's own, with every default stated."""
+"""Norms, of vectors and across places: torch's own, with every default stated."""
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo_spec.blocks import norm as specs
@@ -24,6 +26,60 @@ class RmsNorm(nn.RMSNorm):
         return super().forward(at_least_float32(x)).to(x.dtype)
 
 
+class BatchNorm(nn.Module):
+    """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays.
+
+    Not torch's own, which would count its steps in a tensor of the ``state_dict``.
+    """
+
+    def __init__(self, *, channels: int, epsilon: float, decay: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.decay = decay
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.register_buffer("running_mean", torch.empty(channels))
+        self.register_buffer("running_var", torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.batch_norm(
+            _channels_first(x),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            1 - self.decay,
+            self.epsilon,
+        )
+        return y.movedim(1, -1).to(x.dtype)
+
+
+class GroupNorm(nn.Module):
+    """Each group of channels of an example of ``[B, ..., C]`` over all places."""
+
+    def __init__(self, *, channels: int, groups: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.group_norm(_channels_first(x), self.groups, self.weight, self.bias, self.epsilon)
+        return y.movedim(1, -1).to(x.dtype)
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    """``[B, ..., C]`` as ``[B, C, ...]``, in float32 or wider.
+
+    Copied on the CPU: the kernels for channels-last views add up one value after the other there, and are ten to a
+    hundred times farther from float64 (torch 2.13; over 8,192 values 4e-6, where the others are 3e-7).
+    """
+    view = at_least_float32(x).movedim(-1, 1)
+    return view.contiguous() if x.is_cpu else view
+
+
 @build.register
 def _layer_norm(spec: specs.LayerNorm, inputs: Inputs) -> LayerNorm:
     return LayerNorm(inputs["x"].width, eps=spec.epsilon)
@@ -32,3 +88,19 @@ def _layer_norm(spec: specs.LayerNorm, inputs: Inputs) -> LayerNorm:
 @build.register
 def _rms_norm(spec: specs.RmsNorm, inputs: Inputs) -> RmsNorm:
     return RmsNorm(inputs["x"].width, eps=spec.epsilon)
+
+
+@build.register
+def _batch_norm(spec: specs.BatchNorm, inputs: Inputs) -> BatchNorm:
+    return BatchNorm(channels=inputs["x"].width, epsilon=spec.epsilon, decay=spec.decay)
+
+
+@build.register
+def _group_norm(spec: specs.GroupNorm, inputs: Inputs) -> GroupNorm:
+    return GroupNorm(channels=inputs["x"].width, groups=spec.groups, epsilon=spec.epsilon)
+
+
+@build.register
+def _instance_norm(spec: specs.InstanceNorm, inputs: Inputs) -> GroupNorm:
+    width = inputs["x"].width
+    return GroupNorm(channels=width, groups=width, epsilon=spec.epsilon)
