@@ -54,20 +54,41 @@ class TextData(Data):
     split_seed: NonNegativeInt = 0
     """Decides which documents are held out; apart from ``training.seed``, so that runs stay comparable."""
     vocabulary: FilePath | None = None
-    """A WordPiece vocabulary, ``vocab.txt`` or ``tokenizer.json``. Without one it is trained on the training
-    text, as large as the model's embedding at most, and kept in the run directory."""
+    """A vocabulary: ``vocab.txt`` (WordPiece), ``vocab.json`` beside its ``merges.txt`` (byte-level BPE), or
+    ``tokenizer.json``. Without one it is trained on the training text, as large as the model's embedding at most,
+    and kept in the run directory."""
+    tokenizer: Literal["wordpiece", "byte_level_bpe"] = "wordpiece"
+    """What text is cut into. ``wordpiece``, as BERT has it. ``byte_level_bpe``, as GPT-2 and RoBERTa have it: every
+    text has tokens, case and white space are kept."""
     lower_case: bool = True
-    """Lower-case the text and strip its accents, as the uncased BERT models do."""
+    """Lower-case the text and strip its accents, as the uncased BERT models do; ``wordpiece`` only."""
     sequence_length: PositiveInt = 128
     """Tokens of an example, special tokens and padding included."""
     max_predictions: PositiveInt = 20
     """Most tokens that are masked in an example."""
     masked_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Part of an example's tokens that is to be predicted."""
+    mean_span_length: Annotated[float, Field(ge=1)] = 3.0
+    """Tokens of a span that is cut out, on average, for span corruption."""
+    masking: Literal["tokens", "words", "phrases"] = "tokens"
+    """What is masked as a whole. ``tokens``: each by itself. ``words``: all tokens of a word (whole-word masking,
+    google-research/bert). ``phrases``: all tokens of a phrase or an entity of ``phrases``, else of a word (ERNIE;
+    Sun et al., 2019, 3.2)."""
+    phrases: FilePath | None = None
+    """A text file of one phrase or entity a line, for ``masking: phrases``."""
     short_sequence_probability: Probability = 0.1
     """How often an example is made shorter than it could be, by a length drawn at random."""
     random_next_probability: Probability = 0.5
     """How often the second sentence of a pair is drawn from another document."""
+
+    @model_validator(mode="after")
+    def _phrases_to_mask(self) -> Self:
+        if (self.masking == "phrases") != (self.phrases is not None):
+            given = "is not given" if self.phrases is None else f"is {self.phrases!r}"
+            raise ValueError(
+                f"masking is {self.masking} and the file of phrases {given}; give both (masking: phrases), or neither"
+            )
+        return self
 
 
 class IdxFiles(Spec):
@@ -125,8 +146,25 @@ class GeneratedData(Data):
     samples: PositiveInt = 256
     """Examples in an epoch."""
     sequence_length: PositiveInt = 32
-    """Size of open dimensions of sequence length, unless the model allows less."""
+    """Size of open dimensions of sequence length; the default gives way where the model allows less."""
     max_predictions: PositiveInt = 4
-    """Size of the open dimension of masked positions."""
+    """Size of the open dimension of masked positions; the default gives way where the model allows less."""
+    waveform_samples: PositiveInt = 16_000
+    """Samples of a waveform; the default gives way where the model allows less."""
     open_size: PositiveInt = 8
     """Size of every other open dimension but the batch."""
+
+
+class GeneratedShapes(Data):
+    """Discs, squares and crosses on noise, and which of them each pixel belongs to: to learn segmentation by.
+
+    Class 0 is the background, 1 discs, 2 squares, 3 crosses, as far as the model has classes.
+    """
+
+    kind: Literal["generated_shapes"] = "generated_shapes"
+    samples: PositiveInt = 512
+    """Images in an epoch; each epoch draws its own."""
+    most_shapes: PositiveInt = 3
+    """Most shapes in an image; there is one at least, and later ones cover earlier ones."""
+    noise: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """Largest value, up or down, that is added to each pixel; a shape stands 0.5 to 1 above its ground."""

@@ -12,7 +12,7 @@ from zoo_spec.base import Spec
 from zoo_spec.data import Data
 from zoo_spec.graph import Graph, GraphBuilder
 from zoo_spec.models.base import Model
-from zoo_spec.registry import classes
+from zoo_spec.registry import class_of
 from zoo_spec.tasks.base import Task
 from zoo_spec.training import Training
 
@@ -55,7 +55,7 @@ class ExperimentSpec(Spec):
 
     def graph(self) -> Graph:
         """The checked graph of model and task; raises SpecError with everything that does not fit."""
-        builder = GraphBuilder(self.name)
+        builder = GraphBuilder(self.name, str(getattr(self.model, "kind", "")))
         backbone = self.model.build(builder)
         if "loss" not in builder.output_refs:
             self.task.fit(builder, backbone)
@@ -93,7 +93,7 @@ def _class_of(role: type[Model] | type[Task], value: object) -> type[Spec] | Non
     if isinstance(value, role):
         return type(value)
     kind = value if isinstance(value, str) else value.get("kind") if isinstance(value, dict) else None
-    return classes(role).get(kind) if isinstance(kind, str) else None
+    return class_of(role, kind) if isinstance(kind, str) else None
 
 
 def _with_kind(value: object, kind: str) -> object:

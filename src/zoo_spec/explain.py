@@ -53,6 +53,8 @@ def spec_error(error: ValidationError, layer: Layer, root: type[Spec]) -> SpecEr
     found: dict[Path, dict[str, Problem]] = {}
     wanted: dict[Path, list[str]] = {}
     for details in error.errors(include_url=False):
+        if _follows(details):
+            continue
         path = _place(details, layer.mapping, root)
         if details["type"] in _EXPECTED:
             # A union complains once a member, at one place.
@@ -68,6 +70,17 @@ def spec_error(error: ValidationError, layer: Layer, root: type[Spec]) -> SpecEr
     hidden = len(problems) - _MAX_PROBLEMS
     more = [Problem(f"... and {hidden} more of the kind")] if hidden > 0 else []
     return SpecError(problems[:_MAX_PROBLEMS] + more)
+
+
+def _follows(details: ErrorDetails) -> bool:
+    """Whether a list is called too short only because an item of it is wrong, which is told by itself."""
+    value, least = details["input"], details.get("ctx", {}).get("min_length")
+    return (
+        details["type"] == "too_short"
+        and isinstance(value, tuple | list)
+        and isinstance(least, int)
+        and len(value) >= least
+    )
 
 
 def _telling(found: dict[Path, dict[str, Problem]]) -> list[Problem]:

@@ -20,7 +20,7 @@ _LEAVES = "weight|bias"
 class Transform(Protocol):
     """What turns the arrays of one entry into each other; each direction undoes the other exactly.
 
-    Fused or interleaved projections, which are one array elsewhere and three here, are further transforms.
+    A transform raises ValueError, saying what the arrays are, where their shapes do not allow it.
     """
 
     def read(self, foreign: Arrays) -> Arrays:
@@ -60,6 +60,37 @@ SAME, TRANSPOSE = Same(), Transpose()
 
 
 @dataclass(frozen=True)
+class Fused:
+    """``parts`` weights, or biases, that are one elsewhere, one after the other along the outputs.
+
+    With ``heads``, each head's share of every part comes before the next head's. ``transposed``: ``[in, out]``.
+    """
+
+    parts: int
+    heads: int = 1
+    transposed: bool = False
+
+    def read(self, foreign: Arrays) -> Arrays:
+        """One array to its parts; raises ValueError if it cannot be divided so."""
+        (array,) = foreign
+        array = array.T if self.transposed else array
+        size, rest = divmod(len(array), self.heads * self.parts)
+        if rest:
+            raise ValueError(f"has {len(array)} outputs, which is no multiple of {self.heads * self.parts}")
+        split = array.reshape(self.heads, self.parts, size, *array.shape[1:])
+        return tuple(
+            np.ascontiguousarray(split[:, part]).reshape(self.heads * size, *array.shape[1:])
+            for part in range(self.parts)
+        )
+
+    def write(self, canonical: Arrays) -> Arrays:
+        """The parts to one array."""
+        shares = [array.reshape(self.heads, -1, *array.shape[1:]) for array in canonical]
+        joined = np.concatenate(shares, axis=1).reshape(-1, *canonical[0].shape[1:])
+        return (np.ascontiguousarray(joined.T if self.transposed else joined),)
+
+
+@dataclass(frozen=True)
 class Entry:
     """Weights here, and what holds the same values elsewhere.
 
@@ -77,7 +108,7 @@ class Repeat:
     """A foreign tensor that only says again what the canonical weight ``of`` says: ``value(weight)``.
 
     It may be missing; where it is given it must hold that value. ``written`` if the source's own readers
-    expect it.
+    expect it. Both names may be patterns with the same fields.
     """
 
     foreign: str
@@ -88,10 +119,14 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Part:
-    """Names that come together: those of the backbone, or of one head."""
+    """Names that come together: those of the backbone, or of one head.
+
+    A head is known by its weights or, if it has none of its own, by its ``node`` in the graph.
+    """
 
     entries: tuple[Entry, ...]
     repeats: tuple[Repeat, ...] = ()
+    node: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,33 +157,44 @@ class NameTable:
     """A family's names in one source.
 
     ``prefix`` stands in front of the backbone's foreign names where a head stands beside it, and may stand
-    there where none does. ``old_endings`` are endings of names that the source wrote once and still reads.
+    there where none does. ``old_endings`` are endings of names that the source wrote once and still reads, and
+    ``old_parts`` other parts of them, replaced in this order. ``bare``: published files lack the prefix even where
+    the source's own model has it.
     """
 
     backbone: Part
     heads: tuple[Part, ...] = ()
     prefix: str = ""
     old_endings: Mapping[str, str] | None = None
+    old_parts: Mapping[str, str] | None = None
+    bare: bool = False
 
     def current(self, foreign: str) -> str:
         """A foreign name as the source spells it today."""
+        for old, new in (self.old_parts or {}).items():
+            foreign = foreign.replace(old, new)
         for old, new in (self.old_endings or {}).items():
             if foreign.endswith(old):
                 return foreign.removesuffix(old) + new
         return foreign
 
-    def names(self, weights: Collection[str], *, prefixed: bool = False) -> ModelNames:
-        """The names of a model with these canonical ``weights``; without a head, ``prefixed`` says which."""
+    def names(
+        self, weights: Collection[str], *, nodes: Collection[str] = (), prefixed: bool | None = None
+    ) -> ModelNames:
+        """The names of a model with these canonical ``weights`` and graph ``nodes``.
+
+        ``prefixed`` says how names that are given look; None for how the source writes them.
+        """
         known = set(weights)
-        heads = [head for head in self.heads if _rows(head, known, "")]
-        prefix = self.prefix if heads or prefixed else ""
+        heads = [head for head in self.heads if _rows(head, known, "") or head.node in nodes]
+        prefix = "" if self.bare and prefixed is False else self.prefix if heads or prefixed else ""
         parts = [(self.backbone, prefix), *((head, "") for head in heads)]
         rows = [row for part, before in parts for row in _rows(part, known, before)]
         repeats = [
-            replace(repeat, foreign=before + repeat.foreign)
+            replace(repeat, foreign=before + repeat.foreign.format(**fields), of=name)
             for part, before in parts
             for repeat in part.repeats
-            if repeat.of in known
+            for name, fields in _matches(repeat.of, known)
         ]
         named = {name for row in rows for name in row.canonical}
         return ModelNames(tuple(rows), tuple(repeats), tuple(name for name in weights if name not in named))
@@ -158,17 +204,18 @@ def _rows(part: Part, known: set[str], prefix: str) -> list[Row]:
     rows = []
     for entry in part.entries:
         canonical, foreign = _tuple(entry.canonical), _tuple(entry.foreign)
-        pattern = _regex(canonical[0])
-        for name in sorted(known):
-            found = pattern.fullmatch(name)
-            if found is None:
-                continue
-            fields = found.groupdict()
+        for _, fields in _matches(canonical[0], known):
             ours = tuple(each.format(**fields) for each in canonical)
             if known.issuperset(ours):
                 theirs = tuple(prefix + each.format(**fields) for each in foreign)
                 rows.append(Row(ours, theirs, entry.transform))
     return rows
+
+
+def _matches(pattern: str, known: Collection[str]) -> list[tuple[str, dict[str, str]]]:
+    """The names that a pattern stands for, each with its fields."""
+    found = [(name, _regex(pattern).fullmatch(name)) for name in sorted(known)]
+    return [(name, match.groupdict()) for name, match in found if match is not None]
 
 
 def _tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:

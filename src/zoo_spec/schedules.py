@@ -96,4 +96,17 @@ class Cosine(_Decay):
         return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-AnySchedule = Annotated[Constant | Linear | Cosine, Field(discriminator="kind")]
+class InverseSquareRoot(Schedule):
+    """The root of the warm-up's steps over the step's number (Vaswani et al., 2017, 5.3); without one, of 1 over it.
+
+    The paper's own base rate is ``(hidden_size * warmup_steps) ** -0.5``.
+    """
+
+    kind: Literal["inverse_square_root"] = "inverse_square_root"
+
+    def factor(self, step: int, total_steps: int) -> float:
+        """1 at the end of the warm-up, and a half at four times its steps."""
+        return math.sqrt(max(self.warmup_steps, 1) / max(step, 1))
+
+
+AnySchedule = Annotated[Constant | Linear | Cosine | InverseSquareRoot, Field(discriminator="kind")]

@@ -54,13 +54,16 @@ def _slot_fields(resolved: Resolved, model: Model) -> tuple[dict[Path, str], dic
     written = resolved.mapping.get(MODEL)
     replaced = replaced_flat_fields(resolved.mapping, model.slots)
     for slot, fills in model.slots.items():
+        if part(part(written, slot), "kind") is not None:
+            replaced |= dict.fromkeys(fills, slot)  # Also in the other slots that a flat field fills.
+    for slot, fills in model.slots.items():
         said = part(written, slot)
         named = part(said, "kind") is not None
         if not named:
             comments[MODEL, slot, "kind"] = "default"
         for flat, field in fills.items():
-            if named or flat in replaced:
-                comments[MODEL, flat] = f"replaced by {MODEL}.{slot}"
+            if flat in replaced:
+                comments[MODEL, flat] = f"replaced by {MODEL}.{replaced[flat]}"
             else:
                 comments[MODEL, slot, field] = f"from {MODEL}.{flat}"
             if part(said, field) is None:

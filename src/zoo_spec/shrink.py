@@ -7,6 +7,7 @@ from itertools import cycle
 from pydantic import ValidationError
 
 from zoo_spec.data import GeneratedData
+from zoo_spec.errors import SpecError
 from zoo_spec.experiment import ExperimentSpec, Json
 
 
@@ -21,12 +22,20 @@ def shrunk(spec: ExperimentSpec) -> ExperimentSpec:
     assert isinstance(model, dict)
     family = type(spec.model)
     for name, size in family.small.items():
-        _set(model, family.slots, name, _smaller(getattr(spec.model, name), size))
+        slot, _, field = name.rpartition(".")
+        if slot:
+            _set_inside(model, slot, field, size)
+            continue
+        current = getattr(spec.model, name)
+        if current is not None:
+            _set(model, family.slots, name, _smaller(current, size))
     data = GeneratedData(samples=64)
     values["data"] = data.model_dump(mode="json")
     try:
-        return ExperimentSpec.model_validate(_tuples(values))
-    except ValidationError:
+        small = ExperimentSpec.model_validate(_tuples(values))
+        small.graph()
+        return small
+    except (ValidationError, SpecError):
         return spec.model_copy(update={"data": data})
 
 
@@ -40,16 +49,23 @@ def _smaller(current: int | tuple[int, ...], size: int | tuple[int, ...]) -> Jso
     ]
 
 
+def _set_inside(model: dict[str, Json], slot: str, field: str, size: int | tuple[int, ...]) -> None:
+    """Set a field of the block in a slot, if there is one that has it."""
+    block = model.get(slot)
+    if isinstance(block, dict) and isinstance(current := block.get(field), int):
+        block[field] = _smaller(current, size)
+
+
 def _set(model: dict[str, Json], slots: object, name: str, size: Json) -> None:
-    """Set a flat field, in the slot that it fills if there is one."""
+    """Set a flat field, in the slots that it fills if there are any."""
     assert isinstance(slots, dict)
-    for slot, fills in slots.items():
-        block = model.get(slot)
-        if name in fills and isinstance(block, dict):
-            if fills[name] in block:
-                block[fills[name]] = size
-            return
-    model[name] = size
+    filled = [(model.get(slot), fills[name]) for slot, fills in slots.items() if name in fills]
+    blocks = [(block, field) for block, field in filled if isinstance(block, dict)]
+    for block, field in blocks:
+        if field in block:
+            block[field] = size
+    if not blocks:
+        model[name] = size
 
 
 def _tuples(value: object) -> object:

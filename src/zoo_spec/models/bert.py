@@ -7,13 +7,12 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings
-from zoo_spec.blocks.layer import PostNormLayer, Stack
-from zoo_spec.blocks.pooler import Pooler
 from zoo_spec.foreign_names import NameTable
-from zoo_spec.graph import GraphBuilder, Ref
+from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.bert_names import BERT_NAMES
-from zoo_spec.models.inputs import packing_inputs, pooled_positions_input, token_inputs
+from zoo_spec.models.encoder import encode, examples, post_norm_stack
+from zoo_spec.models.inputs import token_inputs
 from zoo_spec.models.transformer import Transformer
 
 
@@ -24,45 +23,29 @@ class Bert(Transformer):
     type_vocab_size: PositiveInt = 2
     """Number of token types: sentence A and B."""
     default_task: ClassVar[str] = "masked_lm_next_sentence"
+    domain: ClassVar[str] = "language"
+    use: ClassVar[str] = "representation"
+    paper: ClassVar[str] = "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding"
+    year: ClassVar[str] = "2019"
+    code: ClassVar[str] = "https://github.com/google-research/bert"
+    weights: ClassVar[str] = "https://huggingface.co/google-bert"
 
     def build(self, graph: GraphBuilder) -> Backbone:
         """``embeddings``, ``encoder`` and, where asked for, ``pooler``."""
         input_ids, token_type_ids = token_inputs(graph, self.max_positions, token_types=True)
-        example_ids, positions = packing_inputs(graph)
+        example_ids, positions = examples(graph, self)
         embeddings = Embeddings(
             rows=self.vocab_size,
             size=self.hidden_size,
             type_rows=self.type_vocab_size,
-            position=self.position,
+            position=self.added_position,
             norm=self.norm,
             dropout=self.dropout,
             initializer=self.initializer,
-        )
-        layer = PostNormLayer(
-            attention=self.attention, feed_forward=self.feed_forward, norm=self.norm, dropout=self.dropout
         )
         x = graph.add("embeddings", embeddings, input_ids, token_type_ids=token_type_ids, positions=positions)
-        x = graph.add(
-            "encoder",
-            Stack(layer=layer, num_layers=self.num_layers),
-            x,
-            example_ids=example_ids,
-            positions=positions,
-        )
-        return Backbone(
-            initializer=self.initializer,
-            hidden_states=x,
-            table=Ref("embeddings", "table"),
-            pooled=lambda: self._pooled(graph, x),
-            norm=self.norm,
-            activation=self.activation,
-            dropout=self.dropout,
-        )
+        return encode(graph, self, post_norm_stack(self), x, example_ids=example_ids, positions=positions)
 
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers`` and ``google-research/bert``."""
         return BERT_NAMES
-
-    def _pooled(self, graph: GraphBuilder, x: Ref) -> Ref:
-        pooler = Pooler(initializer=self.initializer)
-        return graph.add("pooler", pooler, x, pooled_positions=pooled_positions_input(graph))

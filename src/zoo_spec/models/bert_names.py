@@ -33,6 +33,14 @@ def _both(canonical: str, foreign: str) -> Entry:
     return Entry(f"{canonical}.{{leaf}}", f"{foreign}.{{leaf}}")
 
 
+TASK_HEADS = (
+    Part(entries=(_both("classifier.dense", "classifier"),)),
+    Part(entries=(_both("token_classifier.dense", "classifier"),)),
+    Part(entries=(_both("span.dense", "qa_outputs"),)),
+)
+"""The heads of sequence and token classification and of question answering, as ``transformers`` calls them."""
+
+
 def _counted(table: Array) -> Array:
     return np.arange(len(table))[np.newaxis]
 
@@ -63,6 +71,7 @@ TRANSFORMERS = NameTable(
             ),
         ),
         Part(entries=(_both("next_sentence.dense", "cls.seq_relationship"),)),
+        *TASK_HEADS,
     ),
     # Checkpoints converted from TensorFlow 1 still have these, bert-base-uncased among them.
     old_endings={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
@@ -103,6 +112,19 @@ GOOGLE = NameTable(
             entries=(
                 Entry("next_sentence.dense.weight", "cls/seq_relationship/output_weights"),
                 Entry("next_sentence.dense.bias", "cls/seq_relationship/output_bias"),
+            )
+        ),
+        # run_classifier.py and run_squad.py, [out, in] too.
+        Part(
+            entries=(
+                Entry("classifier.dense.weight", "output_weights"),
+                Entry("classifier.dense.bias", "output_bias"),
+            )
+        ),
+        Part(
+            entries=(
+                Entry("span.dense.weight", "cls/squad/output_weights"),
+                Entry("span.dense.bias", "cls/squad/output_bias"),
             )
         ),
     ),

@@ -33,6 +33,10 @@ class Mlp(Model):
     """Initial values of every weight matrix; biases start at zero."""
     small: ClassVar = {"image_size": (6, 7), "hidden_sizes": (13, 11, 9, 8, 7, 8, 9, 8, 7, 8)}
     default_task: ClassVar[str] = "image_classification"
+    domain: ClassVar[str] = "vision"
+    use: ClassVar[str] = "downstream task"
+    paper: ClassVar[str] = "Gradient-Based Learning Applied to Document Recognition"
+    year: ClassVar[str] = "1998"
 
     def build(self, graph: GraphBuilder) -> Backbone:
         """``flatten``, then ``hidden_0``, ``activation_0``, ``hidden_1`` and so on."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import ValidationInfo, field_validator
-
 from zoo_spec.base import LayerCount, PositiveFloat, PositiveInt, Rate
 from zoo_spec.blocks.activation import ActivationKind
-from zoo_spec.blocks.attention import SequenceMixer
+from zoo_spec.blocks.attention import Attention, SequenceMixer
+from zoo_spec.blocks.base import ShapeError
 from zoo_spec.blocks.feed_forward import FeedForwardBlock
 from zoo_spec.blocks.norm import Norm
-from zoo_spec.blocks.position import Position
+from zoo_spec.blocks.position import Position, QueryKeyPosition
+from zoo_spec.errors import Problem, SpecError
 from zoo_spec.initializers import AnyInitializer, TruncatedNormal
-from zoo_spec.models.base import Model
+from zoo_spec.models.base import HeadCount, Model
+from zoo_spec.tensors import TensorSpec
 
 
 class Transformer(Model):
@@ -45,7 +46,7 @@ class Transformer(Model):
     """Width of the hidden states."""
     num_layers: LayerCount = 12
     """Number of layers."""
-    num_heads: PositiveInt = 12
+    num_heads: HeadCount = 12
     """Number of attention heads; must divide hidden_size."""
     intermediate_size: PositiveInt = 3072
     """Inner width of the feed-forward blocks."""
@@ -72,10 +73,34 @@ class Transformer(Model):
     feed_forward: FeedForwardBlock
     """What mixes the features in each layer."""
 
-    @field_validator("num_heads")
-    @classmethod
-    def _heads_divide(cls, num_heads: int, info: ValidationInfo) -> int:
-        hidden_size = info.data.get("hidden_size")
-        if isinstance(hidden_size, int) and hidden_size % num_heads:
-            raise ValueError(f"hidden_size {hidden_size} is not a multiple of num_heads {num_heads}")
-        return num_heads
+    @property
+    def added_position(self) -> Position | None:
+        """What the embeddings add; None where positions act inside attention."""
+        return None if isinstance(self.position, QueryKeyPosition) else self.position
+
+    @property
+    def placed_attention(self) -> SequenceMixer:
+        """The attention, told of the model's positions where these act inside it.
+
+        Raises SpecError where it has no place for them.
+        """
+        if not isinstance(self.position, QueryKeyPosition):
+            return self.attention
+        if not isinstance(self.attention, Attention) or self.attention.position is not None:
+            kind, attention = (getattr(block, "kind", "") for block in (self.position, self.attention))
+            reason = "has one of its own" if isinstance(self.attention, Attention) else "has no place for it"
+            raise SpecError(
+                Problem(
+                    f"{kind} acts inside attention, and {attention} {reason}; choose one", "model.position"
+                )
+            )
+        self._check_heads(self.position, self.hidden_size // self.attention.num_heads)
+        return self.attention.model_copy(update={"position": self.position})
+
+    def _check_heads(self, position: QueryKeyPosition, width: int) -> None:
+        """Raise SpecError, at the field that says so, where heads of this width have no room for the position."""
+        try:
+            position.infer({"x": TensorSpec(("batch", "heads", "sequence", width))})
+        except ShapeError as error:
+            field = "rotary_dims" if "rotary_dims" in type(self).model_fields else "position"
+            raise SpecError(Problem(f"attention {error}", f"model.{field}")) from None

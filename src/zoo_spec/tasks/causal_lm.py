@@ -11,11 +11,15 @@ from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TOKENS
 from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tasks.direction import require_causal
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
 class CausalLm(Task):
-    """Output by the embedding's table; labels are the next tokens, weight 0 at the end of each example."""
+    """Output by the model's own head, or the embedding's table; labels are the next tokens.
+
+    Their weight is 0 at the end of each example. A model in which positions see what comes after them is refused.
+    """
 
     kind: Literal["causal_lm"] = "causal_lm"
     label_smoothing: Rate = 0.0
@@ -27,9 +31,14 @@ class CausalLm(Task):
         """Outputs ``hidden_states``, ``logits`` and ``loss``."""
         assert backbone.hidden_states is not None
         assert backbone.table is not None
-        logits = graph.add("lm_head", TiedDense(), backbone.hidden_states, backbone.table)
-        labels = graph.input("labels", TensorSpec(TOKENS, INT, optional=True), label=True)
-        weights = graph.input("label_weights", TensorSpec(TOKENS, FLOAT32, optional=True), label=True)
+        head = TiedDense() if backbone.output is None else backbone.output
+        table = (backbone.table,) if isinstance(head, TiedDense) else ()
+        require_causal(graph, self.kind)
+        logits = graph.add("lm_head", head, backbone.hidden_states, *table)
+        following = TensorSpec(TOKENS, INT, optional=True, description="the token that comes next")
+        counted = TensorSpec(TOKENS, FLOAT32, optional=True, description="0 where a label does not count")
+        labels = graph.input("labels", following, label=True)
+        weights = graph.input("label_weights", counted, label=True)
         loss = SoftmaxCrossEntropy(label_smoothing=self.label_smoothing)
         graph.output("hidden_states", backbone.hidden_states)
         graph.output("logits", logits)
@@ -41,4 +50,4 @@ class CausalLm(Task):
 
     def prediction(self) -> Prediction:
         """The likeliest words to go on with."""
-        return Prediction("next_words", "logits")
+        return Prediction("next_words", ("logits",))

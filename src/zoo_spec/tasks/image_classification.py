@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from zoo_spec.base import PositiveInt, Rate
+from zoo_spec.base import ClassCount, Rate
 from zoo_spec.blocks.heads import ClassifierHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.graph import GraphBuilder
@@ -17,7 +17,7 @@ class ImageClassification(Task):
     """A dense layer to the classes, softmax cross-entropy, accuracy."""
 
     kind: Literal["image_classification"] = "image_classification"
-    classes: PositiveInt = 10
+    classes: ClassCount = 10
     """Number of classes."""
     label_smoothing: Rate = 0.0
     """Probability spread evenly over all classes."""
@@ -29,7 +29,9 @@ class ImageClassification(Task):
         assert backbone.features is not None
         head = ClassifierHead(classes=self.classes, initializer=backbone.initializer)
         logits = graph.add("classifier", head, backbone.features())
-        labels = graph.input("labels", TensorSpec(("batch",), INT, optional=True), label=True)
+        labels = graph.input(
+            "labels", TensorSpec(("batch",), INT, optional=True, description="the class"), label=True
+        )
         loss = SoftmaxCrossEntropy(label_smoothing=self.label_smoothing)
         graph.output("logits", logits)
         graph.loss(graph.add("classification_loss", loss, logits, labels))
@@ -40,4 +42,4 @@ class ImageClassification(Task):
 
     def prediction(self) -> Prediction:
         """A label for each image."""
-        return Prediction("image_label", "logits")
+        return Prediction("image_label", ("logits",))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.base import Prediction, Task
 
 
 class Representation(Task):
@@ -18,7 +18,13 @@ class Representation(Task):
         """Name the backbone's outputs."""
         if backbone.hidden_states is not None:
             graph.output("hidden_states", backbone.hidden_states)
+        if backbone.feature_map is not None:
+            graph.output("feature_map", backbone.feature_map)
         if backbone.pooled is not None:
             graph.output("pooled", backbone.pooled())
         if backbone.features is not None:
             graph.output("features", backbone.features())
+
+    def prediction(self) -> Prediction:
+        """The embeddings themselves."""
+        return Prediction("embeddings", ("hidden_states",))

@@ -1,0 +1,136 @@
+"""Whether an experiment's data can feed its model: all that can be said of it before any of it is read."""
+
+from __future__ import annotations
+
+from zoo_spec.data import Data, GeneratedData, GeneratedShapes, ImageData, TextData
+from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
+from zoo_spec.span_settings import SpanSettings
+
+PAIRS = ("next_sentence", "sentence_order", "sentence_distance")
+"""The tasks on pairs of segments, whose labels text gives: ``<name>_labels``."""
+
+
+def check_data(spec: ExperimentSpec, graph: Graph) -> None:
+    """Raise InputError where the data's kind or sizes do not fit the spec's graph."""
+    data = spec.data
+    if isinstance(data, TextData):
+        _check_tokens(graph)
+        _check_lengths(spec, data, graph)
+        # A block may hold less than the graph's bounds let in, and says so of a known size.
+        graph.bind(sequence=data.sequence_length)
+    elif isinstance(data, ImageData | GeneratedShapes):
+        image_size(data, graph)
+    elif isinstance(data, GeneratedData):
+        _check_generated(spec, data, graph)
+
+
+def image_size(data: Data, graph: Graph) -> tuple[int, int, int]:
+    """Height, width and channels of the graph's image; InputError if it has none."""
+    image = graph.inputs.get("image")
+    sizes = image.shape[1:] if image is not None else ()
+    known = tuple(size for size in sizes if isinstance(size, int))
+    if len(sizes) != 3 or len(known) != 3:
+        met = f"it is {image}" if image is not None else f"it has {', '.join(graph.inputs)}"
+        raise InputError(
+            f"data of kind {getattr(data, 'kind', '')!r} needs a model with an input image [batch, height, width, "
+            f"channels] of known sizes; {met}; set data.kind to what the model reads"
+        )
+    return known
+
+
+def spans_of(data: TextData) -> SpanSettings:
+    """What span corruption cuts out of this text."""
+    return SpanSettings(data.sequence_length, data.masked_fraction, data.mean_span_length)
+
+
+def _check_tokens(graph: Graph) -> None:
+    if graph.table_rows().get("input_ids") is None:
+        raise InputError(
+            "data of kind 'text' gives input_ids, which no embedding of the model reads; "
+            "set data.kind to what it reads"
+        )
+
+
+def _check_lengths(spec: ExperimentSpec, data: TextData, graph: Graph) -> None:
+    length, most = data.sequence_length, _most(graph, "sequence")
+    if most is not None and length > most:
+        raise InputError(
+            f"data.sequence_length {length} is above the {most} positions of the model; "
+            f"lower it, or raise {_field(spec, 'sequence')}"
+        )
+    if "decoder_input_ids" in graph.inputs:
+        _check_spans(spec, data, graph)
+    elif "masked_ids" in graph.inputs:
+        _check_masked(data, graph)
+
+
+def _check_masked(data: TextData, graph: Graph) -> None:
+    most = _most(graph, "predictions")
+    if most is not None and data.max_predictions > most:
+        raise InputError(
+            f"data.max_predictions {data.max_predictions} is above the {most} that the model takes; lower it"
+        )
+    types = graph.table_rows().get("token_type_ids", 2)
+    if (
+        any(f"{task}_labels" in graph.inputs for task in PAIRS)
+        and "token_type_ids" in graph.inputs
+        and types < 2
+    ):
+        raise InputError(
+            f"sentence pairs have 2 token types, and the model has {types}; set model.type_vocab_size to 2"
+        )
+
+
+def _check_spans(spec: ExperimentSpec, data: TextData, graph: Graph) -> None:
+    spans, most = spans_of(data), _most(graph, "target_sequence")
+    if most is not None and spans.target_length > most:
+        raise InputError(
+            f"data.sequence_length {data.sequence_length} makes targets of {spans.target_length} tokens, above the "
+            f"{most} positions of the model; lower it or data.masked_fraction, or raise "
+            f"{_field(spec, 'target_sequence')}"
+        )
+    rows = graph.table_rows()["input_ids"]
+    if spans.sentinels >= rows:
+        raise InputError(
+            f"data.sequence_length {data.sequence_length} needs {spans.sentinels} sentinels, and the model has "
+            f"{rows} token ids in all; lower it, or raise model.vocab_size"
+        )
+
+
+_GENERATED = {
+    "sequence": "sequence_length",
+    "target_sequence": "sequence_length",
+    "predictions": "max_predictions",
+    "samples": "waveform_samples",
+}
+"""The field that says how large drawn inputs are, by open dimension."""
+
+
+def _check_generated(spec: ExperimentSpec, data: GeneratedData, graph: Graph) -> None:
+    """What a field has by default gives way to the model's bounds; another size was asked for."""
+    for dimension, field in _GENERATED.items():
+        bound, size = graph.bounds.get(dimension), int(getattr(data, field))
+        if bound is None or size == GeneratedData.model_fields[field].default:
+            continue
+        if bound.maximum is not None and size > bound.maximum:
+            raise InputError(
+                f"data.{field} {size} is above the {bound.maximum} that the model takes; lower it, or raise "
+                f"{_field(spec, dimension)}"
+            )
+        if size < bound.minimum:
+            raise InputError(
+                f"data.{field} {size} is below the {bound.minimum} that the model needs; raise it"
+            )
+
+
+def _field(spec: ExperimentSpec, dimension: str) -> str:
+    """The field that says how large a dimension may be."""
+    name = {"samples": "max_samples"}.get(dimension, "max_positions")
+    return f"model.{name}" if name in type(spec.model).model_fields else f"model.bounds.{dimension}"
+
+
+def _most(graph: Graph, dimension: str) -> int | None:
+    bound = graph.bounds.get(dimension)
+    return None if bound is None else bound.maximum

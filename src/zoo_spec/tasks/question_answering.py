@@ -1,0 +1,56 @@
+"""Extractive question answering: where the answer starts and ends (Devlin et al., 2019, 4.2 and 4.3)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from zoo_spec.blocks.heads import SpanHead
+from zoo_spec.blocks.losses import PositionCrossEntropy, SumLosses
+from zoo_spec.graph import GraphBuilder, Ref
+from zoo_spec.models.base import Backbone
+from zoo_spec.tasks.base import Metric, MetricKind, Prediction, SpanMetric, Task
+from zoo_spec.tensors import INT, TensorSpec
+
+
+class QuestionAnswering(Task):
+    """A dense layer to two logits a token; the loss is the mean of start's and end's cross-entropy.
+
+    A text without an answer has both at position 0, the first special token. The softmax runs over real tokens
+    alone, so a loss does not depend on how much padding a row has; the paper's code and ``transformers`` run it
+    over padding too, whose logits training must then push down. The logits themselves are as theirs.
+    """
+
+    kind: Literal["question_answering"] = "question_answering"
+    needs: ClassVar[tuple[str, ...]] = ("hidden_states",)
+    reads_tokens: ClassVar[bool] = True
+    use: ClassVar[str] = "downstream task"
+
+    def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
+        """Outputs ``hidden_states``, ``start_logits`` and ``end_logits``, ``[batch, sequence]``, and ``loss``."""
+        assert backbone.hidden_states is not None
+        graph.add("span", SpanHead(initializer=backbone.initializer), backbone.hidden_states)
+        graph.output("hidden_states", backbone.hidden_states)
+        losses = [self._loss(graph, which) for which in ("start", "end")]
+        graph.loss(graph.add("loss", SumLosses(weights=(0.5, 0.5)), *losses))
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """``exact_match`` and ``f1``, over positions."""
+        return self._metric("exact_match", "span_exact_match"), self._metric("f1", "span_f1")
+
+    def prediction(self) -> Prediction:
+        """The part of a text that answers a question."""
+        return Prediction("answer_span", ("start_logits", "end_logits"))
+
+    @staticmethod
+    def _metric(name: str, kind: MetricKind) -> Metric:
+        start, end = (("start_logits", "start_positions"), ("end_logits", "end_positions"))
+        return SpanMetric(name, kind, *start, end_logits=end[0], end_labels=end[1])
+
+    def _loss(self, graph: GraphBuilder, which: Literal["start", "end"]) -> Ref:
+        logits = Ref("span", f"{which}_logits")
+        words = {"start": "where the answer starts; 0 for none", "end": "its last token; 0 for none"}
+        labels = TensorSpec(("batch",), INT, optional=True, description=words[which])
+        graph.output(f"{which}_logits", logits)
+        given = graph.input(f"{which}_positions", labels, label=True)
+        example_ids = Ref("example_ids") if "example_ids" in graph.inputs else None
+        return graph.add(f"{which}_loss", PositionCrossEntropy(), logits, given, example_ids=example_ids)

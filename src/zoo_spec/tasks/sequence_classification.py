@@ -1,0 +1,125 @@
+"""One answer for a whole text: a class, several labels, or a number (Devlin et al., 2019, 4.1)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from zoo_spec.base import ClassCount, PositiveInt, Rate
+from zoo_spec.blocks.base import Block
+from zoo_spec.blocks.heads import ClassifierHead, ScoreHead
+from zoo_spec.blocks.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from zoo_spec.graph import GraphBuilder
+from zoo_spec.models.base import Backbone
+from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tensors import FLOAT32, INT, TensorSpec
+
+
+class SequenceTask(Task):
+    """Base of the tasks that read ``pooled``: dropout and a dense layer on it, ``classifier``.
+
+    A family decides what ``pooled`` is: BERT's pooled first token, a causal decoder's last token.
+    """
+
+    dropout: Rate | None = None
+    """Dropout rate of the pooled vector; the model's own if left out."""
+    bias: bool = True
+    """Whether the dense layer has a bias; that of ``transformers`` has none after a causal decoder."""
+    needs: ClassVar[tuple[str, ...]] = ("pooled",)
+    use: ClassVar[str] = "downstream task"
+
+    def _attach(
+        self, graph: GraphBuilder, backbone: Backbone, head: Block, labels: TensorSpec, loss: Loss
+    ) -> None:
+        """``classifier`` and ``classification_loss``; outputs ``hidden_states``, ``pooled``, ``logits``, ``loss``."""
+        assert backbone.pooled is not None
+        pooled = backbone.pooled()
+        logits = graph.add("classifier", head, pooled)
+        if backbone.hidden_states is not None:
+            graph.output("hidden_states", backbone.hidden_states)
+        graph.output("pooled", pooled)
+        graph.output("logits", logits)
+        graph.loss(graph.add("classification_loss", loss, logits, graph.input("labels", labels, label=True)))
+
+    def _dropout(self, backbone: Backbone) -> float:
+        return backbone.dropout if self.dropout is None else self.dropout
+
+
+class SequenceClassification(SequenceTask):
+    """One of several classes: a logit each, softmax cross-entropy, accuracy."""
+
+    kind: Literal["sequence_classification"] = "sequence_classification"
+    classes: ClassCount = 2
+    """Number of classes."""
+    label_smoothing: Rate = 0.0
+    """Probability spread evenly over all classes."""
+
+    def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
+        """``labels [batch]``, outputs ``logits [batch, classes]`` and ``loss``."""
+        head = ClassifierHead(
+            classes=self.classes,
+            dropout=self._dropout(backbone),
+            bias=self.bias,
+            initializer=backbone.initializer,
+        )
+        labels = TensorSpec(("batch",), INT, optional=True, description="the class")
+        loss = SoftmaxCrossEntropy(label_smoothing=self.label_smoothing)
+        self._attach(graph, backbone, head, labels, loss)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """``accuracy``."""
+        return (Metric("accuracy", "accuracy", "logits", "labels"),)
+
+    def prediction(self) -> Prediction:
+        """A class for each text."""
+        return Prediction("text_label", ("logits",))
+
+
+class SequenceMultiLabelClassification(SequenceTask):
+    """Any number of labels at once: a logit each, sigmoid cross-entropy, the mean over texts and labels."""
+
+    kind: Literal["sequence_multi_label_classification"] = "sequence_multi_label_classification"
+    classes: PositiveInt = 2
+    """Number of labels."""
+
+    def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
+        """``labels [batch, classes]``, outputs ``logits [batch, classes]`` and ``loss``."""
+        head = ClassifierHead(
+            classes=self.classes,
+            dropout=self._dropout(backbone),
+            bias=self.bias,
+            initializer=backbone.initializer,
+        )
+        spec = TensorSpec(("batch", self.classes), INT, optional=True, axes=("batch", "classes"),
+                          description="1 for each label that it has, else 0")  # fmt: skip
+        self._attach(graph, backbone, head, spec, SigmoidCrossEntropy())
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """``accuracy`` over texts and labels, and ``f1`` of the labels that are 1."""
+        return (
+            Metric("accuracy", "binary_accuracy", "logits", "labels"),
+            Metric("f1", "binary_f1", "logits", "labels"),
+        )
+
+    def prediction(self) -> Prediction:
+        """The labels of each text."""
+        return Prediction("text_labels", ("logits",))
+
+
+class SequenceRegression(SequenceTask):
+    """A number: the mean of the squared error, and Pearson's correlation."""
+
+    kind: Literal["sequence_regression"] = "sequence_regression"
+
+    def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
+        """``labels [batch]``, floats, outputs ``logits [batch]`` and ``loss``."""
+        head = ScoreHead(dropout=self._dropout(backbone), bias=self.bias, initializer=backbone.initializer)
+        labels = TensorSpec(("batch",), FLOAT32, optional=True, description="the number")
+        self._attach(graph, backbone, head, labels, SquaredError())
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """``correlation``."""
+        return (Metric("correlation", "correlation", "logits", "labels"),)
+
+    def prediction(self) -> Prediction:
+        """A number for each text."""
+        return Prediction("text_number", ("logits",))

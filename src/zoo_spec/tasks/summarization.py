@@ -1,0 +1,19 @@
+"""Abstractive summarisation by a causal model: a text, a separator, its summary (Radford et al., 2018, 3.3)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from zoo_spec.tasks.causal_lm import CausalLm
+
+
+class Summarization(CausalLm):
+    """``causal_lm`` on texts with their summaries: the loss counts the tokens of the summary alone.
+
+    The graph is the same. It is the data that differ: ``label_weights`` are 0 on the text and its separator,
+    1 from the summary's first token to its end.
+    """
+
+    kind: Literal["summarization"] = "summarization"  # type: ignore[assignment]
+    default_data: ClassVar[str] = "generated"
+    use: ClassVar[str] = "downstream task"
