@@ -1,0 +1,26 @@
+"""RoBERTa's weights as ``transformers`` calls them: BERT's names with another prefix and head."""
+
+from __future__ import annotations
+
+from zoo_spec.foreign_names import Entry, NameTable, Part, Repeat
+from zoo_spec.models.bert_names import TRANSFORMERS as BERT
+
+TRANSFORMERS = NameTable(
+    prefix="roberta.",
+    backbone=BERT.backbone,
+    heads=(
+        Part(
+            entries=(
+                Entry("masked_lm.dense.{leaf}", "lm_head.dense.{leaf}"),
+                Entry("masked_lm.norm.{leaf}", "lm_head.layer_norm.{leaf}"),
+                Entry("masked_lm.decoder.bias", "lm_head.bias"),
+            ),
+            repeats=(
+                Repeat("lm_head.decoder.weight", "embeddings.token.weight"),
+                Repeat("lm_head.decoder.bias", "masked_lm.decoder.bias"),
+            ),
+        ),
+    ),
+)
+
+ROBERTA_NAMES = {"transformers": TRANSFORMERS}
