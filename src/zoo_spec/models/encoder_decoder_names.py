@@ -1,0 +1,71 @@
+"""The Transformer's weights as ``transformers``' Marian calls them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo_spec.blocks.sinusoidal import sinusoids
+from zoo_spec.foreign_names import Array, Entry, NameTable, Part, Repeat
+
+_TABLE = "embeddings.weight"
+_ATTENTION = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "project": "out_proj"}
+_FEED_FORWARD = (
+    ("feed_forward.inner", "fc1"),
+    ("feed_forward.outer", "fc2"),
+    ("feed_forward_norm", "final_layer_norm"),
+)
+
+
+def _stack(name: str, halves: dict[str, str]) -> tuple[Entry, ...]:
+    """A stack's weights; ``halves`` are a layer's attentions, each with its name there."""
+    pairs = [
+        (f"{half}.{ours}", f"{theirs}.{projection}")
+        for half, theirs in halves.items()
+        for ours, projection in _ATTENTION.items()
+    ]
+    pairs += [(f"{half}_norm", f"{theirs}_layer_norm") for half, theirs in halves.items()]
+    return tuple(
+        Entry(f"{name}.layers.{{layer}}.{ours}.{{leaf}}", f"model.{name}.layers.{{layer}}.{theirs}.{{leaf}}")
+        for ours, theirs in (*pairs, *_FEED_FORWARD)
+    )
+
+
+def _no_bias(table: Array) -> Array:
+    return np.zeros((1, len(table)), table.dtype)
+
+
+def marian_names(size: int, width: int) -> NameTable:
+    """The names of a model with so many positions of this width, whose sinusoids are weights there."""
+
+    def places(table: Array) -> Array:
+        return sinusoids(size, width, "halves").astype(table.dtype)
+
+    encoder = _stack("encoder", {"attention": "self_attn"})
+    decoder = _stack("decoder", {"attention": "self_attn", "cross_attention": "encoder_attn"})
+    return NameTable(
+        backbone=Part(
+            entries=(Entry(_TABLE, "model.shared.weight"), *encoder),
+            repeats=(
+                Repeat("model.encoder.embed_tokens.weight", _TABLE),
+                Repeat("model.encoder.embed_positions.weight", _TABLE, places),
+            ),
+        ),
+        heads=(
+            Part(
+                entries=decoder,
+                repeats=(
+                    Repeat("model.decoder.embed_tokens.weight", _TABLE),
+                    Repeat("model.decoder.embed_positions.weight", _TABLE, places),
+                ),
+            ),
+            Part(
+                entries=(),
+                repeats=(
+                    Repeat("lm_head.weight", _TABLE),
+                    # Marian adds a bias to the logits; the paper has none.
+                    Repeat("final_logits_bias", _TABLE, _no_bias),
+                ),
+                node="lm_head",
+            ),
+        ),
+    )
