@@ -55,6 +55,7 @@ def step_sizes(spec: ExperimentSpec, graph: Graph, **given: int) -> dict[str, in
         "sequence": length,
         "target_sequence": length,
         "predictions": _said(spec, "max_predictions"),
+        "samples": _said(spec, "waveform_samples"),
     }
     other = None if "sequence" in graph.bounds else _said(spec, "open_size")
     sizes = {}

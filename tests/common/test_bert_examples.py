@@ -1,73 +1,30 @@
 """Masked examples with sentence pairs: the published procedure, and random access."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from zoo_common.data.base import DataDescription
-from zoo_common.data.bert_examples import BertExamples, PairSettings, SpecialIds, _shorten
-from zoo_common.data.tokens import TokenCorpus
+from bert_corpus import (
+    CLS,
+    FIRST,
+    MASK,
+    PAD,
+    SEP,
+    VOCABULARY,
+    document_of,
+    every_example,
+    make_corpus,
+    make_examples,
+    original,
+)
+from zoo_common.data.bert_examples import _shorten
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
 
-PAD, CLS, SEP, MASK, FIRST, VOCABULARY = 0, 2, 3, 4, 10, 1_000_000
-SETTINGS = PairSettings(
-    sequence_length=64,
-    max_predictions=8,
-    masked_fraction=0.15,
-    short_sequence_probability=0.1,
-    random_next_probability=0.5,
-)
-INPUTS = frozenset(
-    ["input_ids", "token_type_ids", "example_ids", "masked_positions", "masked_ids", "masked_weights",
-     "next_sentence_labels"]
-)  # fmt: skip
-
-
-def _corpus(documents=12, sentences=60):
-    """Every token has an id of its own, so an id tells its place; sentences have 1 to 17 tokens."""
-    lengths = 1 + (np.arange(documents * sentences) * 7) % 17
-    ids = FIRST + np.arange(lengths.sum(), dtype=np.int32)
-    return TokenCorpus(
-        ids,
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.arange(documents + 1, dtype=np.int64) * sentences,
-    )
-
-
-def _examples(corpus=None, seed=0, split="train", inputs=INPUTS, **changes):
-    return BertExamples(
-        corpus or _corpus(),
-        replace(SETTINGS, **changes),
-        SpecialIds(PAD, CLS, SEP, MASK, VOCABULARY),
-        seed=seed,
-        split=split,
-        inputs=inputs,
-        about=DataDescription("test", 0, 0, 0),
-    )
-
-
-def _original(example):
-    """The tokens before masking."""
-    ids = example["input_ids"].copy()
-    count = int(example["masked_weights"].sum())
-    ids[example["masked_positions"][:count]] = example["masked_ids"][:count]
-    return ids
-
-
-def _document(token, corpus):
-    sentence = np.searchsorted(corpus.sentences, token - FIRST, side="right") - 1
-    return int(np.searchsorted(corpus.documents, sentence, side="right")) - 1
-
-
-def _all(dataset, epochs=1):
-    return [dataset.example(epoch, index) for epoch in range(epochs) for index in range(len(dataset))]
-
 
 def test_shapes_and_dtypes_are_fixed_and_only_what_is_asked_for_is_given():
-    shapes = {name: (value.shape, str(value.dtype)) for name, value in _examples().example(0, 0).items()}
+    shapes = {name: (value.shape, str(value.dtype)) for name, value in make_examples().example(0, 0).items()}
     assert shapes == {
         "input_ids": ((64,), "int32"),
         "token_type_ids": ((64,), "int32"),
@@ -77,13 +34,13 @@ def test_shapes_and_dtypes_are_fixed_and_only_what_is_asked_for_is_given():
         "masked_weights": ((8,), "float32"),
         "next_sentence_labels": ((), "int32"),
     }
-    assert list(_examples(inputs=frozenset(["input_ids"])).example(0, 0)) == ["input_ids"]
+    assert list(make_examples(inputs=frozenset(["input_ids"])).example(0, 0)) == ["input_ids"]
 
 
 def test_an_example_is_two_runs_of_text_between_special_tokens():
-    corpus = _corpus()
-    for example in _all(_examples(corpus), epochs=3):
-        ids, length = _original(example), int(example["example_ids"].sum())
+    corpus = make_corpus()
+    for example in every_example(make_examples(corpus), epochs=3):
+        ids, length = original(example), int(example["example_ids"].sum())
         assert (example["example_ids"] == (np.arange(64) < length)).all()
         assert (ids[length:] == PAD).all()
         middle, end = np.flatnonzero(ids == SEP)
@@ -95,8 +52,8 @@ def test_an_example_is_two_runs_of_text_between_special_tokens():
         assert (np.diff(second) == 1).all()
         assert (example["token_type_ids"] == ((np.arange(64) > middle) & (np.arange(64) <= end))).all()
         documents = (
-            {_document(token, corpus) for token in first},
-            {_document(token, corpus) for token in second},
+            {document_of(token, corpus) for token in first},
+            {document_of(token, corpus) for token in second},
         )
         assert len(documents[0]) == len(documents[1]) == 1
         if example["next_sentence_labels"] == 1:
@@ -107,7 +64,7 @@ def test_an_example_is_two_runs_of_text_between_special_tokens():
 
 
 def test_half_of_the_second_sentences_are_random():
-    labels = [int(example["next_sentence_labels"]) for example in _all(_examples(), epochs=10)]
+    labels = [int(example["next_sentence_labels"]) for example in every_example(make_examples(), epochs=10)]
     # Binomial with about 900 draws: five standard deviations.
     assert abs(np.mean(labels) - 0.5) < 5 * 0.5 / np.sqrt(len(labels))
 
@@ -115,7 +72,7 @@ def test_half_of_the_second_sentences_are_random():
 def test_predictions_are_masked_kept_and_replaced_in_eighty_ten_ten():
     fates = np.zeros(3)
     places = np.zeros(64)
-    for example in _all(_examples(), epochs=25):
+    for example in every_example(make_examples(), epochs=25):
         count, length = int(example["masked_weights"].sum()), int(example["example_ids"].sum())
         positions, ids = example["masked_positions"][:count], example["masked_ids"][:count]
         assert count == min(8, max(1, round(length * 0.15)), length - 3)
@@ -136,7 +93,7 @@ def test_predictions_are_masked_kept_and_replaced_in_eighty_ten_ten():
 
 def test_replacements_come_from_the_whole_vocabulary():
     seen = []
-    for example in _all(_examples(), epochs=25):
+    for example in every_example(make_examples(), epochs=25):
         count = int(example["masked_weights"].sum())
         shown, ids = example["input_ids"][example["masked_positions"][:count]], example["masked_ids"][:count]
         seen += list(shown[(shown != MASK) & (shown != ids)])
@@ -145,10 +102,10 @@ def test_replacements_come_from_the_whole_vocabulary():
 
 
 def test_every_sentence_is_seen_and_most_examples_are_full():
-    corpus = _corpus()
-    dataset = _examples(corpus)
-    examples = _all(dataset, epochs=12)
-    seen = np.unique(np.concatenate([_original(example) for example in examples]))
+    corpus = make_corpus()
+    dataset = make_examples(corpus)
+    examples = every_example(dataset, epochs=12)
+    seen = np.unique(np.concatenate([original(example) for example in examples]))
     assert np.isin(corpus.ids, seen).mean() > 0.99
     lengths = np.array([int(example["example_ids"].sum()) for example in examples])
     assert np.mean(lengths == 64) > 0.7
@@ -156,8 +113,8 @@ def test_every_sentence_is_seen_and_most_examples_are_full():
 
 
 def test_examples_are_a_pure_function_of_seed_epoch_and_index():
-    ordered = _all(_examples(), epochs=2)
-    dataset = _examples()
+    ordered = every_example(make_examples(), epochs=2)
+    dataset = make_examples()
     places = [(epoch, index) for epoch in range(2) for index in range(len(dataset))]
     with ThreadPoolExecutor(4) as pool:
         threaded = list(pool.map(lambda place: dataset.example(*place), places))
@@ -168,32 +125,32 @@ def test_examples_are_a_pure_function_of_seed_epoch_and_index():
 
 
 def test_seed_epoch_and_split_each_change_an_example():
-    reference = _examples().example(0, 3)["input_ids"].tobytes()
-    assert _examples().example(1, 3)["input_ids"].tobytes() != reference
-    assert _examples(seed=1).example(0, 3)["input_ids"].tobytes() != reference
-    assert _examples(split="eval").example(0, 3)["input_ids"].tobytes() != reference
+    reference = make_examples().example(0, 3)["input_ids"].tobytes()
+    assert make_examples().example(1, 3)["input_ids"].tobytes() != reference
+    assert make_examples(seed=1).example(0, 3)["input_ids"].tobytes() != reference
+    assert make_examples(split="eval").example(0, 3)["input_ids"].tobytes() != reference
 
 
 def test_without_a_next_sentence_task_an_example_is_one_run_of_text():
-    for example in _all(_examples(pairs=False)):
-        ids, length = _original(example), int(example["example_ids"].sum())
+    for example in every_example(make_examples(pairs=None)):
+        ids, length = original(example), int(example["example_ids"].sum())
         assert (np.diff(ids[1 : length - 1]) == 1).all()
         assert (ids[0], ids[length - 1]) == (CLS, SEP)
         assert not example["token_type_ids"].any()
 
 
 def test_the_only_document_gives_random_sentences_from_elsewhere_in_it():
-    for example in _all(_examples(_corpus(documents=1, sentences=80)), epochs=5):
-        ids = _original(example)
+    for example in every_example(make_examples(make_corpus(documents=1, sentences=80)), epochs=5):
+        ids = original(example)
         middle, end = np.flatnonzero(ids == SEP)
         first, second = ids[1:middle], ids[middle + 1 : end]
         assert not np.isin(second, first).any()
 
 
 def test_evaluation_starts_at_fixed_places():
-    dataset = _examples(split="eval", jitter=False, short_sequence_probability=0.0, pairs=False)
-    corpus = _corpus()
-    seen = np.concatenate([_original(example) for example in _all(dataset)])
+    dataset = make_examples(split="eval", jitter=False, short_sequence_probability=0.0, pairs=None)
+    corpus = make_corpus()
+    seen = np.concatenate([original(example) for example in every_example(dataset)])
     # Only what is cut from sentences that overflow an example is missing.
     assert np.isin(corpus.ids, seen).mean() > 0.85
 
@@ -216,10 +173,10 @@ def test_the_longer_segment_is_cut_at_either_end_as_published(sizes):
 
 @pytest.mark.parametrize("length", [5, 6, 7])
 def test_the_shortest_lengths_work(length):
-    for example in _all(_examples(sequence_length=length, max_predictions=20)):
+    for example in every_example(make_examples(sequence_length=length, max_predictions=20)):
         assert 1 <= example["masked_weights"].sum() <= length - 3
 
 
 def test_a_length_without_room_for_two_tokens_is_refused():
     with pytest.raises(InputError, match="sequence_length 4 has no room"):
-        _examples(sequence_length=4)
+        make_examples(sequence_length=4)

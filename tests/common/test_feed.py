@@ -66,3 +66,26 @@ def test_ids_out_of_range_are_refused_with_their_example():
     ids[1, 2] = 10**6
     with pytest.raises(InputError, match=r"input_ids 1000000 of example 1 is out of range"):
         list(named_batches(open_feed([{"input_ids": ids, "labels": ids}], {}), graph))
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "limit"),
+    [
+        ("bert_tiny_classification", "labels", 3),
+        ("bert_tiny_multi_label", "labels", 2),
+        ("bert_tiny_ner", "labels", 9),
+        ("bert_tiny_squad", "end_positions", 6),
+        ("bert_tiny_summarization", "sentence_positions", 6),
+    ],
+)
+def test_labels_and_positions_that_the_model_lacks_are_refused_with_their_example(name, label, limit):
+    graph = load_spec(name).graph()
+    sizes = {"batch": 4, "sequence": 6, "sentences": 2, "examples": 1}
+    given = {
+        name: np.zeros([sizes.get(size, size) for size in spec.shape], spec.dtype)
+        for name, spec in graph.inputs.items()
+    }
+    list(named_batches(open_feed([given], {}), graph))
+    given[label][2] = limit
+    with pytest.raises(InputError, match=f"a batch's {label} {limit} of example 2 is out of range"):
+        list(named_batches(open_feed([given], {}), graph))

@@ -52,7 +52,10 @@ def _ranges_hold(spec, found):
             {"task": {"kind": "masked_lm"}},
             "input_ids token_type_ids example_ids masked_positions masked_ids masked_weights",
         ),
-        ({"task": {"kind": "causal_lm"}}, "input_ids token_type_ids example_ids labels label_weights"),
+        (
+            {"model": {**BERT, "attention": {"mask": "causal"}}, "task": {"kind": "causal_lm"}},
+            "input_ids token_type_ids example_ids labels label_weights",
+        ),
         ({"model": {"kind": "mlp"}}, "image labels"),
     ],
 )
@@ -68,7 +71,16 @@ def test_each_task_gets_the_inputs_of_its_graph(tmp_path, split, parts, names):
     _ranges_hold(spec, found)
 
 
-@pytest.mark.parametrize("name", list_specs())
+def _each_with_data_of_its_own():
+    """One shipped spec for each way that data is made; a tokenizer takes seconds to train."""
+    found = {}
+    for name in list_specs():
+        resolved = load_spec(name).resolved()
+        found.setdefault((str(resolved["data"]), resolved["task"]["kind"], resolved["model"]["kind"]), name)
+    return sorted(found.values())
+
+
+@pytest.mark.parametrize("name", _each_with_data_of_its_own())
 @pytest.mark.parametrize("split", ["train", "eval"])
 def test_every_shipped_specs_data_fits_its_model(name, split):
     spec = load_spec(name)
@@ -192,3 +204,29 @@ def test_examples_are_the_same_whatever_the_locale_and_hash_seed():
         )
         printed.add(done.stdout)
     assert len(printed) == 1
+
+
+@pytest.mark.parametrize("name", ["bert_tiny_ner", "bert_tiny_squad", "bert_tiny_regression"])
+def test_running_text_is_refused_where_people_s_labels_are_learnt(name):
+    """Of these token_classification would else have learnt the next tokens' ids."""
+    kind = load_spec(name).task.kind
+    with pytest.raises(InputError, match=f"running text, without the labels that {kind} learns"):
+        open_dataset(load_spec(name, ["data={kind: text}"]), None, "train")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["model.vocab_size=10"], "a vocabulary of 3 leaves no room .*; set model.vocab_size to 17 at least"),
+        (
+            ["data.vocabulary={}"],
+            r"5,005 tokens, .* only 4,089 rows beside 7 for sentinels; .* to 5012 at least",
+        ),
+    ],
+)
+def test_a_vocabulary_leaves_room_for_the_sentinels_of_cut_out_spans(tmp_path, changes, message):
+    path = tmp_path / "vocab.txt"
+    words = [f"word{number}" for number in range(5000)]
+    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")
+    with pytest.raises(InputError, match=message):
+        open_dataset(load_spec("t5_tiny", [change.format(path) for change in changes]), None, "train")

@@ -32,7 +32,7 @@ class Echo:
 class Letters:
     """Lines of letters, as their numbers; a digit in one cannot be answered."""
 
-    key, output, reads_files = "text", "ids", False
+    key, outputs, reads_files = "text", ("ids",), False
 
     def __init__(self, *, has_example_ids=True):
         self.has_example_ids = has_example_ids
@@ -66,6 +66,18 @@ def test_what_cannot_be_answered_is_raised_where_nobody_looks_for_errors():
     assert next(answers) == {"line": 1, "sum": 97}
     with pytest.raises(InputError, match="input 2: a digit"):
         next(answers)
+
+
+def test_a_nan_in_any_output_that_answers_is_an_error():
+    class Broken(Echo):
+        def predict_step(self, batch):
+            return {**super().predict_step(batch), "others": np.array([1.0, np.nan])}
+
+    predictor = Letters()
+    assert texts(predict(Broken(), predictor, lines_of(["a", "b"]), batch_size=2)) == [97, 98]
+    predictor.outputs = ("ids", "others")
+    with pytest.raises(InputError, match="holds NaN or infinity"):
+        list(predict(Broken(), predictor, lines_of(["a", "b"]), batch_size=2))
 
 
 def test_endless_input_streams_a_batch_at_a_time():

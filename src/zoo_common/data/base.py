@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Protocol
 
@@ -139,6 +139,11 @@ def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[st
             unseen = {name: np.zeros_like(value) if name in weights else value for name, value in row.items()}
             rows += [unseen] * missing
         yield stack(rows)
+
+
+def described(dataset: Dataset, about: DataDescription) -> DataDescription:
+    """What is known of the source, with the number of examples that were made of it and their size."""
+    return replace(about, samples=len(dataset), bytes_per_sample=example_bytes(dataset))
 
 
 def example_bytes(dataset: Dataset) -> int:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, Example, Place, example_bytes
+from zoo_common.data.base import DataDescription, Dataset, Example, Place, described
+from zoo_common.data.masking import WholeSpans, choose_spans
+from zoo_common.data.sentence_pairs import PAIRS, Run, below, fill
 from zoo_common.data.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -45,7 +47,8 @@ class SpecialIds:
 class PairSettings:
     """How examples are made; fields as in ``zoo_spec.data.TextData``.
 
-    ``pairs`` is False where the model has no next-sentence task: an example is then one run of text.
+    ``pairs`` names the task on pairs of segments, one of ``sentence_pairs.PAIRS``; None where the model has none: an
+    example is then one run of text.
     ``jitter`` is False in evaluation: every block starts at its first sentence.
     """
 
@@ -54,12 +57,15 @@ class PairSettings:
     masked_fraction: float
     short_sequence_probability: float
     random_next_probability: float
-    pairs: bool = True
+    pairs: str | None = "next_sentence"
     jitter: bool = True
 
 
 class BertExamples(Dataset):
-    """Masked examples by (seed, epoch, index); of an example's arrays those named in ``inputs`` are given."""
+    """Masked examples by (seed, epoch, index); of an example's arrays those named in ``inputs`` are given.
+
+    With ``spans`` the tokens of a span are masked together or not at all; else each is drawn by itself.
+    """
 
     def __init__(
         self,
@@ -71,6 +77,7 @@ class BertExamples(Dataset):
         split: str,
         inputs: frozenset[str],
         about: DataDescription,
+        spans: WholeSpans | None = None,
     ) -> None:
         room = settings.sequence_length - (3 if settings.pairs else 2)
         if room < 2:
@@ -80,7 +87,7 @@ class BertExamples(Dataset):
             )
         self._corpus, self._settings, self._special = corpus, settings, special
         self._seed, self._split, self._inputs, self._about = seed, split, inputs, about
-        self._room = room
+        self._room, self._spans = room, spans
         self._draws = 8 + settings.sequence_length + 2 * settings.max_predictions
         self._blocks, self._latest = _blocks(corpus, room)
 
@@ -89,11 +96,7 @@ class BertExamples(Dataset):
 
     def description(self) -> DataDescription:
         """Where the examples come from and how large they are."""
-        about = self._about
-        size = example_bytes(self)
-        return DataDescription(
-            about.source, len(self), about.source_bytes, size, notes=about.notes, libraries=about.libraries
-        )
+        return described(self, self._about)
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; positions beyond its predictions have position 0, id 0 and weight 0."""
@@ -108,7 +111,7 @@ class BertExamples(Dataset):
     def _example(self, index: int, stream: Stream) -> Example:
         settings, special = self._settings, self._special
         draws = stream.uniforms(self._draws)  # In one call, which costs more than some hundred numbers.
-        first, second, random_next = self._segments(index, draws[:8])
+        first, second, label = self._segments(index, draws[:8])
         first, second = _shorten(first, second, self._room, stream)
         tokens = np.full(settings.sequence_length, special.pad, np.int32)
         types, present = np.zeros_like(tokens), np.zeros_like(tokens)
@@ -125,53 +128,25 @@ class BertExamples(Dataset):
             "token_type_ids": types,
             "example_ids": present,
             **self._mask(tokens, candidates, end, draws[8:]),
-            "next_sentence_labels": np.asarray(int(random_next), np.int32),
-            "next_sentence_weights": np.asarray(1, np.float32),
+            f"{settings.pairs}_labels": np.asarray(label, np.int32),
         }
         return {name: value for name, value in example.items() if name in self._inputs}
 
-    def _segments(self, index: int, draws: NDArray[np.float64]) -> tuple[Ids, Ids, bool]:
-        """Text of the first and the second segment, and whether the second was drawn at random."""
+    def _segments(self, index: int, draws: NDArray[np.float64]) -> tuple[Ids, Ids, int]:
+        """Text of the first and the second segment, and the label of the two."""
         corpus, settings = self._corpus, self._settings
         document, start, block_end = map(int, self._blocks[index])
         stop = int(corpus.documents[document + 1])
         target = self._room
         if draws[0] < settings.short_sequence_probability:
-            target = 2 + _below(draws[1], self._room - 1)
+            target = 2 + below(draws[1], self._room - 1)
         if settings.jitter:
-            start = min(start + _below(draws[2], block_end - start), int(self._latest[document]))
-        end = _fill(corpus, start, stop, target)
-        if not settings.pairs:
-            return corpus.span(start, end), corpus.ids[:0], False
-        cut = start + 1 + (_below(draws[3], end - start - 1) if end - start > 1 else 0)
-        first = corpus.span(start, cut)
-        if cut < end and draws[4] >= settings.random_next_probability:
-            return first, corpus.span(cut, end), False
-        drawn = self._elsewhere(document, start, end, draws[5], draws[6])
-        if drawn is None:
-            return first, corpus.span(cut, end), False
-        begin, limit = drawn
-        return first, corpus.span(begin, _fill(corpus, begin, limit, target - len(first))), True
-
-    def _elsewhere(
-        self, document: int, start: int, end: int, which: float, where: float
-    ) -> tuple[int, int] | None:
-        """A sentence to go on from and the sentence to stop before: in another document where there is one.
-
-        In the only document there is, a sentence outside of ``start`` to ``end``; None if it has no such.
-        """
-        bounds = self._corpus.documents
-        others = self._corpus.num_documents - 1
-        if others:
-            other = _below(which, others)
-            other += other >= document
-            begin, stop = int(bounds[other]), int(bounds[other + 1])
-            return begin + _below(where, stop - begin), stop
-        outside = int(bounds[1]) - (end - start)
-        if outside == 0:
-            return None
-        begin = _below(where, outside)
-        return (begin, start) if begin < start else (begin + end - start, int(bounds[1]))
+            start = min(start + below(draws[2], block_end - start), int(self._latest[document]))
+        end = fill(corpus, start, stop, target)
+        if settings.pairs is None:
+            return corpus.span(start, end), corpus.ids[:0], 0
+        run = Run(corpus, document, start, end, target, settings.random_next_probability)
+        return PAIRS[settings.pairs](run, draws[3:])
 
     def _mask(
         self, tokens: Ids, candidates: NDArray[np.intp], length: int, draws: NDArray[np.float64]
@@ -180,8 +155,13 @@ class BertExamples(Dataset):
         settings, special = self._settings, self._special
         most = settings.max_predictions
         count = min(most, len(candidates), max(1, round(length * settings.masked_fraction)))
-        order = np.argsort(draws[: len(candidates)], kind="stable")
-        chosen = np.sort(candidates[order[:count]])
+        if self._spans is None:
+            order = np.argsort(draws[: len(candidates)], kind="stable")
+            chosen = np.sort(candidates[order[:count]])
+        else:
+            starts = self._spans.of(tokens, candidates)
+            chosen = candidates[choose_spans(starts, len(candidates), draws, count)]
+            count = len(chosen)
         fate = draws[settings.sequence_length :][:count]
         other = (draws[settings.sequence_length + most :][:count] * special.vocabulary).astype(np.int32)
         positions, ids, weights = (
@@ -214,21 +194,10 @@ def _blocks(corpus: TokenCorpus, room: int) -> tuple[NDArray[np.int64], NDArray[
         enough = int(corpus.sentences[stop]) - room
         latest[document] = max(first, int(np.searchsorted(corpus.sentences, enough, side="right")) - 1)
         while first < stop:
-            end = _fill(corpus, first, stop, room)
+            end = fill(corpus, first, stop, room)
             rows.append((document, first, end))
             first = end
     return np.asarray(rows, np.int64).reshape(-1, 3), latest
-
-
-def _fill(corpus: TokenCorpus, start: int, stop: int, target: int) -> int:
-    """The end of the sentences from ``start`` on that make ``target`` tokens; one at least."""
-    reach = int(np.searchsorted(corpus.sentences, corpus.sentences[start] + max(target, 1)))
-    return min(reach, stop)
-
-
-def _below(uniform: float, high: int) -> int:
-    """A draw in [0, 1) as an integer from 0 to ``high - 1``; its bias, ``high / 2**53``, is nothing here."""
-    return int(uniform * high)
 
 
 def _shorten(first: Ids, second: Ids, room: int, stream: Stream) -> tuple[Ids, Ids]:

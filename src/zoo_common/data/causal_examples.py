@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, Example, Place, example_bytes
+from zoo_common.data.base import DataDescription, Dataset, Example, Place, described
 from zoo_common.data.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -51,11 +51,7 @@ class CausalExamples(Dataset):
 
     def description(self) -> DataDescription:
         """Where the examples come from and how large they are."""
-        about = self._about
-        size = example_bytes(self)
-        return DataDescription(
-            about.source, len(self), about.source_bytes, size, notes=about.notes, libraries=about.libraries
-        )
+        return described(self, self._about)
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``labels`` are the next tokens, with weight 0 at the end and on padding."""

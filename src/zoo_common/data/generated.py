@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo_common.data.base import Array, DataDescription, Dataset, Example, Place, Split, example_bytes
+from zoo_spec.blocks.losses import Loss
 from zoo_spec.data import GeneratedData
 from zoo_spec.graph import Graph
 from zoo_spec.random import Stream
 from zoo_spec.tensors import TensorSpec
 
-_MASKS = ("example_ids", "decoder_example_ids")
+_MASKS = ("example_ids", "decoder_example_ids", "sample_ids")
 _DRAWN_TOGETHER = 1024
 """Random words of an example that are drawn with those of others; where there are more, it saves nothing."""
 
@@ -21,7 +22,8 @@ class GeneratedExamples(Dataset):
     """Examples by (seed, epoch, index) for ``inputs``, given without their batch dimension.
 
     Integers are drawn below the input's limit in ``limits`` (2 where it has none), ``weights`` are 1, other
-    values are in [-1, 1). Of a sequence up to half is padding, told by ``example_ids``.
+    values are in [-1, 1). Of a sequence or a waveform up to half is padding, told by ``example_ids`` or
+    ``sample_ids``.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ def _shape(spec: TensorSpec) -> tuple[int, ...]:
 def open_generated(data: GeneratedData, graph: Graph, *, seed: int, split: Split) -> GeneratedExamples:
     """Examples for all inputs of a graph, with its open dimensions at the sizes that ``data`` names."""
     wanted = {"sequence": data.sequence_length, "target_sequence": data.sequence_length,
-              "predictions": data.max_predictions}  # fmt: skip
+              "predictions": data.max_predictions, "samples": data.waveform_samples}  # fmt: skip
     sizes: dict[str, int] = {}
     for name, bound in graph.bounds.items():
         size = max(wanted.get(name, data.open_size), bound.minimum)
@@ -101,10 +103,13 @@ def id_limits(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
     """How many ids each integer input may take: rows of the table or classes of the loss that reads it."""
     limits = graph.table_rows()
     for part in graph.loss_parts:
-        if part.labels is not None:
-            classes = graph.nodes[part.node].specs["logits"].width
+        node = graph.nodes[part.node]
+        assert isinstance(node.block, Loss)
+        classes = node.block.label_limit(node.specs)
+        if part.labels is not None and classes is not None:
             limits[part.labels] = min(classes, limits.get(part.labels, classes))
     for name in graph.inputs:
-        if name.endswith("positions") and "sequence" in sizes:
-            limits[name] = sizes["sequence"]
+        sequence = "target_sequence" if name == "decoder_positions" else "sequence"
+        if name.endswith("positions") and sequence in sizes:
+            limits[name] = sizes[sequence]
     return limits

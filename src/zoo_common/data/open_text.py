@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from zoo_common.data.base import DataDescription, Split
 from zoo_common.data.bert_examples import BertExamples, PairSettings, SpecialIds
 from zoo_common.data.causal_examples import CausalExamples
-from zoo_common.data.files import read_bytes
+from zoo_common.data.masking import WholeSpans, read_phrases
 from zoo_common.data.python_docs import python_docs
+from zoo_common.data.sentence_pairs import PAIRS
+from zoo_common.data.span_examples import SpanExamples
 from zoo_common.data.text import Corpus, Document, hold_out, read_files
-from zoo_common.data.tokenizer import WordPiece
+from zoo_common.data.tokenizer import Subwords
 from zoo_common.data.tokenizer_files import open_tokenizer
-from zoo_common.data.tokens import TokenCorpus, tokenize
+from zoo_common.data.tokens import TokenCorpus, running, tokenize
+from zoo_common.data.vocabularies import fingerprint
 from zoo_spec.data import TextData
+from zoo_spec.data_fit import spans_of
 from zoo_spec.errors import InputError
 
 
@@ -24,36 +27,54 @@ def open_text(
     *,
     inputs: frozenset[str],
     limits: Mapping[str, int],
-    longest: int | None,
-    most_predictions: int | None,
     seed: int,
     split: Split,
     run_dir: Path | None,
-) -> BertExamples | CausalExamples:
-    """Examples of text: masked ones where ``inputs`` has masked ids, running text otherwise.
+) -> BertExamples | CausalExamples | SpanExamples:
+    """Examples of text: masked ones where ``inputs`` has masked ids, spans cut out where a second sequence is to
+    tell them, running text otherwise.
 
-    ``limits`` are the numbers of ids that the model takes, by input; ``longest`` and ``most_predictions`` the
-    largest sizes that it has positions and predictions for.
+    ``limits`` are the numbers of ids that the model takes, by input. That the data's sizes are within the model's
+    has been seen to (``zoo_spec.data_fit``).
     """
-    _check_sizes(data, inputs, limits, longest, most_predictions)
     rows = min(
         limits[name] for name in ("input_ids", "masked_ids", "labels") if name in limits and name in inputs
     )
+    spans = spans_of(data) if "decoder_input_ids" in inputs else None
+    first_sentinel = rows - 1
+    # Sentinels are the last rows of the table, and no tokens of the text.
+    sentinels = 0 if spans is None else spans.sentinels
+    rows -= sentinels
     corpus, training, held_out = _read_text(data)
-    tokenizer = _tokenizer(data, training, rows, run_dir)
+    tokenizer = _tokenizer(data, training, rows, sentinels, run_dir)
     tokens = tokenize(training if split == "train" else held_out, tokenizer, rows)
-    pairs = "next_sentence_labels" in inputs
+    pairs = next((task for task in PAIRS if f"{task}_labels" in inputs), None)
     _check_enough(tokens, 2 if pairs else 1, corpus, split, data)
     notes = [
         f"{len(corpus.documents):,} documents, {sum(map(len, corpus.documents)):,} sentences, "
         f"{corpus.characters:,} characters",
         f"{len(tokens.ids):,} tokens in this part, of {tokenizer.size:,} kinds",
     ]
-    if pairs and tokens.num_documents == 1:
+    if pairs == "next_sentence" and tokens.num_documents == 1:
         notes.append("one document only: random next sentences come from elsewhere in it")
+    if pairs == "sentence_distance" and tokens.num_documents == 1:
+        notes.append("one document only: no two segments are of different documents")
     about = DataDescription(
         corpus.source, 0, corpus.source_bytes, 0, notes=tuple(notes), libraries=("numpy", "tokenizers")
     )
+    if spans is not None:
+        return SpanExamples(
+            tokens,
+            spans,
+            first_sentinel=first_sentinel,
+            end=tokenizer.sep,
+            pad=tokenizer.pad,
+            seed=seed,
+            split=split,
+            jitter=split == "train",
+            inputs=inputs,
+            about=about,
+        )
     if "masked_ids" not in inputs:
         return CausalExamples(
             tokens,
@@ -76,36 +97,24 @@ def open_text(
         jitter=split == "train",
     )
     special = SpecialIds(tokenizer.pad, tokenizer.cls, tokenizer.sep, tokenizer.mask, tokenizer.size)
-    return BertExamples(tokens, settings, special, seed=seed, split=split, inputs=inputs, about=about)
+    return BertExamples(
+        tokens,
+        settings,
+        special,
+        seed=seed,
+        split=split,
+        inputs=inputs,
+        about=about,
+        spans=_whole_spans(data, tokenizer),
+    )
 
 
-def _check_sizes(
-    data: TextData,
-    inputs: frozenset[str],
-    limits: Mapping[str, int],
-    longest: int | None,
-    most_predictions: int | None,
-) -> None:
-    if "input_ids" not in inputs or "input_ids" not in limits:
-        raise InputError(
-            "data of kind 'text' gives input_ids, which no embedding of the model reads; "
-            "set data.kind to what it reads"
-        )
-    if longest is not None and data.sequence_length > longest:
-        raise InputError(
-            f"data.sequence_length {data.sequence_length} is above the {longest} positions of the model; "
-            "lower it, or raise model.max_positions"
-        )
-    if "masked_ids" in inputs and most_predictions is not None and data.max_predictions > most_predictions:
-        raise InputError(
-            f"data.max_predictions {data.max_predictions} is above the {most_predictions} that the model "
-            "takes; lower it"
-        )
-    types = limits.get("token_type_ids", 2)
-    if "next_sentence_labels" in inputs and "token_type_ids" in inputs and types < 2:
-        raise InputError(
-            f"sentence pairs have 2 token types, and the model has {types}; set model.type_vocab_size to 2"
-        )
+def _whole_spans(data: TextData, tokenizer: Subwords) -> WholeSpans | None:
+    if data.masking == "tokens":
+        return None
+    return WholeSpans(
+        tokenizer.continues(), () if data.phrases is None else read_phrases(data.phrases, tokenizer)
+    )
 
 
 def _read_text(data: TextData) -> tuple[Corpus, tuple[Document, ...], tuple[Document, ...]]:
@@ -117,19 +126,28 @@ def _read_text(data: TextData) -> tuple[Corpus, tuple[Document, ...], tuple[Docu
     return corpus, *hold_out(corpus.documents, data.evaluation_fraction, data.split_seed)
 
 
-def _tokenizer(data: TextData, training: tuple[Document, ...], rows: int, run_dir: Path | None) -> WordPiece:
+def _tokenizer(
+    data: TextData, training: tuple[Document, ...], rows: int, sentinels: int, run_dir: Path | None
+) -> Subwords:
     if data.vocabulary is not None:
-        made_from = f"vocabulary {hashlib.sha256(read_bytes(data.vocabulary)).hexdigest()}"
+        made_from = f"vocabulary {fingerprint(data.vocabulary)}"
     else:
         made_from = f"text {Corpus(training, '', 0).fingerprint()}"
     return open_tokenizer(
-        sentences=(sentence for document in training for sentence in document),
-        made_from=f"{made_from}, lower_case {data.lower_case}",
+        sentences=running(training),
+        made_from=f"{made_from}, {_how(data)}",
         vocabulary=data.vocabulary,
         vocabulary_size=rows,
+        reserved=sentinels,
+        kind=data.tokenizer,
         lower_case=data.lower_case,
         run_dir=run_dir,
     )
+
+
+def _how(data: TextData) -> str:
+    """How text is cut, for the tokenizer's record."""
+    return f"lower_case {data.lower_case}" if data.tokenizer == "wordpiece" else data.tokenizer
 
 
 def _check_enough(tokens: TokenCorpus, needed: int, corpus: Corpus, split: Split, data: TextData) -> None:

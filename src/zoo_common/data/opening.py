@@ -6,9 +6,11 @@ from pathlib import Path
 
 from zoo_common.data.base import Dataset, Example, Split
 from zoo_common.data.generated import id_limits, open_generated
-from zoo_common.data.images import ImageExamples, open_images
+from zoo_common.data.images import open_images
 from zoo_common.data.open_text import open_text
-from zoo_spec.data import GeneratedData, ImageData, TextData
+from zoo_common.data.shapes import open_shapes
+from zoo_spec.data import GeneratedData, GeneratedShapes, ImageData, TextData
+from zoo_spec.data_fit import check_data, image_size
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -22,22 +24,25 @@ def open_dataset(spec: ExperimentSpec, run_dir: Path | None, split: Split) -> Da
     """
     graph, data, seed = spec.graph(), spec.data, spec.training.seed
     inputs = frozenset(graph.inputs)
+    check_data(spec, graph)
     found: Dataset
     if isinstance(data, TextData):
-        lengths = graph.bounds.get("sequence")
-        predictions = graph.bounds.get("predictions")
+        _check_labels_itself(spec)
         found = open_text(
             data,
             inputs=inputs,
             limits=id_limits(graph, {}),
-            longest=lengths.maximum if lengths is not None else None,
-            most_predictions=predictions.maximum if predictions is not None else None,
             seed=seed,
             split=split,
             run_dir=run_dir,
         )
     elif isinstance(data, ImageData):
-        found = _open_images(data, graph, inputs, split)
+        classes = id_limits(graph, {}).get("labels")
+        shape = image_size(data, graph)
+        found = open_images(data, split=split, shape=shape, classes=classes, inputs=inputs)
+    elif isinstance(data, GeneratedShapes):
+        classes = id_limits(graph, {}).get("labels")
+        found = open_shapes(data, graph, classes=classes, seed=seed, split=split)
     elif isinstance(data, GeneratedData):
         return open_generated(data, graph, seed=seed, split=split)
     else:
@@ -48,9 +53,24 @@ def open_dataset(spec: ExperimentSpec, run_dir: Path | None, split: Split) -> Da
     return found
 
 
+def _check_labels_itself(spec: ExperimentSpec) -> None:
+    """Running text has no labels but its own tokens, which must not be taken for those that people give."""
+    if spec.task.use == "downstream task":
+        raise InputError(
+            f"data of kind 'text' is running text, without the labels that {getattr(spec.task, 'kind', '')} learns; "
+            "give batches with labels (input_fn of zoo_torch.Runner or zoo_tf.Estimator), or set data.kind to "
+            "generated"
+        )
+
+
 def _check_fits(given: Example, graph: Graph, kind: str) -> None:
-    """Every required input is given, in the shape that the graph declares."""
-    missing = [name for name, tensor in graph.inputs.items() if name not in given and not tensor.optional]
+    """Every required input and every label of the loss is given, in the shape that the graph declares."""
+    labels = {part.labels for part in graph.loss_parts}
+    missing = [
+        name
+        for name, tensor in graph.inputs.items()
+        if name not in given and (name in labels or not tensor.optional)
+    ]
     if missing:
         raise InputError(
             f"the model needs the input {', '.join(missing)}, and data of kind {kind!r} gives "
@@ -68,17 +88,3 @@ def _check_fits(given: Example, graph: Graph, kind: str) -> None:
                 f"data of kind {kind!r} gives {name} [{met}], the model's input is {declared}; "
                 "set data.kind and the data's sizes to what the model reads"
             )
-
-
-def _open_images(data: ImageData, graph: Graph, inputs: frozenset[str], split: Split) -> ImageExamples:
-    image = graph.inputs.get("image")
-    sizes = image.shape[1:] if image is not None else ()
-    if len(sizes) != 3 or not all(isinstance(size, int) for size in sizes):
-        met = f"it is {image}" if image is not None else f"it has {', '.join(graph.inputs)}"
-        raise InputError(
-            "data of kind 'images' needs a model with an input image [batch, height, width, channels] of "
-            f"known sizes; {met}; set data.kind to what the model reads"
-        )
-    height, width, channels = (int(size) for size in sizes)
-    classes = id_limits(graph, {}).get("labels")
-    return open_images(data, split=split, shape=(height, width, channels), classes=classes, inputs=inputs)

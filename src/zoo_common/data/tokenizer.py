@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,18 @@ CONTINUES = "##"
 
 
 @dataclass(frozen=True)
-class WordPiece:
-    """Text to ids and back; the special tokens are found by name, whatever their ids."""
+class Subwords:
+    """Text to ids and back; the special tokens are found by name, whatever their ids.
+
+    ``specials`` are what padding, an unknown piece, a beginning, an end and a mask are called, in this order.
+    """
 
     tokenizer: Tokenizer
+    specials: ClassVar[tuple[str, str, str, str, str]]
+    whose: ClassVar[str]
+    """Whose vocabularies have these."""
+    between: ClassVar[int] = 1
+    """How many separators stand between two segments."""
 
     @cached_property
     def size(self) -> int:
@@ -38,23 +47,29 @@ class WordPiece:
 
     @cached_property
     def pad(self) -> int:
-        """Id of ``[PAD]``."""
-        return self._id("[PAD]")
+        """Id of padding."""
+        return self._id(self.specials[0])
 
     @cached_property
     def cls(self) -> int:
-        """Id of ``[CLS]``."""
-        return self._id("[CLS]")
+        """Id of what an example begins with."""
+        return self._id(self.specials[2])
 
     @cached_property
     def sep(self) -> int:
-        """Id of ``[SEP]``."""
-        return self._id("[SEP]")
+        """Id of what a segment ends with."""
+        return self._id(self.specials[3])
 
     @cached_property
     def mask(self) -> int:
-        """Id of ``[MASK]``."""
-        return self._id("[MASK]")
+        """Id of what stands for a masked token."""
+        return self._id(self.specials[4])
+
+    @cached_property
+    def unknown(self) -> int | None:
+        """Id of a piece that the vocabulary lacks, if it has one."""
+        found = self.tokenizer.token_to_id(self.specials[1])
+        return None if found is None else int(found)
 
     def encode(self, sentences: list[str]) -> list[list[int]]:
         """The ids of each sentence, without special tokens: ``[MASK]`` in a text is a word like any other."""
@@ -62,26 +77,65 @@ class WordPiece:
         encoded = self.tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
         return [row.ids for row in encoded]
 
+    def pieces(self, text: str) -> list[tuple[int, int, int]]:
+        """Each token's id, its first character and the one after its last; special tokens as in ``encode``."""
+        self.tokenizer.encode_special_tokens = True
+        encoded = self.tokenizer.encode(text, add_special_tokens=False)
+        return [(index, *span) for index, span in zip(encoded.ids, encoded.offsets, strict=True)]
+
     def decode(self, ids: Iterable[int] | NDArray[np.integer]) -> str:
         """The text of ids, special tokens included."""
         return str(self.tokenizer.decode([int(each) for each in ids], skip_special_tokens=False))
 
+    def continues(self) -> NDArray[np.bool_]:
+        """For each id whether it goes on with the word of the token before it, ``[size]``."""
+        found = np.zeros(self.size, np.bool_)
+        for token, index in self.tokenizer.get_vocab(with_added_tokens=True).items():
+            found[index] = token not in self.specials and self._goes_on(token)
+        return found
+
+    def shown(self, index: int) -> str:
+        """The token of an id as people are told it; what goes on with a word begins with ``##``."""
+        raise TypeError(f"{type(self).__name__} does not say how its tokens are shown")
+
     def check(self) -> None:
         """Raise InputError unless all special tokens are there."""
-        for token in SPECIALS:
+        for token in self.specials:
             self._id(token)
+
+    def _goes_on(self, token: str) -> bool:
+        raise TypeError(f"{type(self).__name__} does not say what goes on with a word")
 
     def _id(self, token: str) -> int:
         found = self.tokenizer.token_to_id(token)
         if found is None:
             raise InputError(
-                f"the vocabulary has no {token}; it needs {', '.join(SPECIALS)}, as BERT's vocabularies do"
+                f"the vocabulary has no {token}; it needs {', '.join(dict.fromkeys(self.specials))}, as "
+                f"{self.whose} do"
             )
         return int(found)
 
 
-def train(sentences: Iterable[str], vocabulary_size: int, lower_case: bool) -> WordPiece:
+class WordPiece(Subwords):
+    """BERT's tokens: words, and pieces of words that begin with ``##`` where they go on with one."""
+
+    specials: ClassVar[tuple[str, str, str, str, str]] = SPECIALS
+    whose: ClassVar[str] = "BERT's vocabularies"
+
+    def shown(self, index: int) -> str:
+        """The token itself."""
+        return self.tokenizer.id_to_token(index) or self.specials[1]
+
+    def _goes_on(self, token: str) -> bool:
+        return token.startswith(CONTINUES)
+
+
+def train(
+    sentences: Iterable[str], vocabulary_size: int, lower_case: bool, *, reserved: int = 0
+) -> WordPiece:
     """Train a WordPiece vocabulary of ``vocabulary_size`` tokens at most, specials included.
+
+    ``reserved`` is how many ids more the model has, for what is no token of the text.
 
     The library's trainer numbers the continuing characters (``##a``) in the order of a randomly seeded hash
     map, and breaks ties between equally common pairs by these numbers, so two runs would disagree in ids
@@ -95,7 +149,7 @@ def train(sentences: Iterable[str], vocabulary_size: int, lower_case: bool) -> W
     if vocabulary_size < 2 * len(SPECIALS):
         raise InputError(
             f"a vocabulary of {vocabulary_size} leaves no room for words beside {len(SPECIALS)} special "
-            f"tokens; set model.vocab_size to {2 * len(SPECIALS)} at least"
+            f"tokens; set model.vocab_size to {2 * len(SPECIALS) + reserved} at least"
         )
     trainer = WordPieceTrainer(
         vocab_size=vocabulary_size,

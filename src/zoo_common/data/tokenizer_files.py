@@ -9,16 +9,19 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece as WordPieceModel
-
+from zoo_common.data import byte_level_bpe
+from zoo_common.data.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.files import read_bytes, write_atomically
-from zoo_common.data.tokenizer import CONTINUES, SPECIALS, WordPiece, finished, train
+from zoo_common.data.tokenizer import Subwords, WordPiece, train
+from zoo_common.data.vocabularies import parse, read_vocabulary
+from zoo_spec.data import TextData
 from zoo_spec.errors import InputError
 
 log = logging.getLogger("zoo")
 
 FILE = "tokenizer.json"
+KINDS: dict[str, type[Subwords]] = {"wordpiece": WordPiece, "byte_level_bpe": ByteLevelBpe}
+"""By ``data.tokenizer``."""
 RECORD = "tokenizer_record.json"
 """Beside it: its SHA-256 and what it was made from."""
 
@@ -29,27 +32,28 @@ def open_tokenizer(
     made_from: str,
     vocabulary: str | None,
     vocabulary_size: int,
+    kind: str = "wordpiece",
     lower_case: bool,
     run_dir: Path | None,
-) -> WordPiece:
+    reserved: int = 0,
+) -> Subwords:
     """The run's tokenizer: the one in the run directory, else the user's ``vocabulary``, else trained now.
 
     ``made_from`` is the fingerprint of what it is made from, ``vocabulary_size`` the rows of the model's
-    embedding. Raises InputError if the tokenizer is larger than these, or if the kept one is corrupt.
+    embedding, less those ``reserved`` for sentinels, ``kind`` as in ``zoo_spec.data.TextData``. Raises InputError
+    if the tokenizer is larger than these, of another kind, or if the kept one is corrupt.
     """
     kept = _load(run_dir, made_from) if run_dir is not None else None
     if kept is not None:
         found, origin = kept, f"{run_dir}/{FILE}"
     elif vocabulary is not None:
-        found, origin = _read(vocabulary, lower_case), vocabulary
+        found, origin = read_vocabulary(vocabulary, lower_case), vocabulary
     else:
-        found, origin = train(sentences, vocabulary_size, lower_case), "the tokenizer trained on the text"
-    found.check()
-    if found.size > vocabulary_size:
-        raise InputError(
-            f"{origin}: it has {found.size:,} tokens, the model's embedding only {vocabulary_size:,} rows; "
-            f"set model.vocab_size to {found.size} at least, or give a smaller data.vocabulary"
+        found, origin = (
+            _train(kind, sentences, vocabulary_size, lower_case, reserved),
+            "the tokenizer trained on the text",
         )
+    _require(found, origin, kind, vocabulary_size, reserved)
     if found.size < vocabulary_size and kept is None:
         log.info(
             "%s has %s tokens, the model's embedding %s rows: the other %s are never used",
@@ -60,56 +64,49 @@ def open_tokenizer(
     return found
 
 
-def kept_tokenizer(run_dir: Path) -> WordPiece:
-    """The tokenizer that a run keeps; raises InputError if there is none or it is corrupt."""
+def _train(
+    kind: str, sentences: Iterable[str], vocabulary_size: int, lower_case: bool, reserved: int
+) -> Subwords:
+    if kind == "byte_level_bpe":
+        return byte_level_bpe.train(sentences, vocabulary_size, reserved=reserved)
+    return train(sentences, vocabulary_size, lower_case, reserved=reserved)
+
+
+def run_tokenizer(data: TextData, run_dir: Path, vocabulary_size: int | None) -> Subwords:
+    """The tokenizer that a run keeps, or, where it was trained on a user's own batches, ``data.vocabulary``.
+
+    Raises InputError if there is neither, it is corrupt, or of another size or kind than the model was made for.
+    """
     path = run_dir / FILE
-    if not path.exists():
+    if path.exists():
+        return _checked(run_dir)[0]
+    if data.vocabulary is None:
         raise InputError(
-            f"{path}: there is no such file; put back the tokenizer that the run was trained with"
+            f"{path}: there is no such file, and data.vocabulary names none; put back the tokenizer that the run "
+            "was trained with"
         )
-    found, _ = _checked(run_dir)
+    found = read_vocabulary(data.vocabulary, data.lower_case)
+    _require(found, data.vocabulary, data.tokenizer, vocabulary_size)
     return found
 
 
-def _read(path: str, lower_case: bool) -> WordPiece:
-    """A user's vocabulary: ``tokenizer.json``, or a text file of one token a line."""
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte offset {error.start}; a vocabulary is text") from None
-    if path.endswith(".json"):
-        return _parse(text, path, "give a tokenizer.json that the tokenizers library wrote")
-    tokens = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
-    vocabulary: dict[str, int] = {}
-    for number, token in enumerate(tokens):
-        if not token or token in vocabulary:
-            wrong = "is empty" if not token else f"repeats {token!r} of line {vocabulary[token] + 1}"
-            raise InputError(
-                f"{path}:{number + 1}: the line {wrong}; a vocabulary has one token a line, each once"
-            )
-        vocabulary[token] = number
-    missing = [token for token in SPECIALS if token not in vocabulary]
-    if missing:
+def _require(found: Subwords, origin: str, kind: str, vocabulary_size: int | None, reserved: int = 0) -> None:
+    """Raise InputError unless a tokenizer is of this kind, has its special tokens, and fits the embedding's rows."""
+    if not isinstance(found, KINDS[kind]):
+        other = next(name for name, cls in KINDS.items() if isinstance(found, cls))
         raise InputError(
-            f"{path}: the vocabulary has no {', '.join(missing)}; it needs {', '.join(SPECIALS)}"
+            f"{origin}: it is a {other} tokenizer, and data.tokenizer is {kind}; set it to {other}"
         )
-    model = WordPieceModel(vocabulary, unk_token="[UNK]", continuing_subword_prefix=CONTINUES)
-    return WordPiece(finished(model, lower_case))
+    found.check()
+    if vocabulary_size is not None and found.size > vocabulary_size:
+        beside = f" beside {reserved} for sentinels" if reserved else ""
+        raise InputError(
+            f"{origin}: it has {found.size:,} tokens, the model's embedding only {vocabulary_size:,} rows{beside}; "
+            f"set model.vocab_size to {found.size + reserved} at least, or give a smaller data.vocabulary"
+        )
 
 
-def _parse(text: str, path: str | Path, remedy: str) -> WordPiece:
-    try:
-        tokenizer = Tokenizer.from_str(text)
-    except Exception as error:  # the library raises bare Exception
-        raise InputError(f"{path}: not a tokenizer ({error}); {remedy}") from None
-    # What a user's file may ask for, padding and cutting, is done by the examples.
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return WordPiece(tokenizer)
-
-
-def _save(tokenizer: WordPiece, run_dir: Path, made_from: str) -> None:
+def _save(tokenizer: Subwords, run_dir: Path, made_from: str) -> None:
     """Keep the tokenizer; the record goes first, so that a tokenizer without one is never left behind."""
     data = tokenizer.tokenizer.to_str(pretty=True).encode("utf-8")
     record = {
@@ -121,7 +118,7 @@ def _save(tokenizer: WordPiece, run_dir: Path, made_from: str) -> None:
     write_atomically(run_dir / FILE, data)
 
 
-def _load(run_dir: Path, made_from: str) -> WordPiece | None:
+def _load(run_dir: Path, made_from: str) -> Subwords | None:
     """The tokenizer that the run directory keeps, checked against its record; None if there is none."""
     path = run_dir / FILE
     if not path.exists():
@@ -135,7 +132,7 @@ def _load(run_dir: Path, made_from: str) -> WordPiece | None:
     return found
 
 
-def _checked(run_dir: Path) -> tuple[WordPiece, str]:
+def _checked(run_dir: Path) -> tuple[Subwords, str]:
     """The kept tokenizer and what it was made from; raises InputError if it is not what was written."""
     path = run_dir / FILE
     remedy = f"put the file back, or delete it and {RECORD} to have it made again from the same text"
@@ -146,7 +143,7 @@ def _checked(run_dir: Path) -> tuple[WordPiece, str]:
         raise InputError(
             f"{path}: the file is corrupt: its SHA-256 is {found}, {record['sha256']} was written; {remedy}"
         )
-    return _parse(data.decode("utf-8"), path, remedy), record["made_from"]
+    return parse(data.decode("utf-8"), path, remedy), record["made_from"]
 
 
 def _read_record(path: Path, remedy: str) -> dict[str, str]:

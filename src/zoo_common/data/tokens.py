@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import check_range
 from zoo_common.data.text import Document
-from zoo_common.data.tokenizer import WordPiece
+from zoo_common.data.tokenizer import Subwords
 
 _BATCH = 4096  # sentences encoded at once: bounds the memory of Python lists
 
@@ -37,12 +37,22 @@ class TokenCorpus:
         return self.ids[self.sentences[first] : self.sentences[last]]
 
 
-def tokenize(documents: Sequence[Document], tokenizer: WordPiece, vocabulary_size: int) -> TokenCorpus:
+def running(documents: Sequence[Document]) -> Iterator[str]:
+    """All sentences, each that goes on with another with the space between them in front.
+
+    Byte-level tokens begin with that space; WordPiece's know of none.
+    """
+    for document in documents:
+        for place, sentence in enumerate(document):
+            yield f" {sentence}" if place else sentence
+
+
+def tokenize(documents: Sequence[Document], tokenizer: Subwords, vocabulary_size: int) -> TokenCorpus:
     """The ids of all documents; sentences and documents that have no token are left out.
 
     Raises InputError for an id that the model's embedding has no row for, naming the sentence.
     """
-    sentences = [sentence for document in documents for sentence in document]
+    sentences = list(running(documents))
     lengths = np.zeros(len(sentences), np.int64)
     parts: list[NDArray[np.int32]] = []
     for start in range(0, len(sentences), _BATCH):

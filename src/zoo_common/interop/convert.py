@@ -46,7 +46,7 @@ def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, Array]) 
     Raises InputError unless the weights have the model's names and shapes, and the source a name for each.
     """
     shapes = _shapes(spec)
-    names = _names(spec, source, _table(spec, source), shapes, prefixed=False)
+    names = _names(spec, source, _table(spec, source), shapes, prefixed=None)
     check_names(shapes, weights)
     for name, shape in shapes.items():
         check_shape(name, shape, np.shape(weights[name]))
@@ -83,9 +83,14 @@ def _shapes(spec: ExperimentSpec) -> dict[str, tuple[int, ...]]:
 
 
 def _names(
-    spec: ExperimentSpec, source: str, table: NameTable, shapes: Mapping[str, object], *, prefixed: bool
+    spec: ExperimentSpec,
+    source: str,
+    table: NameTable,
+    shapes: Mapping[str, object],
+    *,
+    prefixed: bool | None,
 ) -> ModelNames:
-    names = table.names(shapes, prefixed=prefixed)
+    names = table.names(shapes, nodes=spec.graph().nodes, prefixed=prefixed)
     if names.unnamed:
         raise InputError(
             f"{spec.name} is not the architecture that {source} has, which has no name for "
@@ -112,7 +117,11 @@ def _read(
     weights: dict[str, Array] = {}
     problems = []
     for row in names.rows:
-        arrays = row.transform.read(tuple(tensors[name] for name in row.foreign))
+        try:
+            arrays = row.transform.read(tuple(tensors[name] for name in row.foreign))
+        except ValueError as error:
+            problems.append(f"{', '.join(row.foreign)} {error}")
+            continue
         weights.update(zip(row.canonical, arrays, strict=True))
         for name, array in zip(row.canonical, arrays, strict=True):
             if array.shape != shapes[name]:
@@ -121,7 +130,7 @@ def _read(
     if not problems:
         given = [repeat for repeat in names.repeats if repeat.foreign in tensors]
         problems = [gap for repeat in given if (gap := _difference(repeat, tensors[repeat.foreign], weights))]
-    return {name: weights[name] for name in shapes}, problems
+    return {name: weights[name] for name in shapes if name in weights}, problems
 
 
 def _difference(repeat: Repeat, given: Array, weights: Mapping[str, Array]) -> str | None:

@@ -20,7 +20,7 @@ def differences(old: Fields, new: Fields) -> list[str]:
 
     How often to log, save and evaluate may change, and ``training.steps`` may rise.
     """
-    before, after = dict(_leaves(old)), dict(_leaves(new))
+    before, after = dict(leaves(old)), dict(leaves(new))
     lines = []
     for path in sorted(before.keys() | after.keys()):
         was, now = before.get(path, "absent"), after.get(path, "absent")
@@ -35,14 +35,14 @@ def differences(old: Fields, new: Fields) -> list[str]:
     return lines
 
 
-def _leaves(value: JsonValue | Fields, path: str = "") -> Iterator[tuple[str, str]]:
-    """Each value by its dotted path, as JSON text, so that 1 and true are told apart."""
+def leaves(value: JsonValue | Fields, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each value by its dotted path, a kind first, as JSON text, so that 1 and true are told apart."""
     if isinstance(value, Mapping) and (value or not path):
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key)
+        for key, inner in sorted(value.items(), key=lambda item: item[0] != "kind"):
+            yield from leaves(inner, f"{path}.{key}" if path else key)
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}[{index}]")
+            yield from leaves(inner, f"{path}[{index}]")
     else:
         yield path, json.dumps(value)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from zoo_common.backend import Backend, Batch
 from zoo_common.data import Dataset, evaluation_batches
-from zoo_common.metrics.accuracy import Accuracy
+from zoo_common.metrics import open_metric
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -34,7 +34,7 @@ def evaluate_batches(
     if not parts:
         raise InputError(f"{spec.name} has no loss to evaluate; its outputs are {', '.join(graph.outputs)}")
     totals = {part.name: [0.0, 0.0] for part in parts}
-    metrics = [Accuracy(metric) for metric in spec.task.metrics() if _applies(metric, graph)]
+    metrics = [open_metric(metric) for metric in spec.task.metrics() if _applies(metric, graph)]
     for batch in batches:
         outputs = backend.evaluate_step(batch)
         for name, total in totals.items():
@@ -50,5 +50,4 @@ def evaluate_batches(
 
 def _applies(metric: Metric, graph: Graph) -> bool:
     """Whether a graph, which need not be the task's own, has what the metric reads."""
-    read = {metric.labels, metric.weights} - {None}
-    return metric.logits in graph.outputs and read <= set(graph.inputs)
+    return set(metric.outputs) <= set(graph.outputs) and set(metric.inputs) <= set(graph.inputs)

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from zoo_common.backend import Array, Batch
 from zoo_common.data.base import check_range
 from zoo_common.data.generated import id_limits
+from zoo_common.training.batch_sizes import check_alignments, check_sizes
 from zoo_common.training.feed import Feed
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
+from zoo_spec.packing import EXAMPLES, mixes_examples
 from zoo_spec.tensors import INT
 
 
@@ -21,22 +23,56 @@ def named_batches(feed: Feed, graph: Graph, *, labelled: bool = True) -> Iterato
 
     A batch is a dictionary, or a pair of features and labels, each a dictionary or the one input that there
     is. ``labelled`` asks for every label that the loss needs. Raises InputError for an input that the graph
-    lacks, one that is missing, and one of another shape, kind of number or range.
+    lacks, one that is missing, and one of another shape, kind of number or range; it says which batch, from 1.
     """
-    limits = id_limits(graph, {})
-    for element in feed:
+    mixing = mixes_examples(graph.inputs, graph.places())
+    limits: dict[int, dict[str, int]] = {}
+    for number, element in enumerate(feed, start=1):
         batch = {name: _array(value) for name, value in _named(element, graph).items()}
         _check_names(batch, graph, labelled)
         for name, value in batch.items():
             _check(name, value, graph)
-            if name in limits and value.dtype.kind in "iu":
-                ids = np.asarray(value, np.int64)
-                remedy = "correct the data, or give the model more"
-                check_range(ids, limits[name], f"a batch's {name}", _row(ids, limits[name]), remedy)
-        if len({len(value) for value in batch.values()}) > 1:
-            sizes = ", ".join(f"{name} {len(value)}" for name, value in batch.items())
-            raise InputError(f"the inputs of a batch have other numbers of examples: {sizes}")
+        try:
+            check_sizes(batch, graph)
+            length = _length(batch, graph)
+            if length not in limits:
+                limits[length] = id_limits(graph, {"sequence": length} if length else {})
+            _check_ids(batch, graph, limits[length])
+            _check_examples(batch, mixing)
+            check_alignments(batch, graph)
+        except InputError as error:
+            raise InputError(f"{error} (batch {number})") from None
         yield batch
+
+
+def _check_ids(batch: Batch, graph: Graph, limits: Mapping[str, int]) -> None:
+    weights = {part.labels: part.weights or "" for part in graph.loss_parts}
+    for name, value in batch.items():
+        if name not in limits or value.dtype.kind not in "iu":
+            continue
+        remedy = "correct the data, or give the model more"
+        weighing = weights.get(name, "")
+        if weighing and graph.inputs[weighing].shape == graph.inputs[name].shape:
+            remedy += f"; where there is no label, give 0 and the weight 0 in {weighing}"
+        ids = np.asarray(value, np.int64)
+        check_range(ids, limits[name], f"a batch's {name}", _row(ids, limits[name]), remedy)
+
+
+def _check_examples(batch: Batch, mixing: str | None) -> None:
+    """Numbers of examples are 0 and up; ``mixing`` is the block that takes one example a row, if there is one."""
+    for name in (EXAMPLES, "decoder_example_ids", "sample_ids"):
+        ids = batch.get(name)
+        below = np.argwhere(np.asarray(0 if ids is None else ids, np.int64) < 0)
+        if len(below):
+            raise InputError(
+                f"a batch's {name} of example {int(below[0][0])} has numbers below 0; give 0 for padding, and count "
+                "examples from 1"
+            )
+    if mixing is not None and EXAMPLES in batch and batch[EXAMPLES].max(initial=0) > 1:
+        raise InputError(
+            f"a batch's {EXAMPLES} has several examples in row {int(batch[EXAMPLES].max(1).argmax())}, and "
+            f"{mixing} cannot keep them apart; give each example a row of its own, 1 at tokens and 0 at padding"
+        )
 
 
 def _named(element: object, graph: Graph) -> Mapping[str, object]:
@@ -87,13 +123,23 @@ def _check_names(batch: Batch, graph: Graph, labelled: bool) -> None:
 def _check(name: str, value: Array, graph: Graph) -> None:
     declared = graph.inputs[name]
     # Labels of packed examples have one more dimension than those of rows with one example each.
-    fits = value.ndim >= len(declared.shape) and all(
-        isinstance(size, str) or size == met for size, met in zip(declared.shape, value.shape, strict=False)
+    more = value.ndim - len(declared.shape)
+    fits = more >= 0 and all(
+        isinstance(size, str) or size == met
+        for size, met in zip(declared.shape[1:], value.shape[1 + more :], strict=True)
     )
     kinds = "iub" if declared.dtype == INT else "iubf"
     if not fits or value.dtype.kind not in kinds:
         met = ", ".join(map(str, value.shape))
         raise InputError(f"a batch's {name} is {value.dtype} [{met}]; the model's input is {declared}")
+
+
+def _length(batch: Batch, graph: Graph) -> int:
+    """Tokens of each row, below which positions are; 0 where the model reads no sequence."""
+    for name, value in batch.items():
+        if graph.inputs[name].shape[1:] == ("sequence",):
+            return int(value.shape[1])
+    return 0
 
 
 def _row(ids: NDArray[np.int64], limit: int) -> int:

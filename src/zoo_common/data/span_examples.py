@@ -1,0 +1,120 @@
+"""Span-corruption examples, as T5 is pre-trained on (Raffel et al., 2020, 3.1.4; ``random_spans_noise_mask``).
+
+Spans are cut out of a run of text, each leaving a sentinel; the target tells what stood at each. Spans of text and
+of noise take turns, the text first, and each kind's lengths are drawn as one of all ways to cut it into so many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_common.data.base import DataDescription, Dataset, Example, Place, described
+from zoo_common.data.tokens import TokenCorpus
+from zoo_spec.random import Stream
+from zoo_spec.span_settings import SpanSettings
+
+Ids = NDArray[np.int32]
+
+
+class SpanExamples(Dataset):
+    """Windows of documents with spans cut out; of an example's arrays those in ``inputs`` are given.
+
+    The first span's sentinel has the id ``first_sentinel``, the next one's is one less, and so on, as T5 has it.
+    Windows do not overlap; in training, ``jitter`` starts one at a token drawn by (seed, epoch, index) among
+    those until the next window starts.
+    """
+
+    def __init__(
+        self,
+        corpus: TokenCorpus,
+        settings: SpanSettings,
+        *,
+        first_sentinel: int,
+        end: int,
+        pad: int,
+        seed: int,
+        split: str,
+        jitter: bool,
+        inputs: frozenset[str],
+        about: DataDescription,
+    ) -> None:
+        self._corpus, self._settings = corpus, settings
+        self._first_sentinel, self._end, self._pad = first_sentinel, end, pad
+        self._seed, self._split, self._jitter = seed, split, jitter
+        self._inputs, self._about = inputs, about
+        self._tokens = settings.tokens
+        self._sizes = settings.lengths(self._tokens)
+        self._windows = _windows(corpus.sentences[corpus.documents], self._tokens)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def description(self) -> DataDescription:
+        """Where the examples come from and how large they are."""
+        return described(self, self._about)
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example; ``decoder_input_ids`` are the labels shifted to the right, behind the padding token."""
+        return self.examples([(epoch, index)])[0]
+
+    def examples(self, places: Sequence[Place]) -> list[Example]:
+        """Several, whose random numbers cost little more than those of one."""
+        paths = [("spans", self._split, epoch, index) for epoch, index in places]
+        streams = Stream.several(self._seed, paths, 2 * (self._tokens + 1))
+        return [self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True)]
+
+    def _example(self, index: int, stream: Stream) -> Example:
+        start, latest, stop = map(int, self._windows[index])
+        if self._jitter:
+            start = min(start + stream.integer(self._tokens), latest)
+        text = self._corpus.ids[start : min(start + self._tokens, stop)]
+        source, target = self._cut(text, stream)
+        tokens, present = self._padded(source, self._sizes[0])
+        labels, labelled = self._padded(target, self._sizes[1])
+        example: Example = {
+            "input_ids": tokens,
+            "example_ids": present.astype(np.int32),
+            "decoder_input_ids": np.concatenate([[self._pad], labels[:-1]]).astype(np.int32),
+            "decoder_example_ids": labelled.astype(np.int32),
+            "labels": labels,
+            "label_weights": labelled.astype(np.float32),
+        }
+        return {name: value for name, value in example.items() if name in self._inputs}
+
+    def _cut(self, text: Ids, stream: Stream) -> tuple[Ids, Ids]:
+        """The text with sentinels for spans, and the sentinels with the spans, each with its end."""
+        noise, spans = self._settings.noise(len(text))
+        kept_lengths = _segments(len(text) - noise, spans, stream)
+        cut_lengths = _segments(noise, spans, stream)
+        starts = np.cumsum(kept_lengths + cut_lengths) - cut_lengths
+        is_noise = np.repeat(np.tile([False, True], spans), np.stack([kept_lengths, cut_lengths], 1).ravel())
+        sentinels = (self._first_sentinel - np.arange(spans)).astype(np.int32)
+        end = np.int32(self._end)
+        source = np.insert(text, starts, sentinels)[~np.insert(is_noise, starts, False)]
+        before = np.cumsum(cut_lengths) - cut_lengths
+        return np.append(source, end), np.append(np.insert(text[is_noise], before, sentinels), end)
+
+    def _padded(self, ids: Ids, length: int) -> tuple[Ids, NDArray[np.bool_]]:
+        """The ids, padded, and where they stand."""
+        padded = np.full(length, self._pad, np.int32)
+        padded[: len(ids)] = ids
+        return padded, np.arange(length) < len(ids)
+
+
+def _segments(items: int, count: int, stream: Stream) -> NDArray[np.int64]:
+    """Lengths, none 0, of ``count`` segments of so many items; each way to cut them is equally likely."""
+    cuts = 1 + np.sort(stream.permutation(items - 1)[: count - 1])
+    return np.diff(np.concatenate([[0], cuts, [items]]))
+
+
+def _windows(bounds: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """``[examples, 3]``: a window's first token, the latest at which it is still full, its document's end."""
+    rows: list[tuple[int, int, int]] = []
+    for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        latest = max(first, stop - length)
+        # One token alone cannot be cut out of anything.
+        rows += [(start, latest, stop) for start in range(first, stop - 1, length)]
+    return np.asarray(rows, np.int64).reshape(-1, 3)

@@ -1,0 +1,129 @@
+"""The metrics of an evaluation against NumPy, or against scikit-learn where it has them."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from zoo_common.metrics import COUNTERS, open_metric
+from zoo_common.metrics.span import best_spans
+from zoo_spec.tasks.base import Metric, MetricKind, SpanMetric
+
+
+def value(metric, batches):
+    counter = open_metric(metric)
+    for batch, outputs in batches:
+        counter.add(batch, outputs)
+    return counter.value
+
+
+def drawn(shape, labels, *, batches=3, seed=0):
+    """Batches of unequal weight, some labels of it none."""
+    rng = np.random.default_rng(seed)
+    return [
+        (
+            {"labels": labels(rng, shape), "weights": rng.integers(0, 3, shape) / 2},
+            {"logits": rng.standard_normal(shape)},
+        )
+        for _ in range(batches)
+    ]
+
+
+def joined(batches):
+    labels, weights = (
+        np.concatenate([batch[name].ravel() for batch, _ in batches]) for name in ("labels", "weights")
+    )
+    return labels, np.concatenate([outputs["logits"].ravel() for _, outputs in batches]), weights
+
+
+def test_every_kind_of_metric_is_computed():
+    assert set(COUNTERS) == set(get_args(MetricKind))
+
+
+@pytest.mark.parametrize("weights", [None, "weights"])
+def test_binary_metrics_are_scikit_learns(weights):
+    batches = drawn((4, 5), lambda rng, shape: rng.integers(0, 2, shape))
+    labels, logits, given = joined(batches)
+    sample = None if weights is None else given
+    for kind, score in (("binary_accuracy", accuracy_score), ("binary_f1", f1_score)):
+        wanted = score(labels, logits > 0, sample_weight=sample)
+        assert value(Metric("m", kind, "logits", "labels", weights), batches) == pytest.approx(
+            wanted, rel=1e-12
+        )
+
+
+@pytest.mark.parametrize("weights", [None, "weights"])
+def test_correlation_is_numpys(weights):
+    batches = drawn((6,), lambda rng, shape: 1e3 + rng.standard_normal(shape))
+    labels, logits, given = joined(batches)
+    found = value(Metric("m", "correlation", "logits", "labels", weights), batches)
+    cov = np.cov(labels, logits, aweights=None if weights is None else given)
+    assert found == pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]), rel=1e-9)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.1, 1e6 + 0.1])
+def test_correlation_with_what_is_all_alike_is_0_whatever_rounding_leaves(alike):
+    labels = np.random.default_rng(0).standard_normal(15)
+    for name, other in (("labels", "logits"), ("logits", "labels")):
+        parts = np.split(labels, [7, 12])
+        given = [{name: part, other: np.full_like(part, alike)} for part in parts]
+        assert value(Metric("m", "correlation", "logits", "labels"), [(each, each) for each in given]) == 0
+
+
+def test_a_mean_is_over_the_weights_however_small_they_are():
+    labels, small = np.array([0, 1]), np.array([0.25, 0.25])
+    for kind, logits in (("accuracy", np.eye(2)), ("binary_accuracy", np.array([-1.0, 1.0]))):
+        metric = Metric("m", kind, "logits", "labels", "weights")
+        assert value(metric, [({"labels": labels, "weights": small}, {"logits": logits})]) == 1
+
+
+def test_metrics_of_nothing_are_0():
+    for kind in get_args(MetricKind):
+        metric = (SpanMetric if kind.startswith("span") else Metric)("m", kind, "logits", "labels")
+        assert open_metric(metric).value == 0
+
+
+def test_the_best_span_is_that_of_all_spans_tried_in_turn():
+    rng = np.random.default_rng(3)
+    start, end = rng.standard_normal((2, 40, 7))
+    lengths = rng.integers(1, 8, 40)
+    real = np.arange(7) < lengths[:, None]
+    for row, found in enumerate(best_spans(start, end, real)):
+        spans = [(0, 0)] + [(i, j) for i in range(1, lengths[row]) for j in range(i, lengths[row])]
+        assert tuple(found) == max(spans, key=lambda span: start[row, span[0]] + end[row, span[1]])
+
+
+def test_span_metrics_count_positions_and_leave_padding_out():
+    start, end = np.full((2, 3, 6), -1.0)
+    for row, (first, last) in enumerate([(1, 2), (2, 4), (0, 0)]):
+        start[row, first] = end[row, last] = 5.0
+    start[2, 5] = end[2, 5] = 9.0  # padding
+    batch = {
+        "start_positions": np.array([1, 3, 0]),
+        "end_positions": np.array([2, 5, 0]),
+        "example_ids": np.array([[1] * 6, [1] * 6, [1] * 5 + [0]]),
+    }
+    for kind, wanted in (("span_exact_match", 2 / 3), ("span_f1", (1 + 2 * 2 / (3 + 3) + 1) / 3)):
+        metric = SpanMetric(
+            "m", kind, "start", "start_positions", end_logits="end", end_labels="end_positions"
+        )
+        assert value(metric, [(batch, {"start": start, "end": end})]) == pytest.approx(wanted)
+
+
+def test_an_answer_is_looked_for_behind_the_question_where_token_types_tell_it():
+    start = end = np.array([[0.0, 9, 1, 2, 8], [7, 9, 1, 2, 8], [0, 9, 1, 2, 8]])
+    batch = {
+        "start_positions": np.array([3, 0, 1]),
+        "end_positions": np.array([3, 0, 1]),
+        "example_ids": np.array([[1, 1, 1, 1, 0]] * 3),
+        "token_type_ids": np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 1], [0] * 5]),
+    }
+    metric = SpanMetric(
+        "m", "span_exact_match", "start", "start_positions", end_logits="end", end_labels="end_positions"
+    )
+    assert value(metric, [(batch, {"start": start, "end": end})]) == 1
+    del batch["token_type_ids"]
+    assert value(metric, [(batch, {"start": start, "end": end})]) == pytest.approx(1 / 3)
