@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_common.backend import Batch
+from zoo_common.metrics.base import ratio, weights_of
 from zoo_spec.tasks.base import Metric
 
 
 class Accuracy:
-    """Adds up batch by batch; ``value`` is weighted hits over weights."""
+    """The share, by weight, of labels that the logits rank first; added up batch by batch."""
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
@@ -20,13 +21,11 @@ class Accuracy:
         """Count a batch."""
         labels = batch[self.metric.labels]
         hits = np.argmax(outputs[self.metric.logits], axis=-1) == labels
-        name = self.metric.weights
-        given = None if name is None else batch.get(name)
-        weights = np.ones(labels.shape) if given is None else np.asarray(given, np.float64)
+        weights = weights_of(self.metric, batch, labels.shape)
         self._hits += float((hits * weights).sum())
         self._weights += float(weights.sum())
 
     @property
     def value(self) -> float:
         """Hits over weights; 0 before anything was counted."""
-        return self._hits / max(self._weights, 1.0)
+        return ratio(self._hits, self._weights)

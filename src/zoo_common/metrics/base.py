@@ -1,0 +1,37 @@
+"""What a metric is while an evaluation runs: it adds up batch by batch, and gives one number in the end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_common.backend import Batch
+from zoo_spec.tasks.base import Metric
+
+Float64 = NDArray[np.float64]
+
+
+class Counter(Protocol):
+    """A metric over the batches so far."""
+
+    metric: Metric
+
+    def add(self, batch: Batch, outputs: Batch) -> None:
+        """Count a batch."""
+
+    @property
+    def value(self) -> float:
+        """The number; 0 before anything was counted."""
+
+
+def ratio(part: float, whole: float) -> float:
+    """``part / whole``; 0 where nothing was counted. Unlike a loss, divided by the weights however small they are."""
+    return float(part / whole) if whole > 0 else 0.0
+
+
+def weights_of(metric: Metric, batch: Batch, shape: tuple[int, ...]) -> Float64:
+    """The metric's weights of a batch; ones where it has none, or the batch leaves them out."""
+    given = None if metric.weights is None else batch.get(metric.weights)
+    return np.ones(shape) if given is None else np.asarray(given, np.float64)
