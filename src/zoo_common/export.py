@@ -26,7 +26,7 @@ from zoo_spec.data import ImageData
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
-from zoo_spec.models.inputs import PACKED_ONLY
+from zoo_spec.models.inputs import PACKED_ONLY, TRAINING_ONLY
 from zoo_spec.tensors import TensorSpec
 
 SIGNATURE = "signature.json"
@@ -90,11 +90,11 @@ def export(
 def serving_features(graph: Graph, wanted: Sequence[str] | None = None) -> list[str]:
     """The inputs that a program takes, in the graph's order: ``wanted``, or all that one example a row needs.
 
-    By default that is every feature but those which only packed rows have; labels never. Raises InputError for
-    names that are no features, and for required ones that are left out.
+    By default that is every feature but those which only packed rows or only training have; labels never. Raises
+    InputError for names that are no features, and for required ones that are left out.
     """
     if wanted is None:
-        return [name for name in graph.features if name not in PACKED_ONLY]
+        return [name for name in graph.features if name not in (*PACKED_ONLY, *TRAINING_ONLY)]
     wrong = []
     for name in wanted:
         if name in graph.labels:

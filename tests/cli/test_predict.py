@@ -161,6 +161,51 @@ def test_words_for_masks_are_those_of_transformers(bert, text):
         assert told[0]["probability"] > 1.5 / model.vocab_size
 
 
+def test_embeddings_are_those_of_transformers(bert):
+    spec = load_spec(bert / "spec.yaml")
+    model = spec.model
+    config = transformers.BertConfig(
+        hidden_size=model.hidden_size, num_hidden_layers=model.num_layers, num_attention_heads=model.num_heads,
+        intermediate_size=model.intermediate_size, vocab_size=model.vocab_size,
+        max_position_embeddings=model.max_positions, hidden_act="gelu", layer_norm_eps=model.layer_norm_epsilon,
+    )  # fmt: skip
+    reference = transformers.BertForPreTraining(config).eval()
+    weights = to_transformers(spec, probe_weights(spec.graph()))
+    reference.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(bert / "tokenizer.json"))
+    text = "The cat ran. [SEP] The dog sat on the mat."
+    ids = tokenizer(f"[CLS] {text} [SEP]", return_tensors="pt", add_special_tokens=False)["input_ids"]
+    ends = (ids == tokenizer.convert_tokens_to_ids("[SEP]")).int()
+    with torch.no_grad():
+        wanted = reference.bert(input_ids=ids, token_type_ids=ends.cumsum(1) - ends)
+    # The shorter line is padded to the longer one's length.
+    answer = both(bert, "--embeddings", "all", "--batch-size", 2, text, "The cat.")
+    assert [each["token"] for each in answer[0]["tokens"]] == tokenizer.convert_ids_to_tokens(ids[0].tolist())
+    found = [each["embedding"] for each in answer[0]["tokens"]]
+    np.testing.assert_allclose(found, wanted.last_hidden_state[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(answer[0]["pooled"], wanted.pooler_output[0].numpy(), atol=1e-5)
+    assert both(bert, "--embeddings", "pooled", "The cat.")[0].keys() == {"line", "text", "pooled"}
+    alone = both(bert, "--embeddings", "tokens", "The cat.")[0]
+    assert alone.keys() == {"line", "text", "tokens"}
+    assert_close(alone["tokens"], answer[1]["tokens"])
+
+
+def test_a_model_without_what_is_embedded_says_so(bert, mnist, tmp_path):
+    spec = load_spec(bert / "spec.yaml", ["task.kind=masked_lm", f"data.files=[{text_file(tmp_path)}]"])
+    directory = probed_run(spec, tmp_path / "run")
+    for run_dir, which, says in (
+        (bert, "mean", "embeddings are pooled, tokens, all, not 'mean'"),
+        (directory, "pooled", "has no output pooled; it has hidden_states"),
+        (mnist, "pooled", "was trained on data of kind 'images'"),
+    ):
+        found = run("--framework", "torch", "--run-dir", run_dir, "--embeddings", which, "The cat.")
+        assert (found.exit_code, found.stdout) == (2, "")
+        assert says in found.stderr
+    assert answers("--framework", "torch", "--run-dir", directory, "--embeddings", "all", "The cat.")[0][
+        "tokens"
+    ]
+
+
 def test_an_answer_does_not_depend_on_what_stands_beside_it_or_on_the_batch(bert):
     texts = [
         f"{'The cat sat. ' * count}The [MASK] ran.{' [MASK]' * (count % 3)}" for count in (0, 3, 1, 4, 2)

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
         "zoo predict --framework torch --run-dir runs/bert_tiny-torch 'The [MASK] of a list is its length.'",
         "zoo predict --framework tf --run-dir runs/bert_tiny-torch --input sentences.txt > answers.jsonl",
         "zoo predict --framework tf --run-dir runs/mnist_fc-tf three.png t10k-images-idx3-ubyte",
+        "zoo predict --framework torch --run-dir runs/bert_tiny-torch --embeddings pooled --input sentences.txt",
     )
     app.command("predict", epilog=example(*examples))(predict)
 
@@ -36,6 +37,12 @@ def predict(
     top: Annotated[
         int | None, typer.Option("--top", min=1, help="How many words to tell of each place: 5.")
     ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            "--embeddings", metavar="pooled|tokens|all", help="Write these, not the task's own answers."
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Inputs computed at once: the training's.")
     ] = None,
@@ -44,9 +51,11 @@ def predict(
     """Answer inputs with a run's newest weights, in either framework, whichever trained it.
 
     An image classifier takes PNG, JPEG, BMP, IDX and .npy files. A masked language model takes text with
-    [MASK] in it, two sentences with [SEP] between them; a causal one the beginning of a text. Without INPUT or
-    --input, standard input is read, an input a line. There is a line of JSON for each, in order; an input that
-    cannot be answered has "error" there, and the exit status is 2 in the end.
+    [MASK] in it, two sentences with [SEP] between them; a causal one the beginning of a text; a model that labels
+    texts or tokens a text, or two; one that answers questions a question, [SEP], and a text. With --embeddings any
+    model of text writes the vectors of its tokens, of the whole text, or both. Without INPUT or --input,
+    standard input is read, an input a line. There is a line of JSON for each, in order; an input that cannot be
+    answered has "error" there, and the exit status is 2 in the end.
     """
     from zoo_common.backend import find_backend
     from zoo_common.prediction import open_predictor
@@ -54,7 +63,7 @@ def predict(
     from zoo_common.training.run import Run
 
     run = Run.reopen(find_backend(framework)(), run_dir, device=device)
-    predictor = open_predictor(run.spec, run.graph, run.directory, top=top)
+    predictor = open_predictor(run.spec, run.graph, run.directory, top=top, embeddings=embeddings)
     lines, is_typed = _lines(inputs or [], file, predictor)
     run.load()
     training = run.spec.training

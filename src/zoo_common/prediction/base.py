@@ -42,8 +42,8 @@ class Predictor(Protocol):
 
     key: str
     """What a line is called in an answer that is an error: ``text``, or ``file``."""
-    output: str
-    """The graph's output that answers."""
+    outputs: tuple[str, ...]
+    """The graph's outputs that answer."""
     reads_files: bool
     """Whether a line names a file."""
 
@@ -61,7 +61,7 @@ def predict(
     """
     for chunk in _chunks(_entries(predictor, lines, strict), batch_size):
         items = [entry for entry in chunk if isinstance(entry, Item)]
-        rows = iter(_outputs(backend, predictor.output, items))
+        rows = iter(_outputs(backend, predictor.outputs, items))
         for entry in chunk:
             yield {**entry.where, **entry.answer(next(rows))} if isinstance(entry, Item) else entry
 
@@ -104,12 +104,12 @@ def _stand_together(one: Item, other: Item) -> bool:
     return all(value.shape == other.features[name].shape for name, value in one.features.items())
 
 
-def _outputs(backend: Backend, output: str, items: list[Item]) -> Iterator[Row]:
+def _outputs(backend: Backend, answering: tuple[str, ...], items: list[Item]) -> Iterator[Row]:
     if not items:
         return
     batch = {name: pad([item.features[name] for item in items]) for name in items[0].features}
     found = backend.predict_step(batch)
-    if not np.isfinite(found[output]).all():
+    if not all(np.isfinite(found[output]).all() for output in answering):
         raise InputError(
             "the model's answer holds NaN or infinity: its weights are of no use; train it again"
         )

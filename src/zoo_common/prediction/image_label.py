@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from zoo_common.data.images import prepare
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.image_files import read_images
 from zoo_common.prediction.lines import Line
-from zoo_common.prediction.probabilities import rounded, softmax
+from zoo_common.prediction.probabilities import label_of
 from zoo_spec.data import ImageData
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
@@ -23,7 +21,7 @@ class ImageLabel:
     reads_files = True
 
     def __init__(self, output: str, data: ImageData, graph: Graph) -> None:
-        self.output = output
+        self.outputs: tuple[str, ...] = (output,)
         self._data = data
         sizes = graph.inputs["image"].shape[1:] if "image" in graph.inputs else ()
         if len(sizes) != 3 or any(isinstance(size, str) for size in sizes):
@@ -43,10 +41,4 @@ class ImageLabel:
             yield Item(where, {"image": image}, self._answer)
 
     def _answer(self, row: Row) -> Answer:
-        probabilities = softmax(row[self.output])
-        label = int(np.argmax(probabilities))
-        return {
-            "label": label,
-            "probability": rounded(probabilities[label]),
-            "probabilities": [rounded(each) for each in probabilities],
-        }
+        return label_of(row[self.outputs[0]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.backend import Array
 
@@ -18,6 +19,23 @@ def softmax(logits: Array) -> Float64:
     wide = np.asarray(logits, np.float64)
     exponentials = np.exp(wide - wide.max(axis=-1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(logits: Array) -> Float64:
+    """Probabilities of each logit for itself, in float64 whatever the logits are in."""
+    wide = np.asarray(logits, np.float64)
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * wide)))
+
+
+def label_of(logits: Array) -> dict[str, JsonValue]:
+    """Of ``logits [labels]`` the label that they rank first, its probability, and the probability of each."""
+    probabilities = softmax(logits)
+    label = int(np.argmax(probabilities))
+    return {
+        "label": label,
+        "probability": rounded(probabilities[label]),
+        "probabilities": [rounded(each) for each in probabilities],
+    }
 
 
 def rounded(probability: float | np.floating) -> float:

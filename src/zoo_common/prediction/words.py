@@ -2,61 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from pydantic import JsonValue
 
 from zoo_common.backend import Array
 from zoo_common.data.base import Example
-from zoo_common.data.tokenizer import CONTINUES, WordPiece
-from zoo_common.prediction.base import Answer
+from zoo_common.data.tokenizer import CONTINUES, Subwords
+from zoo_common.prediction.base import Answer, Item, Row
+from zoo_common.prediction.layout import LaidOut, marked, running
+from zoo_common.prediction.lines import Line
 from zoo_common.prediction.probabilities import likeliest, rounded, softmax
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 
-UNKNOWN = "[UNK]"
+FED = ("input_ids", "token_type_ids", "example_ids")
+"""The inputs that any text gives."""
 
 
 class Words:
     """Feeds token ids to a model, and tells the words of its answers."""
 
-    def __init__(self, tokenizer: WordPiece, graph: Graph, *, fed: Sequence[str], top: int) -> None:
-        """``fed`` are the inputs that are made from text; raises InputError if the model needs others."""
+    def __init__(
+        self, tokenizer: Subwords, graph: Graph, *, fed: Sequence[str] = FED, is_running: bool = False
+    ) -> None:
+        """``fed`` are the inputs that are made from text; raises InputError if the model needs others.
+
+        ``is_running`` if the model reads running text, without special tokens.
+        """
         needed = [name for name in graph.features if not graph.inputs[name].optional and name not in fed]
         if needed or "input_ids" not in graph.inputs:
             raise InputError(
                 f"{graph.name} needs the input {', '.join(needed) or 'input_ids'}, and text gives "
                 f"{', '.join(fed)}; predict with the compiled model itself (zoo_torch.compile, zoo_tf.compile)"
             )
-        self.tokenizer, self.top = tokenizer, top
+        self.tokenizer = tokenizer
         self.inputs = frozenset(graph.features)
+        self.most_sentences = 1 if is_running else min(2, graph.table_rows().get("token_type_ids", 2))
+        self._is_running = is_running
         self._longest = graph.bounds["sequence"].maximum if "sequence" in graph.bounds else None
-        self._unknown = tokenizer.tokenizer.token_to_id(UNKNOWN)
 
-    def features(self, ids: list[int], **others: list[int]) -> Example:
-        """The inputs that the model has of ``ids [sequence]`` and ``others``; nothing in them is padding.
+    def laid_out(self, text: str, *, masks: bool = False) -> LaidOut:
+        """A line as in training; raises InputError for more sentences than the model takes, or no words."""
+        if self._is_running:
+            return running(text, self.tokenizer)
+        return marked(text, self.tokenizer, most=self.most_sentences, masks=masks)
 
-        Raises InputError if there are more ids than the model has positions for.
+    def item(
+        self, line: Line, laid: LaidOut, answer: Callable[[LaidOut, Row], Answer], **others: list[int]
+    ) -> Item:
+        """What is fed for a line, and what its answer is; ``unknown`` tells words that there are no pieces for.
+
+        Raises InputError if there are more tokens than the model has positions for.
         """
-        if self._longest is not None and len(ids) > self._longest:
+        where: Answer = {"line": line.number, "text": line.text}
+        return Item(where, self._features(laid, **others), partial(self._answer, laid, answer))
+
+    def _answer(self, laid: LaidOut, answer: Callable[[LaidOut, Row], Answer], row: Row) -> Answer:
+        return {**answer(laid, row), **self._unknown(laid)}
+
+    def _features(self, laid: LaidOut, **others: list[int]) -> Example:
+        """The inputs that the model has of these; nothing in them is padding."""
+        count = len(laid.ids)
+        if self._longest is not None and count > self._longest:
             raise InputError(
-                f"the text has {len(ids):,} tokens, special ones included, and the model takes "
+                f"the text has {count:,} tokens, special ones included, and the model takes "
                 f"{self._longest:,}; shorten it"
             )
-        given = {"input_ids": ids, "example_ids": [1] * len(ids), **others}
+        given = {
+            "input_ids": laid.ids,
+            "token_type_ids": laid.sentences,
+            "example_ids": [1] * count,
+            **others,
+        }
         return {name: np.asarray(value, np.int32) for name, value in given.items() if name in self.inputs}
 
-    def unknown(self, text: str, ids: list[int]) -> Answer:
+    def _unknown(self, laid: LaidOut) -> Answer:
         """``unknown``, the words of a text that the tokenizer has no pieces for, if there are any."""
-        if self._unknown is None or self._unknown not in ids:
-            return {}
-        encoded = self.tokenizer.tokenizer.encode(text, add_special_tokens=False)
-        found = zip(encoded.ids, encoded.offsets, strict=True)
-        words: list[JsonValue] = [text[start:end] for each, (start, end) in found if each == self._unknown]
-        return {"unknown": words}
+        found = zip(laid.ids, laid.spans, strict=True)
+        words: list[JsonValue] = [
+            laid.told(span)[0]
+            for index, span in found
+            if index == self.tokenizer.unknown and span is not None
+        ]
+        return {"unknown": words} if words else {}
 
-    def likeliest(self, logits: Array) -> list[Answer]:
+    def likeliest(self, logits: Array, top: int) -> list[Answer]:
         """The ``top`` words of ``logits [vocabulary]``, the likeliest first, with their probabilities.
 
         Rows of the embedding that no token has are no words, though they take part in the softmax.
@@ -64,12 +97,12 @@ class Words:
         probabilities = softmax(logits)
         return [
             {"word": self.word(index), "probability": rounded(probabilities[index])}
-            for index in likeliest(probabilities[: self.tokenizer.size], self.top)
+            for index in likeliest(probabilities[: self.tokenizer.size], top)
         ]
 
     def word(self, index: int) -> str:
         """The token of an id; what goes on with a word begins with ``##``."""
-        return self.tokenizer.tokenizer.id_to_token(index) or UNKNOWN
+        return self.tokenizer.shown(index)
 
 
 def joined(text: str, word: str) -> str:

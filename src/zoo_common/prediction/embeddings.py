@@ -1,0 +1,65 @@
+"""Text in; the vectors that a model represents it by out, of every token and of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import numpy as np
+from pydantic import JsonValue
+
+from zoo_common.backend import Array
+from zoo_common.prediction.base import Answer, Item, Row
+from zoo_common.prediction.layout import LaidOut, said_of
+from zoo_common.prediction.lines import Line
+from zoo_common.prediction.probabilities import rounded
+from zoo_common.prediction.words import Words
+from zoo_spec.errors import InputError
+from zoo_spec.graph import Graph
+
+Which = Literal["pooled", "tokens", "all"]
+OUTPUTS = {"pooled": "pooled", "tokens": "hidden_states"}
+"""The graph's output that each kind of embedding is."""
+
+
+class Embeddings:
+    """A line is a text, laid out as in training: with special tokens (two sentences with ``[SEP]``), or running."""
+
+    key = "text"
+    reads_files = False
+
+    def __init__(self, which: str, words: Words, graph: Graph) -> None:
+        """Raises InputError for what the model does not give."""
+        if which not in get_args(Which):
+            raise InputError(f"embeddings are {', '.join(get_args(Which))}, not {which!r}")
+        given = [name for name, output in OUTPUTS.items() if output in graph.outputs]
+        self._told = given if which == "all" else [which]
+        missing = [OUTPUTS[name] for name in self._told if name not in given]
+        if missing or not given:
+            raise InputError(
+                f"{graph.name} has no output {' or '.join(missing or OUTPUTS.values())}; it has "
+                f"{', '.join(graph.outputs)}" + (f": ask for {', '.join(given)}" if given else "")
+            )
+        self.outputs = tuple(OUTPUTS[name] for name in self._told)
+        self._words = words
+
+    def items(self, line: Line) -> Iterator[Item]:
+        """The line's one item."""
+        with said_of(line):
+            item = self._words.item(line, self._words.laid_out(line.text), self._answer)
+        yield item
+
+    def _answer(self, laid: LaidOut, row: Row) -> Answer:
+        answer: Answer = {}
+        if "pooled" in self._told:
+            answer["pooled"] = _vector(row["pooled"])
+        if "tokens" in self._told:
+            vectors = zip(laid.ids, row["hidden_states"], strict=False)
+            answer["tokens"] = [
+                {"token": self._words.word(index), "embedding": _vector(vector)} for index, vector in vectors
+            ]
+        return answer
+
+
+def _vector(values: Array) -> list[JsonValue]:
+    return [rounded(value) for value in np.asarray(values, np.float64)]

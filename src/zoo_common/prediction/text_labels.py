@@ -1,0 +1,55 @@
+"""Text in; what a model says of the whole of it out: a class, several labels, or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from pydantic import JsonValue
+
+from zoo_common.backend import Array
+from zoo_common.prediction.base import Answer, Item, Row
+from zoo_common.prediction.layout import LaidOut, said_of
+from zoo_common.prediction.lines import Line
+from zoo_common.prediction.probabilities import label_of, rounded, sigmoid
+from zoo_common.prediction.words import Words
+
+
+class TextLabels:
+    """A line is a text, or two with ``[SEP]`` between them; ``says`` puts the whole text's logits into words."""
+
+    key = "text"
+    reads_files = False
+
+    def __init__(self, output: str, words: Words, says: Callable[[Array], Answer]) -> None:
+        self.outputs: tuple[str, ...] = (output,)
+        self._words, self._says = words, says
+
+    def items(self, line: Line) -> Iterator[Item]:
+        """The line's one item."""
+        with said_of(line):
+            item = self._words.item(line, self._words.laid_out(line.text), self._answer)
+        yield item
+
+    def _answer(self, laid: LaidOut, row: Row) -> Answer:
+        return self._says(row[self.outputs[0]])
+
+
+def labels_of(logits: Array) -> Answer:
+    """Of ``logits [labels]``, each for itself, those that are likelier than not, and the probability of each."""
+    probabilities = sigmoid(logits)
+    labels: list[JsonValue] = [int(label) for label in np.flatnonzero(probabilities > 0.5)]
+    return {"labels": labels, "probabilities": [rounded(each) for each in probabilities]}
+
+
+def number_of(logits: Array) -> Answer:
+    """The number that a single logit is."""
+    return {"value": rounded(float(logits))}
+
+
+SAYS: dict[str, Callable[[Array], Answer]] = {
+    "text_label": label_of,
+    "text_labels": labels_of,
+    "text_number": number_of,
+}
+"""By what a task declares to predict."""
