@@ -41,9 +41,10 @@ def test_json_agrees_with_the_graph(name):
     assert set(found["bytes"]["training"]) == {"torch", "tf"}
     for parts in found["bytes"]["training"].values():
         assert parts["sum"] == sum(size for part, size in parts.items() if part != "sum")
-    assert found["bytes"]["parameters"]["float32"] == 4 * found["parameters"]
-    assert found["bytes"]["parameters"]["bfloat16"] == 2 * found["parameters"]
-    assert len(found["loss"]["parts"]) == len(graph.loss_parts)
+    held = found["parameters"] + found["statistics"]
+    assert found["bytes"]["parameters"]["float32"] == 4 * held
+    assert found["bytes"]["parameters"]["bfloat16"] == 2 * held
+    assert len(found["loss"]["parts"] if found["loss"] else ()) == len(graph.loss_parts)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,8 @@ def test_terminal_form_fits_the_terminal(name, columns):
     assert found.exit_code == 0
     assert all(len(line) <= int(columns) for line in found.stdout.splitlines())
     graph = load_spec(name).graph()
-    for shown in [f"{graph.parameter_count:,}", *graph.inputs, *graph.outputs, *graph.nodes]:
+    working = [name for name, node in graph.nodes.items() if getattr(node.block, "rate", 1) != 0]
+    for shown in [f"{graph.parameter_count:,}", *graph.inputs, *graph.outputs, *working]:
         assert shown in found.stdout
     for title in ("Size", "Inputs", "Outputs", "Loss", "Memory of training", "Libraries"):
         assert f"\n{title}" in found.stdout
@@ -180,3 +182,12 @@ def test_markdown_answers_the_questions_of_an_application():
     assert "`layers.0 … layers.11 (12×)`" in found
     tables = [line for line in found.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in tables)
+
+
+def test_layers_that_read_a_memory_count_as_transformer_layers():
+    assert as_json("t5_tiny")["layers"]["transformer"] == 4
+    assert as_json("transformer_tiny")["layers"]["transformer"] == 4
+
+
+def test_a_waveform_is_as_long_as_the_data_make_it():
+    assert as_json("hubert_base")["dimensions"]["samples"]["size"] == 16_000

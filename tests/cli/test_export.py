@@ -173,7 +173,12 @@ def test_chosen_features_leave_out_what_depends_on_the_others(exported, framewor
 def test_an_image_classifier_in_float64_is_exported_as_it_is(exported, framework):
     _, document = exported[framework, "digits"]
     assert document["preprocessing"] == {"highest": 1.0, "mean": 0.0, "std": 1.0}
-    assert document["inputs"] == {"image": {"shape": ["batch", 28, 28, 1], "dtype": "float64"}}
+    image = {
+        "shape": ["batch", 28, 28, 1],
+        "dtype": "float64",
+        "description": "pixels, as the data scale them",
+    }
+    assert document["inputs"] == {"image": image}
     assert document["outputs"] == {"logits": {"shape": ["batch", 10], "dtype": "float64"}}
     assert document["files"] == ["spec.yaml"]
 

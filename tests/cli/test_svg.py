@@ -8,7 +8,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from typer.testing import CliRunner
 
-from random_graph import random_graph
+from compositions import ARCHITECTURES, composition
 from zoo_common.cli.main import application
 from zoo_common.report.svg import to_svg
 from zoo_common.report.svg_graph import scene_of
@@ -36,9 +36,10 @@ def u_shape(depth):
 
 def scenes():
     yield from (pytest.param(scene_of(load_spec(name).graph()), id=name) for name in list_specs())
-    for seed in range(8):
-        spec = ExperimentSpec.model_validate(random_graph(seed))
-        yield pytest.param(scene_of(spec.graph()), id=f"random {seed}")
+    for number in range(2):
+        for name in ARCHITECTURES:
+            spec = ExperimentSpec.model_validate(composition(number, name))
+            yield pytest.param(scene_of(spec.graph()), id=f"random {name} {number}")
     yield pytest.param(u_shape(12), id="u shape")
 
 
@@ -135,6 +136,13 @@ def test_repeated_layers_are_drawn_once():
     assert "hidden_1 … activation_9" in deep
     assert "× 9, each with weights of its own" in deep
     assert deep.count(">relu<") == 2
+
+
+@pytest.mark.parametrize("name", ["t5_tiny", "transformer_tiny"])
+def test_a_decoders_layers_are_drawn_with_what_they_read(name):
+    text = to_svg(load_spec(name))
+    assert all(part in text for part in ("cross_attention_norm", "memory_example_ids", "decoder_layer × 2"))
+    assert "cross_attention_dropout" not in text
 
 
 def test_what_may_be_left_out_is_dashed_and_the_loss_is_below_the_rest():

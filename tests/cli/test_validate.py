@@ -38,6 +38,7 @@ class Fake:
         return StepResult(self.loss, {}, 1.0)
 
     def predict_step(self, batch):
+        self.batch, self.denominators = batch, {}
         return {"hidden_states": np.zeros(1)}
 
 
@@ -57,7 +58,7 @@ def test_shipped_specs_are_valid(name):
 
 @pytest.mark.parametrize("name", list_specs())
 def test_a_rehearsal_runs_one_step_on_generated_input_of_two_examples(name, monkeypatch):
-    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**12)
+    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**13)
     backend = fake(monkeypatch)
     found = run("--spec", name, "--framework", "fake", "--device", "cpu")
     assert found.exit_code == 0, found.stderr
@@ -138,3 +139,27 @@ def test_an_unknown_framework_is_refused_by_name():
     assert found.exit_code in (2, 3)
     assert json.dumps("Traceback") not in found.stderr
     assert "failed: framework:" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "message"),
+    [
+        (
+            "bert_tiny",
+            "task.kind=ctc",
+            "ctc needs frame_ids, which bert_tiny does not give (its model is bert)",
+        ),
+        ("unet_tiny", "task.kind=causal_lm", "which unet_tiny does not give (its model is unet)"),
+        ("gpt2_tiny", "data.sequence_length=129", "data.sequence_length 129 is above the 128 positions"),
+        ("hubert_tiny", "data.waveform_samples=10", "data.waveform_samples 10 is below the 50"),
+        ("gptj_tiny", "model.rotary_dims=64", "turn 64 features of each head (dims), but a head has 32"),
+        ("vit_tiny", "model.patch_size=3", "image_size [8, 8] is no multiple of patch_size 3; take [6, 6]"),
+        ("unet_tiny", "model.image_size=[31, 32]", "cannot be halved 2 times, which 3 filters ask for"),
+        ("linformer_tiny", "model.attention.length=64", "data.sequence_length 128 is above the 64 positions"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_status_2(name, override, message):
+    found = run("--spec", name, "--set", override)
+    assert found.exit_code == 2
+    assert message in found.stderr
+    assert (found.stdout, len(found.stderr.splitlines())) == ("", 1)

@@ -29,6 +29,7 @@ COMMANDS = (
     "list_",
     "describe",
     "show",
+    "diff",
     "validate",
     "schema",
     "train",

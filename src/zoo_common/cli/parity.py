@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     examples = (
         "zoo parity --spec bert_tiny",
         "zoo parity --spec bert_large --small --level gradient --junit parity.xml",
+        "zoo parity --spec t5_tiny --level gradient --rows packed --dtype bfloat16",
         "zoo parity --run-dir runs/bert_tiny-torch",
     )
     app.command("parity", epilog=example(*examples))(parity)
@@ -50,6 +51,22 @@ def parity(
         int | None,
         typer.Option("--batches", min=1, metavar="N", help="Batches of a run's evaluation data: 2."),
     ] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rows",
+            metavar="ROWS",
+            help="full, padded or packed, up to the level gradient; all that the model takes.",
+        ),
+    ] = None,
+    dtypes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dtype",
+            metavar="DTYPE",
+            help="float32 or bfloat16, held against float64; float64 for that alone. The spec's own.",
+        ),
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")
     ] = None,
@@ -74,7 +91,7 @@ def parity(
             "give --spec for parity on drawn weights, or --run-dir for that of a run's; one of them"
         )
     if run_dir is not None:
-        given = {"--set": overrides, "--small": small, "--steps": steps}
+        given = {"--set": overrides, "--small": small, "--steps": steps, "--rows": rows, "--dtype": dtypes}
         _refuse(given, "--spec", "a run is judged as it was trained")
         report = run_trained_parity(
             run_dir, level=level or "gradient", batches=batches or 2, device=device, watch=_say
@@ -84,7 +101,15 @@ def parity(
         _refuse({"--batches": batches}, "--run-dir", "a spec is judged on drawn inputs")
         loaded = load_spec(spec, overrides or ())
         chosen = shrunk(loaded) if small else loaded
-        report = run_parity(chosen, level=level or "checkpoint", steps=steps or 50, device=device, watch=_say)
+        report = run_parity(
+            chosen,
+            level=level or "checkpoint",
+            steps=steps or 50,
+            device=device,
+            rows=rows or None,
+            dtypes=dtypes or None,
+            watch=_say,
+        )
     if junit is not None:
         write_junit(report, junit)
     if as_json:

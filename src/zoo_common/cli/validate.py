@@ -12,6 +12,7 @@ from zoo_common.cli.options import DeviceOption, MaybeFrameworkOption, SetOption
 if TYPE_CHECKING:
     from zoo_spec.experiment import ExperimentSpec
     from zoo_spec.graph import Graph
+    from zoo_spec.loading import Resolved
 
 
 def register(app: typer.Typer) -> None:
@@ -31,15 +32,36 @@ def validate(
     A rehearsal opens the data, adds up the memory, builds the model and runs one training step on a little
     generated input. Everything that is wrong is said at once, and the exit status is that of the first of it.
     """
-    from zoo_spec import load_spec
+    from zoo_spec.loading import resolve
+    from zoo_spec.loading import validate as checked
 
-    loaded = load_spec(spec, overrides or ())
+    resolved = resolve(spec, overrides or ())
+    loaded = checked(resolved)
     failed = _rehearse(loaded, framework, device) if framework is not None else 0
     if failed:
         raise typer.Exit(failed)
+    graph = loaded.graph()
+    if framework is None:
+        _check_data(loaded, graph, resolved)  # A rehearsal opens the data.
     print(f"valid: {loaded.name}")
-    for name, value in _summary(loaded, loaded.graph()):
+    for name, value in _summary(loaded, graph):
         print(f"  {name:<11}{value}")
+
+
+def _check_data(spec: ExperimentSpec, graph: Graph, resolved: Resolved) -> None:
+    """Raise InputError, with file and line, where the data's kind or sizes do not fit the model."""
+    from zoo_spec.data_fit import check_data
+    from zoo_spec.errors import InputError, Problem, SpecError
+
+    try:
+        check_data(spec, graph)
+    except SpecError:
+        raise
+    except InputError as error:
+        field = str(error).split()[0].split(".")
+        origin = resolved.layer.origin(tuple(field)) if field[0] == "data" else None
+        where = ("", None) if origin is None else (origin.source, origin.line)
+        raise SpecError(Problem(str(error), "", *where)) from None
 
 
 def _rehearse(spec: ExperimentSpec, framework: str, device: str) -> int:

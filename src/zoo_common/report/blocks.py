@@ -35,7 +35,7 @@ def block_tree(graph: Graph, cost: GraphCost) -> tuple[BlockDescription, ...]:
 
 def count_layers(graph: Graph) -> tuple[int, dict[str, int]]:
     """Transformer layers, and blocks with weights of their own by kind, the most frequent first."""
-    layers = sum(isinstance(place.block, Layer) for place in graph.places())
+    layers = sum(place.block.role == Layer.role for place in graph.places())
     kinds = Counter(_kind(place.block) for place in graph.places() if place.block.parameters(place.inputs))
     return layers, dict(kinds.most_common())
 

@@ -73,10 +73,11 @@ def _size_rows(found: Description) -> list[tuple[str, str]]:
 
 
 def _block_table(found: Description, width: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("block", overflow="fold", no_wrap=width >= _SHAPES)
-    table.add_column("kind", overflow="fold", no_wrap=width >= _SHAPES)
-    table.add_column("parameters", justify="right", no_wrap=True)
+    gap = 2 if width >= _SHAPES else 1
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("block", overflow="fold", no_wrap=True)
+    table.add_column("kind", overflow="fold", no_wrap=True)
+    table.add_column("parameters", justify="right", overflow="fold", no_wrap=width >= _SHAPES)
     table.add_column("FLOPs", justify="right", no_wrap=True)
     if width >= _SHAPES:
         table.add_column("output", overflow="fold")
@@ -94,7 +95,7 @@ def _block_table(found: Description, width: int) -> Table:
 def _tensor_table(tensors: Sequence[TensorDescription]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold", style="dim")
     for tensor in tensors:

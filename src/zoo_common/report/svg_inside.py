@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from zoo_common.report.svg_scene import Box, Scene, Wire
 from zoo_spec.blocks.base import Block, Inputs
-from zoo_spec.blocks.layer import Layer, PostNormLayer, PreNormLayer, Stack
+from zoo_spec.blocks.decoder_layer import DecoderStack, PostNormDecoderLayer, PreNormDecoderLayer
+from zoo_spec.blocks.layer import (
+    Layer,
+    ParallelLayer,
+    ParallelTwoNormLayer,
+    PatternStack,
+    PostNormLayer,
+    PreNormLayer,
+    Stack,
+)
+from zoo_spec.blocks.relative_layer import (
+    RelativeDecoderLayer,
+    RelativeDecoderStack,
+    RelativeLayer,
+    RelativeStack,
+)
 
 _LONGEST = 46
 _UNSAID = {"kind", "initializer"}
@@ -12,51 +27,117 @@ _UNSAID = {"kind", "initializer"}
 
 def inside_of(block: Block, inputs: Inputs) -> Scene | None:
     """The scene inside, for blocks whose wiring is known here; None for any other."""
-    if isinstance(block, Stack):
+    if isinstance(block, Stack | DecoderStack):
         return _stack(block, inputs)
-    if isinstance(block, PostNormLayer | PreNormLayer):
-        return _layer(block, inputs)
+    if isinstance(block, RelativeStack | RelativeDecoderStack):
+        return _relative_stack(block, inputs)
+    if isinstance(block, PostNormLayer | PostNormDecoderLayer):
+        return _layer(block, inputs, norm_first=False)
+    if isinstance(block, PreNormLayer | PreNormDecoderLayer | RelativeLayer | RelativeDecoderLayer):
+        return _layer(block, inputs, norm_first=True)
+    if isinstance(block, PatternStack):
+        return _pattern_stack(block, inputs)
+    if isinstance(block, ParallelLayer | ParallelTwoNormLayer):
+        return _parallel_layer(block, inputs)
     return None
 
 
-def _stack(block: Stack, inputs: Inputs) -> Scene:
+def _stack(block: Stack | DecoderStack, inputs: Inputs) -> Scene:
     scene = Scene()
-    inner = inside_of(block.layer, inputs)
-    kind, count = _kind(block.layer), parameters_of(block.layer, inputs)
-    each = f"{count:,} parameters" + (" each" if block.num_layers > 1 else "")
-    title = f"{kind} × {block.num_layers}" if block.num_layers > 1 else kind
-    scene.boxes["layers"] = Box(title, "frame", (each,), count=block.num_layers, inside=inner)
+    scene.boxes["layers"] = _layers(block.layer, block.num_layers, inputs)
     if block.norm is not None:
         scene.boxes["norm"] = _part("norm", block.norm, {"x": inputs["x"]})
         scene.chain("layers", "norm")
     return scene
 
 
-def _layer(block: Layer, inputs: Inputs) -> Scene:
-    """Vaswani et al. (2017), 3.1, and Xiong et al. (2020), figure 1b: a norm behind or before each half."""
+def _relative_stack(block: RelativeStack | RelativeDecoderStack, inputs: Inputs) -> Scene:
+    """The bias is held once, and every layer reads it."""
+    scene = Scene()
+    children = block.children(inputs)
+    scene.boxes["position"] = _part("position", *children["position"])
+    scene.boxes["layers"] = _layers(block.layer, block.num_layers, children["layers.0"][1])
+    scene.boxes["norm"] = _part("norm", *children["norm"])
+    scene.wires.append(Wire("position", "layers", port="position_bias", label="position_bias"))
+    scene.chain("layers", "norm")
+    return scene
+
+
+def _pattern_stack(block: PatternStack, inputs: Inputs) -> Scene:
+    """A pile for each place of the pattern, of the layers that stand there."""
+    scene = Scene()
+    period = len(block.pattern)
+    for index, layer in enumerate(block.pattern[: block.num_layers]):
+        count = len(range(index, block.num_layers, period))
+        turn = f"layers {index}, {index + period}, …" if count > 1 else f"layer {index}"
+        scene.boxes[f"layers.{index}"] = _layers(layer, count, inputs, turn)
+    if block.norm is not None:
+        scene.boxes["norm"] = _part("norm", block.norm, {"x": inputs["x"]})
+    scene.chain(*scene.boxes)
+    return scene
+
+
+def _layers(layer: Block, number: int, inputs: Inputs, *more: str) -> Box:
+    kind, count = _kind(layer), parameters_of(layer, inputs)
+    each = f"{count:,} parameters" + (" each" if number > 1 else "")
+    title = f"{kind} × {number}" if number > 1 else kind
+    return Box(title, "frame", (each, *more), count=number, inside=inside_of(layer, inputs))
+
+
+def _layer(block: Block, inputs: Inputs, *, norm_first: bool) -> Scene:
+    """Vaswani et al. (2017), 3.1, and Xiong et al. (2020), figure 1b: a norm behind or before each part."""
+    scene = Scene()
+    children = block.children(inputs)
+    parts = [name for name in ("attention", "cross_attention", "feed_forward") if name in children]
+    scene.boxes["x"] = Box("x", "port")
+    read = {name: [port for port in children[name][1] if port != "x"] for name in parts}
+    for name in parts:
+        dashed = children[name][0].optional
+        scene.boxes.update({port: Box(port, "port", dashed=port in dashed) for port in read[name]})
+    x, end = "x", ""
+    for part in parts:
+        names = [part, f"{part}_dropout"] if getattr(block, "dropout", 0.0) else [part]
+        norm, added = f"{part}_norm", f"{part} sum"
+        for name in [*names, norm]:
+            scene.boxes[name] = _part(name, *children[name])
+        scene.boxes[added] = Box("+", "sum")
+        scene.chain(x, *([norm] if norm_first else []), *names, added)
+        scene.wires.append(Wire(x, added, port="residual"))
+        scene.wires += [
+            Wire(port, part, port=port, label=port, dashed=scene.boxes[port].dashed) for port in read[part]
+        ]
+        end = added
+        if not norm_first:
+            scene.chain(added, norm)
+            end = norm
+        x = end
+    scene.boxes["end"] = Box("x", "port")
+    scene.chain(end, "end")
+    return scene
+
+
+def _parallel_layer(block: Layer, inputs: Inputs) -> Scene:
+    """Both halves read the layer's input, through one norm or a norm each, and are added to it."""
     scene = Scene()
     children = block.children(inputs)
     optional = [port for port in block.attention.optional if port in inputs]
     scene.boxes["x"] = Box("x", "port")
     scene.boxes.update({port: Box(port, "port", dashed=True) for port in optional})
-    x, end = "x", ""
     for half in ("attention", "feed_forward"):
-        names = [half, f"{half}_dropout"] if block.dropout else [half]
-        norm, added = f"{half}_norm", f"{half} sum"
-        parts = [norm, *names] if isinstance(block, PreNormLayer) else names
-        for name in [*names, norm]:
-            scene.boxes[name] = _part(name, *children[name])
-        scene.boxes[added] = Box("+", "sum")
-        scene.chain(x, *parts, added)
-        scene.wires.append(Wire(x, added, port="residual"))
-        end = added
-        if isinstance(block, PostNormLayer):
-            scene.chain(added, norm)
-            end = norm
-        x = end
+        norm = "norm" if isinstance(block, ParallelLayer) else f"{half}_norm"
+        names = [norm, half, f"{half}_dropout"] if block.dropout else [norm, half]
+        scene.boxes.update({name: _part(name, *children[name]) for name in names})
+        scene.chain(*names, "sum")
+    scene.boxes["sum"] = Box("+", "sum")
+    scene.wires += [
+        Wire("x", name, port="x")
+        for name in scene.boxes
+        if name in ("norm", "attention_norm", "feed_forward_norm")
+    ]
+    scene.wires.append(Wire("x", "sum", port="residual"))
     scene.wires += [Wire(port, "attention", port=port, label=port, dashed=True) for port in optional]
     scene.boxes["end"] = Box("x", "port")
-    scene.chain(end, "end")
+    scene.chain("sum", "end")
     return scene
 
 
