@@ -20,15 +20,16 @@ STAMP := $(VENV)/set-up-$(KEY)
 # Waiting OpenMP threads that spin slow PyTorch down tenfold where other programs want the cores too.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help setup demo test lint parity mutations golden clean
+.PHONY: help setup demo test lint parity mutations reference golden clean
 
 help:
 	@echo "make demo       train bert_tiny in PyTorch and TensorFlow, and compare the curves"
 	@echo "make test       everything that CI checks"
 	@echo "make setup      only the set-up, into $(VENV)"
 	@echo "make lint       ruff, mypy and import-linter"
-	@echo "make parity     zoo parity for one spec: make parity SPEC=bert_tiny"
+	@echo "make parity     every family, task, kind of rows and dtype; for one spec: zoo parity --spec bert_tiny"
 	@echo "make mutations  plant defects, and print which parity level caught which"
+	@echo "make reference  write docs/reference.md from the code"
 	@echo "make golden     rewrite the golden files, where the meaning was changed on purpose"
 	@echo "make clean      delete $(VENV) and all caches; runs/ stays"
 
@@ -55,12 +56,14 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-SPEC ?= bert_tiny
 parity: $(STAMP)
-	$(BIN)/zoo parity --spec $(SPEC)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist load --all-cases $(PYTEST_ARGS) tests/parity/test_cases.py
 
 mutations: $(STAMP)
 	$(BIN)/python tests/parity/mutations.py --write docs/mutations.md
+
+reference: $(STAMP)
+	$(BIN)/zoo schema --markdown > docs/reference.md
 
 golden: $(STAMP)
 	$(BIN)/python tests/support/golden.py

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import secrets
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
@@ -21,3 +23,35 @@ os.environ.setdefault("ZOO_RANDOM_SEED", str(secrets.randbelow(2**31)))
 
 def pytest_report_header():
     return f"random architecture: ZOO_RANDOM_SEED={os.environ['ZOO_RANDOM_SEED']}"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all-cases", action="store_true", help="every case of the parity suite, not a covering set"
+    )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """How many of the parity suite's cases ran, and whether each pair of values was among them."""
+    run = [report for report in terminalreporter.getreports("passed") if _is_case(report)]
+    failed = [report for report in terminalreporter.getreports("failed") if _is_case(report)]
+    if run or failed:
+        from cases import all_cases
+
+        terminalreporter.write_line(
+            f"parity: {len(run) + len(failed)} cases run of {len(all_cases())} that exist, {len(failed)} failed"
+        )
+
+
+def _is_case(report):
+    return report.when == "call" and "test_cases.py::test_a_case_agrees" in report.nodeid
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """A case of parity that is skipped fails: what was not run was not proven."""
+    report = yield
+    if report.skipped and item.path.parent.name == "parity":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which proves nothing: {report.longrepr}"
+    return report

@@ -13,6 +13,8 @@ import torch
 
 import zoo_tf
 import zoo_torch
+from references import FAMILIES
+from references.base import BATCH
 from zoo_common.backend import State, find_backend
 from zoo_common.data import batch, open_dataset
 from zoo_common.interop import from_transformers
@@ -26,12 +28,13 @@ from zoo_common.parity.rounding import judge
 from zoo_common.parity.suite import run_parity
 from zoo_common.training.loop import train_on
 from zoo_spec import load_spec
+from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from mutations import MUTATIONS, Mutation
-from test_transformers import BATCH, FAMILIES, draw_inputs, reference_model, reference_results
+from test_transformers import draw_inputs, reference_model, reference_results
 
 FRAMEWORKS = ("torch", "tf")
 each_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -156,20 +159,40 @@ def test_rounding_is_the_nearest_bfloat16_and_softmax_is_float32(framework):
         q.double(), k.double(), v.double(), attn_mask=mask
     )
     if framework == "torch":
-        from zoo_torch.blocks.attention import Attention
+        from zoo_torch.blocks.attend import attend
+        from zoo_torch.blocks.dropout import Dropout
 
-        layer = Attention(hidden_size=48, num_heads=3, causal=False, bias=True, dropout=0.0)
-        found = layer._mix(q, k, v, mask).double().numpy()
+        found = attend(q, k, v, scale=1 / 4, mask=mask, dropout=Dropout(rate=0.0)).double().numpy()
     else:
-        from zoo_tf.blocks.attention import Attention
+        from zoo_tf.blocks.attend import attend
+        from zoo_tf.blocks.dropout import Dropout
 
-        layer = Attention(
-            hidden_size=48, num_heads=3, causal=False, bias=True, dropout=0.0, dtype="mixed_bfloat16"
-        )
         given = [tf.constant(value.float().numpy(), tf.bfloat16) for value in (q, k, v)]
-        found = tf.cast(layer._mix(*given, tf.constant(mask.numpy())), tf.float64).numpy()
+        dropout = Dropout(rate=0.0, dtype="mixed_bfloat16")
+        mixed = attend(*given, scale=1 / 4, mask=tf.constant(mask.numpy()), dropout=dropout)
+        found = tf.cast(mixed, tf.float64).numpy()
     # Weights rounded once, and, in TensorFlow, scores too: a softmax in bfloat16 would be off by 5 % and more.
     assert gap(found, wide.numpy(), largest(wide.numpy())) < 4 * tolerances.ROUNDING["bfloat16"].roundoff
+
+
+@each_framework
+def test_a_bias_in_half_width_loses_nothing_of_a_long_sum(framework):
+    """Its gradient adds up 20,000 rows, more than a probe has: TensorFlow's own sum in bfloat16 loses most of it."""
+    nodes = {
+        "dense": {"block": {"kind": "dense", "size": 3}, "inputs": "x"},
+        "error": {"block": {"kind": "squared_error"}, "inputs": ("dense", "labels")},
+    }
+    inputs = {"x": {"shape": ("batch", 3)}, "labels": {"shape": ("batch", 3), "label": True}}
+    model = {"kind": "graph", "inputs": inputs, "nodes": nodes, "outputs": {"loss": "error"}}
+    spec = ExperimentSpec.model_validate({"model": model})
+    labels = np.random.default_rng(0).standard_normal((20_000, 3)) + 0.3
+    found = {}
+    for dtype in ("float64", "bfloat16"):
+        backend = find_backend(framework)()
+        backend.initialize(spec.graph(), spec.training, seed=0, dtype=dtype, device="cpu")
+        found[dtype] = backend.gradients({"x": np.zeros_like(labels), "labels": labels})["dense.bias"]
+    wide = found["float64"]
+    assert gap(found["bfloat16"], wide, largest(wide)) < tolerances.ROUNDING["bfloat16"].roundoff
 
 
 @each_framework

@@ -120,3 +120,7 @@ def test_shrinking_leaves_a_model_that_the_small_sizes_do_not_fit():
     spec = load_spec("bert_tiny", ["model.hidden_size=16", "model.num_heads=8"])
     assert shrunk(spec).model == spec.model
     assert shrunk(spec).data.kind == "generated"
+
+
+def test_a_table_of_types_that_nothing_is_connected_to_does_not_limit_the_tokens():
+    assert load_spec("roberta_base").graph().table_rows() == {"input_ids": 50_265}

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from zoo_spec.errors import SpecError
 from zoo_spec.optimizers import AdamW, AnyOptimizer, Sgd
-from zoo_spec.schedules import AnySchedule, Constant, Cosine, Linear
+from zoo_spec.schedules import AnySchedule, Constant, Cosine, InverseSquareRoot, Linear
 
-ALL = [Constant, Linear, Cosine]
+ALL = [Constant, Linear, Cosine, InverseSquareRoot]
 
 
 @pytest.mark.parametrize("schedule", ALL)
@@ -23,6 +23,16 @@ def test_the_warmup_climbs_from_nothing_at_step_0(schedule):
 @pytest.mark.parametrize("schedule", ALL)
 def test_without_warmup_step_0_has_the_whole_rate(schedule):
     assert schedule().rate(0, 0.3, 10) == 0.3
+
+
+def test_the_inverse_root_is_the_papers():
+    """``d^-0.5 min(step^-0.5, step warmup^-1.5)`` (Vaswani et al., 2017, equation 3)."""
+    width, warmup = 512, 4000
+    schedule = InverseSquareRoot(warmup_steps=warmup)
+    for step in (1, 100, 3999, 4000, 4001, 16000, 99999):
+        paper = width**-0.5 * min(step**-0.5, step * warmup**-1.5)
+        assert schedule.rate(step, (width * warmup) ** -0.5, 7) == pytest.approx(paper, rel=1e-14)
+    assert InverseSquareRoot().rate(4, 0.3, 10) == 0.15
 
 
 def test_a_constant_rate_stays():

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
+from distinct import representatives
 from zoo_common.backend import find_backend
 from zoo_common.data import batch, open_dataset
 from zoo_common.training.loop import train_on
 from zoo_spec import list_specs, load_spec
-from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -31,12 +32,19 @@ def golden(name: str) -> dict:
         "resolved": spec.resolved(),
         "parameters": spec.graph().parameter_count,
         "table": {"first": table[0], "last": table[-1], "sha256": _hash("\n".join(table))},
-        "first_losses": first_losses(shrunk(spec), "torch"),
+        "first_losses": first_losses(representatives()[name], "torch"),
     }
 
 
-def first_losses(spec: ExperimentSpec, framework: str) -> list[float]:
-    """The losses of the first steps in float64, at the small size, with dropout that is the same everywhere."""
+@cache
+def first_losses(name: str, framework: str) -> list[float]:
+    """The losses of the first steps in float64, at the small size, with dropout that is the same everywhere.
+
+    None where there is no loss.
+    """
+    spec = shrunk(load_spec(name))
+    if not spec.graph().loss_parts:
+        return []
     changes = {"precision": "float64", "random": "portable", "batch_size": 4, "micro_batch_size": None}
     training = spec.training.model_copy(update=changes)
     backend, graph, dataset = find_backend(framework)(), spec.graph(), open_dataset(spec, None, "train")

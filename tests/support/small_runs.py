@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from small_models import probe_weights
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
+from zoo_common.data.tokenizer import train
+from zoo_common.training.feed import InputFn
 from zoo_common.training.run import Run
 from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
@@ -38,11 +42,29 @@ def bert_run(folder: Path, *overrides: str, framework: str = "torch", name: str 
     return probed_run(spec, folder / "run", framework=framework)
 
 
-def probed_run(spec: ExperimentSpec, directory: Path, *, framework: str = "torch") -> Path:
+def labelled_run(folder: Path, name: str, *overrides: str) -> Path:
+    """A run of a small model of a task that people label, fed by hand, which knows its tokenizer from a file."""
+    vocabulary = folder / "vocabulary.json"
+    if not vocabulary.exists():
+        train(TEXT.split(". ") * 12, 120, lower_case=True).tokenizer.save(str(vocabulary))
+    data = f"data={{kind: text, vocabulary: {vocabulary}, sequence_length: 24}}"
+    spec = load_spec(name, [*(each for each in BERT if not each.startswith("data.")), data, *overrides])
+    sizes = {"batch": 2, "sequence": 8}
+    batch = {
+        name: np.zeros([sizes.get(size, size) for size in tensor.shape], tensor.dtype)
+        for name, tensor in spec.graph().inputs.items()
+        if name != "pooled_positions"
+    }
+    return probed_run(spec, folder / "run", input_fn=[batch])
+
+
+def probed_run(
+    spec: ExperimentSpec, directory: Path, *, framework: str = "torch", input_fn: InputFn | None = None
+) -> Path:
     """A run of one step whose checkpoint then gets other weights."""
     training = spec.training.model_copy(update={"steps": 1, "batch_size": 2, "micro_batch_size": None})
     spec = spec.model_copy(update={"training": training})
-    Run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train()
+    Run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train(input_fn)
     store = CheckpointStore(directory / "checkpoints")
     saved = store.latest()
     assert saved is not None

@@ -39,7 +39,9 @@ from zoo_spec.models.reserved import why_no_input, why_no_node
 
 TOLERANCE = 4e-6
 """Of float32, between two ways to compute one model; seen: 1.1e-6, from inductor's code."""
-FRESH = {"seed": 5, "batch": 2, "sequence": 9, "predictions": 2, "examples": 3}
+GRADIENT_TOLERANCE = 1e-5
+"""Seen: 7.6e-6, in a cross-attention's query, whose gradient is small beside what cancels in it."""
+FRESH = {"seed": 5, "batch": 2, "sequence": 9, "target_sequence": 8, "predictions": 2, "examples": 3}
 """Other values and other sizes than those that a tool has seen."""
 
 
@@ -101,7 +103,7 @@ def assert_same_gradients(got, expected) -> None:
     for name, value in expected.items():
         without = name.endswith(WITHOUT_INFLUENCE)
         scale = top if without else max(np.abs(value).max(), GRADIENT_SCALE * top)
-        assert np.abs(got[name] - value).max() <= TOLERANCE * scale, name
+        assert np.abs(got[name] - value).max() <= GRADIENT_TOLERANCE * scale, name
 
 
 def test_outputs_are_worth_comparing(model, graph):
@@ -149,10 +151,11 @@ def test_it_is_a_plain_module_with_a_readable_forward(model, graph):
     lines = model.code.splitlines()
     assert lines[0].startswith("def forward(self, ")
     assert not any(";" in line or "zoo_torch" in line for line in lines)
-    for name in graph.nodes:
-        assert f"self.{name}" in model.code
-    assert [name for name, _ in model.named_children()] == list(graph.nodes)
-    assert all(f"({name})" in repr(model) for name in graph.nodes)
+    for node in graph.nodes.values():
+        assert f"self.{node.owner}" in model.code
+    owners = list(dict.fromkeys(node.owner for node in graph.nodes.values()))
+    assert [name for name, _ in model.named_children()] == owners
+    assert all(f"({name})" in repr(model) for name in owners)
 
 
 def test_the_state_is_the_parameter_table_and_loads_strictly(model, graph):
@@ -214,7 +217,9 @@ def dynamic_shapes(graph: Graph, names) -> dict[str, dict[int, Dim]]:
     dims = {name: Dim(name, min=bound.minimum, max=bound.maximum) for name, bound in graph.bounds.items()}
     return {
         name: {
-            axis: dims[size] for axis, size in enumerate(graph.inputs[name].shape) if isinstance(size, str)
+            axis: dims.get(size, Dim.AUTO)
+            for axis, size in enumerate(graph.inputs[name].shape)
+            if isinstance(size, str)
         }
         for name in names
     }
@@ -293,6 +298,7 @@ def test_copies_compute_the_same_and_stay_apart(model, graph):
 
 
 def test_autocast_computes_in_bfloat16_and_the_loss_in_float32(model, graph):
+    dtypes = set()
     for names in subsets(graph).values():
         inputs = tensors(graph, names, **FRESH)
         expected = run(model, inputs)
@@ -302,10 +308,12 @@ def test_autocast_computes_in_bfloat16_and_the_loss_in_float32(model, graph):
         for name, value in outputs.items():
             if graph.outputs[name].dtype == "float32":
                 assert value.dtype == torch.float32, name
-        assert any(value.dtype == torch.bfloat16 for value in outputs.values())
+        dtypes |= {value.dtype for value in outputs.values()}
         wide = {name: value.detach().float().numpy() for name, value in outputs.items()}
         assert_same(wide, expected, 0.06)  # bfloat16 keeps 8 bits, 0.004; seen: 0.03.
         assert any(np.abs(wide[name] - expected[name]).max() > 1e-4 for name in wide)
+    # Layer norm's are float32 there, and where no label is given a model may have no other output.
+    assert torch.bfloat16 in dtypes
 
 
 def test_every_parameter_takes_part_in_the_loss(model, graph):
@@ -320,7 +328,7 @@ def test_gradients_are_the_losses_slopes_for_each_parameter(graph):
     model = make_model(graph, "float64")
     inputs = tensors(graph, subsets(graph)["everything"], torch.float64)
     gradients = loss_gradients(model, model, inputs)
-    step = 1e-6
+    step = 1e-8  # Small, lest a relu turn on or off between the two.
     largest = max(np.abs(value).max() for value in gradients.values())
     for name, parameter in model.named_parameters():
         direction = torch.from_numpy(np.sign(gradients[name]))
@@ -380,6 +388,7 @@ def test_dropout_works_in_training_and_only_then(case, model, graph):
 def test_no_node_may_have_a_name_that_a_module_has_taken(model):
     taken = {name for name in {*dir(nn.Module()), *dir(model)} if not name.startswith("_")}
     taken -= {name for name, _ in model.named_children()}
+    taken -= {"smart_apply"}  # transformers puts it there when it builds a model, as other tests make it do.
     assert [name for name in sorted({*taken, *keyword.kwlist, "self"}) if why_no_node(name) is None] == []
     assert [name for name in ["self", *keyword.kwlist] if why_no_input(name) is None] == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,6 +30,10 @@ class Bench:
     prepare: Prepare | None = None
     given: Subject | None = None
     """What the frameworks are compared on; without it, probes drawn from the seed."""
+    rows: Collection[str] | None = None
+    """Which of the probes' rows: ``full``, ``padded``, ``packed``; all that the graph takes if left out."""
+    dtypes: Collection[str] | None = None
+    """What is held against float64 instead of what the spec computes in; float64 among them adds nothing."""
     _made: dict[tuple[str, str], Backend] = field(default_factory=dict)
     _outputs: dict[tuple[str, str], dict[str, Weights]] = field(default_factory=dict)
     _sizes: dict[Level, dict[str, Sizes]] = field(default_factory=dict)
@@ -37,12 +41,14 @@ class Bench:
     @property
     def narrow(self) -> tuple[str, ...]:
         """The dtypes that are held against float64: float32, and bfloat16 if the spec computes in it."""
+        if self.dtypes is not None:
+            return tuple(dtype for dtype in self.dtypes if dtype != "float64")
         return ("float32", "bfloat16") if self.spec.training.precision == "bfloat16" else ("float32",)
 
     @cached_property
     def subject(self) -> Subject:
         """What the frameworks are compared on."""
-        return self.given or Probes(self.graph, self.seed)
+        return self.given or Probes(self.graph, self.seed, self.rows)
 
     @property
     def weights(self) -> Weights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,8 @@ def curve(bench: Bench, dataset: Dataset, steps: int) -> Iterator[tuple[LevelRes
     """Training from the same weights on the same data, against a floor measured in the same run.
 
     The floor is how far a framework gets from itself, started from weights changed by about one roundoff: the
-    one that gets less far, since a defect may unsettle the framework that it is in.
+    one that gets less far, since a defect may unsettle the framework that it is in. Further changes are tried
+    only while the gap is above what the floor allows, since they can but raise it.
     """
     for dtype in bench.narrow:
         yield _curve(bench, dataset, steps, dtype)
@@ -84,41 +85,61 @@ def _curve(
     training = _shortened(bench.spec.training, steps)
     short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
     rule = tolerances.CURVES[dtype]
-    curves: dict[str, list[float]] = {}
-    strayed: list[list[float]] = []
-    for framework in bench.frameworks:
-        backend = short.fresh(framework, dtype)
-        start = backend.export_state()
-        curves[framework] = _train(short, backend, training, dataset, 0, steps)
-        perturbed_curves = []
-        for nudge in range(rule.nudges):
+    backends = {framework: short.fresh(framework, dtype) for framework in bench.frameworks}
+    starts = {framework: backend.export_state() for framework, backend in backends.items()}
+    curves = {
+        framework: _train(short, backend, training, dataset, 0, steps)
+        for framework, backend in backends.items()
+    }
+    first, last = bench.frameworks[0], bench.frameworks[-1]
+    perturbed: dict[str, list[list[float]]] = {framework: [] for framework in bench.frameworks}
+    judged = _Judged()
+    for nudge in range(rule.nudges):
+        for framework, backend in backends.items():
+            start = starts[framework]
             weights = nudged(start.weights, rule.perturbation, bench.seed + nudge)
             backend.import_state(State(weights, start.optimizer, start.step))
-            perturbed_curves.append(_train(short, backend, training, dataset, 0, steps))
-        strayed.append(_furthest(curves[framework], perturbed_curves))
-    first, last = bench.frameworks[0], bench.frameworks[-1]
-    quieter = min(strayed, key=lambda moves: max(map(_distance, moves)))
+            perturbed[framework].append(_train(short, backend, training, dataset, 0, steps))
+        strayed = [_furthest(curves[framework], perturbed[framework]) for framework in bench.frameworks]
+        quieter = min(strayed, key=lambda moves: max(map(_distance, moves)))
+        judged = _judge(curves[first], curves[last], quieter, rule)
+        if not judged.left_at:
+            break
     curves["floor"] = [ours + move for ours, move in zip(curves[first], quieter, strict=True)]
-
-    floor, worst_ratio, value, limit, worst, left_at = 0.0, -1.0, 0.0, 0.0, "", 0
-    for index, (ours, theirs, perturbed) in enumerate(
-        zip(curves[first], curves[last], curves["floor"], strict=True), 1
-    ):
-        floor = max(floor, abs(perturbed - ours), rule.least * abs(ours))
-        apart = _distance(theirs - ours)
-        allowed = rule.multiple * floor
-        if apart > allowed and not left_at:
-            left_at = index
-        if apart / allowed > worst_ratio:
-            worst_ratio, value, limit, worst = apart / allowed, apart, allowed, f"step {index}"
-    passed = not left_at
+    passed = not judged.left_at
     moved = abs(curves[first][-1] - curves[first][0])
     detail = f"the loss went from {curves[first][0]:.4f} to {curves[first][-1]:.4f} in {steps} steps"
-    if left_at:
-        detail = f"the gap leaves the floor at step {left_at}; {detail}"
-    if not moved:
+    if judged.left_at:
+        detail = f"the gap leaves the floor at step {judged.left_at}; {detail}"
+    if not all(map(math.isfinite, (*curves[first], *curves[last]))):
+        passed, detail = False, "a loss is not finite, and such curves are never the same"
+    elif not moved:
         passed, detail = False, "the loss did not move, so agreement on it would prove nothing"
-    return LevelResult("curve", dtype, passed, value, limit, worst, detail), curves
+    return LevelResult("curve", dtype, passed, judged.value, judged.limit, judged.worst, detail), curves
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The step where the gap is largest beside what is allowed, and the first where it is larger; 0 if at none."""
+
+    value: float = 0.0
+    limit: float = 0.0
+    worst: str = ""
+    left_at: int = 0
+
+
+def _judge(ours: list[float], theirs: list[float], moves: list[float], rule: tolerances.Curve) -> _Judged:
+    """One curve against the other; by each step, the floor is the furthest that was moved so far."""
+    floor, worst_ratio, found = 0.0, -1.0, _Judged()
+    for index, (one, other, move) in enumerate(zip(ours, theirs, moves, strict=True), 1):
+        floor = max(floor, abs(move), rule.least * abs(one))
+        apart, allowed = _distance(other - one), rule.multiple * floor
+        if apart > allowed and not found.left_at:
+            found = replace(found, left_at=index)
+        if apart / allowed > worst_ratio:
+            worst_ratio = apart / allowed
+            found = replace(found, value=apart, limit=allowed, worst=f"step {index}")
+    return found
 
 
 def _furthest(losses: list[float], perturbed_curves: list[list[float]]) -> list[float]:

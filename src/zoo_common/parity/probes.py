@@ -17,6 +17,8 @@ from zoo_spec.parameters import Parameter
 from zoo_spec.random import Stream
 
 BATCH, LONGEST, PREDICTIONS, EXAMPLES, OPEN = 3, 32, 5, 2, 4
+SAMPLES = 4000
+"""Of a waveform, unless the model takes fewer: a dozen frames of 20 ms at 16 kHz."""
 
 
 def probe_weights(graph: Graph, seed: int) -> Weights:
@@ -31,6 +33,8 @@ def _draw(name: str, parameter: Parameter, seed: int) -> NDArray[np.float64]:
     if parameter.role == "weight":
         # Divided by the root of the fan-in, so that activations stay of order one through any depth.
         return values / math.sqrt(values[0].size)
+    if name.endswith(".running_var"):
+        return np.exp(0.3 * values)
     if parameter.role == "norm":
         return 0.3 * values + (1.0 if name.endswith(".weight") else 0.0)
     return 0.5 * values
@@ -48,7 +52,14 @@ def nudged(weights: Mapping[str, Array], relative: float, seed: int) -> Weights:
 
 def probe_sizes(graph: Graph) -> dict[str, int]:
     """Small sizes for the open dimensions, within their bounds."""
-    wanted = {"batch": BATCH, "sequence": LONGEST, "predictions": PREDICTIONS, "examples": EXAMPLES}
+    wanted = {
+        "batch": BATCH,
+        "sequence": LONGEST,
+        "target_sequence": LONGEST,
+        "predictions": PREDICTIONS,
+        "examples": EXAMPLES,
+        "samples": SAMPLES,
+    }
     sizes = {}
     for name, bound in graph.bounds.items():
         size = max(wanted.get(name, OPEN), bound.minimum)
@@ -59,7 +70,7 @@ def probe_sizes(graph: Graph) -> dict[str, int]:
 def probe_inputs(graph: Graph, seed: int) -> dict[str, Batch]:
     """Batches by name: ``full`` rows, and, where the graph tells examples apart, ``padded`` and ``packed``."""
     batches = {"full": _batch(graph, seed, "full")}
-    if "example_ids" in graph.inputs:
+    if "example_ids" in graph.inputs or "sample_ids" in graph.inputs:
         batches["padded"] = _batch(graph, seed, "padded")
         if all(place.block.keeps_examples_apart for place in graph.places()):
             batches["packed"] = _batch(graph, seed, "packed")
@@ -69,20 +80,25 @@ def probe_inputs(graph: Graph, seed: int) -> dict[str, Batch]:
 def _batch(graph: Graph, seed: int, variant: str) -> Batch:
     sizes = probe_sizes(graph)
     limits = id_limits(graph, sizes)
-    length = sizes.get("sequence", 1)
-    rows = _rows(variant, sizes["batch"], length, seed)
+    rows = _rows(variant, sizes["batch"], _length(graph, "example_ids", sizes, "sequence"), seed)
+    # Of other lengths than the first sequence's, so that whoever mistakes one for the other is seen.
+    target_length = _length(graph, "decoder_example_ids", sizes, "target_sequence")
+    target = _rows(variant, sizes["batch"], target_length, seed + 1)
+    rows |= {f"decoder_{name}": value for name, value in target.items()}
+    samples = _length(graph, "sample_ids", sizes, "samples")
+    rows["sample_ids"] = _rows(variant, sizes["batch"], samples, seed)["example_ids"]
     batch: dict[str, Array] = {}
     for name, spec in graph.inputs.items():
-        if name in ("example_ids", "positions"):
-            if variant != "full" and (name == "example_ids" or variant == "packed"):
+        if name in ("example_ids", "positions", "decoder_example_ids", "decoder_positions", "sample_ids"):
+            if variant != "full" and (not name.endswith("positions") or variant == "packed"):
                 batch[name] = rows[name]
         elif name == "pooled_positions":
             if variant == "packed":
                 batch[name] = rows[name]
         else:
-            shape = tuple(sizes[size] if isinstance(size, str) else size for size in spec.shape)
-            if variant == "packed" and name == "next_sentence_labels":
-                shape = rows["pooled_positions"].shape
+            shape = tuple(int(size) for size in spec.bind(sizes).shape)
+            if variant == "packed" and _is_of_whole_examples(graph, name):
+                shape = (*rows["pooled_positions"].shape, *shape[1:])
             batch[name] = _values(name, spec.dtype, shape, limits.get(name, 2), Stream(seed, variant, name))
     for part in graph.loss_parts:
         if part.weights in batch:
@@ -90,6 +106,18 @@ def _batch(graph: Graph, seed: int, variant: str) -> Batch:
                 batch[part.weights].shape, Stream(seed, variant, part.weights)
             )
     return batch
+
+
+def _length(graph: Graph, name: str, sizes: Mapping[str, int], dimension: str) -> int:
+    """How long the rows are that this input tells of, where there are any; a composed graph may fix it."""
+    given = graph.inputs.get(name)
+    return sizes.get(dimension, 1) if given is None else int(given.bind(sizes).shape[1])
+
+
+def _is_of_whole_examples(graph: Graph, name: str) -> bool:
+    """Whether it is a label of what is pooled, of which a packed row has one for each of its examples."""
+    known = all(isinstance(size, int) for size in graph.inputs[name].shape[1:])
+    return name in graph.labels and known and "pooled_positions" in graph.inputs
 
 
 def _values(name: str, dtype: str, shape: tuple[int, ...], limit: int, stream: Stream) -> Array:

@@ -39,7 +39,7 @@ def _parameters(
     bench: Bench, make: Callable[[str, str], Backend], expected: Callable[[str, Parameter], Array]
 ) -> Iterator[LevelResult]:
     table = bench.graph.parameters()
-    for dtype in bench.narrow:
+    for dtype in bench.narrow or ("float32",):
         worst, detail = Gap.none(), ""
         for framework in bench.frameworks:
             weights = make(framework, dtype).export_state().weights

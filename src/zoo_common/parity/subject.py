@@ -12,6 +12,9 @@ from zoo_common.backend import Batch, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.compare import largest
 from zoo_common.parity.probes import probe_inputs, probe_weights
+from zoo_spec.blocks.heads import SpanHead
+from zoo_spec.blocks.losses import PositionCrossEntropy
+from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 
 Sizes = Mapping[str, float]
@@ -45,9 +48,10 @@ class Subject(Protocol):
 class Probes:
     """Drawn weights and batches that leave nothing untested, so that whatever is not tested is a defect."""
 
-    def __init__(self, graph: Graph, seed: int) -> None:
+    def __init__(self, graph: Graph, seed: int, rows: Collection[str] | None = None) -> None:
         self._graph = graph
         self._seed = seed
+        self._rows = rows
 
     @cached_property
     def weights(self) -> Weights:
@@ -56,8 +60,14 @@ class Probes:
 
     @cached_property
     def batches(self) -> Mapping[str, Batch]:
-        """The probe batches."""
-        return probe_inputs(self._graph, self._seed)
+        """The probe batches; raises InputError for rows that the graph does not take."""
+        found = probe_inputs(self._graph, self._seed)
+        if self._rows is None:
+            return found
+        strange = sorted(set(self._rows) - set(found))
+        if strange:
+            raise InputError(f"the model takes no {', '.join(strange)} rows; it takes: {', '.join(found)}")
+        return {name: batch for name, batch in found.items() if name in self._rows}
 
     @property
     def contrasts(self) -> Mapping[str, Batch]:
@@ -82,13 +92,28 @@ class Probes:
         """A parameter that moves nothing and is none of those that cannot, or does on one side only."""
         reference = next(iter(sizes.values()))
         tops = {name: max(found.values()) for name, found in reference.items()}
+        still = (*tolerances.WITHOUT_INFLUENCE, *_shifts_of_all_positions(self._graph))
         for parameter in next(iter(reference.values())):
             moves = any(
                 found[parameter] > tolerances.VANISHING * tops[name] for name, found in reference.items()
             )
-            if not moves and not parameter.endswith(tolerances.WITHOUT_INFLUENCE):
+            if not moves and not parameter.endswith(still):
                 return f"{parameter} moves nothing: its gradient is zero for every probe"
         return _vanishing_on_one_side(sizes)
+
+
+def _shifts_of_all_positions(graph: Graph) -> list[str]:
+    """What adds the same to the logits of all positions, where a softmax over these ignores it.
+
+    A span head's bias; and the last norm's, where no other loss sees it.
+    """
+    spans = [f"{place.path}.dense.bias" for place in graph.places() if isinstance(place.block, SpanHead)]
+    blocks = [graph.nodes[part.node].block for part in graph.loss_parts]
+    if not blocks or not all(isinstance(block, PositionCrossEntropy) for block in blocks):
+        return spans
+    table = graph.parameters()
+    norms = [name for name in table if table[name].role == "norm" and name.endswith(".bias")]
+    return spans + norms[-1:]
 
 
 def _vanishing_on_one_side(sizes: Mapping[str, Mapping[str, Sizes]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zoo_common.backend import backends
@@ -14,6 +14,8 @@ from zoo_common.parity.trained import open_trained
 from zoo_common.training.loop import require_parameters
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
+
+DTYPES = ("float64", "float32", "bfloat16")
 
 Watch = Callable[[LevelResult], None]
 
@@ -35,23 +37,31 @@ def run_parity(
     frameworks: Sequence[str] | None = None,
     device: str = "cpu",
     data_dir: Path | None = None,
+    rows: Collection[str] | None = None,
+    dtypes: Collection[str] | None = None,
     prepare: Prepare | None = None,
     watch: Watch | None = None,
 ) -> ParityReport:
     """Run every level up to ``level``; the first that fails ends the run.
 
-    ``steps`` is the length of the training curve. ``prepare`` is called with every backend that is made, and
-    ``watch`` with every result as it is found. A graph without a loss has only the levels up to ``forward``.
-    Raises InputError for an unknown level.
+    ``steps`` is the length of the training curve. ``rows`` (``full``, ``padded``, ``packed``) are those of the
+    levels up to ``gradient``, all that the model takes if left out; ``dtypes`` (``float64``, ``float32``,
+    ``bfloat16``) are held against float64 instead of what the spec computes in. ``prepare`` is called with every
+    backend that is made, and ``watch`` with every result as it is found. A graph without a loss has only the
+    levels up to ``forward``. Raises InputError for an unknown level or dtype, and for rows that the model does
+    not take.
     """
     wanted = _levels(level)
+    strange = sorted(set(dtypes or ()) - set(DTYPES))
+    if strange:
+        raise InputError(f"no dtype {strange[0]!r} of parity; there are: {', '.join(DTYPES)}")
     graph = spec.graph()
     require_parameters(graph)
     notes: list[str] = []
     if not graph.loss_parts and len(wanted) > 2:
         wanted = wanted[:2]
         notes.append("the graph has no loss, so the levels after forward do not apply")
-    bench = Bench(spec, graph, _two(frameworks), seed, device, prepare)
+    bench = Bench(spec, graph, _two(frameworks), seed, device, prepare, rows=rows, dtypes=dtypes)
     curves: dict[str, list[float]] = {}
     results = _until_failure((_run(name, bench, steps, data_dir, curves) for name in wanted), watch)
     return ParityReport(spec.name, results, tuple(notes), curves)

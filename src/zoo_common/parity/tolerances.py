@@ -15,9 +15,9 @@ zero but for rounding (a key's bias; a bias in front of a batch norm)."""
 VANISHING = 1e-12
 """Of the model's largest gradient: a gradient that is zero but for rounding stays below it in both frameworks."""
 
-WITHOUT_INFLUENCE = (".key.bias",)
-"""Parameters that no output and no gradient depends on: a key's bias adds the same to all scores of a row, which
-softmax ignores. Every other parameter must move something."""
+WITHOUT_INFLUENCE = (".key.bias", "span.dense.bias")
+"""Parameters that no gradient depends on: a key's bias adds the same to all scores of a row, and a span head's to
+all positions of a row, which softmax ignores. Every other parameter must move something."""
 
 SMALLEST_SCALE = 1e-3
 """Outputs whose largest magnitude is below it would agree whatever the frameworks compute."""
@@ -76,8 +76,8 @@ class Curve:
     """How two training curves are compared: the gap may be ``multiple`` times a floor.
 
     The floor is how far a framework gets from itself when its initial weights are changed by ``perturbation``,
-    relative: the furthest of ``nudges`` such runs, in the framework where that is less, and at least ``least``
-    of the loss.
+    relative: the furthest of up to ``nudges`` such runs, in the framework where that is less, and at least
+    ``least`` of the loss.
     """
 
     perturbation: float
@@ -87,10 +87,16 @@ class Curve:
 
 
 CURVES = {
-    "float32": Curve(CURVE_PERTURBATION, nudges=1, multiple=CURVE_MULTIPLE, least=CURVE_ULPS * 2.0**-23),
+    "float32": Curve(CURVE_PERTURBATION, nudges=8, multiple=CURVE_MULTIPLE, least=CURVE_ULPS * 2.0**-23),
     "bfloat16": Curve(2.0**-10, nudges=3, multiple=4.0, least=2.0**-12),
 }
-"""bfloat16: a change that small moves some weights to the next bfloat16, and the curve by 0.5 to 1 times what parts
+"""Float32: one change is not enough where rounding decides on which side of zero a relu's input falls. In a small
+UNet with batch norm (seed 0, 20 steps) one that did moved the loss by 3e-7 at once and by 1e-5 some steps later:
+in 5 of 10 changes by 1e-7 of either framework, in 2 of 5 by half of that in float64, and in one framework's own
+run; the other changes moved it by 4e-6 at the most. Eight miss it in one of 128 curves, and are drawn only where
+fewer do not explain the gap.
+
+bfloat16: a change that small moves some weights to the next bfloat16, and the curve by 0.5 to 1 times what parts
 two frameworks, which round the same weights alike and what follows from them not. The least is what rounding
 leaves of a loss over a few hundred classes: seen 0.6 to 2.7e-4. That is enough to see parameters or an optimizer
 kept in bfloat16, whose small updates are lost, and too little for an optimizer's constant that is off by a per

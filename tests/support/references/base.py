@@ -67,7 +67,9 @@ class Family:
     given the reference and our inputs as tensors (ids as int64, weights in float64), and gives what the reference
     says under the names of *our* outputs. ``inputs`` draws our inputs for a variant. ``prepare`` changes a built
     reference where it computes in float32 whatever its dtype. ``rows`` are outputs that mean nothing at padding.
-    ``still`` are the ends of parameters' names whose gradients are zero but for rounding.
+    ``still`` are the ends of parameters' names whose gradients are zero but for rounding. ``witness`` is a position
+    that is never padding, and before which it may stand. ``ids`` gives the inputs with ``example_ids`` of the rows,
+    where they are no input themselves.
     """
 
     kind: str
@@ -82,6 +84,8 @@ class Family:
     prepare: Callable[[Any], None] = lambda model: None
     rows: tuple[str, ...] = ("hidden_states",)
     still: tuple[str, ...] = ("key.bias",)
+    witness: int = 0
+    ids: Callable[[ExperimentSpec, Arrays], Arrays] = lambda spec, inputs: inputs
 
     def spec(self, **changes: Any) -> ExperimentSpec:
         """Our spec, with some fields of the model changed."""

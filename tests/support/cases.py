@@ -1,0 +1,91 @@
+"""Every case of the parity suite: family, task, rows and dtype; and a set that has every pair of these."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import combinations, product
+from typing import NamedTuple
+
+from zoo_common.parity.probes import probe_inputs
+from zoo_common.parity.suite import DTYPES
+from zoo_spec import list_specs, load_spec
+from zoo_spec.catalog import import_all
+from zoo_spec.errors import SpecError
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.models.base import Model
+from zoo_spec.registry import kinds
+from zoo_spec.shrink import shrunk
+from zoo_spec.tasks.base import Task
+
+
+class Case(NamedTuple):
+    """What one run of the suite holds against each other in both frameworks."""
+
+    family: str
+    task: str
+    rows: str
+    dtype: str
+
+
+@cache
+def smallest_specs() -> dict[str, str]:
+    """Of each family that ships its tiny spec, or the smallest; composed graphs state their own outputs."""
+    import_all()
+    sizes: dict[str, dict[str, int]] = {kind: {} for kind in kinds(Model) if kind != "graph"}
+    for name in list_specs():
+        spec = load_spec(name)
+        if spec.model.kind in sizes:
+            sizes[spec.model.kind][name] = spec.graph().parameter_count
+    tiny = {family: f"{family}_tiny" for family in sizes}
+    return {
+        family: tiny[family] if tiny[family] in found else min(found, key=found.__getitem__)
+        for family, found in sizes.items()
+    }
+
+
+@cache
+def spec_of(family: str, task: str) -> ExperimentSpec:
+    """The family's smallest spec with a task, its other fields as they are by default.
+
+    Raises SpecError where the task does not fit.
+    """
+    return shrunk(load_spec(smallest_specs()[family], [f"task={{kind: {task}}}"]))
+
+
+@cache
+def combined() -> tuple[dict[tuple[str, str], tuple[str, ...]], dict[tuple[str, str], str]]:
+    """By family and task: the rows that it takes where they fit, and the refusal where they do not."""
+    import_all()
+    rows, refusals = {}, {}
+    for pair in product(smallest_specs(), kinds(Task)):
+        try:
+            rows[pair] = tuple(probe_inputs(spec_of(*pair).graph(), seed=1))
+        except SpecError as error:
+            refusals[pair] = str(error)
+    return rows, refusals
+
+
+@cache
+def all_cases() -> tuple[Case, ...]:
+    """All that exist."""
+    rows, _ = combined()
+    return tuple(
+        Case(*pair, each, dtype) for pair, found in rows.items() for each in found for dtype in DTYPES
+    )
+
+
+@cache
+def pairwise_cases() -> tuple[Case, ...]:
+    """Enough of them for every pair of values that goes together: each time the one with most pairs left."""
+    left = {pair for case in all_cases() for pair in _pairs(case)}
+    chosen = []
+    while left:
+        best = max(all_cases(), key=lambda case: len(left & _pairs(case)))
+        left -= _pairs(best)
+        chosen.append(best)
+    return tuple(sorted(chosen))
+
+
+@cache
+def _pairs(case: Case) -> frozenset[tuple[tuple[str, str], ...]]:
+    return frozenset(combinations(zip(Case._fields, case, strict=True), 2))
