@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 
 import pytest
 
@@ -45,6 +46,15 @@ def pytest_terminal_summary(terminalreporter, config):
 
 def _is_case(report):
     return report.when == "call" and "test_cases.py::test_a_case_agrees" in report.nodeid
+
+
+@pytest.fixture(autouse=True)
+def _let_go_of_compiled_kernels():
+    """TensorFlow keeps those of every function that it ran: of thousands of models, several GB a process."""
+    yield
+    keras = sys.modules.get("keras")
+    if keras is not None and "tensorflow" in sys.modules:
+        keras.utils.clear_session(free_memory=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import singledispatch
+from functools import cache, singledispatch
 
 import keras
 import numpy as np
@@ -133,6 +133,16 @@ class Optimizer:
         ]
 
 
+@cache
+def _compiled_update(kind: type[_TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
+    """The update of a kind with these constants, for all optimizers: TensorFlow never lets go of what XLA made."""
+
+    def update(*tensors: object) -> None:
+        kind.update(*tensors, *constants)
+
+    return tf.function(update, jit_compile=True, autograph=False)
+
+
 class _TorchsForm:
     """What both optimizers below have in common; a mixin before the Keras class that it changes."""
 
@@ -148,7 +158,7 @@ class _TorchsForm:
         super().build(variables)
         on_gpu = any("GPU" in variable.value.device for variable in variables)
         compiles = tf.test.is_built_with_xla() and not on_gpu
-        self._run = tf.function(self.update, jit_compile=True, autograph=False) if compiles else self.update
+        self._run = _compiled_update(type(self), self.constants()) if compiles else self._update
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Update one variable and its slots."""
@@ -161,8 +171,21 @@ class _TorchsForm:
         slots = [slot.value for slot in self.slots_of(self._get_variable_index(variable))]
         self._run(variable, slots, gradient, *scalars)
 
+    def _update(self, *tensors: object) -> None:
+        self.update(*tensors, *self.constants())
+
     def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
         """Nothing: ``update`` decays, where Keras' own would pass the constants through float32."""
+
+    def _all_reduce_sum_gradients(self, pairs: list[tuple[tf.Tensor, tf.Variable]]) -> object:
+        """The sum over replicas, where there are several.
+
+        TensorFlow registers the gradient of such a sum, and with it holds the traced step, and the model, for as
+        long as the process lives.
+        """
+        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            return pairs
+        return super()._all_reduce_sum_gradients(pairs)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -173,25 +196,31 @@ class Sgd(_TorchsForm, keras.optimizers.SGD):
         """What a step's update depends on."""
         return (rate,)
 
+    def constants(self) -> tuple[float, bool]:
+        """What an update computes with, whatever the variable and the step."""
+        return self.momentum, self.nesterov
+
     def slots_of(self, index: int) -> list[keras.Variable]:
         """The momentum of a variable, if there is any."""
         return [self.momentums[index]] if self.momentum else []
 
+    @staticmethod
     def update(
-        self,
         variable: tf.Variable,
         slots: list[tf.Variable],
         gradient: tf.Tensor,
         scale: tf.Tensor,
         kept: tf.Tensor,
         rate: tf.Tensor,
+        momentum: float,
+        nesterov: bool,
     ) -> None:
         """``kept`` is what decay leaves of the variable."""
         change = gradient * scale
         if slots:
-            buffer = slots[0] * self.momentum + change
+            buffer = slots[0] * momentum + change
             slots[0].assign(buffer)
-            change = change + buffer * self.momentum if self.nesterov else buffer
+            change = change + buffer * momentum if nesterov else buffer
         variable.assign(variable * kept - change * rate)
 
 
@@ -206,12 +235,16 @@ class AdamW(_TorchsForm, keras.optimizers.AdamW):
         correction_2 = 1.0 - tf.constant(self.beta_2, tf.float64) ** step
         return rate / correction_1, tf.sqrt(correction_2)
 
+    def constants(self) -> tuple[float, float, float]:
+        """What an update computes with, whatever the variable and the step."""
+        return self.beta_1, self.beta_2, self.epsilon
+
     def slots_of(self, index: int) -> list[keras.Variable]:
         """The two moments of a variable."""
         return [self._momentums[index], self._velocities[index]]
 
+    @staticmethod
     def update(
-        self,
         variable: tf.Variable,
         slots: list[tf.Variable],
         gradient: tf.Tensor,
@@ -219,14 +252,17 @@ class AdamW(_TorchsForm, keras.optimizers.AdamW):
         kept: tf.Tensor,
         rate: tf.Tensor,
         root: tf.Tensor,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
     ) -> None:
         """``kept`` is what decay leaves of the variable."""
         change = gradient * scale
-        first = slots[0] + (change - slots[0]) * (1.0 - self.beta_1)
-        second = slots[1] * self.beta_2 + tf.square(change) * (1.0 - self.beta_2)
+        first = slots[0] + (change - slots[0]) * (1.0 - beta_1)
+        second = slots[1] * beta_2 + tf.square(change) * (1.0 - beta_2)
         slots[0].assign(first)
         slots[1].assign(second)
-        variable.assign(variable * kept - first * rate / (tf.sqrt(second) / root + self.epsilon))
+        variable.assign(variable * kept - first * rate / (tf.sqrt(second) / root + epsilon))
 
 
 @singledispatch
