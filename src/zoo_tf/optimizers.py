@@ -133,14 +133,15 @@ class Optimizer:
         ]
 
 
+def _plain_update(kind: type[_TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
+    """The update of a kind with these constants."""
+    return lambda *tensors: kind.update(*tensors, *constants)
+
+
 @cache
 def _compiled_update(kind: type[_TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
-    """The update of a kind with these constants, for all optimizers: TensorFlow never lets go of what XLA made."""
-
-    def update(*tensors: object) -> None:
-        kind.update(*tensors, *constants)
-
-    return tf.function(update, jit_compile=True, autograph=False)
+    """The same by XLA, one for all optimizers: TensorFlow never lets go of what XLA made."""
+    return tf.function(_plain_update(kind, constants), jit_compile=True, autograph=False)
 
 
 class _TorchsForm:
@@ -157,8 +158,7 @@ class _TorchsForm:
         """
         super().build(variables)
         on_gpu = any("GPU" in variable.value.device for variable in variables)
-        compiles = tf.test.is_built_with_xla() and not on_gpu
-        self._run = _compiled_update(type(self), self.constants()) if compiles else self._update
+        self._compiles = tf.test.is_built_with_xla() and not on_gpu
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Update one variable and its slots."""
@@ -169,10 +169,8 @@ class _TorchsForm:
             tf.cast(value, variable.dtype) for value in (self.gradient_scale, kept, *self.rates(wide_rate))
         )
         slots = [slot.value for slot in self.slots_of(self._get_variable_index(variable))]
-        self._run(variable, slots, gradient, *scalars)
-
-    def _update(self, *tensors: object) -> None:
-        self.update(*tensors, *self.constants())
+        form = _compiled_update if self._compiles else _plain_update
+        form(type(self), self.constants())(variable, slots, gradient, *scalars)
 
     def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
         """Nothing: ``update`` decays, where Keras' own would pass the constants through float32."""
