@@ -9,9 +9,9 @@ from functools import cache
 from typing import Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[np.generic]
+from zoo_spec.arrays import Array
+
 Arrays: TypeAlias = tuple[Array, ...]
 
 _LEAVES = "weight|bias"
@@ -121,12 +121,14 @@ class Repeat:
 class Part:
     """Names that come together: those of the backbone, or of one head.
 
-    A head is known by its weights or, if it has none of its own, by its ``node`` in the graph.
+    A head is known by its weights or, if it has none of its own, by its ``node`` in the graph. ``unused`` are names
+    of tensors that published files have and the source itself does not read.
     """
 
     entries: tuple[Entry, ...]
     repeats: tuple[Repeat, ...] = ()
     node: str | None = None
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,15 @@ class Row:
 
 @dataclass(frozen=True)
 class ModelNames:
-    """The table of one model: ``unnamed`` are its weights that the source has no name for."""
+    """The table of one model: ``unnamed`` are its weights that the source has no name for.
+
+    ``unused`` are tensors that may be given and hold nothing of the model.
+    """
 
     rows: tuple[Row, ...]
     repeats: tuple[Repeat, ...]
     unnamed: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
     @property
     def required(self) -> list[str]:
@@ -196,8 +202,18 @@ class NameTable:
             for repeat in part.repeats
             for name, fields in _matches(repeat.of, known)
         ]
+        # A head that only repeats the backbone's weights may be given where the model has none.
+        repeats += [
+            replace(repeat, written=False)
+            for head in self.heads
+            if head not in heads and not head.entries
+            for repeat in head.repeats
+            if repeat.of in known
+        ]
         named = {name for row in rows for name in row.canonical}
-        return ModelNames(tuple(rows), tuple(repeats), tuple(name for name in weights if name not in named))
+        unnamed = tuple(name for name in weights if name not in named)
+        unused = tuple(before + name for part, before in parts for name in part.unused)
+        return ModelNames(tuple(rows), tuple(repeats), unnamed, unused)
 
 
 def _rows(part: Part, known: set[str], prefix: str) -> list[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from zoo_spec.arrays import as_array
 from zoo_spec.graph import Graph
 from zoo_spec.weights import check_names, check_shape
 from zoo_tf.leaves import canonical_shape, from_canonical, named_variables, to_canonical
@@ -20,14 +21,18 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     }
 
 
-def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
-    """Set all weights; raises InputError, changing nothing, unless every name and every shape fits."""
+def set_weights(model: keras.Model, weights: Mapping[str, object]) -> None:
+    """Set all weights, arrays or either framework's tensors.
+
+    Raises InputError, changing nothing, unless every name and every shape fits.
+    """
     variables = dict(named_variables(model))
     check_names(variables, weights)
+    arrays = {name: as_array(name, weights[name]) for name in variables}
     for name, variable in variables.items():
-        check_shape(name, canonical_shape(variable), np.shape(weights[name]))
+        check_shape(name, canonical_shape(variable), arrays[name].shape)
     for name, variable in variables.items():
-        variable.assign(from_canonical(variable, np.asarray(weights[name])))
+        variable.assign(from_canonical(variable, arrays[name]))
 
 
 def initialize(model: keras.Model, graph: Graph, seed: int) -> None:

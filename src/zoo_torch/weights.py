@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from zoo_spec.arrays import as_array
 from zoo_spec.graph import Graph
 from zoo_spec.weights import check_names, check_shape
 
@@ -17,15 +18,19 @@ def get_weights(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
 
 
-def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
-    """Set all weights; raises InputError, changing nothing, unless every name and every shape fits."""
+def set_weights(model: nn.Module, weights: Mapping[str, object]) -> None:
+    """Set all weights, arrays or either framework's tensors.
+
+    Raises InputError, changing nothing, unless every name and every shape fits.
+    """
     state = model.state_dict()
     check_names(state, weights)
+    arrays = {name: as_array(name, weights[name]) for name in state}
     for name, tensor in state.items():
-        check_shape(name, tuple(tensor.shape), np.shape(weights[name]))
+        check_shape(name, tuple(tensor.shape), arrays[name].shape)
     with torch.no_grad():
         for name, tensor in state.items():
-            tensor.copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
+            tensor.copy_(torch.from_numpy(np.ascontiguousarray(arrays[name]).reshape(tensor.shape)))
 
 
 def initialize(model: nn.Module, graph: Graph, seed: int, dtype: torch.dtype) -> None:

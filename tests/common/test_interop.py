@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
+import torch
 
 from zoo_common.interop import from_foreign, from_transformers, to_foreign, to_transformers
 from zoo_spec import load_spec
+from zoo_spec.arrays import rounded
 from zoo_spec.errors import InputError
 
 SMALL = (
@@ -160,3 +163,102 @@ def test_a_model_that_the_source_does_not_have_is_refused_with_a_way_out():
     gated = load_spec("bert_tiny", ["model.feed_forward.kind=gated_feed_forward"])
     with pytest.raises(InputError, match=r"no name for encoder\.layers\.0\.feed_forward\.gate\.weight"):
         from_transformers(gated, {})
+
+
+def half_bert():
+    spec = load_spec("bert_tiny", [*SMALL[:5], "model.max_positions=300", "task.kind=representation"])
+    wide = to_transformers(spec, draw(spec))
+    wide["embeddings.position_ids"] = np.arange(300, dtype=np.float32)[None]  # 257 is no bfloat16 number.
+    return spec, {name: torch.from_numpy(array) for name, array in wide.items()}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda wide: wide.bfloat16(),
+        lambda wide: torch.nn.Parameter(wide.bfloat16()),
+        lambda wide: wide.bfloat16().float().numpy().astype(ml_dtypes.bfloat16),
+        lambda wide: torch.nn.Parameter(wide),
+        lambda wide: wide.half(),
+        lambda wide: wide.numpy().astype(">f4"),
+    ],
+    ids=["bfloat16", "bfloat16 parameter", "bfloat16 array", "parameter", "float16", "big-endian"],
+)
+def test_checkpoints_of_any_width_and_parameters_give_the_values_that_they_hold(made):
+    spec, wide = half_bert()
+    given = {name: made(tensor) for name, tensor in wide.items()}
+    read = from_transformers(spec, given)
+    plain = {
+        name: value.astype(np.float32) if isinstance(value, np.ndarray) else value.detach().float().numpy()
+        for name, value in given.items()
+    }
+    expected = from_transformers(spec, {name: plain[name] for name in plain if "ids" not in name})
+    assert list(read) == list(expected)
+    for name, array in read.items():
+        assert array.dtype == (np.float16 if array.dtype.itemsize == 2 else np.float32)
+        assert np.array_equal(array.astype(np.float32), expected[name])
+
+
+def test_rounding_to_bfloat16_is_torchs():
+    values = np.random.default_rng(0).standard_normal(1000).astype(np.float32) * 1e4
+    values = np.concatenate([values, np.float32([257, 259, -1e4, 0, -0.0, 3e38])])
+    assert np.array_equal(rounded(values, "bfloat16"), torch.from_numpy(values).bfloat16().float().numpy())
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.empty(12, device="meta"), r"pooler\.dense\.bias: a Tensor of float32 gives no array: .*meta"),
+        (np.array(["a"] * 12), r"pooler\.dense\.bias: a ndarray of <U1 is no array of numbers"),
+        (torch.ones(12, dtype=torch.int8), r"pooler\.dense\.bias holds int8, which is no float"),
+        (np.ones(12, np.complex64), r"pooler\.dense\.bias holds complex64, which is no float"),
+    ],
+)
+def test_what_holds_no_floats_is_refused_by_name(tensor, message):
+    tensors = to_transformers(spec_of(), draw(spec_of()))
+    with pytest.raises(InputError, match=message):
+        from_transformers(spec_of(), tensors | {"bert.pooler.dense.bias": tensor})
+
+
+def decoder_of(task):
+    return load_spec("gpt2_tiny", [*SMALL[:5], "model.max_positions=300", f"task.kind={task}"])
+
+
+def test_gpt2_is_read_as_it_is_published_without_prefix_and_with_buffers_of_its_files_width():
+    spec = decoder_of("causal_lm")
+    weights = draw(spec)
+    bare = {
+        name.removeprefix("transformer."): array for name, array in to_transformers(spec, weights).items()
+    }
+    del bare["lm_head.weight"]
+    past = np.tril(np.ones((1, 1, 300, 300), np.float32))
+    for layer in range(11):
+        bare |= {f"h.{layer}.attn.bias": past, f"h.{layer}.attn.masked_bias": np.float32(-1e4)}
+    read = from_transformers(spec, bare)
+    assert all(np.array_equal(read[name], weights[name]) for name in weights)
+    half = {name: torch.as_tensor(array).bfloat16() for name, array in bare.items()}
+    assert from_transformers(spec, half).keys() == weights.keys()
+    with pytest.raises(InputError, match=r"h\.3\.attn\.bias must follow from"):
+        from_transformers(spec, bare | {"h.3.attn.bias": np.ones_like(past)})
+
+
+def test_a_tied_head_may_be_given_to_a_model_without_one_but_not_a_different_one():
+    spec = decoder_of("representation")
+    tensors = to_transformers(spec, draw(spec))
+    assert "lm_head.weight" not in tensors
+    from_transformers(spec, tensors | {"lm_head.weight": tensors["wte.weight"]})
+    with pytest.raises(InputError, match=r"lm_head\.weight must follow from embeddings\.token\.weight"):
+        from_transformers(spec, tensors | {"lm_head.weight": tensors["wte.weight"] + 1})
+
+
+def test_t5_is_read_with_the_bias_that_its_files_have_and_nothing_reads():
+    spec = load_spec(
+        "t5_tiny", ["model.hidden_size=12", "model.num_heads=2", "model.head_size=6", "model.vocab_size=13"]
+    )
+    tensors = to_transformers(spec, draw(spec))
+    extra = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
+    assert extra not in tensors
+    read = from_transformers(spec, tensors | {extra: np.ones((32, 2))})
+    assert all(np.array_equal(read[name], array) for name, array in draw(spec).items())
+    with pytest.raises(InputError, match=r"unknown.*block\.1\.layer\.1\.EncDecAttention\.relative"):
+        from_transformers(spec, tensors | {extra.replace("block.0", "block.1"): np.ones((32, 2))})

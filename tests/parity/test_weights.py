@@ -77,3 +77,18 @@ def test_weights_that_were_got_are_copies(graph):
         for value in weights.values():
             value += 1
         assert_same(room.get_weights(model), before, 0)
+
+
+@pytest.mark.parametrize("room", [zoo_tf, zoo_torch])
+def test_weights_may_be_tensors_of_any_width_and_arrays_in_any_byte_order(room):
+    spec = load_spec("mnist_fc", ["model.image_size=[4, 4]"])
+    source = zoo_torch.compile(spec, seed=1)
+    expected = zoo_torch.get_weights(source)
+    model = room.compile(spec, seed=0)
+    room.set_weights(model, dict(source.named_parameters()))
+    assert_same(room.get_weights(model), expected, 0)
+    room.set_weights(model, {name: (value * 2).astype(">f8") for name, value in expected.items()})
+    assert_same(room.get_weights(model), {name: value * 2 for name, value in expected.items()}, 0)
+    half = {name: value.bfloat16() for name, value in source.state_dict().items()}
+    room.set_weights(model, half)
+    assert_same(room.get_weights(model), {name: value.float().numpy() for name, value in half.items()}, 0)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zoo_common.interop.convert import from_foreign, to_foreign
+from zoo_spec.arrays import Array
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.foreign_names import Array
 
 __all__ = ["from_foreign", "from_transformers", "to_foreign", "to_transformers"]
 
 
-def from_transformers(spec: ExperimentSpec, state_dict: Mapping[str, Array]) -> dict[str, Array]:
+def from_transformers(spec: ExperimentSpec, state_dict: Mapping[str, object]) -> dict[str, Array]:
     """``{transformers' name: array}`` to ``{canonical name: array}``; refuses as ``from_foreign`` does."""
     return from_foreign(spec, "transformers", state_dict)
 
 
-def to_transformers(spec: ExperimentSpec, weights: Mapping[str, Array]) -> dict[str, Array]:
+def to_transformers(spec: ExperimentSpec, weights: Mapping[str, object]) -> dict[str, Array]:
     """``{canonical name: array}`` to the names of the ``transformers`` class for the spec's task.
 
     Tied tensors stand under each of their names, as ``load_state_dict(strict=True)`` wants them.

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from zoo_spec.arrays import Array, as_array, dtype_name, rounded
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.foreign_names import Array, ModelNames, NameTable, Repeat
+from zoo_spec.foreign_names import ModelNames, NameTable, Repeat
 from zoo_spec.models.base import Model
 from zoo_spec.registry import classes
 from zoo_spec.weights import check_names, check_shape
@@ -16,12 +17,13 @@ from zoo_spec.weights import check_names, check_shape
 _SHOWN = 20
 
 
-def from_foreign(spec: ExperimentSpec, source: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
+def from_foreign(spec: ExperimentSpec, source: str, tensors: Mapping[str, object]) -> dict[str, Array]:
     """``{name in source: array}`` to ``{canonical name: array}``, in the dtypes that were given.
 
-    An array whose layout is the same in both is not copied. Raises InputError, with everything at once, where
-    a name is unknown or missing, a shape is not the model's, or a tensor that only repeats another (a tied
-    one, a buffer) differs from it.
+    Tensors and parameters of torch, on any device, and TensorFlow's serve as NumPy's arrays do; bfloat16, which
+    NumPy lacks, comes as float32. An array whose layout is the same in both is not copied. Raises InputError, with
+    everything at once, where a name is unknown or missing, a shape is not the model's, a weight is no float, or a
+    tensor that only repeats another (a tied one, a buffer) differs from it.
     """
     table = _table(spec, source)
     shapes = _shapes(spec)
@@ -31,8 +33,10 @@ def from_foreign(spec: ExperimentSpec, source: str, tensors: Mapping[str, Array]
     problems = _name_problems(names, given, tensors)
     weights: dict[str, Array] = {}
     if not problems:
-        current = {name: np.asarray(tensors[as_given]) for name, as_given in given.items()}
-        weights, problems = _read(names, current, shapes)
+        read = [name for name in given if name not in names.unused]
+        current = {name: as_array(given[name], tensors[given[name]]) for name in read}
+        dtypes = {name: dtype_name(tensors[given[name]]) for name in read}
+        weights, problems = _read(names, current, dtypes, shapes)
     if problems:
         kind, task = getattr(spec.model, "kind", ""), getattr(spec.task, "kind", "")
         head = f"these are not the {source} tensors of {spec.name} ({kind}, {task}):"
@@ -40,7 +44,7 @@ def from_foreign(spec: ExperimentSpec, source: str, tensors: Mapping[str, Array]
     return weights
 
 
-def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, Array]) -> dict[str, Array]:
+def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, object]) -> dict[str, Array]:
     """``{canonical name: array}`` to ``{name in source: array}``, tied tensors under each of their names.
 
     Raises InputError unless the weights have the model's names and shapes, and the source a name for each.
@@ -48,15 +52,16 @@ def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, Array]) 
     shapes = _shapes(spec)
     names = _names(spec, source, _table(spec, source), shapes, prefixed=None)
     check_names(shapes, weights)
+    arrays = {name: as_array(name, weights[name]) for name in shapes}
     for name, shape in shapes.items():
-        check_shape(name, shape, np.shape(weights[name]))
+        check_shape(name, shape, arrays[name].shape)
     tensors: dict[str, Array] = {}
     for row in names.rows:
-        arrays = row.transform.write(tuple(np.asarray(weights[name]) for name in row.canonical))
-        tensors.update(zip(row.foreign, arrays, strict=True))
+        theirs = row.transform.write(tuple(arrays[name] for name in row.canonical))
+        tensors.update(zip(row.foreign, theirs, strict=True))
     for repeat in names.repeats:
         if repeat.written:
-            tensors[repeat.foreign] = repeat.value(np.asarray(weights[repeat.of]))
+            tensors[repeat.foreign] = repeat.value(arrays[repeat.of])
     return tensors
 
 
@@ -100,7 +105,7 @@ def _names(
 
 
 def _name_problems(names: ModelNames, given: Mapping[str, str], tensors: Iterable[str]) -> list[str]:
-    known = {*names.required, *(repeat.foreign for repeat in names.repeats)}
+    known = {*names.required, *(repeat.foreign for repeat in names.repeats), *names.unused}
     found = {
         "missing": [name for name in names.required if name not in given],
         "unknown, to be left out if they are not needed": [
@@ -112,10 +117,17 @@ def _name_problems(names: ModelNames, given: Mapping[str, str], tensors: Iterabl
 
 
 def _read(
-    names: ModelNames, tensors: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+    names: ModelNames,
+    tensors: Mapping[str, Array],
+    dtypes: Mapping[str, str],
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> tuple[dict[str, Array], list[str]]:
     weights: dict[str, Array] = {}
-    problems = []
+    problems = [
+        f"{name} holds {dtypes[name]}, which is no float: a quantized or damaged file"
+        for name in names.required
+        if tensors[name].dtype.kind != "f"
+    ]
     for row in names.rows:
         try:
             arrays = row.transform.read(tuple(tensors[name] for name in row.foreign))
@@ -129,12 +141,16 @@ def _read(
                 problems.append(f"{', '.join(row.foreign)} gives {name} the shape {sizes}")
     if not problems:
         given = [repeat for repeat in names.repeats if repeat.foreign in tensors]
-        problems = [gap for repeat in given if (gap := _difference(repeat, tensors[repeat.foreign], weights))]
+        gaps = (
+            _difference(repeat, tensors[repeat.foreign], dtypes[repeat.foreign], weights) for repeat in given
+        )
+        problems = [gap for gap in gaps if gap]
     return {name: weights[name] for name in shapes if name in weights}, problems
 
 
-def _difference(repeat: Repeat, given: Array, weights: Mapping[str, Array]) -> str | None:
-    wanted = repeat.value(weights[repeat.of])
+def _difference(repeat: Repeat, given: Array, dtype: str, weights: Mapping[str, Array]) -> str | None:
+    # In the dtype of what was given: a buffer of a half-width file is rounded as its weights are.
+    wanted = rounded(repeat.value(weights[repeat.of]), dtype)
     if np.array_equal(given, wanted):
         return None
     if given.shape != wanted.shape:

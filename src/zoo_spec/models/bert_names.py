@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo_spec.foreign_names import TRANSPOSE, Array, Entry, NameTable, Part, Repeat
+from zoo_spec.arrays import Array
+from zoo_spec.foreign_names import TRANSPOSE, Entry, NameTable, Part, Repeat
 
 # Modules here and in transformers. google-research/bert's scopes are the same, with slashes.
 _EMBEDDINGS = (

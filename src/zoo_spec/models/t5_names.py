@@ -9,6 +9,8 @@ _PROJECTIONS = {"query": "q", "key": "k", "value": "v", "project": "o"}
 _PLAIN = {"inner": "wi", "outer": "wo"}
 _GATED = {"gate": "wi_0", "inner": "wi_1", "outer": "wo"}
 _BIAS = "block.0.layer.0.SelfAttention.relative_attention_bias"
+_CROSS_BIAS = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
+"""In the first version's files; neither the paper's cross-attention nor that of ``transformers`` reads it."""
 
 
 def _stack(name: str, halves: dict[str, str], inner: dict[str, str]) -> tuple[Entry, ...]:
@@ -48,7 +50,11 @@ def t5_names(feed_forward: FeedForwardBlock, *, tied_output: bool) -> NameTable:
             repeats=(Repeat("encoder.embed_tokens.weight", table),),
         ),
         heads=(
-            Part(entries=decoder, repeats=(Repeat("decoder.embed_tokens.weight", table),)),
+            Part(
+                entries=decoder,
+                repeats=(Repeat("decoder.embed_tokens.weight", table),),
+                unused=(_CROSS_BIAS,),
+            ),
             head,
         ),
     )
