@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import JsonOption, SetOption, SpecOption, example
+from zoo_common.cli.options import JsonOption, SetOption, SpecsOption, example
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from zoo_common.report.description import Description
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +21,7 @@ def register(app: typer.Typer) -> None:
     examples = (
         "zoo describe --spec bert_tiny",
         "zoo describe --spec bert_base --batch 32 --sequence 512 --json",
+        "zoo describe --spec bert_base --spec my_specs/ --json",
         "zoo describe --spec my_model.yaml --markdown > application.md",
         "zoo describe --spec my_model.yaml --svg my_model.svg",
     )
@@ -23,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def describe(
-    spec: SpecOption,
+    spec: SpecsOption,
     overrides: SetOption = None,
     as_json: JsonOption = False,
     as_markdown: Annotated[
@@ -50,27 +56,48 @@ def describe(
     """Describe a spec: graph, parameters, FLOPs, memory, data.
 
     Also its inputs and outputs, the loss in words, and the libraries that it needs. No framework is loaded
-    and nothing is allocated, so that a model of any size is described in a moment.
+    and nothing is allocated, so that a model of any size is described in a moment. Several specs are described
+    one after the other, in JSON as a list; a folder stands for every YAML file in it.
     """
     if as_json + as_markdown + (svg is not None) > 1:
         raise typer.BadParameter("give one of --json, --markdown and --svg", param_hint="--markdown")
-    sizes = _sizes(size or [], batch=batch, sequence=sequence)
-    if svg is not None:
-        _draw(svg, spec, overrides or ())
-        return
-
+    from zoo_common.cli.specs import Refused, each, print_documents, specs_of, worst
     from zoo_common.report.catalog import summary
     from zoo_common.report.describe import describe as describe_spec
+    from zoo_common.report.describe_json import to_json
     from zoo_spec import load_spec
 
-    loaded = load_spec(spec, overrides or ())
-    found = describe_spec(loaded, summary=summary(spec), sizes=sizes, with_data=with_data)
-    if as_json:
-        from zoo_common.cli.output import print_json
-        from zoo_common.report.describe_json import to_json
+    sizes = _sizes(size or [], batch=batch, sequence=sequence)
+    specs = specs_of(spec)
+    if svg is not None:
+        if specs.listed:
+            raise typer.BadParameter("a drawing is of one spec; give one --spec", param_hint="--svg")
+        _draw(svg, specs.names[0], overrides or ())
+        return
 
-        print_json(to_json(found))
-    elif as_markdown:
+    def described(name: str) -> Description:
+        loaded = load_spec(name, overrides or ())
+        return describe_spec(loaded, summary=summary(name), sizes=sizes, with_data=with_data)
+
+    documents: dict[str, dict[str, JsonValue]] = {}
+    statuses = []
+    for source, found in each(specs, described):
+        if isinstance(found, Refused):
+            statuses.append(found.exit_status)
+            if specs.listed:
+                documents[source] = {"name": source, **found.as_json()}
+        elif as_json:
+            documents[source] = to_json(found)
+        else:
+            _print(found, as_markdown)
+    if as_json:
+        print_documents(documents, listed=specs.listed)
+    if status := worst(statuses):
+        raise typer.Exit(status)
+
+
+def _print(found: Description, as_markdown: bool) -> None:
+    if as_markdown:
         from zoo_common.report.describe_markdown import to_markdown
 
         print(to_markdown(found), end="")

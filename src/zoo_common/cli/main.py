@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from zoo_common.cli.options import example
 
@@ -64,6 +64,20 @@ class _Commands(TyperGroup):
         return result
 
 
+class _Command(TyperCommand):
+    """Refuses an option that is given twice where one value is meant: the last would win without a word."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for option in dict.fromkeys(given):
+            many = (
+                option.nargs != 1 or getattr(option, "multiple", False) or getattr(option, "is_flag", False)
+            )
+            if given.count(option) > 1 and not many:
+                ctx.fail(f"{option.opts[0]} is given {given.count(option)} times; it takes one value")
+        return super().parse_args(ctx, args)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and end the process with its exit status."""
     for stream in (sys.stdout, sys.stderr):
@@ -97,6 +111,8 @@ def application() -> typer.Typer:
         module = f"{__package__}.{name}"
         if find_spec(module) is not None:
             import_module(module).register(app)
+    for command in app.registered_commands:
+        command.cls = _Command
     return app
 
 

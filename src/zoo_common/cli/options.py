@@ -10,6 +10,13 @@ import typer
 SpecOption = Annotated[
     str, typer.Option("--spec", metavar="NAME|FILE", help="A shipped spec's name (zoo list), or a YAML file.")
 ]
+_SPECS = typer.Option(
+    "--spec",
+    metavar="NAME|FILE|FOLDER",
+    help="A shipped spec's name, a YAML file, or a folder of them; may be repeated.",
+)
+SpecsOption = Annotated[list[str], _SPECS]
+MaybeSpecsOption = Annotated[list[str] | None, _SPECS]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the spec; may be repeated."),
@@ -17,6 +24,9 @@ SetOption = Annotated[
 FrameworkOption = Annotated[str, typer.Option("--framework", metavar="tf|torch", help="The framework.")]
 MaybeFrameworkOption = Annotated[
     str | None, typer.Option("--framework", metavar="tf|torch", help="The framework.")
+]
+JUnitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_json(document: Mapping[str, JsonValue]) -> None:
+def print_json(document: Mapping[str, JsonValue] | Sequence[JsonValue]) -> None:
     """One JSON document; NaN and infinity, which JSON lacks, are refused."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import DeviceOption, JsonOption, RunDirOption, SetOption, example
+from zoo_common.cli.options import (
+    DeviceOption,
+    JsonOption,
+    JUnitOption,
+    MaybeSpecsOption,
+    RunDirOption,
+    SetOption,
+    example,
+)
 
 if TYPE_CHECKING:
-    from zoo_common.parity.results import LevelResult
+    from pydantic import JsonValue
+
+    from zoo_common.cli.specs import Refused
+    from zoo_common.parity.results import LevelResult, ParityReport
 
 
 def register(app: typer.Typer) -> None:
@@ -21,16 +32,14 @@ def register(app: typer.Typer) -> None:
         "zoo parity --spec bert_tiny",
         "zoo parity --spec bert_large --small --level gradient --junit parity.xml",
         "zoo parity --spec t5_tiny --level gradient --rows packed --dtype bfloat16",
+        "zoo parity --spec my_specs/ --spec bert_tiny --small --json",
         "zoo parity --run-dir runs/bert_tiny-torch",
     )
     app.command("parity", epilog=example(*examples))(parity)
 
 
 def parity(
-    spec: Annotated[
-        str | None,
-        typer.Option("--spec", metavar="NAME|FILE", help="A shipped spec's name (zoo list), or a YAML file."),
-    ] = None,
+    spec: MaybeSpecsOption = None,
     run_dir: RunDirOption = None,
     overrides: SetOption = None,
     level: Annotated[
@@ -67,9 +76,7 @@ def parity(
             help="float32 or bfloat16, held against float64; float64 for that alone. The spec's own.",
         ),
     ] = None,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")
-    ] = None,
+    junit: JUnitOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -77,32 +84,38 @@ def parity(
 
     With --spec, on drawn weights and inputs that leave nothing untested. With --run-dir, on the weights of the
     run's newest checkpoint and batches of its own evaluation data, also while it trains; the levels end with
-    gradient. The exit status is 1 if a level fails; the first block whose outputs part is then named.
+    gradient. The exit status is 1 if a level fails; the first block whose outputs part is then named. Several
+    specs are judged one after the other, and end with the worst status of theirs; a folder stands for every
+    YAML file in it.
     """
-    from zoo_common.cli.output import print_json
+    from zoo_common.cli.specs import Specs, each, specs_of
     from zoo_common.parity.suite import run_parity, run_trained_parity
-    from zoo_common.report.parity import print_parity, write_junit
     from zoo_spec import load_spec
     from zoo_spec.errors import InputError
     from zoo_spec.shrink import shrunk
 
-    if (spec is None) == (run_dir is None):
+    if bool(spec) == (run_dir is not None):
         raise InputError(
             "give --spec for parity on drawn weights, or --run-dir for that of a run's; one of them"
         )
     if run_dir is not None:
         given = {"--set": overrides, "--small": small, "--steps": steps, "--rows": rows, "--dtype": dtypes}
         _refuse(given, "--spec", "a run is judged as it was trained")
-        report = run_trained_parity(
-            run_dir, level=level or "gradient", batches=batches or 2, device=device, watch=_say
-        )
+        specs = Specs((str(run_dir),), listed=False)
     else:
-        assert spec is not None
         _refuse({"--batches": batches}, "--run-dir", "a spec is judged on drawn inputs")
-        loaded = load_spec(spec, overrides or ())
-        chosen = shrunk(loaded) if small else loaded
-        report = run_parity(
-            chosen,
+        specs = specs_of(spec or ())
+
+    def judged(name: str) -> ParityReport:
+        if run_dir is not None:
+            return run_trained_parity(
+                run_dir, level=level or "gradient", batches=batches or 2, device=device, watch=_say
+            )
+        if specs.listed:
+            print(f"{name}:", file=sys.stderr)
+        loaded = load_spec(name, overrides or ())
+        return run_parity(
+            shrunk(loaded) if small else loaded,
             level=level or "checkpoint",
             steps=steps or 50,
             device=device,
@@ -110,14 +123,38 @@ def parity(
             dtypes=dtypes or None,
             watch=_say,
         )
+
+    _tell(each(specs, judged), specs.listed, as_json, junit)
+
+
+def _tell(
+    reports: Iterator[tuple[str, ParityReport | Refused]], listed: bool, as_json: bool, junit: Path | None
+) -> None:
+    """Print each report when it is there, then write all; raises Exit unless all passed."""
+    from zoo_common.cli.specs import Refused, print_documents, worst
+    from zoo_common.report.junit import Suite, write_junit
+    from zoo_common.report.parity import print_parity, suite
+
+    documents: dict[str, dict[str, JsonValue]] = {}
+    suites, statuses = [], []
+    for source, report in reports:
+        if isinstance(report, Refused):
+            suites.append(Suite(f"parity.{source}", (report.case("spec"),)))
+            statuses.append(report.exit_status)
+            if listed:
+                documents[source] = {"spec": source, "passed": False, "levels": [], **report.as_json()}
+            continue
+        suites.append(suite(report, source if listed else report.spec))
+        statuses.append(0 if report.passed else 1)
+        documents[source] = report.as_json()
+        if not as_json:
+            print_parity(report)
     if junit is not None:
-        write_junit(report, junit)
+        write_junit(suites, junit, listed=listed)
     if as_json:
-        print_json(report.as_json())
-    else:
-        print_parity(report)
-    if not report.passed:
-        raise typer.Exit(1)
+        print_documents(documents, listed=listed)
+    if status := worst(statuses):
+        raise typer.Exit(status)
 
 
 def _refuse(given: Mapping[str, object], belongs_to: str, reason: str) -> None:

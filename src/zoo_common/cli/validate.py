@@ -3,49 +3,125 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
 
-from zoo_common.cli.options import DeviceOption, MaybeFrameworkOption, SetOption, SpecOption, example
+from zoo_common.cli.options import (
+    DeviceOption,
+    JsonOption,
+    JUnitOption,
+    MaybeFrameworkOption,
+    SetOption,
+    SpecsOption,
+    example,
+)
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from zoo_common.cli.specs import Refused
+    from zoo_common.rehearsal import Check
+    from zoo_common.report.junit import Case
+    from zoo_spec.errors import ZooError
     from zoo_spec.experiment import ExperimentSpec
     from zoo_spec.graph import Graph
     from zoo_spec.loading import Resolved
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """A spec that could be read; ``failed`` are the parts of its rehearsal that went wrong."""
+
+    name: str
+    parameters: int
+    summary: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[Check, ZooError], ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """That of the first that went wrong."""
+        return self.failed[0][1].exit_status if self.failed else 0
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    examples = ("zoo validate --spec my_model.yaml", "zoo validate --spec bert_tiny --framework torch")
+    examples = (
+        "zoo validate --spec my_model.yaml",
+        "zoo validate --spec my_specs/ --spec bert_tiny --junit specs.xml",
+        "zoo validate --spec bert_tiny --framework torch",
+    )
     app.command("validate", epilog=example(*examples))(validate)
 
 
 def validate(
-    spec: SpecOption,
+    spec: SpecsOption,
     overrides: SetOption = None,
     framework: MaybeFrameworkOption = None,
     device: DeviceOption = "auto",
+    junit: JUnitOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Check a spec, and with --framework rehearse a run of it.
+    """Check specs, and with --framework rehearse a run of each.
 
     A rehearsal opens the data, adds up the memory, builds the model and runs one training step on a little
-    generated input. Everything that is wrong is said at once, and the exit status is that of the first of it.
+    generated input. Everything that is wrong is said at once, and the exit status is that of the first of it; of
+    several specs, the worst of theirs. A folder stands for every YAML file in it and below.
     """
+    from zoo_common.cli.specs import each, print_documents, specs_of, worst
+    from zoo_common.report.junit import Suite, write_junit
     from zoo_spec.loading import resolve
     from zoo_spec.loading import validate as checked
 
-    resolved = resolve(spec, overrides or ())
-    loaded = checked(resolved)
-    failed = _rehearse(loaded, framework, device) if framework is not None else 0
-    if failed:
-        raise typer.Exit(failed)
-    graph = loaded.graph()
-    if framework is None:
-        _check_data(loaded, graph, resolved)  # A rehearsal opens the data.
-    print(f"valid: {loaded.name}")
-    for name, value in _summary(loaded, graph):
-        print(f"  {name:<11}{value}")
+    specs = specs_of(spec)
+
+    def check(name: str) -> _Checked:
+        resolved = resolve(name, overrides or ())
+        loaded = checked(resolved)
+        failed = () if framework is None else _rehearse(loaded, framework, device)
+        graph = loaded.graph()
+        if framework is None:
+            _check_data(loaded, graph, resolved)  # A rehearsal opens the data.
+        return _Checked(loaded.name, graph.parameter_count, tuple(_summary(loaded, graph)), failed)
+
+    found = {}
+    for source, result in each(specs, check):
+        found[source] = result
+        if isinstance(result, _Checked) and not (result.failed or as_json):
+            print(f"valid: {result.name}")
+            for field, value in result.summary:
+                print(f"  {field:<11}{value}")
+    if junit is not None:
+        cases = tuple(_case(source, result) for source, result in found.items())
+        write_junit([Suite("validate", cases)], junit, listed=specs.listed)
+    if as_json:
+        documents = {source: _document(result) for source, result in found.items()}
+        print_documents(documents, listed=specs.listed)
+    if status := worst([result.exit_status for result in found.values()]):
+        raise typer.Exit(status)
+
+
+def _case(name: str, result: _Checked | Refused) -> Case:
+    from zoo_common.cli.specs import Refused
+    from zoo_common.report.junit import Case
+
+    if isinstance(result, Refused):
+        return result.case(name)
+    told = [f"{check.name}: {error}" for check, error in result.failed]
+    return Case(name, told[0] if told else "", "\n".join(told))
+
+
+def _document(result: _Checked | Refused) -> dict[str, JsonValue]:
+    """``spec``, ``valid``, and what is right or wrong."""
+    from zoo_common.cli.specs import Refused
+
+    if isinstance(result, Refused):
+        return {"spec": result.spec, "valid": False, **result.as_json()}
+    if result.failed:
+        told = "\n".join(f"{check.name}: {error}" for check, error in result.failed)
+        return {"spec": result.name, "valid": False, "error": told, "problems": []}
+    return {"spec": result.name, "valid": True, "parameters": result.parameters, "problems": []}
 
 
 def _check_data(spec: ExperimentSpec, graph: Graph, resolved: Resolved) -> None:
@@ -64,18 +140,18 @@ def _check_data(spec: ExperimentSpec, graph: Graph, resolved: Resolved) -> None:
         raise SpecError(Problem(str(error), "", *where)) from None
 
 
-def _rehearse(spec: ExperimentSpec, framework: str, device: str) -> int:
-    """Say on standard error how each check went; returns the exit status of the first that failed."""
+def _rehearse(spec: ExperimentSpec, framework: str, device: str) -> tuple[tuple[Check, ZooError], ...]:
+    """Say on standard error how each check went; returns those that failed."""
     from zoo_common.rehearsal import rehearse
 
-    status = 0
+    failed = []
     for check in rehearse(spec, framework, device):
         if check.error is None:
             print(f"ok: {check.name}: {check.found}", file=sys.stderr)
         else:
             print(f"failed: {check.name}: {check.error}", file=sys.stderr)
-            status = status or check.error.exit_status
-    return status
+            failed.append((check, check.error))
+    return tuple(failed)
 
 
 def _summary(spec: ExperimentSpec, graph: Graph) -> list[tuple[str, str]]:

@@ -1,15 +1,12 @@
-"""A parity report as a table, and as JUnit XML."""
+"""A parity report as a table, and as the cases of a JUnit suite."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from xml.etree import ElementTree
 
 from rich.table import Table
 
 from zoo_common.cli.output import console
-from zoo_common.files import explained, write_atomically
 from zoo_common.parity.results import LevelResult, ParityReport
+from zoo_common.report.junit import Case, Suite
 
 
 def print_parity(report: ParityReport) -> None:
@@ -38,20 +35,13 @@ def print_parity(report: ParityReport) -> None:
     out.print("passed: both frameworks agree" if report.passed else "FAILED")
 
 
-def write_junit(report: ParityReport, path: Path) -> None:
-    """One test case a level and dtype. Raises EnvironmentFault or InputError if the file cannot be written."""
-    failures = sum(not row.passed for row in report.levels)
-    suite = ElementTree.Element(
-        "testsuite", name=f"parity.{report.spec}", tests=str(len(report.levels)), failures=str(failures)
-    )
-    for row in report.levels:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=f"parity.{report.spec}", name=f"{row.level}[{row.dtype}]"
-        )
-        if not row.passed:
-            ElementTree.SubElement(case, "failure", message=_summary(row)).text = row.detail
-    with explained("write", path):
-        write_atomically(path, ElementTree.tostring(suite, encoding="unicode", xml_declaration=True))
+def suite(report: ParityReport, of: str) -> Suite:
+    """One test case a level and dtype; ``of`` is what the suite is called by."""
+    cases = [
+        Case(f"{row.level}[{row.dtype}]", "" if row.passed else _summary(row), row.detail)
+        for row in report.levels
+    ]
+    return Suite(f"parity.{of}", tuple(cases))
 
 
 def _summary(row: LevelResult) -> str:
