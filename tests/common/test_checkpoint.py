@@ -304,6 +304,95 @@ def test_a_file_that_was_saved_wrong_is_refused_although_its_hash_is_right(store
         store.latest()
 
 
+def with_header(path: Path, name: str, entries: object, data: bytes = b"") -> None:
+    """Make one of a checkpoint's tensor files anew, and the manifest's record of it right."""
+    header = json.dumps(entries).encode()
+    content = len(header).to_bytes(8, "little") + header + data
+    (path / name).write_bytes(content)
+    record = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    rewrite_manifest(path, lambda manifest: manifest["files"].update({name: record}))
+
+
+def entry(shape: object, start: object, end: object, dtype: object = "F32") -> dict:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"a": entry([0, 2**62], 0, 0)}, "no array can have such a shape"),
+        ({"a": entry([2**32, 2**32], 0, 8)}, "no array can have such a shape"),
+        ({"a": entry([-1], 0, 8)}, "no array can have such a shape"),
+        ({"a": entry([True, 2], 0, 8)}, "no array can have such a shape"),
+        ({"a": entry([3], 0, 8)}, "the offsets do not fit the shape"),
+        ({"a": entry([2], 8, 0)}, "the offsets do not fit the shape"),
+        ({"a": entry([2], 0, 8), "b": entry([2], 0, 8)}, "b begins at byte 0, not at 8"),
+        ({"a": entry([1], 4, 8)}, "a begins at byte 4, not at 0"),
+        ({"a": entry([1], 0, 4)}, "its arrays have 4 bytes, and 8 are there"),
+        ({"a": entry([2], 0, 8, "BF16")}, "a checkpoint's dtypes are"),
+        ({"a": entry([2], 0, 8, ["F32"])}, "a checkpoint's dtypes are"),
+        ({"a\x1b[31m": entry([3], 0, 8)}, r"a\\x1b\[31m is described"),
+        ({"a": {"dtype": "F32"}}, "not by dtype, shape and data_offsets"),
+        ({"a": 1}, "not by dtype, shape and data_offsets"),
+        ([1], "its header is no mapping"),
+    ],
+)
+def test_a_header_that_says_what_cannot_be_is_refused(store, entries, says):
+    path = save(store, 10)
+    with_header(path, "weights.safetensors", entries, bytes(8))
+    with pytest.raises(InputError, match=says) as error:
+        store.latest()
+    assert str(error.value).startswith(str(path / "weights.safetensors"))
+
+
+def test_a_checkpoint_that_was_opened_is_read_although_it_was_removed_meanwhile(store):
+    save(store, 10)
+    held = store.latest()
+    for step in (20, 30):
+        save(store, step)
+    assert not held.path.exists()
+    assert_same_bits(held.weights(), arrays(10))
+    assert_same_bits(held.optimizer(), {f"{name}/first_moment": array for name, array in arrays(11).items()})
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files by /proc")
+def test_a_checkpoint_lets_its_files_go_when_it_is_closed_or_dropped(store):
+    def opened() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    path = save(store, 10)
+    before = opened()
+    held = store.latest()
+    assert opened() == before + 3
+    held.close()
+    assert opened() == before
+    store.latest()
+    assert opened() == before
+    (path / "state.json").write_bytes(b"{}")
+    with pytest.raises(InputError):
+        store.latest()
+    assert opened() == before
+
+
+@pytest.mark.parametrize("meanwhile", ["newer", "again"])
+def test_a_checkpoint_that_goes_while_it_is_opened_is_no_damage(store, monkeypatch, meanwhile):
+    save(store, 10)
+
+    def read(directory, real=manifest.Manifest.read):
+        found = real(directory)
+        monkeypatch.undo()
+        if meanwhile == "again":  # The same step with other weights: the manifest is the old one's.
+            save(store, 10, seed=1)
+        else:
+            save(store, 20), save(store, 30)
+        return found
+
+    monkeypatch.setattr(manifest.Manifest, "read", read)
+    found = store.latest()
+    assert found.step == (10 if meanwhile == "again" else 30)
+    assert_same_bits(found.weights(), arrays(1 if meanwhile == "again" else 30))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFO in a directory")
 def test_a_pipe_in_the_place_of_a_file_does_not_hang(store):
     path = save(store, 10) / "weights.safetensors"

@@ -7,14 +7,16 @@ import json
 import re
 import stat
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, BinaryIO, Literal, Self
 
 from pydantic import Field, ValidationError
 
 from zoo_common.files import fsync_file
 from zoo_spec.base import NonNegativeInt, Spec
 from zoo_spec.errors import InputError
+from zoo_spec.reading import UnreadableFileError, open_file, read_file
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
@@ -24,7 +26,6 @@ STATE = "state.json"
 VERSION = 1
 _ZEROS = "0" * 64
 _LARGEST_MANIFEST = 16 << 20
-_CHUNK = 1 << 20
 
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 """Plain names only: no separator, and no leading dot, so a manifest cannot point outside its directory."""
@@ -73,10 +74,9 @@ class Manifest(Spec):
         """
         path = directory / MANIFEST
         try:
-            with path.open("rb") as file:
-                raw = file.read(_LARGEST_MANIFEST)
-        except FileNotFoundError as error:
-            raise DamagedCheckpointError(path, "is missing") from error
+            raw = read_file(path, most=_LARGEST_MANIFEST, remedy="no checkpoint has such a one")
+        except UnreadableFileError as error:
+            raise DamagedCheckpointError(path, "is missing" if not path.exists() else error.reason) from error
         try:
             content = json.loads(raw)
         except (ValueError, RecursionError) as error:
@@ -99,9 +99,10 @@ class Manifest(Spec):
             place = ".".join(str(part) for part in first["loc"]).encode("unicode_escape").decode("ascii")
             raise DamagedCheckpointError(path, f"{place}: {first['msg']}") from error
 
-    def verify(self, directory: Path) -> None:
-        """Compare every file with its record, sizes first, then hashes.
+    def verify(self, directory: Path, held: ExitStack) -> dict[str, BinaryIO]:
+        """Compare every file with its record, sizes first, then hashes; the three that each has, left open.
 
+        What is read of these is then what was verified, whatever becomes of the directory; ``held`` closes them.
         Raises DamagedCheckpointError naming the file, with the size or hash that was expected and found.
         """
         for name in (WEIGHTS, OPTIMIZER, STATE):
@@ -112,11 +113,18 @@ class Manifest(Spec):
             if size != record.size:
                 reason = f"has {size:,} bytes, the manifest says {record.size:,}"
                 raise DamagedCheckpointError(directory / name, reason)
+        files = {}
         for name, record in self.files.items():
-            sha256 = _sha256(directory / name)
-            if sha256 != record.sha256:
-                reason = f"has the SHA-256 {sha256}, the manifest says {record.sha256}"
-                raise DamagedCheckpointError(directory / name, reason)
+            with ExitStack() as opened:
+                file = opened.enter_context(open_file(directory / name))
+                sha256 = _sha256(file)
+                if sha256 != record.sha256:
+                    reason = f"has the SHA-256 {sha256}, the manifest says {record.sha256}"
+                    raise DamagedCheckpointError(directory / name, reason)
+                if name in (WEIGHTS, OPTIMIZER, STATE):
+                    held.enter_context(opened.pop_all())
+                    files[name] = file
+        return files
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> FileRecord:
@@ -145,12 +153,8 @@ def _size(path: Path) -> int:
     return status.st_size
 
 
-def _sha256(path: Path) -> str:
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-    return digest.hexdigest()
+def _sha256(file: BinaryIO) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # A BinaryIO is one.
 
 
 def _with_checksum(raw: bytes, old: str, new: str) -> bytes:

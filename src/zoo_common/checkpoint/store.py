@@ -7,10 +7,12 @@ import logging
 import os
 import re
 import shutil
+import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import JsonValue
 
@@ -23,7 +25,7 @@ from zoo_common.checkpoint.manifest import (
     Manifest,
     write_file,
 )
-from zoo_common.checkpoint.tensors import Array, check_tensors, file_size, read_tensors, tensor_chunks
+from zoo_common.checkpoint.tensors import Array, TensorFile, file_size, tensor_chunks
 from zoo_common.files import explained, free_bytes, fsync_directory, megabytes
 from zoo_spec.errors import EnvironmentFault, InputError
 
@@ -31,26 +33,48 @@ _LOG = logging.getLogger("zoo")
 _NAME = re.compile(r"step-(\d{8,})(\.partial|\.replaced|\.deleted)?")
 _OVERHEAD = 64 << 10
 """Bytes for the manifest and for what a file system adds to five small files."""
+_LARGEST_STATE = 16 << 20
+_TRIES = 5
 
 
-@dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose files were found to be what was saved."""
+    """A checkpoint whose files were found to be what was saved; they are held open until ``close``.
 
-    step: int
-    """Optimizer steps done."""
-    path: Path
-    spec_hash: str
-    state: Mapping[str, JsonValue]
-    """What resuming needs beside arrays: data position, random state, best metric."""
+    So its weights are those of ``step`` also when the process that trains has saved more and removed it.
+    """
+
+    def __init__(self, step: int, path: Path, manifest: Manifest, held: ExitStack, *, files: _Files) -> None:
+        self.step = step
+        """Optimizer steps done."""
+        self.path = path
+        self.spec_hash = manifest.spec_hash
+        self.weights_hash = manifest.files[WEIGHTS].sha256
+        self.state: Mapping[str, JsonValue] = files.state
+        """What resuming needs beside arrays: data position, random state, best metric."""
+        self.weights_file = files.weights
+        self.optimizer_file = files.optimizer
+        self._close = weakref.finalize(self, held.close)
 
     def weights(self) -> dict[str, Array]:
         """Every parameter by canonical name, in torch's layout. Raises DamagedCheckpointError."""
-        return read_tensors(self.path / WEIGHTS)
+        return self.weights_file.arrays()
 
     def optimizer(self) -> dict[str, Array]:
         """Every optimizer slot by ``<canonical name>/<slot>``, in torch's layout; errors as above."""
-        return read_tensors(self.path / OPTIMIZER)
+        return self.optimizer_file.arrays()
+
+    def close(self) -> None:
+        """Let go of the files, whose room on the disk is free once they are removed too."""
+        self._close()
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What is in the files that each checkpoint has."""
+
+    weights: TensorFile
+    optimizer: TensorFile
+    state: Mapping[str, JsonValue]
 
 
 class CheckpointStore:
@@ -84,7 +108,7 @@ class CheckpointStore:
         target = self.directory / _directory_name(step)
         with explained("save the checkpoint", target, needed):
             if not self.directory.exists():
-                self.directory.mkdir(parents=True, exist_ok=True)
+                self.directory.mkdir(exist_ok=True)  # Not its parent: a run that was deleted stays so.
                 fsync_directory(self.directory.parent)
             self._clean()
             self._require_room(target, needed)
@@ -118,13 +142,22 @@ class CheckpointStore:
         A damaged newest checkpoint is an InputError, never passed over in silence, for going on from an older
         one loses work: the message names the file, what is wrong, and what to move to go on from which step.
         """
-        steps = self.steps()
-        if not steps:
-            return None
-        try:
-            return self._open(steps[-1])
-        except DamagedCheckpointError as damage:
-            raise InputError(f"{damage}; {self._remedy(steps)}") from damage
+        for _ in range(_TRIES):
+            before = self._there()
+            steps = self.steps()
+            if not steps:
+                return None
+            try:
+                return self._open(steps[-1])
+            except InputError as error:
+                if self._there() != before:
+                    continue  # Whoever trains has saved meanwhile, and removed this one.
+                if isinstance(error, DamagedCheckpointError):
+                    raise InputError(f"{error}; {self._remedy(steps)}") from error
+                raise
+        raise InputError(
+            f"{self.directory}: is written to faster than it can be read; wait for the run to end"
+        )
 
     def load(self, step: int) -> Checkpoint:
         """The checkpoint of one step, verified; raises InputError if it is not there or damaged."""
@@ -136,14 +169,23 @@ class CheckpointStore:
 
     def _open(self, step: int) -> Checkpoint:
         path = self._path(step)
-        with explained("read the checkpoint", path):
+        with explained("read the checkpoint", path), ExitStack() as held:
             manifest = Manifest.read(path)
             if manifest.step != step:
                 raise DamagedCheckpointError(path / MANIFEST, f"is of step {manifest.step}, not {step}")
-            manifest.verify(path)
-            check_tensors(path / WEIGHTS)
-            check_tensors(path / OPTIMIZER)
-            return Checkpoint(step, path, manifest.spec_hash, _read_state(path / STATE))
+            opened = manifest.verify(path, held)
+            files = _Files(
+                TensorFile(opened[WEIGHTS], path / WEIGHTS),
+                TensorFile(opened[OPTIMIZER], path / OPTIMIZER),
+                _read_state(opened[STATE], path / STATE),
+            )
+            return Checkpoint(step, path, manifest, held.pop_all(), files=files)
+
+    def _there(self) -> set[tuple[str, int]]:
+        """Which directories are there at this moment: a name, and what tells it from another of that name."""
+        with suppress(OSError):
+            return {(entry.name, entry.inode()) for entry in os.scandir(self.directory)}
+        return set()
 
     def _remedy(self, steps: list[int]) -> str:
         damaged = [str(self._path(steps[-1]))]
@@ -200,9 +242,13 @@ def _new_directory(path: Path) -> Iterator[Path]:
         raise
 
 
-def _read_state(path: Path) -> dict[str, JsonValue]:
+def _read_state(file: BinaryIO, path: Path) -> dict[str, JsonValue]:
+    file.seek(0)
+    raw = file.read(_LARGEST_STATE + 1)
+    if len(raw) > _LARGEST_STATE:
+        raise DamagedCheckpointError(path, f"is longer than {_LARGEST_STATE:,} bytes; no state is")
     try:
-        state = json.loads(path.read_bytes())
+        state = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise DamagedCheckpointError(path, f"is not JSON: {error}") from error
     if not isinstance(state, dict):

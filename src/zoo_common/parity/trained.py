@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo_common.backend import Array, Batch, Weights, find_backend
-from zoo_common.checkpoint import Checkpoint, CheckpointStore
+from zoo_common.checkpoint import Checkpoint
 from zoo_common.data import Dataset, open_dataset
 from zoo_common.data.base import stack
 from zoo_common.data.generated import id_limits
@@ -29,7 +29,6 @@ from zoo_spec.graph import Graph
 
 _MOST_ACTIVATIONS = 512 << 20
 """Bytes of activations in float64 that a batch may have: three rows of BERT-base at 128 tokens."""
-_TRIES = 5
 _SHOWN = 5
 
 
@@ -136,11 +135,12 @@ def open_trained(run_dir: Path, framework: str, number: int) -> Trained:
     """
     run = Run.reopen(find_backend(framework)(), run_dir)
     spec, graph, store = run.spec, run.graph, run.place.store
-    if not store.steps():
+    checkpoint = store.latest()
+    if checkpoint is None:
         raise InputError(
             f"{run_dir}: has no checkpoint yet; train first, or give --spec for parity on probes"
         )
-    checkpoint, weights = _read(store)
+    weights: Weights = {name: np.asarray(value, np.float64) for name, value in checkpoint.weights().items()}
     _require_fit(graph, weights, checkpoint, run_dir)
     dataset = open_dataset(spec, run_dir, "eval")
     number = min(number, len(dataset))
@@ -155,25 +155,6 @@ def open_trained(run_dir: Path, framework: str, number: int) -> Trained:
             "somebody edited it); it is judged as it stands"
         )
     return found
-
-
-def _read(store: CheckpointStore) -> tuple[Checkpoint, Weights]:
-    """The newest checkpoint and its weights in float64. A trainer may be saving, and removing what is older."""
-    for _ in range(_TRIES):
-        before = store.steps()
-        try:
-            newest = store.latest()
-            assert newest is not None
-            weights = newest.weights()
-            break
-        except (InputError, OSError):
-            if store.steps() == before:
-                raise
-    else:
-        raise InputError(
-            f"{store.directory}: is written to faster than it can be read; wait for the run to end"
-        )
-    return newest, {name: np.asarray(value, np.float64) for name, value in weights.items()}
 
 
 def _require_fit(graph: Graph, weights: Weights, checkpoint: Checkpoint, run_dir: Path) -> None:
