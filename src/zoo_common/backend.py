@@ -69,7 +69,10 @@ class Backend(Protocol):
     def train_step(
         self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
     ) -> StepResult:
-        """One optimizer step. ``denominators`` are each part's over all micro-batches; None: the model's own."""
+        """One optimizer step. ``denominators`` are each part's over all micro-batches; None: the model's own.
+
+        One of infinity makes the part 0, and its gradients.
+        """
 
     def evaluate_step(self, batch: Batch) -> Weights:
         """All outputs for a batch with labels, without dropout."""

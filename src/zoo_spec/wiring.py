@@ -76,6 +76,4 @@ class BlockPlace:
 
 def required_ports(block: Block, inputs: Mapping[str, Ref]) -> tuple[str, ...]:
     """The connected ports without which the block gives nothing, in order."""
-    if block.variadic:
-        return tuple(inputs)
-    return (*block.required, *(port for port in block.if_connected if port in inputs))
+    return tuple(inputs) if block.variadic else block.required

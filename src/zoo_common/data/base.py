@@ -134,7 +134,7 @@ def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[st
     for start in range(0, count, batch_size):
         rows = dataset.examples([(0, index) for index in range(start, min(start + batch_size, count))])
         missing = batch_size - len(rows)
-        if missing and weights:
+        if missing and weights and rows[0].keys() >= set(weights):
             row = rows[0]
             unseen = {name: np.zeros_like(value) if name in weights else value for name, value in row.items()}
             rows += [unseen] * missing

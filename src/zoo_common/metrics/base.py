@@ -27,8 +27,8 @@ class Counter(Protocol):
 
 
 def ratio(part: float, whole: float) -> float:
-    """``part / whole``; 0 where nothing was counted. Unlike a loss, divided by the weights however small they are."""
-    return float(part / whole) if whole > 0 else 0.0
+    """``part / whole``; 0 where nothing was counted. NaN stays NaN."""
+    return float(part / whole) if whole else 0.0
 
 
 def weights_of(metric: Metric, batch: Batch, shape: tuple[int, ...]) -> Float64:

@@ -37,7 +37,7 @@ def _part(graph: Graph, part: LossPart) -> LossPartDescription:
     against = f"{what} of {prediction}" + (f" against {labels}" if labels else "")
     over = str(node.specs["labels"]) if "labels" in node.specs else "all values"
     if weights:
-        mean = f"averaged over {over} by weight: sum({weights} × loss) / max(sum({weights}), 1)"
+        mean = f"averaged over {over} by weight: sum({weights} × loss) / sum({weights}), 0 where none weighs anything"
     else:
         mean = f"averaged over {over}, all alike: sum(loss) / count"
     return LossPartDescription(part.name, kind, part.factor, labels, weights, f"{against}, {mean}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from zoo_common.backend import Backend, Batch
 from zoo_common.data import Dataset, evaluation_batches
 from zoo_common.metrics import open_metric
+from zoo_common.metrics.base import ratio
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -42,7 +43,7 @@ def evaluate_batches(
             total[1] += float(outputs[f"{name}_denominator"])
         for metric in metrics:
             metric.add(batch, outputs)
-    ratios = {name: numerator / max(denominator, 1.0) for name, (numerator, denominator) in totals.items()}
+    ratios = {name: ratio(*total) for name, total in totals.items()}
     losses = {f"{name}_loss": value for name, value in ratios.items()} if len(ratios) > 1 else {}
     loss = sum(part.factor * ratios[part.name] for part in parts)
     return {"loss": loss, **losses, **{metric.metric.name: metric.value for metric in metrics}}

@@ -21,15 +21,12 @@ class ShapeError(Exception):
 class Block(Registered):
     """A building block: ports, shape rule, parameters, children and cost.
 
-    ``required`` and ``optional`` name the input ports; those of ``if_connected`` may be left unconnected, but
-    are as good as required once they are connected (a loss without its weights is another loss). A
-    ``variadic`` block takes any number of inputs, all required, whose ports are ``"0"``, ``"1"`` and so on.
-    The first output is the one meant where none is named.
+    ``required`` and ``optional`` name the input ports. A ``variadic`` block takes any number of inputs, all
+    required, whose ports are ``"0"``, ``"1"`` and so on. The first output is the one meant where none is named.
     """
 
     role: ClassVar[str] = "block"
     required: ClassVar[tuple[str, ...]] = ("x",)
-    if_connected: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False
     keeps_examples_apart: ClassVar[bool] = True
@@ -38,7 +35,7 @@ class Block(Registered):
     @classmethod
     def ports(cls) -> tuple[str, ...]:
         """All ports in order; those of a variadic block have no names."""
-        return (*cls.required, *cls.if_connected, *cls.optional)
+        return (*cls.required, *cls.optional)
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Shapes and dtypes of the outputs; raises ShapeError if the inputs do not fit."""

@@ -16,7 +16,7 @@ class CtcLoss(Loss):
     """Minus the log-probability of each example's labels, over all ways to spread them over its frames.
 
     ``logits [batch, frames, classes]``; ``labels [batch, labels]``, in order, 0 wherever there is none; ``weights
-    [batch]``, all 1 if not connected; ``frame_ids [batch, frames]``, 0 for the padding at the end, which no label
+    [batch]``; ``frame_ids [batch, frames]``, 0 for the padding at the end, which no label
     is spread over. The loss is the mean over examples, each summed over its labels: with ``sum``, torch's and
     ``transformers``' reduction leaves out the division by their number, which ``numerator`` is; with ``mean`` each
     example's is divided by the number of its labels first, which is another loss. Labels that do not fit into
@@ -25,8 +25,7 @@ class CtcLoss(Loss):
 
     kind: Literal["ctc_loss"] = "ctc_loss"
     required = ("logits", "labels")
-    if_connected = ("weights",)
-    optional = ("frame_ids",)
+    optional = ("weights", "frame_ids")
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Three scalars: ``loss``, ``numerator``, ``denominator``."""
@@ -48,6 +47,10 @@ class CtcLoss(Loss):
     def label_limit(self, inputs: Inputs) -> int | None:
         """The classes."""
         return inputs["logits"].width
+
+    def count(self, labels: tuple[int, ...]) -> int:
+        """An example's labels make one loss together."""
+        return labels[0]
 
     def cost(self, inputs: Inputs) -> Cost:
         """The log-probabilities are kept, and how likely each label is reached at each frame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 from zoo_spec.base import NonNegativeFloat, PositiveFloat, Rate
@@ -13,10 +14,11 @@ SCALAR = TensorSpec((), "float32")
 
 
 class Loss(Block):
-    """A loss: ``loss = numerator / max(denominator, 1)``, in float32 or wider.
+    """A weighted mean: ``loss = numerator / denominator``, 0 where the denominator is 0, in float32 or wider.
 
     ``numerator`` is ``sum(weights * loss)`` and ``denominator`` is ``sum(weights)``, so that replicas and
-    accumulated micro-batches add each and divide once.
+    accumulated micro-batches add each and divide once. Weights are 0 or more, all 1 if they are left out; the same
+    weights times any number give the same loss.
     """
 
     role: ClassVar[str] = "loss"
@@ -25,17 +27,21 @@ class Loss(Block):
         """How many labels there are, which are 0 and up; None where that is open, or labels are no integers."""
         return None
 
+    def count(self, labels: tuple[int, ...]) -> int:
+        """The denominator for labels of this shape where weights are left out: how many losses they make."""
+        return math.prod(labels)
+
 
 class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of integer labels, from logits.
 
-    ``logits [..., classes]``, ``labels [...]``, ``weights [...]``, all 1 if not connected. ``label_smoothing`` s
+    ``logits [..., classes]``, ``labels [...]``, ``weights [...]``. ``label_smoothing`` s
     spreads s evenly over all classes, the true one included (Szegedy et al., 2016, section 7).
     """
 
     kind: Literal["softmax_cross_entropy"] = "softmax_cross_entropy"
     required = ("logits", "labels")
-    if_connected = ("weights",)
+    optional = ("weights",)
     label_smoothing: Rate = 0.0
     """Probability spread evenly over all classes."""
 
@@ -62,15 +68,14 @@ class SoftmaxCrossEntropy(Loss):
 class PositionCrossEntropy(Loss):
     """Cross-entropy of a position in a sequence of open length, from a logit for each.
 
-    ``logits [batch, sequence]``, ``labels [batch]``, ``weights [batch]``, all 1 if not connected. The softmax
+    ``logits [batch, sequence]``, ``labels [batch]``, ``weights [batch]``. The softmax
     runs over the positions whose ``example_ids`` are that of the labelled one: never over padding, nor over other
     examples of a packed row, of which one has the label.
     """
 
     kind: Literal["position_cross_entropy"] = "position_cross_entropy"
     required = ("logits", "labels")
-    if_connected = ("weights",)
-    optional = ("example_ids",)
+    optional = ("weights", "example_ids")
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Three scalars: ``loss``, ``numerator``, ``denominator``."""
@@ -89,12 +94,12 @@ class PositionCrossEntropy(Loss):
 class SigmoidCrossEntropy(Loss):
     """Binary cross-entropy of labels 0 and 1, each for itself: ``log(1 + exp(x)) - label * x``.
 
-    ``logits``, ``labels`` and ``weights`` (all 1 if not connected) have one shape.
+    ``logits``, ``labels`` and ``weights`` have one shape.
     """
 
     kind: Literal["sigmoid_cross_entropy"] = "sigmoid_cross_entropy"
     required = ("logits", "labels")
-    if_connected = ("weights",)
+    optional = ("weights",)
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Three scalars: ``loss``, ``numerator``, ``denominator``."""
@@ -117,7 +122,7 @@ class SquaredError(Loss):
 
     kind: Literal["squared_error"] = "squared_error"
     required = ("logits", "labels")
-    if_connected = ("weights",)
+    optional = ("weights",)
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Three scalars: ``loss``, ``numerator``, ``denominator``."""
@@ -136,14 +141,14 @@ class Dice(Loss):
     """1 less the Dice coefficient of probabilities and labels, image by image (Milletari et al., 2016, 3).
 
     ``dice = (2 sum(w p g) + smoothing) / (sum(w p) + sum(w g) + smoothing)`` over an image's places, with the
-    probability p, the label g and the weight w of each; the mean over classes where there are several. An image
-    weighs as much as its places together: ``numerator = sum(image weight * (1 - dice))`` and ``denominator =
-    sum(w)``, as in the other losses of the same labels. So for images of one size it is the mean over images, and
-    micro-batches add up.
+    probability p, the label g and the weight w of each, by the largest of its image; the mean over classes where
+    there are several. An image weighs as much as its places together: ``numerator = sum(image weight * (1 -
+    dice))`` and ``denominator = sum(weights)``, as in the other losses of the same labels. So for images of one
+    size it is the mean over images, and micro-batches add up.
     """
 
     required = ("logits", "labels")
-    if_connected = ("weights",)
+    optional = ("weights",)
     smoothing: PositiveFloat = 1.0
     """Added to both sides, so that a class which is absent, and not predicted, scores 1."""
 

@@ -100,6 +100,7 @@ class Dice(Block):
     def each(self, p: tf.Tensor, g: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         """``1 - dice [batch]`` of probabilities, labels and weights ``[batch, places, classes]``."""
         smoothing = tf.constant(self.smoothing, p.dtype)
+        w = tf.math.divide_no_nan(w, tf.reduce_max(w, 1, keepdims=True))
         overlap = tf.constant(2, p.dtype) * tf.reduce_sum(w * p * g, 1) + smoothing
         dice = overlap / (tf.reduce_sum(w * p, 1) + tf.reduce_sum(w * g, 1) + smoothing)
         return tf.constant(1, p.dtype) - tf.reduce_mean(dice, -1)
@@ -133,12 +134,12 @@ class SigmoidDice(Dice):
 
 
 def weighted(each: tf.Tensor, weights: tf.Tensor | None) -> dict[str, tf.Tensor]:
-    """``sum(weights * each) / max(sum(weights), 1)`` of losses ``[count]``, and what it is the ratio of."""
+    """``sum(weights * each) / sum(weights)`` of losses ``[count]``, 0 for no weight, and what it is the ratio of."""
     weights = tf.ones_like(each) if weights is None else tf.cast(tf.reshape(weights, [-1]), each.dtype)
     numerator = tf.reduce_sum(weights * each)
     denominator = tf.reduce_sum(weights)
     return {
-        "loss": numerator / tf.maximum(denominator, tf.constant(1, each.dtype)),
+        "loss": tf.math.divide_no_nan(numerator, denominator),
         "numerator": numerator,
         "denominator": denominator,
     }

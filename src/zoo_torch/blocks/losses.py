@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,6 +79,8 @@ class Dice(nn.Module):
 
     def each(self, p: Tensor, g: Tensor, w: Tensor) -> Tensor:
         """``1 - dice [batch]`` of probabilities, labels and weights ``[batch, places, classes]``."""
+        top = w.amax(1, keepdim=True)
+        w = w / top.masked_fill(top == 0, 1)
         overlap = 2 * (w * p * g).sum(1) + self.smoothing
         dice = overlap / ((w * p).sum(1) + (w * g).sum(1) + self.smoothing)
         return 1 - dice.mean(-1)
@@ -104,12 +108,12 @@ class SigmoidDice(Dice):
 
 
 def weighted(each: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
-    """``sum(weights * each) / max(sum(weights), 1)`` of losses ``[count]``, and what it is the ratio of."""
+    """``sum(weights * each) / sum(weights)`` of losses ``[count]``, 0 for no weight, and what it is the ratio of."""
     weights = torch.ones_like(each) if weights is None else weights.flatten().to(each.dtype)
     numerator = (weights * each).sum()
     denominator = weights.sum()
     return {
-        "loss": numerator / denominator.clamp(min=1),
+        "loss": numerator / denominator.masked_fill(denominator == 0, math.inf),
         "numerator": numerator,
         "denominator": denominator,
     }
