@@ -39,8 +39,8 @@ from zoo_spec.models.reserved import why_no_input, why_no_node
 
 TOLERANCE = 4e-6
 """Of float32, between two ways to compute one model; seen: 1.1e-6, from inductor's code."""
-GRADIENT_TOLERANCE = 1e-5
-"""Seen: 7.6e-6, in a cross-attention's query, whose gradient is small beside what cancels in it."""
+WIDE_TOLERANCE = 1e-11
+"""Of float64, in which gradients are compared: what cancels in them leaves float32 no digits to judge by."""
 FRESH = {"seed": 5, "batch": 2, "sequence": 9, "target_sequence": 8, "predictions": 2, "examples": 3}
 """Other values and other sizes than those that a tool has seen."""
 
@@ -103,7 +103,7 @@ def assert_same_gradients(got, expected) -> None:
     for name, value in expected.items():
         without = name.endswith(WITHOUT_INFLUENCE)
         scale = top if without else max(np.abs(value).max(), GRADIENT_SCALE * top)
-        assert np.abs(got[name] - value).max() <= GRADIENT_TOLERANCE * scale, name
+        assert np.abs(got[name] - value).max() <= WIDE_TOLERANCE * scale, name
 
 
 def test_outputs_are_worth_comparing(model, graph):
@@ -198,9 +198,11 @@ def test_torch_compile_takes_the_whole_graph_and_gives_the_same(model, graph):
     for names in (subsets(graph)[subset] for subset in ("everything", "required")):
         run(compiled, tensors(graph, names))
         check(compiled, model, graph, names)
-    inputs = tensors(graph, subsets(graph)["everything"], **FRESH)
-    expected = loss_gradients(model, model, inputs)
-    assert_same_gradients(loss_gradients(compiled, model, shuffled(inputs)), expected)
+    wide = make_model(graph, "float64")
+    inputs = tensors(graph, subsets(graph)["everything"], torch.float64, **FRESH)
+    expected = loss_gradients(wide, wide, inputs)
+    compiled = torch.compile(wide, fullgraph=True, backend="aot_eager")
+    assert_same_gradients(loss_gradients(compiled, wide, shuffled(inputs)), expected)
 
 
 def test_torch_compile_generates_code_that_gives_the_same():

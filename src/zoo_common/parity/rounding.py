@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from zoo_common.backend import Backend, Batch, Weights
 from zoo_common.parity import tolerances
@@ -35,8 +35,22 @@ def judge(
                 found[key] = found.get(key, Gap.none()).worse(Gap(gap.value, f"{gap.name} ({name})"))
         return found
 
-    explained = _explained(bench, rule, worst_gaps)
     errors = {framework: worst_gaps(bench.backend(framework, dtype)) for framework in bench.frameworks}
+    for explained in _explained(bench, rule, worst_gaps):
+        result = _judged(errors, explained, rule, level, dtype)
+        if result.passed:
+            break
+    return result
+
+
+def _judged(
+    errors: Mapping[str, Mapping[str, Gap]],
+    explained: Mapping[str, float],
+    rule: tolerances.Rounding,
+    level: Level,
+    dtype: str,
+) -> LevelResult:
+    """The errors of each framework by tensor, beside what rounding explains of each."""
     # The tensor that stands highest above what rounding explains, in the framework where it does.
     framework, tensor = max(
         ((framework, tensor) for framework, gaps in errors.items() for tensor in gaps),
@@ -57,19 +71,26 @@ def judge(
 
 def _explained(
     bench: Bench, rule: tolerances.Rounding, worst_gaps: Callable[[Backend], dict[str, Gap]]
-) -> dict[str, float]:
-    """By tensor, how far float64 results move when every weight is off by one unit roundoff of the dtype."""
+) -> Iterator[dict[str, float]]:
+    """By tensor, how far float64 results move when every weight is off by one unit roundoff of the dtype.
+
+    First the furthest of the changes that are always tried, then of one more each time: a further change can but
+    raise it, so it is drawn only while the errors are above what the others explain.
+    """
     backend = bench.backend(bench.frameworks[0], "float64")
     least = rule.roundoff * (
         1.0 if rule.each_tensor else math.sqrt(max(1, bench.graph.cost(batch=1).kernels))
     )
     explained: dict[str, float] = {}
-    for nudge in range(rule.nudges):
-        backend.set_weights(nudged(bench.weights, rule.roundoff, bench.seed + nudge))
-        for tensor, gap in worst_gaps(backend).items():
-            explained[tensor] = max(explained.get(tensor, least), gap.value)
-    backend.set_weights(bench.weights)
-    return explained
+    try:
+        for nudge in range(rule.most_nudges):
+            backend.set_weights(nudged(bench.weights, rule.roundoff, bench.seed + nudge))
+            for tensor, gap in worst_gaps(backend).items():
+                explained[tensor] = max(explained.get(tensor, least), gap.value)
+            if nudge + 1 >= rule.nudges:
+                yield explained
+    finally:
+        backend.set_weights(bench.weights)
 
 
 def _apart(errors: Mapping[str, Mapping[str, Gap]], tensor: str, explained: Mapping[str, float]) -> float:
