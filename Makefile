@@ -28,7 +28,7 @@ help:
 	@echo "make setup      only the set-up, into $(VENV)"
 	@echo "make lint       ruff, mypy and import-linter"
 	@echo "make parity     every family, task, kind of rows and dtype; for one spec: zoo parity --spec bert_tiny"
-	@echo "make mutations  plant defects, and print which parity level caught which"
+	@echo "make mutations  plant defects in the source, and say what parity, or else all tests, make of each: hours"
 	@echo "make reference  write docs/reference.md from the code"
 	@echo "make golden     rewrite the golden files, where the meaning was changed on purpose"
 	@echo "make clean      delete $(VENV) and all caches; runs/ stays"
@@ -61,7 +61,7 @@ parity: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist load --all-cases $(PYTEST_ARGS) tests/parity/test_cases.py
 
 mutations: $(STAMP)
-	$(BIN)/python tests/parity/mutations.py --write docs/mutations.md
+	$(BIN)/python tests/parity/mutations.py --all-tests --write docs/mutations.md
 
 reference: $(STAMP)
 	$(BIN)/zoo schema --markdown > docs/reference.md
@@ -70,5 +70,5 @@ golden: $(STAMP)
 	$(BIN)/python tests/support/golden.py
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

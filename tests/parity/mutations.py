@@ -1,377 +1,169 @@
-"""Defects planted into a built model of one framework, to test the parity suite itself.
+"""Plants defects in the source and says what the parity suite makes of each.
 
-Each is patched in from outside; the suite knows none of them. ``python tests/parity/mutations.py`` prints which
-level caught which, ``--write FILE`` writes it.
+    python tests/parity/mutations.py --only 'dropped*'      those whose names match
+    python tests/parity/mutations.py --draw 4 --seed 7      a part of them
+    python tests/parity/mutations.py --all-tests            also runs all tests on what parity lets through
+    python tests/parity/mutations.py --write docs/mutations.md
+
+What was found is kept in ``.cache/mutations`` for as long as neither the defect nor any source changes. The exit
+status is 1 if parity alone lets through a defect of one side.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import json
+import random
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).parent))
 
-from zoo_common.parity.results import ParityReport
-from zoo_common.parity.suite import run_parity
-from zoo_spec import load_spec
-from zoo_spec.shrink import shrunk
+from defects import DEFECTS, Defect
+from planting import ROOT, Outcome, first_failing_test, judge, load_libraries
 
-Change = Callable[[Callable], Callable]
+CACHE = ROOT / ".cache" / "mutations"
 
 
-def block(backend, path):
-    """The native block at a canonical path."""
-    if backend.name == "torch":
-        return backend.model.get_submodule(path)
-    from zoo_tf.blocks.base import named_layers
+class Cache:
+    """Outcomes on the disk, by the defect and everything that the suite and the models are made of."""
 
-    return dict(named_layers(backend.model))[path]
+    def __init__(self, folder: Path) -> None:
+        digest = hashlib.sha256()
+        for path in sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("configs/**/*.yaml")]):
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+        self._folder = folder / digest.hexdigest()[:16]
 
+    def get(self, defect: Defect) -> Outcome | None:
+        """What is known of it, if anything."""
+        path = self._path(defect)
+        return Outcome(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
-def rewire(backend, path: str, change: Change) -> None:
-    """Replace what a block computes by what ``change`` makes of it."""
-    target = block(backend, path)
-    name = "forward" if backend.name == "torch" else "call"
-    object.__setattr__(target, name, change(getattr(target, name)))
+    def put(self, defect: Defect, outcome: Outcome) -> None:
+        """Keep what was found."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path(defect).write_text(json.dumps(outcome.as_json()), encoding="utf-8")
 
-
-def attribute(path: str, name: str, value) -> Callable:
-    def apply(backend):
-        object.__setattr__(block(backend, path), name, value)
-
-    return apply
-
-
-def rewired(path: str, change: Change) -> Callable:
-    return lambda backend: rewire(backend, path, change)
+    def _path(self, defect: Defect) -> Path:
+        return self._folder / f"{defect.digest[:24]}.json"
 
 
-def other_activation(path: str, kind: str) -> Callable:
-    def apply(backend):
-        from zoo_spec.blocks.activation import activation
-
-        if backend.name == "torch":
-            from zoo_torch.blocks.base import build
-        else:
-            from zoo_tf.blocks.build import build
-        parent, _, leaf = path.rpartition(".")
-        replacement = build(activation(kind), {})
-        if backend.name == "torch":
-            setattr(block(backend, parent), leaf, replacement)
-        else:
-            import keras
-
-            before = keras.config.dtype_policy()
-            keras.config.set_dtype_policy(backend.dtype)
-            object.__setattr__(block(backend, parent), leaf, build(activation(kind), {}))
-            keras.config.set_dtype_policy(before)
-
-    return apply
-
-
-def epsilon(path: str, value: float) -> Callable:
-    return lambda backend: attribute(path, "eps" if backend.name == "torch" else "epsilon", value)(backend)
-
-
-def transposed_kernel(path: str) -> Callable:
-    def apply(backend):
-        if backend.name == "torch":
-            import torch.nn.functional as F
-
-            dense = block(backend, path)
-            dense.forward = lambda x: F.linear(x, dense.weight.T.to(x.dtype), dense.bias.to(x.dtype))
-        else:
-            import tensorflow as tf
-
-            dense = block(backend, path)
-            object.__setattr__(
-                dense,
-                "call",
-                lambda x: tf.einsum("btd,ed->bte", x, tf.convert_to_tensor(dense.kernel)) + dense.bias,
-            )
-
-    return apply
-
-
-def dropped_bias(path: str) -> Callable:
-    return rewired(path, lambda original: lambda x: original(x) - original(0 * x))
-
-
-def skipped(path: str) -> Callable:
-    return rewired(path, lambda original: lambda x, **_: x)
-
-
-def scaled(path: str, factor: float) -> Callable:
-    return rewired(path, lambda original: lambda *args, **kwargs: original(*args, **kwargs) * factor)
-
-
-def without(path: str, *ports: str) -> Callable:
-    """Forget optional inputs."""
-
-    def change(original):
-        return lambda *args, **kwargs: original(*args, **{k: v for k, v in kwargs.items() if k not in ports})
-
-    return rewired(path, change)
-
-
-def stop_gradient(path: str) -> Callable:
-    def apply(backend):
-        if backend.name == "torch":
-            rewire(
-                backend, path, lambda original: lambda *args: original(*args).detach() + 0 * original(*args)
-            )
-        else:
-            import tensorflow as tf
-
-            rewire(
-                backend,
-                path,
-                lambda original: lambda *args: tf.stop_gradient(original(*args)) + 0 * original(*args),
-            )
-
-    return apply
-
-
-def untied(backend) -> None:
-    """The head reads a copy of the table: the same outputs, and a part of the table's gradient is lost."""
-    if backend.name == "torch":
-        rewire(backend, "masked_lm", lambda original: lambda x, table, at: original(x, table.detach(), at))
-    else:
-        import tensorflow as tf
-
-        rewire(
-            backend,
-            "masked_lm",
-            lambda original: lambda x, table, at: original(x, tf.stop_gradient(table), at),
+def run(chosen: Iterable[Defect], cache: Cache, all_tests: bool) -> Iterator[tuple[Defect, Outcome]]:
+    """Each defect with what came of it, told on standard error as it is found."""
+    loaded = False
+    for defect in chosen:
+        outcome = cache.get(defect)
+        began = time.monotonic()
+        needs_tests = all_tests and (outcome is None or (not outcome.caught and outcome.test is None))
+        if (outcome is None or needs_tests) and not loaded:
+            load_libraries()
+            loaded = True
+        if outcome is None:
+            outcome = judge(defect)
+        if all_tests and not outcome.caught and outcome.test is None:
+            outcome = Outcome(False, test=first_failing_test(defect))
+        cache.put(defect, outcome)
+        named = "" if not outcome.caught else " named" if outcome.names(defect) else " NOT NAMED"
+        test = "" if outcome.test is None else f" {outcome.test or 'NO TEST'}"
+        print(
+            f"{defect}: {outcome.where}{test}{named} [{time.monotonic() - began:.0f} s] "
+            f"{outcome.side} {outcome.block} {outcome.gap} {outcome.raised or outcome.detail}",
+            file=sys.stderr,
+            flush=True,
         )
+        yield defect, outcome
 
 
-def weights_ignored(backend) -> None:
-    rewire(
-        backend, "masked_lm_loss", lambda original: lambda logits, labels, weights: original(logits, labels)
-    )
-
-
-def reduced_precision(path: str) -> Callable:
-    """bfloat16 under the name of float32."""
-
-    def apply(backend):
-        if backend.name == "torch":
-            import torch
-
-            if backend.dtype == torch.float32:
-                rewire(
-                    backend, path, lambda original: lambda x: original(x).to(torch.bfloat16).to(torch.float32)
-                )
-        elif backend.dtype == "float32":
-            import tensorflow as tf
-
-            rewire(
-                backend,
-                path,
-                lambda original: lambda x: tf.cast(tf.cast(original(x), tf.bfloat16), tf.float32),
-            )
-
-    return apply
-
-
-def constant_through_float32(path: str, value: float) -> Callable:
-    return scaled(path, float(np.float32(value)) / value)
-
-
-def other_seed(backend) -> None:
-    """One weight drawn under another seed."""
-    name = next(iter(backend.graph.parameters()))
-    parameter = backend.graph.parameters()[name]
-    state = backend.export_state().weights
-    backend.set_weights({**state, name: parameter.initializer.draw(99, name, parameter.shape)})
-
-
-def optimizer_constant(torch_key: str, keras_key: str, value) -> Callable:
-    def apply(backend):
-        if backend.name == "torch":
-            for group in backend.optimizer.native.param_groups:
-                before = group[torch_key]
-                group[torch_key] = value(before)
-        else:
-            native = backend.optimizer.native
-            setattr(native, keras_key, value(getattr(native, keras_key)))
-
-    return apply
-
-
-def second_beta(backend) -> None:
-    if backend.name == "torch":
-        for group in backend.optimizer.native.param_groups:
-            group["betas"] = (group["betas"][0], 0.99)
-    else:
-        backend.optimizer.native.beta_2 = 0.99
-
-
-def decay_on_norms(backend) -> None:
-    if backend.name == "torch":
-        for group in backend.optimizer.native.param_groups:
-            group["weight_decay"] = 0.01
-    else:
-        backend.optimizer.native._exclude_from_weight_decay_variables = set()
-        backend.optimizer.native._exclude_from_weight_decay_cache = {}
-        object.__setattr__(backend.optimizer.native, "_use_weight_decay", lambda variable: True)
-
-
-def no_clipping(backend) -> None:
-    backend.optimizer.max_gradient_norm = None
-
-
-def forgotten_step(backend) -> None:
-    """A resumed run starts its bias corrections anew."""
-    original = backend.import_state
-
-    def import_state(state):
-        original(type(state)(state.weights, state.optimizer, 0))
-
-    backend.import_state = import_state
-
-
-def swapped_moments(backend) -> None:
-    original = backend.export_state
-
-    def export_state():
-        state = original()
-        swap = {"first_moment": "second_moment", "second_moment": "first_moment"}
-        slots = {
-            f"{key.rpartition('/')[0]}/{swap[key.rpartition('/')[2]]}": value
-            for key, value in state.optimizer.items()
-        }
-        return type(state)(state.weights, slots, state.step)
-
-    backend.export_state = export_state
-
-
-def other_rate(backend) -> None:
-    """The rate of a schedule that is one per cent off."""
-    original = backend.train_step
-    backend.train_step = lambda micro, divisors, rate: original(micro, divisors, rate * 1.01)
-
-
-def no_dropout(backend) -> None:
-    if backend.name == "torch":
-        for path, module in backend.model.named_modules():
-            if path.endswith("dropout"):
-                module.rate = 0.0
-    else:
-        from zoo_tf.blocks.base import named_layers
-
-        for path, layer in named_layers(backend.model):
-            if path.endswith("dropout"):
-                layer.rate = 0.0
-
-
-def each_micro_batch_alone(backend) -> None:
-    """Each micro-batch divided by its own denominator and then averaged."""
-    original = backend.train_step
-    backend.train_step = lambda micro, divisors, rate: original(micro, None, rate)
-
-
-@dataclass(frozen=True)
-class Mutation:
-    name: str
-    framework: str
-    apply: Callable
-
-
-LAYER = "encoder.layers.1"
-BOTH: tuple[tuple[str, Callable], ...] = (
-    ("GELU tanh for erf in one layer", other_activation(f"{LAYER}.feed_forward.activation", "gelu_tanh")),
-    ("epsilon 1e-5 for 1e-12 in one norm", epsilon(f"{LAYER}.attention_norm", 1e-5)),
-    ("a transposed kernel", transposed_kernel(f"{LAYER}.attention.query")),
-    ("a dropped bias", dropped_bias(f"{LAYER}.feed_forward.inner")),
-    ("a skipped layer", skipped(LAYER)),
-    ("attention scaled wrongly", scaled(f"{LAYER}.attention.query", 1 / math.sqrt(8))),
-    ("padding and packing ignored", without(f"{LAYER}.attention", "example_ids")),
-    ("positions of packed examples ignored", without("embeddings.position", "positions")),
-    ("token types ignored", without("embeddings", "token_type_ids")),
-    ("causal for bidirectional attention", attribute(f"{LAYER}.attention", "causal", True)),
-    ("the second token pooled", rewired("pooler", lambda original: lambda x, **kw: original(x[:, 1:], **kw))),
-    ("a constant that passed through float32", constant_through_float32(f"{LAYER}.feed_forward.outer", 0.1)),
-    ("bfloat16 under the name of float32", reduced_precision(f"{LAYER}.attention.value")),
-    ("loss weights ignored", weights_ignored),
-    ("a smoothed loss", attribute("masked_lm_loss", "label_smoothing", 1e-3)),
-    ("an untied head", untied),
-    ("a gradient stopped", stop_gradient(f"{LAYER}.feed_forward.inner")),
-    ("one weight of another seed", other_seed),
-    ("the optimizer's epsilon 1e-8 for 1e-6", optimizer_constant("eps", "epsilon", lambda before: 1e-8)),
-    ("the second beta 0.99 for 0.999", second_beta),
-    ("decay on norms and biases", decay_on_norms),
-    ("no clipping", no_clipping),
-    ("a rate one per cent off", other_rate),
-    ("no dropout in training", no_dropout),
-    ("micro-batches averaged", each_micro_batch_alone),
-    ("the step forgotten on resuming", forgotten_step),
-    ("moments swapped in the checkpoint", swapped_moments),
-)
-
-
-MUTATIONS = [Mutation(name, framework, apply) for name, apply in BOTH for framework in ("torch", "tf")]
-
-
-def run(mutation: Mutation | None) -> ParityReport:
-    """The suite on a small BERT, one framework's models mutated; it stops at the first level that fails."""
-    spec = shrunk(load_spec("bert_base", ["training.optimizer.learning_rate=1e-3"]))
-
-    def prepare(backend):
-        if mutation is not None and backend.name == mutation.framework:
-            mutation.apply(backend)
-
-    return run_parity(spec, steps=25, prepare=prepare)
-
-
-def caught_by(report: ParityReport) -> str:
-    """The level and dtype that failed, and by how much."""
-    last = report.levels[-1]
-    return "not caught" if report.passed else f"{last.level} ({last.dtype})"
-
-
-def table() -> str:
-    """Which level caught which mutation, as Markdown."""
-    clean = run(None)
-    rows = {}
-    for mutation in MUTATIONS:
-        report = run(mutation)
-        last = report.levels[-1]
-        value = (
-            "—"
-            if report.passed
-            else f"{last.value:.0e} > {last.limit:.0e}"
-            if last.value > last.limit
-            else last.detail
-        )
-        rows.setdefault(mutation.name, {})[mutation.framework] = (caught_by(report), value)
-        print(f"{mutation.name} ({mutation.framework}): {caught_by(report)} {value}", flush=True)
-    caught = sum(entry[0] != "not caught" for row in rows.values() for entry in row.values())
+def table(found: list[tuple[Defect, Outcome]]) -> str:
+    """What came of them all, as Markdown."""
+    one_sided = [(defect, outcome) for defect, outcome in found if defect.side != "both"]
+    caught = [(defect, outcome) for defect, outcome in one_sided if outcome.caught]
+    named = [defect for defect, outcome in caught if outcome.names(defect)]
+    shared = [outcome for defect, outcome in found if defect.side == "both"]
+    tried = [outcome for _, outcome in found if not outcome.caught and outcome.test is not None]
     lines = [
         "# Mutations",
         "",
-        "Defects planted into a built model of one framework, and the first level of the parity suite that caught",
-        "each; made by `make mutations`. The suite's code knows none of them.",
+        "Defects planted in the source, one text for another, and what `zoo parity --small` made of each; written by",
+        "`make mutations`. The suite's code knows none of them. Named: the report has the side, and the block,",
+        "parameter or slot, in which the defect was planted.",
         "",
-        f"{caught} of {len(MUTATIONS)} caught; without a mutation the suite {'passes' if clean.passed else 'FAILS'}.",
+        f"- on one side: {len(one_sided)} planted, {len(caught)} caught by parity alone, {len(named)} named rightly",
+        f"- in what both share, which parity alone cannot see: {len(shared)} planted",
+        f"- of those that parity let through, all tests were run on {len(tried)}, and caught "
+        f"{sum(bool(outcome.test) for outcome in tried)}",
         "",
-        "| planted | in torch | in TensorFlow |",
-        "| --- | --- | --- |",
-        *(f"| {name} | {row['torch'][0]} | {row['tf'][0]} |" for name, row in rows.items()),
-        "",
+        "| kind | planted | spec | in torch | in TensorFlow |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    return "\n".join(lines)
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for defect, outcome in one_sided:
+        cells = rows.setdefault((defect.kind, defect.name, defect.spec), {})
+        cells[defect.side] = _cell(defect, outcome)
+    lines += [
+        f"| {' | '.join(key)} | {cells.get('torch', '—')} | {cells.get('tf', '—')} |"
+        for key, cells in sorted(rows.items())
+    ]
+    lines += ["", "| kind | planted in what both share | caught by |", "| --- | --- | --- |"]
+    lines += [
+        f"| {defect.kind} | {defect.name} | {_test(outcome)} |"
+        for defect, outcome in found
+        if defect.side == "both"
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _cell(defect: Defect, outcome: Outcome) -> str:
+    if not outcome.caught:
+        return f"**not caught**; {_test(outcome)}"
+    return f"{outcome.where}, {'named' if outcome.names(defect) else 'not named'}"
+
+
+def _test(outcome: Outcome) -> str:
+    if outcome.caught:
+        return outcome.where
+    if outcome.test is None:
+        return "tests not run"
+    return f"`{outcome.test}`" if outcome.test else "no test"
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", metavar="PATTERN", help="of names, kinds, specs or sides")
+    parser.add_argument("--draw", type=int, metavar="N", help="a part of those on one side")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--all-tests", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument("--list", action="store_true")
+    given = parser.parse_args()
+    chosen = [
+        defect
+        for defect in DEFECTS
+        if given.only is None
+        or any(
+            fnmatchcase(text, given.only)
+            for text in (defect.name, str(defect), defect.kind, defect.spec, defect.side)
+        )
+    ]
+    if given.draw is not None:
+        one_sided = [defect for defect in chosen if defect.side != "both"]
+        chosen = random.Random(given.seed).sample(one_sided, given.draw)
+    if given.list:
+        print(*(f"{defect}: {defect.kind}, {defect.spec}, src/{defect.file}" for defect in chosen), sep="\n")
+        return 0
+    found = list(run(chosen, Cache(CACHE), given.all_tests))
+    print(table(found))
+    if given.write:
+        given.write.write_text(table(found), encoding="utf-8", newline="\n")
+    return int(any(not outcome.caught for defect, outcome in found if defect.side != "both"))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", type=Path)
-    text = table()
-    print(text)
-    arguments = parser.parse_args()
-    if arguments.write:
-        arguments.write.write_text(text, encoding="utf-8", newline="\n")
+    sys.exit(main())

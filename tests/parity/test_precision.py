@@ -33,7 +33,7 @@ from zoo_spec.shrink import shrunk
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mutations import MUTATIONS, Mutation
+from patched_models import MUTATIONS, Mutation
 from test_transformers import draw_inputs, reference_model, reference_results
 
 FRAMEWORKS = ("torch", "tf")
@@ -111,7 +111,7 @@ def test_a_defect_larger_than_rounding_is_seen_in_bfloat16(mutation):
     ids=lambda one: f"{one.name} ({one.framework})",
 )
 def test_a_defect_smaller_than_rounding_is_not_seen_in_bfloat16(mutation):
-    """What ``tolerances.ROUNDING`` says of bfloat16's limits is so; float64 sees these (test_mutations)."""
+    """What ``tolerances.ROUNDING`` says of bfloat16's limits is so; float64 sees these."""
     assert forward_in_half(mutation).passed
 
 

@@ -23,7 +23,7 @@ from zoo_spec import load_spec
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mutations import MUTATIONS
+from patched_models import MUTATIONS
 
 LEVELS = ["parameters", "forward", "loss", "gradient"]
 CAUGHT = (

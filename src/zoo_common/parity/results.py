@@ -13,6 +13,15 @@ LEVELS: tuple[Level, ...] = ("parameters", "forward", "loss", "gradient", "step"
 
 
 @dataclass(frozen=True)
+class Blame:
+    """Where a difference comes from, in words; the block, parameter or slot, and the framework, if they are known."""
+
+    text: str
+    block: str = ""
+    side: str = ""
+
+
+@dataclass(frozen=True)
 class LevelResult:
     """One level in one dtype: the worst value met, the limit it is held to, and what it belongs to."""
 
@@ -23,6 +32,10 @@ class LevelResult:
     limit: float
     worst: str
     detail: str = ""
+    block: str = ""
+    """Where a failure comes from: a block's canonical path, or a parameter's; empty where it cannot be told."""
+    side: str = ""
+    """The framework that strayed; empty where neither can be told."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,8 @@ class ParityReport:
                 "limit": row.limit,
                 "worst": row.worst,
                 "detail": row.detail,
+                "block": row.block,
+                "side": row.side,
             }
             for row in self.levels
         ]

@@ -66,7 +66,10 @@ def _judged(
         detail = f"{framework} strayed; {detail}"
         if worst.value <= limit:
             detail += f"; the errors are apart by {apart:.1f}, at most {rule.ratio:g} is allowed"
-    return LevelResult(level, dtype, passed, worst.value, limit, f"{worst.name} ({framework})", detail)
+    side = "" if passed else framework
+    return LevelResult(
+        level, dtype, passed, worst.value, limit, f"{worst.name} ({framework})", detail, side=side
+    )
 
 
 def _explained(

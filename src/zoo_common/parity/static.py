@@ -10,7 +10,7 @@ from zoo_common.backend import Array, Backend, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import Gap, gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
-from zoo_common.parity.results import Level, LevelResult
+from zoo_common.parity.results import Blame, Level, LevelResult
 from zoo_common.parity.rounding import judge
 from zoo_common.parity.subject import Sizes
 from zoo_spec.parameters import Parameter
@@ -75,15 +75,13 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
     for name, batch in bench.inputs.items():
         reference[name] = bench.backend(first, "float64").gradients(batch)
         other = bench.backend(last, "float64").gradients(batch)
-        found = gradient_gap(other, reference[name], bench.sizes("gradient")[name])
-        worst = worst.worse(Gap(found.value, f"{found.name} ({name})"))
+        met = gradient_gap(other, reference[name], bench.sizes("gradient")[name])
+        worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
         sizes[first][name], sizes[last][name] = _sizes(reference[name]), _sizes(other)
     apart = worst.value > tolerances.FLOAT64_OUTPUTS
-    detail = locate(bench) if apart else bench.subject.doubt_gradients(reference, sizes)
-    yield LevelResult(
-        "gradient", "float64", not detail, worst.value, tolerances.FLOAT64_OUTPUTS, worst.name, detail
-    )
-    if not detail:
+    found = locate(bench) if apart else Blame(bench.subject.doubt_gradients(reference, sizes))
+    yield _judged("gradient", worst, found)
+    if not found.text:
         for dtype in bench.narrow:
             yield judge(
                 bench, "gradient", dtype, lambda it, batch: it.gradients(batch), gradient_gaps, reference
@@ -99,19 +97,25 @@ def _outputs(bench: Bench, level: Level, chosen: Callable[[str], bool]) -> Itera
     reference = {name: pick(outputs) for name, outputs in everything.items()}
     worst = Gap.none()
     for name, outputs in bench.outputs(last, "float64").items():
-        found = output_gap(pick(outputs), reference[name], bench.sizes(level)[name])
-        worst = worst.worse(Gap(found.value, f"{found.name} ({name})"))
+        met = output_gap(pick(outputs), reference[name], bench.sizes(level)[name])
+        worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
     apart = worst.value > tolerances.FLOAT64_OUTPUTS
     judged = list(next(iter(reference.values())))
-    detail = locate(bench) if apart else bench.subject.doubt_outputs(everything, judged)
-    yield LevelResult(
-        level, "float64", not detail, worst.value, tolerances.FLOAT64_OUTPUTS, worst.name, detail
-    )
-    if not detail:
+    found = locate(bench) if apart else Blame(bench.subject.doubt_outputs(everything, judged))
+    yield _judged(level, worst, found)
+    if not found.text:
         for dtype in bench.narrow:
             yield judge(
                 bench, level, dtype, lambda it, batch: pick(it.evaluate_step(batch)), output_gaps, reference
             )
+
+
+def _judged(level: Level, worst: Gap, found: Blame) -> LevelResult:
+    """What was found in float64; passed if nothing was."""
+    limit = tolerances.FLOAT64_OUTPUTS
+    return LevelResult(
+        level, "float64", not found.text, worst.value, limit, worst.name, found.text, found.block, found.side
+    )
 
 
 def _sizes(tensors: Weights) -> Sizes:
@@ -122,7 +126,7 @@ def _is_loss(bench: Bench, output: str) -> bool:
     return bench.graph.outputs[output].shape == () if output in bench.graph.outputs else False
 
 
-def locate(bench: Bench) -> str:
+def locate(bench: Bench) -> Blame:
     """The first block, in the order in which they run, whose outputs part in float64."""
     first, last = bench.frameworks[0], bench.frameworks[-1]
     for name, batch in bench.inputs.items():
@@ -133,8 +137,9 @@ def locate(bench: Bench) -> str:
                 found = gap(right, left, largest(left))
                 if found > tolerances.FLOAT64_OUTPUTS:
                     sizes = f"largest value {largest(left):.6g} in {first}, {largest(right):.6g} in {last}"
-                    return f"the first block whose outputs part is {path} ({name}): by {found:.1e}; {sizes}"
-    return "no block's outputs part: what differs lies in the backward pass"
+                    text = f"the first block whose outputs part is {path} ({name}): by {found:.1e}; {sizes}"
+                    return Blame(text, path)
+    return Blame("no block's outputs part: what differs lies in the backward pass")
 
 
 def _by_path(outputs: Iterable[tuple[str, Array]]) -> dict[str, list[Array]]:

@@ -1,0 +1,78 @@
+"""Convolutions: what even, square and equal sizes hide."""
+
+from __future__ import annotations
+
+from defects.base import Defect, halves
+
+IMAGES: tuple[Defect, ...] = (
+    *halves(
+        "strides of height and width are swapped",
+        "images",
+        "blocks/convolution.py",
+        "two_towers",
+        "patches",
+        torch=(
+            "super().__init__(in_channels, channels, size, stride=stride, padding=own, bias=bias)",
+            "super().__init__(in_channels, channels, size, stride=stride[::-1], padding=own, bias=bias)",
+        ),
+        tf=(
+            "self.stride = tuple(stride)\n        self.pads",
+            "self.stride = tuple(stride)[::-1]\n        self.pads",
+        ),
+    ),
+    *halves(
+        "uneven padding stands on the wrong side",
+        "images",
+        "blocks/convolution.py",
+        "two_towers",
+        "patches",
+        torch=("(left, right, top, bottom)", "(right, left, bottom, top)"),
+        tf=("(list(pair) for pair in padding)", "(list(pair)[::-1] for pair in padding)"),
+    ),
+    *halves(
+        "a pool steps by its size",
+        "images",
+        "blocks/convolution.py",
+        "two_branch_classifier",
+        "*pool*",
+        torch=(
+            "F.max_pool2d(x.permute(0, 3, 1, 2), self.size, self.stride)",
+            "F.max_pool2d(x.permute(0, 3, 1, 2), self.size, self.size)",
+        ),
+        tf=(
+            'tf.nn.max_pool2d(x, self.size, self.stride, "VALID")',
+            'tf.nn.max_pool2d(x, self.size, self.size, "VALID")',
+        ),
+    ),
+    *halves(
+        "a transposed convolution's kernel is mirrored",
+        "images",
+        "blocks/convolution.py",
+        "unet_tiny",
+        "*up*",
+        torch=(
+            "F.conv_transpose2d(x.permute(0, 3, 1, 2), narrowed(self.weight, x), bias, self.stride)",
+            "F.conv_transpose2d(x.permute(0, 3, 1, 2), narrowed(self.weight, x).flip(2), bias, self.stride)",
+        ),
+        tf=(
+            "tf.nn.conv2d_transpose(x, tf.convert_to_tensor(self.kernel),",
+            "tf.nn.conv2d_transpose(x, tf.reverse(tf.convert_to_tensor(self.kernel), [0]),",
+        ),
+    ),
+    *halves(
+        "a one by one convolution steps alike along both",
+        "images",
+        "blocks/convolution.py",
+        "two_towers",
+        "patches",
+        tf=("[:, :: stride[0], :: stride[1]]", "[:, :: stride[0], :: stride[0]]"),
+    ),
+    *halves(
+        "a convolution's padding is not used",
+        "images",
+        "blocks/convolution.py",
+        "unet_tiny",
+        "*",
+        torch=("bias, self.stride, self.padding)", "bias, self.stride, [p // 2 for p in self.padding])"),
+    ),
+)

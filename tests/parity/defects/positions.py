@@ -1,0 +1,176 @@
+"""Embeddings and positions: what is added where an input is absent, far along, or packed."""
+
+from __future__ import annotations
+
+from defects.base import Defect, halves
+
+POSITIONS: tuple[Defect, ...] = (
+    *halves(
+        "the type, left out, is the second",
+        "optional inputs",
+        "blocks/embeddings.py",
+        "bert_tiny",
+        "embeddings",
+        torch=("table.weight[0] if ids is None", "table.weight[1] if ids is None"),
+        tf=("tf.convert_to_tensor(table.embeddings)[0]", "tf.convert_to_tensor(table.embeddings)[1]"),
+    ),
+    *halves(
+        "the task's type is ignored",
+        "optional inputs",
+        "blocks/embeddings.py",
+        "ernie_tiny",
+        "embeddings",
+        torch=("self.task_type, task_type_ids)", "self.task_type, None)"),
+        tf=("self.task_type, task_type_ids)", "self.task_type, None)"),
+    ),
+    *halves(
+        "positions, left out, are turned by one",
+        "optional inputs",
+        "blocks/position.py",
+        "roberta_tiny",
+        "embeddings.position",
+        torch=(
+            "self.weight[self.offset : self.offset + x.shape[1]]",
+            "self.weight[self.offset : self.offset + x.shape[1]].roll(1, 0)",
+        ),
+        tf=(
+            "table[self.offset : self.offset + tf.shape(x)[1]]",
+            "tf.roll(table[self.offset : self.offset + tf.shape(x)[1]], 1, 0)",
+        ),
+    ),
+    *halves(
+        "positions, given, end at 40",
+        "long distances",
+        "blocks/position.py",
+        "bert_tiny",
+        "embeddings.position",
+        torch=("F.embedding(positions, self.weight)", "F.embedding(positions.clamp(max=40), self.weight)"),
+        tf=(
+            "tf.cast(tf.gather(table, positions), x.dtype)\n\n\nclass OffsetPositions",
+            "tf.cast(tf.gather(table, tf.minimum(positions, 40)), x.dtype)\n\n\nclass OffsetPositions",
+        ),
+    ),
+    *halves(
+        "sines in float32",
+        "positions",
+        "blocks/sinusoidal.py",
+        "transformer_tiny",
+        "*position",
+        torch=(
+            "torch.from_numpy(specs.sinusoids(size, hidden_size, layout))",
+            'torch.from_numpy(specs.sinusoids(size, hidden_size, layout).astype("float32"))',
+        ),
+        tf=(
+            "specs.sinusoids(size, hidden_size, layout)",
+            'specs.sinusoids(size, hidden_size, layout).astype("float32")',
+        ),
+    ),
+    *halves(
+        "rotary positions count along the row in packed rows",
+        "packing",
+        "blocks/position.py",
+        "gpt_neox_tiny",
+        "*.layers.0.attention.position",
+        torch=("return F.embedding(positions, table)[:, None]", "return table[: x.shape[2]]"),
+        tf=("return tf.gather(rows, positions)[:, None]", "return rows[: tf.shape(x)[2]]"),
+    ),
+    *halves(
+        "interleaved pairs turn the other way",
+        "positions",
+        "blocks/position.py",
+        "gptj_tiny",
+        "*.layers.0.attention.position",
+        torch=(
+            "torch.stack([one * cos - other * sin, other * cos + one * sin], -1)",
+            "torch.stack([one * cos + other * sin, other * cos - one * sin], -1)",
+        ),
+        tf=(
+            "tf.stack([one * cos - other * sin, other * cos + one * sin], -1)",
+            "tf.stack([one * cos + other * sin, other * cos - one * sin], -1)",
+        ),
+    ),
+    *halves(
+        "the stack hands no positions on",
+        "packing",
+        "blocks/layer.py",
+        "gpt_neox_tiny",
+        "*.layers.0*",
+        torch=(
+            "x = layer(x, example_ids=example_ids, positions=positions)",
+            "x = layer(x, example_ids=example_ids)",
+        ),
+        tf=(
+            "x = layer(x, example_ids=example_ids, positions=positions)",
+            "x = layer(x, example_ids=example_ids)",
+        ),
+    ),
+    *halves(
+        "patches column by column",
+        "images",
+        "blocks/patch_embeddings.py",
+        "vit_tiny",
+        "embeddings",
+        torch=("self.patch(x).flatten(1, 2)", "self.patch(x).transpose(1, 2).flatten(1, 2)"),
+        tf=("patches_BHWD = self.patch(x)", "patches_BHWD = tf.transpose(self.patch(x), [0, 2, 1, 3])"),
+    ),
+    *halves(
+        "a grid's rows and columns are swapped",
+        "images",
+        "blocks/patch_embeddings.py",
+        "vit_tiny_finer",
+        "embeddings.position",
+        torch=(
+            "specs.interpolation_matrix(learned_grid, grid)",
+            "specs.interpolation_matrix(learned_grid[::-1], grid[::-1])",
+        ),
+        tf=(
+            "specs.interpolation_matrix(tuple(learned_grid), tuple(grid))",
+            "specs.interpolation_matrix(tuple(learned_grid)[::-1], tuple(grid)[::-1])",
+        ),
+    ),
+    *halves(
+        "hidden frames are shown",
+        "optional inputs",
+        "blocks/frame_embeddings.py",
+        "hubert_tiny_units",
+        "embeddings",
+        torch=("if frame_mask is not None:", "if frame_mask is None:"),
+        tf=("if frame_mask is not None:", "if frame_mask is None:"),
+    ),
+    *halves(
+        "frames of padding are not zeroed",
+        "speech",
+        "blocks/frame_embeddings.py",
+        "hubert_tiny",
+        "embeddings",
+        torch=("frame_ids[:, :, None] == 0", "frame_ids[:, :, None] < 0"),
+        tf=("frame_ids[:, :, None] == 0", "frame_ids[:, :, None] < 0"),
+    ),
+    *halves(
+        "a frame has the id of its first sample",
+        "speech",
+        "blocks/waveform_encoder.py",
+        "hubert_tiny",
+        "frame_ids",
+        torch=("last = self.size - 1 + ", "last = "),
+        tf=("sample_ids[:, self.size - 1 :: self.stride]", "sample_ids[:, : 1 - self.size : self.stride]"),
+    ),
+    *halves(
+        "an even kernel's positions are shifted by one",
+        "speech",
+        "blocks/convolutional_position.py",
+        "hubert_tiny",
+        "embeddings.position",
+        torch=("[:, :, : x.shape[1]]", "[:, :, -x.shape[1] :]"),
+        tf=("[self.size // 2, (self.size - 1) // 2]", "[(self.size - 1) // 2, self.size // 2]"),
+    ),
+    *halves(
+        "time is normalised with another epsilon",
+        "speech",
+        "blocks/waveform_encoder.py",
+        "hubert_tiny",
+        "waveform_encoder.layers.0.norm",
+        torch=("super().__init__(size, size, eps=epsilon)", "super().__init__(size, size, eps=2 * epsilon)"),
+        tf=("self.epsilon = epsilon", "self.epsilon = 2 * epsilon"),
+    ),
+)
