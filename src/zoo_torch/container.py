@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from zoo_spec.graph import Graph, Node, Ref
 from zoo_spec.tensors import FLOAT
@@ -29,6 +29,16 @@ class Model(nn.Module):
 
     code: str
     """The source of ``forward``."""
+    _input_dtype: torch.dtype | None = None
+
+    # What the source calls beside its nodes. All that is generated begins with an underscore, as no name of a node
+    # or an input can: a name that a user may write, too, would run another's weights in silence.
+    _if_present = staticmethod(if_present)
+    _pick = staticmethod(pick)
+    _present = staticmethod(present)
+
+    def _cast(self, value: Tensor | None) -> Tensor | None:
+        return cast(value, self._input_dtype)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self).__name__, self.code), self.__dict__
@@ -39,22 +49,23 @@ def assemble(graph: Graph, modules: dict[str, nn.Module], *, input_dtype: torch.
 
     It casts float inputs to ``input_dtype``; None leaves them as they are.
     """
-    model = _restore(graph.name, generate(graph, input_dtype))
+    model = _restore(graph.name, generate(graph, casts=input_dtype is not None))
+    model._input_dtype = input_dtype
     for name, module in modules.items():
         model.add_module(name, module)
     return model
 
 
-def generate(graph: Graph, input_dtype: torch.dtype | None = None) -> str:
-    """The source of a graph's forward."""
+def generate(graph: Graph, *, casts: bool = False) -> str:
+    """The source of a graph's forward; ``casts`` has it take float inputs in the model's own dtype."""
     traced = fx.Graph()
     values: dict[str, fx.Node] = {}
     for name in sorted(graph.inputs, key=lambda name: graph.inputs[name].optional):
         default = (None,) if graph.inputs[name].optional else ()
         values[name] = traced.create_node("placeholder", name, args=default)
     for name, spec in graph.inputs.items():
-        if input_dtype is not None and spec.dtype == FLOAT:
-            values[name] = traced.create_node("call_function", cast, (values[name], input_dtype), name=name)
+        if casts and spec.dtype == FLOAT:
+            values[name] = traced.create_node("call_module", "_cast", (values[name],), name=f"_{name}")
     picked: dict[tuple[str, str], fx.Node] = {}
 
     def value(ref: Ref) -> fx.Node:
@@ -64,10 +75,11 @@ def generate(graph: Graph, input_dtype: torch.dtype | None = None) -> str:
         output = ref.output or next(iter(node.outputs))
         key = (ref.source, output)
         if key not in picked:
-            function: Callable[..., object] = pick if node.conditional else operator.getitem
-            picked[key] = traced.create_node(
-                "call_function", function, (values[ref.source], output), name=f"{ref.source}_{output}"
-            )
+            given, where = (values[ref.source], output), f"_{ref.source}_{output}"
+            if node.conditional:
+                picked[key] = traced.create_node("call_module", "_pick", given, name=where)
+            else:
+                picked[key] = traced.create_node("call_function", operator.getitem, given, name=where)
         return picked[key]
 
     for node in graph.nodes.values():
@@ -75,20 +87,16 @@ def generate(graph: Graph, input_dtype: torch.dtype | None = None) -> str:
     outputs = {name: value(ref) for name, ref in graph.output_refs.items()}
     optional = any(spec.optional for spec in graph.outputs.values())
     if optional:
-        traced.output(traced.create_node("call_function", present, (outputs,), name="outputs"))
+        traced.output(traced.create_node("call_module", "_present", (outputs,), name="_outputs"))
     else:
         traced.output(outputs)
     return _readable(traced.python_code("self").src)
 
 
 def _readable(source: str) -> str:
-    """fx's source without what it adds for memory's sake and without its long names for our functions."""
+    """fx's source without what it adds for memory's sake."""
     lines = [re.sub(r";  (\w+ = )+None$", "", line) for line in source.strip().splitlines()]
-    # A name that begins with an underscore is no node's and no input's, so it can clash with none.
-    text = (
-        "\n".join(lines).replace(f"{present.__module__.replace('.', '_')}_", "_").replace(" = None", "=None")
-    )
-    return f"{text}\n"
+    return "\n".join(lines).replace(" = None", "=None") + "\n"
 
 
 def _call(traced: fx.Graph, node: Node, value: Callable[[Ref], fx.Node]) -> fx.Node:
@@ -96,8 +104,8 @@ def _call(traced: fx.Graph, node: Node, value: Callable[[Ref], fx.Node]) -> fx.N
     kwargs = {port: value(ref) for port, ref in node.inputs.items() if port not in node.required}
     if not node.conditional:
         return traced.create_node("call_module", node.owner, args, kwargs, name=node.name)
-    module = traced.create_node("get_attr", node.owner, name=f"{node.owner}_module")
-    return traced.create_node("call_function", if_present, (module, *args), kwargs, name=node.name)
+    module = traced.create_node("get_attr", node.owner, name=f"_{node.owner}")
+    return traced.create_node("call_module", "_if_present", (module, *args), kwargs, name=node.name)
 
 
 @cache
@@ -105,11 +113,7 @@ def _class(name: str, code: str) -> type[Model]:
     """A class with this forward; the same for the same source, so that copies are of one class."""
     file = f"<zoo {name} {abs(hash(code)):x}>"
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
-    names = {
-        "torch": torch,
-        "device": torch.device,
-        **{f"_{function.__name__}": function for function in (cast, if_present, pick, present)},
-    }
+    names: dict[str, Callable[..., object]] = {}
     exec(compile(code, file, "exec"), names)
     return type(name, (Model,), {"forward": names["forward"], "code": code, "__module__": __name__})
 

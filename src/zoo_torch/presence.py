@@ -20,8 +20,8 @@ def pick(outputs: dict[str, Tensor] | None, name: str) -> Tensor | None:
     return None if outputs is None else outputs[name]
 
 
-def cast(value: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """The value in another dtype, or None if it is absent."""
+def cast(value: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
+    """The value in another dtype, if one is given, or None if it is absent."""
     return None if value is None else value.to(dtype)
 
 
