@@ -87,7 +87,7 @@ def training_bytes(
     ).bytes
     accumulates = overhead.sums and (training.micro_batch_size or training.batch_size) < training.batch_size
     passing = parts["activations"] + parts["recomputed"]
-    largest = max((parameter.size for parameter in graph.parameters().values()), default=0)
+    largest = max((parameter.size for _, parameter, _ in graph.folded_parameters), default=0)
     working = round(overhead.working * passing) + overhead.largest * largest * held_bytes(training.precision)
     let_go = 0 if overhead.keeps else parts["copies"] + parts["gradients"] + passing + working
     return {

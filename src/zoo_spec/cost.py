@@ -29,6 +29,9 @@ class Cost:
             self.wide + other.wide,
         )
 
+    def __mul__(self, count: int) -> Cost:
+        return Cost(self.flops * count, self.kernels * count, self.saved * count, self.wide * count)
+
     def saved_bytes(self, precision: str) -> int:
         """What the backward pass needs, in bytes."""
         return self.saved * BYTES[precision] + self.wide * held_bytes(precision)
@@ -56,25 +59,3 @@ class BlockCost:
     training_flops: int
     kernels: int
     saved: int
-
-
-@dataclass(frozen=True)
-class GraphCost:
-    """Cost of a whole graph at given sizes.
-
-    ``flops`` and ``training_flops`` are of one forward pass and of one training step; ``bytes`` are what a
-    forward pass must hold (weights) and a training step adds, by name, in the given precision. ``copies`` are
-    the weights as bfloat16 products take them, kept until the products' backward pass.
-    """
-
-    sizes: dict[str, int]
-    flops: int
-    training_flops: int
-    kernels: int
-    bytes: dict[str, int]
-    blocks: tuple[BlockCost, ...]
-
-    @property
-    def training_bytes(self) -> int:
-        """Everything that a training step holds at once."""
-        return sum(self.bytes.values())

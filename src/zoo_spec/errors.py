@@ -40,11 +40,29 @@ class Problem:
         return ": ".join(part for part in (place, self.path, self.message) if part)
 
 
+_MOST = 4_000
+"""Letters of a message: what fits a terminal. All problems are in ``problems``."""
+
+
 class SpecError(InputError):
-    """Everything that is wrong in a spec, at once: one line per problem."""
+    """Everything that is wrong in a spec, at once: one line per problem, as many as people read."""
 
     def __init__(self, problems: str | Problem | list[Problem]) -> None:
         if isinstance(problems, str):
             problems = Problem(problems)
         self.problems: tuple[Problem, ...] = tuple(problems) if isinstance(problems, list) else (problems,)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(_told(self.problems))
+
+
+def _told(problems: tuple[Problem, ...]) -> str:
+    lines: list[str] = []
+    left = _MOST
+    for problem in problems:
+        line = str(problem)
+        if lines and len(line) > left:
+            return "\n".join([*lines, f"... and {len(problems) - len(lines):,} more of the kind"])
+        lines.append(
+            line if len(line) <= _MOST else f"{line[:_MOST]} ... ({len(line) - _MOST:,} more letters)"
+        )
+        left -= len(line) + 1
+    return "\n".join(lines)

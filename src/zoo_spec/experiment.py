@@ -15,11 +15,16 @@ from zoo_spec.models.base import Model
 from zoo_spec.registry import class_of
 from zoo_spec.tasks.base import Task
 from zoo_spec.training import Training
+from zoo_spec.values import MAX_NAME, shorten
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
 def _folder_name(name: str) -> str:
+    if len(name) > MAX_NAME:
+        raise ValueError(f"'{shorten(name)}' has {len(name):,} letters; a name has at most {MAX_NAME}")
+    if not name.isprintable():
+        raise ValueError(f"'{shorten(name)}' is no name: it has characters that cannot be printed")
     if name.strip() in ("", ".", "..") or "/" in name or "\\" in name:
         raise ValueError(f"{name!r} is no name: runs are kept in a folder called by it")
     return name
@@ -61,7 +66,7 @@ class ExperimentSpec(Spec):
             self.task.fit(builder, backbone)
         graph = builder.finish()
         if self.training.recompute:
-            graph.layers()
+            graph.require_layers()
         return graph
 
     def resolved(self) -> dict[str, Json]:

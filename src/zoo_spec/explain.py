@@ -16,9 +16,8 @@ from zoo_spec.errors import Problem, SpecError
 from zoo_spec.fields import Expected, class_at, part
 from zoo_spec.merge import Layer
 from zoo_spec.models.base import Model
-from zoo_spec.values import Path, Value, dotted, is_a, nearest, quoted, shorten, steps
+from zoo_spec.values import HINTED, Path, Value, dotted, is_a, nearest, quoted, shorten, steps
 
-_MAX_PROBLEMS = 50
 _TYPE, _MISSING = "type", "missing"
 _PYDANTIC_TYPES = frozenset(get_args(ErrorType))
 _EXPECTED = {
@@ -63,13 +62,11 @@ def spec_error(error: ValidationError, layer: Layer, root: type[Spec]) -> SpecEr
             problem = layer.problem(f"{is_a(details['input'])}; {what} is expected", path)
             found.setdefault(path, {})[_TYPE] = problem
         else:
-            for problem in _problems(details, path, layer, root):
+            for problem in _problems(details, path, layer, root, hinted=len(found) < HINTED):
                 key = _MISSING if details["type"] == _MISSING else problem.message
                 found.setdefault(path, {})[key] = problem
     problems = sorted(_telling(found), key=lambda problem: (problem.file or "", problem.line or 0))
-    hidden = len(problems) - _MAX_PROBLEMS
-    more = [Problem(f"... and {hidden} more of the kind")] if hidden > 0 else []
-    return SpecError(problems[:_MAX_PROBLEMS] + more)
+    return SpecError(problems)
 
 
 def _follows(details: ErrorDetails) -> bool:
@@ -135,8 +132,13 @@ def _inverse(cls: type[Model], slot: str | int) -> dict[str, str]:
     return {field: flat for flat, field in cls.slots.get(str(slot), {}).items()}
 
 
-def _problems(details: ErrorDetails, path: Path, layer: Layer, root: type[Spec]) -> list[Problem]:
-    """One of pydantic's complaints as ours; a validator of our own may bring several."""
+def _problems(
+    details: ErrorDetails, path: Path, layer: Layer, root: type[Spec], *, hinted: bool
+) -> list[Problem]:
+    """One of pydantic's complaints as ours; a validator of our own may bring several.
+
+    ``hinted``: what was meant instead is looked for.
+    """
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     raised = context.get("error")
     if isinstance(raised, SpecError):
@@ -144,7 +146,7 @@ def _problems(details: ErrorDetails, path: Path, layer: Layer, root: type[Spec])
     if isinstance(raised, Exception):
         return [layer.problem(str(raised), path)]
     if kind == "extra_forbidden":
-        return [layer.problem(_unknown(path, layer, root), path)]
+        return [layer.problem(_unknown(path, layer, root) if hinted else "unknown key", path)]
     if kind == "missing":
         return [layer.problem(f"missing, and it has no default{_described(path, layer, root)}", path)]
     if kind in ("unknown_kind", "union_tag_invalid"):
@@ -181,8 +183,8 @@ def _unknown(path: Path, layer: Layer, root: type[Spec]) -> str:
     """What to say of a key that its mapping's class does not have."""
     name = str(path[-1])
     if "." in name:
-        nested = ": {".join(name.split("."))
-        return f"unknown key; write it nested, {nested}: ...{'}' * name.count('.')}"
+        nested = ": {".join(shorten(name).split("."))
+        return f"unknown key; write it nested, {nested}: ...{'}' * shorten(name).count('.')}"
     cls = class_at(root, layer.mapping, path[:-1])
     if cls is None:
         return "unknown key"

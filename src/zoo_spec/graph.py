@@ -8,12 +8,13 @@ from functools import cached_property
 
 from zoo_spec.blocks.base import Block, Inputs, ShapeError
 from zoo_spec.blocks.layer import Layer
-from zoo_spec.cost import BYTES, BlockCost, Cost, GraphCost, held_bytes
 from zoo_spec.errors import Problem, SpecError
+from zoo_spec.graph_cost import GraphCost, Held, graph_cost, narrowed
 from zoo_spec.loss_parts import PART_OUTPUTS, check_losses, loss_parts
 from zoo_spec.packing import check_packing
 from zoo_spec.parameters import Parameter
-from zoo_spec.tensors import INT, TensorSpec, Windows
+from zoo_spec.tensors import TensorSpec, Windows
+from zoo_spec.walk import descend, folded
 from zoo_spec.wiring import BlockPlace, Bound, LossPart, Node, Ref, required_ports
 
 __all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref"]
@@ -54,7 +55,7 @@ class Graph:
         """Rows of the smallest table that reads an input, for each input that is read by one."""
         found: dict[str, int] = {}
         for node in self.nodes.values():
-            for place in _descend(node.name, 0, node.block, node.specs):
+            for place in folded(node.name, 0, node.block, node.specs):
                 rows, read = getattr(place.block, "rows", None), place.inputs.get("input_ids")
                 read = place.inputs.get("x") if read is None else read
                 for name, spec in self.inputs.items():
@@ -66,18 +67,30 @@ class Graph:
         """Every block in graph order, a parent before its children; shared ones once."""
         for node in self.nodes.values():
             if node.owner == node.name:
-                yield from _descend(node.name, 0, node.block, node.specs)
+                yield from descend(node.name, 0, node.block, node.specs)
+
+    def folded(self) -> Iterator[BlockPlace]:
+        """What ``places`` gives, with the layers of a stack that are alike as one.
+
+        That is as long as the spec, not as the model. A block's path is the first one's, its ``count`` how many.
+        """
+        for node in self.nodes.values():
+            if node.owner == node.name:
+                yield from folded(node.name, 0, node.block, node.specs)
 
     def layers(self) -> tuple[BlockPlace, ...]:
         """The transformer layers, which are what ``training.recompute`` recomputes.
 
         Raises SpecError if there is none.
         """
-        found = tuple(place for place in self.places() if place.block.role == Layer.role)
-        if not found:
+        self.require_layers()
+        return tuple(place for place in self.places() if place.block.role == Layer.role)
+
+    def require_layers(self) -> None:
+        """Raise SpecError if there is no transformer layer for ``training.recompute``."""
+        if not any(place.block.role == Layer.role for place in self.folded()):
             message = f"recomputes transformer layers, and {self.name} has none; leave it out"
             raise SpecError(Problem(message, "training.recompute"))
-        return found
 
     def parameters(self) -> dict[str, Parameter]:
         """Parameters by canonical name, tied and shared ones once, without allocating any."""
@@ -92,9 +105,23 @@ class Graph:
         }
 
     @cached_property
+    def folded_parameters(self) -> tuple[tuple[str, Parameter, int], ...]:
+        """The parameters of ``folded``: the first one's name, and how many there are of each."""
+        return tuple(
+            (f"{place.path}.{leaf}", parameter, place.count)
+            for place in self.folded()
+            for leaf, parameter in place.block.parameters(place.inputs).items()
+        )
+
+    @cached_property
     def parameter_count(self) -> int:
         """Number of trainable values."""
-        return sum(parameter.size for parameter in self._parameters.values() if parameter.trainable)
+        return sum(each.size * count for _, each, count in self.folded_parameters if each.trainable)
+
+    @cached_property
+    def value_count(self) -> int:
+        """Number of values in all weights, statistics that are not trained among them."""
+        return sum(each.size * count for _, each, count in self.folded_parameters)
 
     @cached_property
     def loss_parts(self) -> tuple[LossPart, ...]:
@@ -142,90 +169,30 @@ class Graph:
         that has most.
         """
         chosen = self.sizes(**sizes)
-        bound = self.bind(**chosen)
-        costs = [_block_costs(node, recompute) for node in bound.nodes.values()]
-        kept = sum((each.kept for each in costs), Cost())
-        held = held_bytes(precision)
-        values = sum(parameter.size for parameter in self._parameters.values())
-        bytes_ = {
-            "weights": values * held,
-            "copies": self._narrowed(recompute) * BYTES[precision] if BYTES[precision] < held else 0,
-            "gradients": self.parameter_count * held,
-            "optimizer": self.parameter_count * held * optimizer_slots,
-            "activations": kept.saved_bytes(precision),
-            "recomputed": max(
-                (layer.saved_bytes(precision) for each in costs for layer in each.recomputed), default=0
-            ),
-        }
-        rows = tuple(row for each in costs for row in each.rows)
-        training = sum(each.rows[0].training_flops for each in costs)
-        return GraphCost(chosen, kept.flops, training, kept.kernels, bytes_, rows)
+        return graph_cost(
+            self.bind(**chosen).nodes.values(),
+            chosen,
+            self._held(recompute),
+            precision=precision,
+            optimizer_slots=optimizer_slots,
+            recompute=recompute,
+        )
 
-    def _narrowed(self, recompute: bool) -> int:
-        """Number of weights that products take rounded, and keep so: matrices, biases, and tables of tied heads.
+    def _held(self, recompute: bool) -> Held:
+        """What products keep rounded are matrices, biases, and tables of tied heads.
 
         Those of recomputed layers are rounded again, a layer at a time.
         """
-        sizes = {
-            name: parameter.size
-            for name, parameter in self._parameters.items()
-            if parameter.role in ("weight", "bias")
-        }
         tables = {
             ref.source: self.spec_of(ref).elements
             for node in self.nodes.values()
             for ref in node.inputs.values()
             if ref.output == "table"
         }
-        layers = (
-            [place.path for place in self.places() if place.block.role == Layer.role] if recompute else []
-        )
-        inside = [
-            sum(sizes.pop(name) for name in list(sizes) if name.startswith(f"{path}.")) for path in layers
-        ]
-        return sum(sizes.values()) + sum(tables.values()) + max(inside, default=0)
-
-
-def _descend(path: str, depth: int, block: Block, inputs: Inputs) -> Iterator[BlockPlace]:
-    yield BlockPlace(path, depth, block, inputs)
-    for name, (child, child_inputs) in block.children(inputs).items():
-        yield from _descend(f"{path}.{name}", depth + 1, child, child_inputs)
-
-
-@dataclass(frozen=True)
-class _NodeCost:
-    """A node's ``rows``, its own first; what it keeps; and what each recomputed layer in it would keep."""
-
-    rows: list[BlockCost]
-    kept: Cost
-    recomputed: list[Cost]
-
-
-def _block_costs(node: Node, recompute: bool) -> _NodeCost:
-    recomputed: list[Cost] = []
-
-    def visit(path: str, depth: int, block: Block, inputs: Inputs) -> tuple[Cost, list[BlockCost]]:
-        total = block.cost(inputs)
-        size = sum(parameter.size for parameter in block.parameters(inputs).values() if parameter.trainable)
-        training = 3 * total.flops
-        below: list[BlockCost] = []
-        for name, (child, child_inputs) in block.children(inputs).items():
-            cost, rows = visit(f"{path}.{name}", depth + 1, child, child_inputs)
-            total, size, training = total + cost, size + rows[0].parameters, training + rows[0].training_flops
-            below += rows
-        if recompute and block.role == Layer.role:
-            recomputed.append(total)
-            training += total.flops
-            inputs_kept = sum(spec.elements for spec in inputs.values() if spec.dtype != INT)
-            total = replace(total, saved=inputs_kept, wide=0)
-        kind = str(getattr(block, "kind", block.role))
-        saved = total.saved + total.wide
-        row = BlockCost(path, kind, depth, size, total.flops, training, total.kernels, saved)
-        return total, [row, *below]
-
-    kept, rows = visit(node.name, 0, node.block, node.specs)
-    shared = node.owner != node.name
-    return _NodeCost([replace(row, parameters=0) for row in rows] if shared else rows, kept, recomputed)
+        owned = [node for node in self.nodes.values() if node.owner == node.name]
+        found = [narrowed(node.block, node.specs, recompute) for node in owned]
+        kept = sum(each for each, _ in found) + max((layer for _, layer in found), default=0)
+        return Held(self.value_count, self.parameter_count, kept + sum(tables.values()))
 
 
 class GraphBuilder:
@@ -377,12 +344,12 @@ class GraphBuilder:
         if dead:
             raise SpecError(dead)
         check_losses(graph.inputs, graph.nodes, graph.output_refs)
-        check_packing(graph.inputs, graph.places())
+        check_packing(graph.inputs, graph.folded())
         return graph
 
-    def places(self) -> Iterator[BlockPlace]:
-        """Every block that has been added, in graph order, a parent before its children; shared ones once."""
-        yield from self._draft().places()
+    def folded(self) -> Iterator[BlockPlace]:
+        """The blocks that have been added, as ``Graph.folded`` gives them."""
+        yield from self._draft().folded()
 
     def _draft(self) -> Graph:
         return Graph(
@@ -398,7 +365,7 @@ class GraphBuilder:
         def table(inputs: Inputs) -> dict[str, tuple[int, ...]]:
             return {
                 f"{place.path}.{leaf}": parameter.shape
-                for place in _descend("", 0, block, inputs)
+                for place in folded("", 0, block, inputs)
                 for leaf, parameter in place.block.parameters(place.inputs).items()
             }
 

@@ -98,7 +98,7 @@ def validate(resolved: Resolved) -> ExperimentSpec:
         raise locate(error, resolved.layer) from None
     if _NO_DECAY in resolved.origins:
         try:
-            spec.training.optimizer.decay_mask({name: each.role for name, each in graph.parameters().items()})
+            spec.training.optimizer.decay_mask({name: each.role for name, each, _ in graph.folded_parameters})
         except SpecError as error:
             raise SpecError(resolved.layer.problem(str(error), _NO_DECAY)) from None
     return spec

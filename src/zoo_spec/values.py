@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | dict[str, Value] | None"
@@ -13,7 +13,11 @@ Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | dict[str, Val
 Path: TypeAlias = tuple[str | int, ...]
 """The keys, and the positions in lists, that lead from the top of a spec to a value."""
 
-_SHOWN = 60
+MAX_NAME = 100
+"""Letters of a name: of an experiment, which a folder is called by, and of whatever a user's graph calls its own."""
+HINTED = 20
+"""So many problems of a kind get a suggestion, which is looked for among all names; the others are counted."""
+_SHOWN, _LISTED, _COMPARED = 60, 60, 2_000
 
 
 def dotted(path: Path) -> str:
@@ -71,8 +75,17 @@ def is_a(value: object) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A suggestion for a misspelt name, in brackets; else all the names that there are."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean '{near[0]}'?)" if near else f" (there are: {', '.join(names)})"
+    near = difflib.get_close_matches(name[:MAX_NAME], names[:_COMPARED], n=1)
+    return f" (did you mean '{shorten(near[0])}'?)" if near else f" (there are: {shortened(names, ', ')})"
+
+
+def shortened(names: Sequence[str], between: str) -> str:
+    """The names, or the first and last few of very many, and how many are left out."""
+    if len(names) <= _LISTED:
+        return between.join(map(shorten, names))
+    half = _LISTED // 2
+    left_out = f"... {len(names) - 2 * half:,} more ..."
+    return between.join([*map(shorten, names[:half]), left_out, *map(shorten, names[-half:])])
 
 
 def _written(value: object) -> str:

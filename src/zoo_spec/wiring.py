@@ -66,12 +66,16 @@ class LossPart:
 
 @dataclass(frozen=True)
 class BlockPlace:
-    """A block somewhere in the graph, by its canonical path."""
+    """A block somewhere in the graph, by its canonical path.
+
+    ``count`` blocks that are alike but for their weights may stand as one, by the path of the first.
+    """
 
     path: str
     depth: int
     block: Block
     inputs: Inputs
+    count: int = 1
 
 
 def required_ports(block: Block, inputs: Mapping[str, Ref]) -> tuple[str, ...]:

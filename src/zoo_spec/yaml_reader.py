@@ -17,12 +17,17 @@ from typing import NoReturn
 import yaml
 
 from zoo_spec.errors import Problem, SpecError
+from zoo_spec.reading import UnreadableFileError, reading
+from zoo_spec.reading import read_file as read_bytes
 from zoo_spec.values import Path, Value, quoted, shorten, type_name
 
 MAX_BYTES = 1_000_000
 MAX_NESTING = 64
+MAX_VALUES = 20_000
+"""Of a file: more than any spec has, and what is checked in the moment that a user waits for."""
 
 _MAX_PROBLEMS = 20
+_TOO_DEEP = f"nested deeper than {MAX_NESTING} levels"
 _LOADER = getattr(yaml, "CLoader", yaml.Loader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COMMENT = re.compile(r"(^|\s)#.*")
@@ -57,16 +62,9 @@ class Document:
 def read_file(path: FilePath, name: str) -> tuple[dict[str, Value], dict[Path, int]]:
     """The mapping that a spec file holds, and its lines; messages call the file ``name``."""
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)  # A size asked for beforehand would say nothing of a pipe.
-    except FileNotFoundError:
-        _refuse_file("there is no such file", name)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        directory = "this is a directory; a spec file is expected"
-        _refuse_file(directory if path.is_dir() else f"the file cannot be read: {reason}", name)
-    if len(data) > MAX_BYTES:
-        _refuse_file(f"the file is longer than {MAX_BYTES:,} bytes; no spec is", name)
+        data = read_bytes(path, most=MAX_BYTES, remedy="no spec is as long")
+    except UnreadableFileError as error:
+        raise SpecError(Problem(error.reason, file=name)) from None
     return read_mapping(_decode(data, name), name)
 
 
@@ -88,12 +86,23 @@ def read_text(text: str, name: str) -> Document | None:
     _refuse_odd_characters(text, name)
     composer = _Composer(yaml.parse(text, Loader=_LOADER), name)
     try:
+        with reading(name, "the YAML reader", remedy="write it as YAML"):
+            return _composed(composer)
+    except UnreadableFileError as error:
+        raise SpecError(Problem(error.reason, file=name)) from None
+
+
+def _composed(composer: _Composer) -> Document | None:
+    try:
         return composer.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        if "nesting" in str(error.problem):  # libyaml looks further ahead than it has given events.
+            composer.fatal(_TOO_DEEP, line)
         hint = next((hint for part, hint in _HINTS.items() if part in str(error.problem)), "")
         message = f"bad YAML: {error.problem or error.context}" + (f" ({hint})" if hint else "")
-        composer.fatal(message, mark.line + 1 if mark else None)
+        composer.fatal(message, line)
     except yaml.YAMLError as error:
         composer.fatal(f"bad YAML: {error}", None)
     return None
@@ -110,10 +119,6 @@ def scalar(text: str) -> str | int | float | bool | None:
             raise ValueError(f"{shorten(text)} does not fit in 64 bits")
         return number
     return float(text) if _FLOAT.fullmatch(text) else text
-
-
-def _refuse_file(message: str, name: str) -> NoReturn:
-    raise SpecError(Problem(message, file=name)) from None
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -171,6 +176,8 @@ class _Composer:
     def node(self, event: yaml.Event, path: Path, depth: int) -> Value:
         """The value that begins with ``event``."""
         self.lines.setdefault(path, _line(event))
+        if len(self.lines) > MAX_VALUES:
+            self.fatal(f"more than {MAX_VALUES:,} values; no spec has as many", _line(event))
         if isinstance(event, yaml.AliasEvent):
             self.refuse(f"the alias *{event.anchor}", event)
             return None
@@ -180,7 +187,7 @@ class _Composer:
             raise TypeError(f"a parser gave {event} where a value begins")
         self.decorations(event)
         if depth == MAX_NESTING:
-            self.fatal(f"nested deeper than {MAX_NESTING} levels", _line(event))
+            self.fatal(_TOO_DEEP, _line(event))
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(path, depth)
         return self.sequence(path, depth)
@@ -258,7 +265,7 @@ class _Composer:
         if len(self.problems) == _MAX_PROBLEMS:
             raise SpecError(self.problems)
 
-    def fatal(self, message: str, line: int | None) -> None:
+    def fatal(self, message: str, line: int | None) -> NoReturn:
         """Stops at something after which the rest has no meaning."""
         raise SpecError([*self.problems, Problem(message, file=self.name, line=line)])
 

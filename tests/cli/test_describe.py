@@ -68,6 +68,23 @@ def test_repeated_layers_stand_together_and_their_parts_add_up():
     assert total(layers["blocks"], "parameters") == layers["parameters"]
 
 
+def test_layers_by_turns_stand_together_each_kind_once():
+    found = as_json("gpt3_175b")
+    decoder = next(block for block in found["blocks"] if block["name"] == "decoder")
+    turns = [
+        {key: block[key] for key in ("name", "last", "count", "step")} for block in decoder["blocks"][:2]
+    ]
+    assert turns == [
+        {"name": "layers.0", "last": "layers.94", "count": 48, "step": 2},
+        {"name": "layers.1", "last": "layers.95", "count": 48, "step": 2},
+    ]
+    kinds = [block["blocks"][0]["kind"] for block in decoder["blocks"][:2]]
+    assert kinds == ["attention", "banded_attention"]
+    printed = run("--spec", "gpt3_175b", "--no-data").stdout
+    assert "layers.0, 2 … 94 (48×)" in printed
+    assert "layers.2 " not in printed
+
+
 def test_layers_and_kernels_are_counted():
     found = as_json("bert_base")
     assert found["layers"]["transformer"] == 12

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -302,7 +301,7 @@ def test_a_missing_parents_message_tells_how_it_was_reached(tmp_path, monkeypatc
     ("data", "what"),
     [
         (b"model: bert\nname: \xff\n", "my.yaml:2: not UTF-8: the byte 0xff at offset 18"),
-        (b"#" * (MAX_BYTES + 1), "my.yaml: the file is longer than 1,000,000 bytes"),
+        (b"#" * (MAX_BYTES + 1), "my.yaml: is 1,000,001 bytes long, and 1,000,000 are the most"),
     ],
 )
 def test_a_file_that_is_no_text_or_too_long_is_refused(tmp_path, monkeypatch, data, what):
@@ -314,7 +313,7 @@ def test_a_file_that_is_no_text_or_too_long_is_refused(tmp_path, monkeypatch, da
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("gone.yaml", "there is no such file"), ("folder/", "this is a directory")]
+    ("name", "what"), [("gone.yaml", "there is no such file"), ("folder/", "is a directory")]
 )
 def test_a_path_that_is_no_file_is_refused(tmp_path, monkeypatch, name, what):
     monkeypatch.chdir(tmp_path)
@@ -326,15 +325,15 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, monkeypatch, name, what):
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
     file = tmp_path / "my.yaml"
     file.write_text("model: bert\n")
-    allowed = Path.open
+    allowed = os.open
 
     def refuse(path, *args, **kwargs):
-        if path.name == "my.yaml":
+        if str(path).endswith("my.yaml"):
             raise PermissionError(13, "Permission denied", str(path))
         return allowed(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(SpecError, match="the file cannot be read"):
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(SpecError, match="cannot be read: Permission denied"):
         load_spec(file)
 
 
@@ -355,7 +354,7 @@ def test_nodes_written_against_their_order_are_sorted_in_few_calls(tmp_path):
 
     sys.setprofile(count)
     try:
-        order = spec.model._order()
+        order = spec.model._order(spec.model._owners())
     finally:
         sys.setprofile(None)
     assert order == [f"n{i}" for i in range(size)]

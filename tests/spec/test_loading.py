@@ -163,7 +163,7 @@ SHOWN = [
     ("bert_tiny", ["model.feed_forward={kind: gated_feed_forward, activation: silu}"]),
     ("bert_tiny", ["model.initializer=glorot_uniform", "model.attention.initializer=zeros"]),
     ("bert_tiny", ["training.optimizer=sgd", "training.optimizer.no_decay=[]"][1:]),
-    ("mnist_fc", ['name="yes: \\u0007 é 1"', "model.hidden_sizes=[5]"]),
+    ("mnist_fc", ['name="yes: é 1"', "model.hidden_sizes=[5]"]),
 ]
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, JsonOption, accepted, example
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
+from zoo_common.cli.options import DeviceOption, FrameworkOption, JsonOption, example
 
 
 def register(app: typer.Typer) -> None:
@@ -31,33 +28,21 @@ def evaluate(
             "--at-least", metavar="METRIC=VALUE", help="Fail (status 1) below this; may be repeated."
         ),
     ] = None,
-    accept: AcceptOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a run's newest checkpoint, in either framework, whichever trained it.
-
-    It is evaluated on the evaluation data of the run's spec. A run that was trained on batches of a program, or on
-    files whose content is another by now, is evaluated with --accept data only.
-    """
+    """Evaluate a run's newest checkpoint, in either framework, whichever trained it."""
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
     from zoo_common.training.run import Run
 
     limits = dict(_limit(text) for text in at_least or ())
-    run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
-    metrics = run.evaluate()
+    metrics = Run.reopen(find_backend(framework)(), run_dir, device=device).evaluate()
     if as_json:
-        found: dict[str, JsonValue] = {
-            "run_dir": str(run_dir),
-            "step": run.step,
-            "checkpoint": str(run.checkpoint),
-        }
-        print_json({**found, "framework": framework, **metrics})
+        print_json({"run_dir": str(run_dir), "framework": framework, **metrics})
     else:
         for name, value in metrics.items():
             print(f"{name:<28}{value:.6f}")
-        print(f"{'checkpoint':<28}{run.checkpoint}")
     _require(metrics, limits)
 
 

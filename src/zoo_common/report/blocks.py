@@ -6,49 +6,54 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from zoo_common.report.description import BlockDescription
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.layer import Layer
-from zoo_spec.cost import BlockCost, GraphCost
 from zoo_spec.graph import Graph
+from zoo_spec.graph_cost import CostTree, GraphCost
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
 def block_tree(graph: Graph, cost: GraphCost) -> tuple[BlockDescription, ...]:
     """The graph's nodes with all that is inside them; ``cost`` is the graph's own, at any sizes."""
-    blocks = {place.path: place.block for place in graph.places()}
-    roots = _trees(cost.blocks, 0, "", _Owners(graph), blocks)
-    nodes = [
+    blocks = {place.path: place.block for place in graph.folded()}
+    described = _Described(_Owners(graph), blocks)
+    return tuple(
         replace(
-            root,
-            reads=tuple(str(ref) for ref in graph.nodes[root.name].inputs.values()),
-            output=str(next(iter(graph.nodes[root.name].outputs.values()))),
-            weights_of="" if graph.nodes[root.name].owner == root.name else graph.nodes[root.name].owner,
+            described.tree(tree, ""),
+            reads=tuple(str(ref) for ref in node.inputs.values()),
+            output=str(next(iter(node.outputs.values()))),
+            weights_of="" if node.owner == node.name else node.owner,
         )
-        for root in roots
-    ]
-    return tuple(nodes)
+        for tree, node in zip(cost.trees, graph.nodes.values(), strict=True)
+    )
 
 
 def count_layers(graph: Graph) -> tuple[int, dict[str, int]]:
     """Transformer layers, and blocks with weights of their own by kind, the most frequent first."""
-    layers = sum(place.block.role == Layer.role for place in graph.places())
-    kinds = Counter(_kind(place.block) for place in graph.places() if place.block.parameters(place.inputs))
+    layers = sum(place.count for place in graph.folded() if place.block.role == Layer.role)
+    kinds: Counter[str] = Counter()
+    for place in graph.folded():
+        if place.block.parameters(place.inputs):
+            kinds[_kind(place.block)] += place.count
     return layers, dict(kinds.most_common())
 
 
 def count_kernels(graph: Graph, cost: GraphCost) -> tuple[int, int]:
     """Matrix products and convolutions of a forward pass; the latter's weights have window dimensions."""
-    table, owners = graph.parameters(), _Owners(graph)
-    convolutions = 0
-    for index, row in enumerate(cost.blocks):
-        weight = table.get(f"{owners.path(row.name)}.weight")
-        if weight is not None and len(weight.shape) > 2:
-            convolutions += row.kernels - sum(child.kernels for child in _children(cost.blocks, index))
-    return cost.kernels - convolutions, convolutions
+    table, owners = {name: each for name, each, _ in graph.folded_parameters}, _Owners(graph)
+
+    def convolutions(tree: CostTree) -> int:
+        weight = table.get(f"{owners.path(tree.row.name)}.weight")
+        found = [(_count(each), each) for each in tree.inside]
+        own = tree.row.kernels - sum(count * each.row.kernels for count, each in found)
+        inside = sum(count * convolutions(each) for count, each in found)
+        return inside + (own if weight is not None and len(weight.shape) > 2 else 0)
+
+    total = sum(convolutions(tree) for tree in cost.trees)
+    return cost.kernels - total, total
 
 
 class _Owners:
@@ -62,27 +67,27 @@ class _Owners:
         return self._nodes[node].owner + dot + rest
 
 
-def _trees(
-    rows: Sequence[BlockCost], depth: int, parent: str, owners: _Owners, blocks: dict[str, Block]
-) -> list[BlockDescription]:
-    """The rows of this depth, each with those that follow it at greater depth inside it."""
-    starts = [index for index, row in enumerate(rows) if row.depth == depth]
-    trees = []
-    for start, stop in pairwise([*starts, len(rows)]):
-        row = rows[start]
-        inner = _trees(rows[start + 1 : stop], depth + 1, row.name, owners, blocks)
-        trees.append(
-            BlockDescription(
-                name=row.name.removeprefix(f"{parent}."),
-                kind=row.kind,
-                parameters=row.parameters,
-                flops=row.flops,
-                kernels=row.kernels,
-                does_nothing=getattr(blocks.get(owners.path(row.name)), "rate", None) == 0,
-                blocks=tuple(_collapsed(inner)),
-            )
+class _Described:
+    """Makes descriptions of costs; ``blocks`` are those of the graph by path, shared ones by their owner's."""
+
+    def __init__(self, owners: _Owners, blocks: dict[str, Block]) -> None:
+        self.owners, self.blocks = owners, blocks
+
+    def tree(self, tree: CostTree, parent: str) -> BlockDescription:
+        """The block and all inside it; ``parent`` is the path that its name is told without."""
+        row, run = tree.row, tree.run
+        count, step = (1, 1) if run is None else (run.count, run.step)
+        inner = [self.tree(each, f"{row.name}.") for each in tree.inside]
+        found = BlockDescription(
+            name=row.name.removeprefix(parent),
+            kind=row.kind,
+            parameters=row.parameters,
+            flops=row.flops,
+            kernels=row.kernels,
+            does_nothing=getattr(self.blocks.get(self.owners.path(row.name)), "rate", None) == 0,
+            blocks=tuple(_collapsed(inner)),
         )
-    return trees
+        return found if count == 1 else _repeated(found, count, step)
 
 
 def _collapsed(siblings: Sequence[BlockDescription]) -> list[BlockDescription]:
@@ -104,14 +109,15 @@ def _continues(run: BlockDescription, block: BlockDescription) -> bool:
     return replace(run, name="", last="", count=1) == replace(block, name="")
 
 
-def _children(rows: Sequence[BlockCost], index: int) -> list[BlockCost]:
-    depth, children = rows[index].depth, []
-    for row in rows[index + 1 :]:
-        if row.depth <= depth:
-            break
-        if row.depth == depth + 1:
-            children.append(row)
-    return children
+def _repeated(block: BlockDescription, count: int, step: int) -> BlockDescription:
+    number = _NUMBERED.fullmatch(block.name)
+    assert number is not None, block.name
+    last = f"{number[1]}{int(number[2]) + (count - 1) * step}"
+    return replace(block, count=count, last=last, step=step)
+
+
+def _count(tree: CostTree) -> int:
+    return 1 if tree.run is None else tree.run.count
 
 
 def _kind(block: Block) -> str:

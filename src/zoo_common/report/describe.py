@@ -44,7 +44,7 @@ def describe(
         recompute=training.recompute,
         **chosen,
     )
-    values = sum(parameter.size for parameter in graph.parameters().values())
+    values = graph.value_count
     layers, weighted = count_layers(graph)
     products, convolutions = count_kernels(graph, cost)
     data, libraries = describe_data(spec) if with_data else ((), ())

@@ -71,6 +71,7 @@ def _block(block: BlockDescription) -> JsonValue:
         "kind": block.kind,
         "count": block.count,
         **({"last": block.last} if block.last else {}),
+        **({"step": block.step} if block.step > 1 else {}),
         "parameters": block.parameters,
         "flops": block.flops,
         "kernels": block.kernels,

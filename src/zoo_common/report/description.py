@@ -58,8 +58,8 @@ class Dimension:
 class BlockDescription:
     """A block with everything inside it.
 
-    ``count`` blocks that are alike in all but their number stand together, from ``name`` to ``last``;
-    ``parameters``, ``flops`` and ``kernels`` are of each of them. ``does_nothing``: dropout at rate 0.
+    ``count`` blocks that are alike in all but their number stand together, every ``step``-th from ``name`` to
+    ``last``; ``parameters``, ``flops`` and ``kernels`` are of each of them. ``does_nothing``: dropout at rate 0.
     ``reads``, ``output`` and ``weights_of`` (the node whose weights it uses) are the graph's own nodes' only.
     """
 
@@ -70,6 +70,7 @@ class BlockDescription:
     kernels: int
     count: int = 1
     last: str = ""
+    step: int = 1
     does_nothing: bool = False
     reads: tuple[str, ...] = ()
     output: str = ""
@@ -78,8 +79,15 @@ class BlockDescription:
 
     @property
     def title(self) -> str:
-        """``layers.0 … layers.11 (12×)``."""
-        return self.name if self.count == 1 else f"{self.name} … {self.last} ({self.count}×)"
+        """``layers.0 … layers.11 (12×)``; of every second one ``layers.0, 2 … 10 (6×)``."""
+        if self.count == 1:
+            return self.name
+        if self.step == 1:
+            return f"{self.name} … {self.last} ({self.count}×)"
+        stem, _, first = self.name.rpartition(".")
+        last = self.last.removeprefix(f"{stem}.")
+        second = "" if self.count == 2 else f" {int(first) + self.step} …"
+        return f"{self.name},{second} {last} ({self.count}×)"
 
 
 @dataclass(frozen=True)

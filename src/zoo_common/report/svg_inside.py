@@ -20,6 +20,7 @@ from zoo_spec.blocks.relative_layer import (
     RelativeLayer,
     RelativeStack,
 )
+from zoo_spec.blocks.stacked import runs
 
 _LONGEST = 46
 _UNSAID = {"kind", "initializer"}
@@ -152,7 +153,7 @@ def _part(name: str, block: Block, inputs: Inputs) -> Box:
 def parameters_of(block: Block, inputs: Inputs) -> int:
     """Trainable values of a block and all inside it."""
     own = sum(parameter.size for parameter in block.parameters(inputs).values() if parameter.trainable)
-    return own + sum(parameters_of(child, read) for child, read in block.children(inputs).values())
+    return own + sum(run.count * parameters_of(run.block, run.inputs) for run in runs(block.children(inputs)))
 
 
 def settings_of(block: Block) -> list[str]:

@@ -45,7 +45,7 @@ class Block(Registered):
         """The block's own parameters by leaf name, without its children's."""
         return {}
 
-    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """The blocks inside, by attribute path, each with what flows into it."""
         return {}
 

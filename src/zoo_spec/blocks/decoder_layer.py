@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from zoo_spec.base import LayerCount, Rate
@@ -82,9 +83,9 @@ class DecoderStack(Block):
         """The shape of ``x``."""
         return self.layer.infer(inputs)
 
-    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """``layers.0``, ``layers.1``, ... and ``norm``."""
-        return stacked([self.layer] * self.num_layers, self.norm, inputs)
+        return stacked([self.layer], self.num_layers, self.norm, inputs)
 
 
 def cross_inputs(inputs: Inputs) -> Inputs:

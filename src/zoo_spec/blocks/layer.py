@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -13,6 +13,7 @@ from zoo_spec.blocks.base import Block, Inputs, Outputs
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.feed_forward import FeedForwardBlock
 from zoo_spec.blocks.norm import Norm
+from zoo_spec.blocks.stacked import Stacked
 
 
 class Layer(Block):
@@ -91,9 +92,9 @@ class Stack(Block):
         """Same shape."""
         return self.layer.infer(inputs)
 
-    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """``layers.0``, ``layers.1``, ... and ``norm``."""
-        return stacked([self.layer] * self.num_layers, self.norm, inputs)
+        return stacked([self.layer], self.num_layers, self.norm, inputs)
 
 
 class PatternStack(Block):
@@ -114,10 +115,9 @@ class PatternStack(Block):
             layer.infer(inputs)
         return {"x": inputs["x"]}
 
-    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """``layers.0``, ``layers.1``, ... and ``norm``."""
-        turns = [self.pattern[index % len(self.pattern)] for index in range(self.num_layers)]
-        return stacked(turns, self.norm, inputs)
+        return stacked(self.pattern, self.num_layers, self.norm, inputs)
 
 
 def sublayer(
@@ -132,7 +132,7 @@ def sublayer(
     }
 
 
-def stacked(layers: Sequence[Block], norm: Norm | None, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
-    """``layers.0``, ``layers.1``, ... and ``norm`` if there is one, each with its inputs."""
-    children = {f"layers.{index}": (layer, inputs) for index, layer in enumerate(layers)}
-    return children if norm is None else {**children, "norm": (norm, {"x": inputs["x"]})}
+def stacked(pattern: Sequence[Block], number: int, norm: Norm | None, inputs: Inputs) -> Stacked:
+    """``number`` layers by turns of ``pattern``, and ``norm`` if there is one, each with its inputs."""
+    after = {} if norm is None else {"norm": (norm, {"x": inputs["x"]})}
+    return Stacked([(layer, inputs) for layer in pattern], number, after=after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from zoo_spec.blocks.base import Block, Inputs, Outputs
@@ -36,7 +37,7 @@ class LinformerStack(Stack):
         attention = self.layer.attention
         return {"projection": Parameter((attention.size, attention.length), attention.initializer, "weight")}
 
-    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """``layers.0``, ``layers.1``, ... and ``norm``."""
         return super().children(self._with_projection(inputs))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from zoo_spec.base import LayerCount, Rate
@@ -9,10 +10,11 @@ from zoo_spec.blocks.base import Block, Inputs, Outputs
 from zoo_spec.blocks.cross_attention import CrossMixer
 from zoo_spec.blocks.decoder_layer import cross_inputs
 from zoo_spec.blocks.feed_forward import FeedForwardBlock
-from zoo_spec.blocks.layer import Layer, stacked, sublayer
+from zoo_spec.blocks.layer import Layer, sublayer
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.relative_attention import BiasedMixer
 from zoo_spec.blocks.relative_position import PositionBias
+from zoo_spec.blocks.stacked import Stacked
 
 _BIASED = (*BiasedMixer.required, *BiasedMixer.optional)
 
@@ -93,7 +95,7 @@ class RelativeStack(Block):
         """The shape of ``x``."""
         return self.layer.infer(_biased(self.position, inputs))
 
-    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """``position``, ``layers.0``, ``layers.1``, ... and ``norm``."""
         return _stacked(self.position, self.layer, self.num_layers, self.norm, inputs)
 
@@ -117,7 +119,7 @@ class RelativeDecoderStack(Block):
         """The shape of ``x``."""
         return self.layer.infer(_biased(self.position, inputs))
 
-    def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
+    def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """``position``, ``layers.0``, ``layers.1``, ... and ``norm``."""
         return _stacked(self.position, self.layer, self.num_layers, self.norm, inputs)
 
@@ -128,6 +130,7 @@ def _biased(position: PositionBias, inputs: Inputs) -> Inputs:
 
 def _stacked(
     position: PositionBias, layer: BiasedLayer, num_layers: int, norm: Norm, inputs: Inputs
-) -> dict[str, tuple[Block, Inputs]]:
-    layers = stacked([layer] * num_layers, norm, _biased(position, inputs))
-    return {"position": (position, {"x": inputs["x"]}), **layers}
+) -> Stacked:
+    x = {"x": inputs["x"]}
+    before, after = {"position": (position, x)}, {"norm": (norm, x)}
+    return Stacked([(layer, _biased(position, inputs))], num_layers, before=before, after=after)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Annotated, Literal
 
@@ -17,12 +17,15 @@ from zoo_spec.initializers import GlorotUniform
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.reserved import why_no_input, why_no_node
 from zoo_spec.tensors import TensorSpec
-from zoo_spec.values import nearest
+from zoo_spec.values import HINTED, MAX_NAME, nearest, shorten, shortened
 
 
 def _name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise ValueError(f"{name!r} is no name: a letter, then letters, digits and underscores; no dots")
+        shown = shorten(name)
+        raise ValueError(f"'{shown}' is no name: a letter, then letters, digits and underscores; no dots")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"'{shorten(name)}' has {len(name):,} letters; a name has at most {MAX_NAME}")
     return name
 
 
@@ -90,9 +93,9 @@ class Composed(Model):
             )
         if "batch" in self.bounds:
             graph.bounds["batch"] = Bound(self.bounds["batch"])
-        for name in self._order():
-            node = self.nodes[name]
-            owner = self._owner(name)
+        owners = self._owners()
+        for name in self._order(owners):
+            node, owner = self.nodes[name], owners[name]
             block = self.nodes[owner].block
             assert block is not None
             graph.place(name, block, self._ports(name, block, node.inputs), owner=owner)
@@ -131,18 +134,15 @@ class Composed(Model):
             if reason is not None
         ]
         for place, reference in self._references():
-            if _ref(reference).source not in known:
-                near = difflib.get_close_matches(reference, known, n=1)
-                hint = (
-                    f" (did you mean {near[0]!r}?)" if near else f" (there are: {', '.join(sorted(known))})"
-                )
-                problems.append(
-                    Problem(f"no input or node is called {_ref(reference).source!r}{hint}", place)
-                )
+            source = _ref(reference).source
+            if source not in known:
+                hint = nearest(source, known) if len(problems) < HINTED else ""
+                problems.append(Problem(f"no input or node is called '{shorten(source)}'{hint}", place))
         for name, node in self.nodes.items():
             if node.like is not None and node.like not in self.nodes:
-                others = [other for other in self.nodes if other != name]
-                message = f"no node is called {node.like!r}{nearest(node.like, others)}"
+                others = [other for other in self.nodes if other != name] if len(problems) < HINTED else []
+                hint = nearest(node.like, others) if others else ""
+                message = f"no node is called '{shorten(node.like)}'{hint}"
                 problems.append(Problem(message, f"model.nodes.{name}.like"))
         if problems:
             raise SpecError(problems)
@@ -155,23 +155,26 @@ class Composed(Model):
         ]
         return inner + [(f"model.outputs.{name}", reference) for name, reference in self.outputs.items()]
 
-    def _owner(self, name: str) -> str:
-        seen = {name: None}
-        while (like := self.nodes[name].like) is not None:
-            if like in seen:
-                raise SpecError(
-                    Problem(
-                        f"'like' goes in a circle: {' -> '.join([*seen, like])}", f"model.nodes.{name}.like"
-                    )
-                )
-            seen[like] = None
-            name = like
-        return name
+    def _owners(self) -> dict[str, str]:
+        """The node whose block each node applies, through however many that are like each other."""
+        owners: dict[str, str] = {}
+        for name in self.nodes:
+            chain = {name: None}
+            last = name
+            while last not in owners and (like := self.nodes[last].like) is not None:
+                if like in chain:
+                    circle = shortened([*chain, like], " -> ")
+                    raise SpecError(Problem(f"'like' goes in a circle: {circle}", f"model.nodes.{last}.like"))
+                chain[like] = None
+                last = like
+            owner = owners.get(last, last)
+            owners.update(dict.fromkeys(chain, owner))
+        return owners
 
-    def _order(self) -> list[str]:
+    def _order(self, owners: Mapping[str, str]) -> list[str]:
         """Nodes after what they read and what they are like, else as written; raises SpecError on a cycle."""
         names = list(self.nodes)
-        waiting = {name: self._needs(name) for name in names}
+        waiting = {name: self._needs(name, owners) for name in names}
         readers: dict[str, list[int]] = {name: [] for name in names}
         missing = [len(waiting[name]) for name in names]
         for index, name in enumerate(names):
@@ -189,13 +192,14 @@ class Composed(Model):
                     heappush(ready, index)
         if waiting:
             circle = _circle(waiting)
-            message = f"the nodes read each other in a circle: {' -> '.join(circle)}"
+            message = f"the nodes read each other in a circle: {shortened(circle, ' -> ')}"
             raise SpecError(Problem(message, f"model.nodes.{circle[0]}"))
         return order
 
-    def _needs(self, name: str) -> set[str]:
-        needs = {_ref(reference).source for reference in _listed(self.nodes[name].inputs)} & set(self.nodes)
-        owner = self._owner(name)
+    def _needs(self, name: str, owners: Mapping[str, str]) -> set[str]:
+        read = {_ref(reference).source for reference in _listed(self.nodes[name].inputs)}
+        needs = {source for source in read if source in self.nodes}
+        owner = owners[name]
         return needs if owner == name else {*needs, owner}
 
     def _ports(self, name: str, block: Block, wires: Wires) -> dict[str, Ref]:
@@ -226,9 +230,10 @@ def _listed(wires: Wires) -> tuple[str, ...]:
 
 
 def _circle(waiting: dict[str, set[str]]) -> list[str]:
-    path = [next(iter(waiting))]
+    path = {next(iter(waiting)): None}
     while True:
-        following = next(name for name in sorted(waiting[path[-1]]) if name in waiting)
+        following = next(name for name in sorted(waiting[next(reversed(path))]) if name in waiting)
         if following in path:
-            return [*path[path.index(following) :], following]
-        path.append(following)
+            names = list(path)
+            return [*names[names.index(following) :], following]
+        path[following] = None

@@ -12,7 +12,7 @@ from zoo_spec.models.base import Backbone
 
 def require_causal(graph: GraphBuilder, task: str) -> None:
     """Raise SpecError if a mixer of the graph so far shows positions those after them."""
-    for place in graph.places():
+    for place in graph.folded():
         if isinstance(place.block, SequenceMixer | BiasedMixer):
             require_causal_mixer(graph, place.block, place.path, task)
 
@@ -29,7 +29,7 @@ def require_causal_mixer(graph: GraphBuilder, mixer: Block, path: str, task: str
 
 def looks_back_alone(graph: Graph) -> bool:
     """Whether every mixer shows a position those before it alone, as in a model of running text."""
-    mixers = [place.block for place in graph.places() if isinstance(place.block, SequenceMixer | BiasedMixer)]
+    mixers = [place.block for place in graph.folded() if isinstance(place.block, SequenceMixer | BiasedMixer)]
     return bool(mixers) and all(getattr(mixer, "mask", None) == "causal" for mixer in mixers)
 
 

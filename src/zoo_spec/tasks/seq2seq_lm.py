@@ -67,7 +67,7 @@ class SpanCorruption(SequenceToSequenceLm):
 
 def _refuse_hindsight(graph: GraphBuilder, task: str) -> None:
     """Raise SpecError if a decoder shows positions those after them: to predict these is no task then."""
-    for place in graph.places():
+    for place in graph.folded():
         block = place.block
         if isinstance(block, DecoderLayer | RelativeDecoderLayer):
             require_causal_mixer(graph, block.attention, f"{place.path}.attention", task)
