@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from zoo_spec.errors import EnvironmentFault, InputError, ZooError
 
@@ -72,6 +74,11 @@ def fsync_directory(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """SHA-256, in hexadecimal, of what is left of an open file."""
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # A BinaryIO is one.
 
 
 def free_bytes(path: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+import torch.utils._pytree
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -16,6 +17,7 @@ from zoo_common.backend import Array, State, StepResult, Weights
 from zoo_common.training.feed import Feed
 from zoo_common.training.loop import Step
 from zoo_common.training.own_model import ModeKeys, qualified_name
+from zoo_common.training.own_outputs import Rows, field_of
 from zoo_common.training.run_config import RunConfig
 from zoo_spec.errors import InputError
 from zoo_spec.random import derive_key, fold_in
@@ -23,8 +25,9 @@ from zoo_spec.weights import check_names, check_shape
 from zoo_torch.device import choose_device, held_bytes
 from zoo_torch.export import PROGRAM, save_program
 from zoo_torch.optimizers import global_norm
+from zoo_torch.own_batches import arguments, moved, pair, size
+from zoo_torch.own_checks import check_module, check_optimizer, check_scheduler, check_slots
 
-Outputs: TypeAlias = Tensor | Mapping[str, Tensor]
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 SchedulerFactory: TypeAlias = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
@@ -47,6 +50,7 @@ class OwnModule:
     ) -> None:
         self.model = model
         self.title = qualified_name(model)
+        check_module(model, self.title)
         self._loss = loss
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
@@ -57,6 +61,7 @@ class OwnModule:
         self._optimizer: torch.optim.Optimizer | None = None
         self._scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
         self._step = 0
+        self._has_stepped = False
 
     def description(self) -> dict[str, Any]:
         """The class, and every weight's shape."""
@@ -80,9 +85,10 @@ class OwnModule:
             self.set_weights(state.weights)
 
     def begin(self, mode: ModeKeys, feed: Feed) -> Iterator[object]:
-        """For training, make the optimizer; the batches as tensors on the device.
+        """For training, make the optimizer; the batches as features and labels, tensors on the device.
 
-        Raises InputError where a module that is to be trained has no optimizer.
+        Raises InputError where a module that is to be trained has no optimizer, no parameters, or an optimizer or a
+        scheduler that will not do.
         """
         if mode is ModeKeys.TRAIN:
             if self._make_optimizer is None:
@@ -90,16 +96,22 @@ class OwnModule:
                     f"{self.title} has no optimizer to train with; give the runner "
                     "optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3)"
                 )
+            names = self._names()
+            if not names:
+                raise InputError(f"{self.title} has no parameters to train")
             self._optimizer = self._make_optimizer(self.model.parameters())
+            check_optimizer(self._optimizer, names, self.title)
             self._scheduler = self._make_scheduler(self._optimizer) if self._make_scheduler else None
+            if self._scheduler is not None:
+                check_scheduler(self._scheduler)
             if self._state is not None:
                 load_slots(self._optimizer, self._names(), self._state.optimizer)
                 self._replay(self._state.step)
             # For what the input draws when it is opened, such as the order of a shuffling DataLoader.
             self._draw_from("input", self._step)
-        return (self._moved(batch) for batch in feed)
+        return (pair(batch, self.device) for batch in feed)
 
-    def train_step(self, batch: object, index: int, waited: float) -> Step:
+    def train_step(self, batch: Any, index: int, waited: float) -> Step:
         """One step of the user's optimizer; what the module draws depends on the seed and the step alone."""
         optimizer = self._optimizer
         assert optimizer is not None
@@ -108,6 +120,7 @@ class OwnModule:
         try:
             optimizer.zero_grad(set_to_none=True)
             loss = self._loss_of(*self._run(batch))
+            count = size(batch[0])
             if loss is None:
                 raise InputError(
                     f"{self.title} gives no loss; return a dictionary with a scalar 'loss', or give the runner "
@@ -124,51 +137,54 @@ class OwnModule:
                 self._scheduler.step()
         finally:
             self.model.eval()
+        if not self._has_stepped:
+            check_slots(optimizer, self._names())
+            self._has_stepped = True
         self._step = index + 1
-        return Step(index + 1, rate, _size(batch), None, StepResult(loss.detach(), {}, norm), waited)
+        return Step(index + 1, rate, count, None, StepResult(loss.detach(), {}, norm), waited)
 
     @torch.no_grad()
-    def evaluate(self, batches: Iterator[object]) -> dict[str, float]:
+    def evaluate(self, batches: Iterator[Any]) -> dict[str, float]:
         """``loss``, if there is one, and the metrics, each a mean over all examples."""
         self.model.eval()
         totals: dict[str, float] = {}
         count = 0
         for batch in batches:
             outputs, labels = self._run(batch)
-            size = _size(batch)
-            count += size
+            examples = size(batch[0])
+            count += examples
             loss = self._loss_of(outputs, labels)
             values = {} if loss is None else {"loss": loss}
             values |= {name: metric(outputs, labels) for name, metric in self._metrics.items()}
             for name, value in values.items():
                 mean = torch.as_tensor(value, dtype=torch.float64).mean()
-                totals[name] = totals.get(name, 0.0) + float(mean) * size
+                totals[name] = totals.get(name, 0.0) + float(mean) * examples
         return {name: total / count for name, total in totals.items()}
 
-    @torch.no_grad()
-    def predict(self, batches: Iterator[object]) -> Iterator[dict[str, Array]]:
-        """Every output that has a value an example; that of a module which gives a tensor is ``output``."""
+    def predict(self, batches: Iterator[Any]) -> Iterator[dict[str, Array]]:
+        """Every output that has a value an example, by name; ``Rows`` says which and how they are called."""
+        rows = Rows(self.title, Tensor, _array)
         for batch in batches:
             self.model.eval()
             with torch.no_grad():
                 outputs, _ = self._run(batch)
-            count = _size(batch)
-            named = outputs if isinstance(outputs, Mapping) else {"output": outputs}
-            rows = {name: _array(value) for name, value in named.items() if value.shape[:1] == (count,)}
-            for index in range(count):
-                yield {name: value[index] for name, value in rows.items()}
+            yield from rows.of(outputs, size(batch[0]))
 
     def export(self, directory: Path, features: object) -> None:
         """Write a program that takes such features, any number of examples of at least one."""
-        moved = self._moved(features)
-        named = moved if isinstance(moved, dict) else {}
-        args = () if named else (moved[0],)
-        open_batch = {0: Dim("batch", min=1)}
-        shapes = dict.fromkeys(named, open_batch) if named else (open_batch,)
-        self.model.eval()
-        if _size(moved) < 2:
+        given = moved(features, self.device)
+        count = size(given)
+        if count < 2:
             raise InputError("the example features are of one example; give at least two, to tell the batch")
-        program = torch.export.export(self.model, args, named, dynamic_shapes=shapes)
+        args, kwargs = arguments(self.model, given)
+        batch = Dim("batch", min=1)
+
+        def is_open(value: Any) -> dict[int, Dim] | None:
+            return {0: batch} if isinstance(value, Tensor) and value.shape[:1] == (count,) else None
+
+        shapes = torch.utils._pytree.tree_map(is_open, kwargs or args)
+        self.model.eval()
+        program = torch.export.export(self.model, args, kwargs, dynamic_shapes=shapes)
         directory.mkdir(parents=True, exist_ok=True)
         save_program(program, directory / PROGRAM)
 
@@ -206,10 +222,11 @@ class OwnModule:
         high, low = fold_in(derive_key(self._seed, what), step)
         torch.manual_seed((high << 31) ^ low)
 
-    def _run(self, batch: object) -> tuple[Any, Any]:
-        """Outputs, and the labels: the pair's second, or the whole dictionary."""
-        features, labels = batch if isinstance(batch, tuple) else (batch, batch)
-        return (self.model(**features) if isinstance(features, Mapping) else self.model(features)), labels
+    def _run(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Outputs, and the labels."""
+        features, labels = batch
+        args, kwargs = arguments(self.model, features)
+        return self.model(*args, **kwargs), labels
 
     def _loss_of(self, outputs: Any, labels: Any) -> Tensor | None:
         if labels is None and (self._loss is not None or self._metrics):
@@ -217,31 +234,11 @@ class OwnModule:
                 f"the input gives features without labels, which the loss and the metrics of {self.title} read; "
                 "give (features, labels)"
             )
-        if self._loss is not None:
-            loss = self._loss(outputs, labels)
-        else:
-            loss = outputs.get("loss") if isinstance(outputs, Mapping) else None
+        loss: Any = self._loss(outputs, labels) if self._loss is not None else field_of(outputs, "loss")
         if loss is not None and (not isinstance(loss, Tensor) or loss.numel() != 1):
             met = f"a tensor {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
             raise InputError(f"the loss of {self.title} is {met}; it must be one number: take the mean")
         return loss
-
-    def _moved(self, batch: object) -> object:
-        """The batch with tensors on the device; InputError for what is no pair and no dictionary."""
-        if isinstance(batch, Mapping):
-            return {name: self._tensor(value) for name, value in batch.items()}
-        if isinstance(batch, tuple | list) and len(batch) == 2:
-            return tuple(
-                self._moved(part) if isinstance(part, Mapping) else self._tensor(part) for part in batch
-            )
-        if isinstance(batch, Tensor | np.ndarray):
-            return (self._tensor(batch), None)
-        raise InputError(
-            f"a batch is {type(batch).__name__}; give a pair of features and labels, or a dictionary"
-        )
-
-    def _tensor(self, value: Any) -> Tensor:
-        return torch.as_tensor(value).to(self.device)
 
 
 def slots(optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]) -> Weights:
@@ -270,13 +267,6 @@ def load_slots(
             raise InputError(f"the checkpoint has {key}, and the optimizer is not given the parameter {name}")
         packed["state"].setdefault(places[name], {})[slot] = torch.from_numpy(np.array(array))
     optimizer.load_state_dict(packed)
-
-
-def _size(batch: object) -> int:
-    """Examples in a batch of tensors."""
-    while not isinstance(batch, Tensor):
-        batch = next(iter(batch.values())) if isinstance(batch, Mapping) else batch[0]
-    return len(batch)
 
 
 def _array(value: Tensor) -> Array:

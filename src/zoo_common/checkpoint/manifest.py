@@ -13,7 +13,7 @@ from typing import Annotated, BinaryIO, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from zoo_common.files import fsync_file
+from zoo_common.files import fsync_file, sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
 from zoo_spec.errors import InputError
 from zoo_spec.reading import UnreadableFileError, open_file, read_file
@@ -117,7 +117,7 @@ class Manifest(Spec):
         for name, record in self.files.items():
             with ExitStack() as opened:
                 file = opened.enter_context(open_file(directory / name))
-                sha256 = _sha256(file)
+                sha256 = sha256_of(file)
                 if sha256 != record.sha256:
                     reason = f"has the SHA-256 {sha256}, the manifest says {record.sha256}"
                     raise DamagedCheckpointError(directory / name, reason)
@@ -151,10 +151,6 @@ def _size(path: Path) -> int:
     if not stat.S_ISREG(status.st_mode):  # A pipe or a device would be read for ever.
         raise DamagedCheckpointError(path, "is not a regular file")
     return status.st_size
-
-
-def _sha256(file: BinaryIO) -> str:
-    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # A BinaryIO is one.
 
 
 def _with_checksum(raw: bytes, old: str, new: str) -> bytes:

@@ -136,6 +136,14 @@ class CheckpointStore:
             found = [_parse(entry.name) for entry in self.directory.iterdir() if entry.is_dir()]
         return sorted({step for step, suffix in found if step >= 0 and suffix in ("", ".replaced")})
 
+    def spec_hashes(self) -> list[str]:
+        """The hash of the spec of every checkpoint whose manifest can be read, each once, oldest first."""
+        found: dict[str, None] = {}
+        for step in self.steps():
+            with suppress(InputError):
+                found[Manifest.read(self._path(step)).spec_hash] = None
+        return list(found)
+
     def latest(self) -> Checkpoint | None:
         """The newest checkpoint, verified; None if nothing was saved yet.
 

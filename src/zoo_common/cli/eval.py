@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import DeviceOption, FrameworkOption, JsonOption, example
+from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, JsonOption, accepted, example
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 def register(app: typer.Typer) -> None:
@@ -28,21 +31,33 @@ def evaluate(
             "--at-least", metavar="METRIC=VALUE", help="Fail (status 1) below this; may be repeated."
         ),
     ] = None,
+    accept: AcceptOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a run's newest checkpoint, in either framework, whichever trained it."""
+    """Evaluate a run's newest checkpoint, in either framework, whichever trained it.
+
+    It is evaluated on the evaluation data of the run's spec. A run that was trained on batches of a program, or on
+    files whose content is another by now, is evaluated with --accept data only.
+    """
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
     from zoo_common.training.run import Run
 
     limits = dict(_limit(text) for text in at_least or ())
-    metrics = Run.reopen(find_backend(framework)(), run_dir, device=device).evaluate()
+    run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
+    metrics = run.evaluate()
     if as_json:
-        print_json({"run_dir": str(run_dir), "framework": framework, **metrics})
+        found: dict[str, JsonValue] = {
+            "run_dir": str(run_dir),
+            "step": run.step,
+            "checkpoint": str(run.checkpoint),
+        }
+        print_json({**found, "framework": framework, **metrics})
     else:
         for name, value in metrics.items():
             print(f"{name:<28}{value:.6f}")
+        print(f"{'checkpoint':<28}{run.checkpoint}")
     _require(metrics, limits)
 
 

@@ -46,7 +46,6 @@ def export(
     what goes in and comes out, and the tokenizer. docs/serving.md shows how to load and call each.
     """
     from zoo_common.backend import find_backend
-    from zoo_common.checkpoint import CheckpointStore
     from zoo_common.cli.output import print_json
     from zoo_common.export import export as write
     from zoo_common.export import serving_features
@@ -65,9 +64,8 @@ def export(
         )
     run.load()
     here = RunDirectory(run_dir)
-    step = CheckpointStore(here.checkpoints).steps()[-1]
-    place = output if output is not None else run_dir / "exports" / f"{framework}-step-{step:08d}"
-    signature = write(run.backend, run.spec, here, place, step=step, features=wanted, overwrite=overwrite)
+    place = output if output is not None else run_dir / "exports" / f"{framework}-step-{run.step:08d}"
+    signature = write(run.backend, run.spec, here, place, step=run.step, features=wanted, overwrite=overwrite)
     program = place / str(signature["program"])
     if as_json:
         print_json({"output": str(place), **signature, "program": str(program)})

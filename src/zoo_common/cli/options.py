@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from zoo_common.training.origin import Accepted
 
 SpecOption = Annotated[
     str, typer.Option("--spec", metavar="NAME|FILE", help="A shipped spec's name (zoo list), or a YAML file.")
@@ -37,6 +40,14 @@ RunDirOption = Annotated[
         "--run-dir", metavar="DIR", help="The run's directory.", parser=lambda text: directory(text)
     ),
 ]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="WHAT",
+        help="What may differ from what the run was so far: training, data; may be repeated.",
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|gpu|mps", help="What to compute on.")
 ]
@@ -47,6 +58,16 @@ def directory(text: str | Path) -> Path:
     if not str(text).strip():
         raise typer.BadParameter("it is empty; give a path")
     return Path(text)
+
+
+def accepted(given: list[str] | None) -> tuple[Accepted, ...]:
+    """What ``--accept`` names; refuses anything else."""
+    from zoo_common.training.origin import ACCEPTED
+
+    wrong = [each for each in given or () if each not in ACCEPTED]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r}; give one of {', '.join(ACCEPTED)}", param_hint="--accept")
+    return tuple(each for each in ACCEPTED if each in (given or ()))
 
 
 def example(*lines: str) -> str:

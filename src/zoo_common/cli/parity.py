@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_common.cli.options import (
+    AcceptOption,
     DeviceOption,
     JsonOption,
     JUnitOption,
     MaybeSpecsOption,
     RunDirOption,
     SetOption,
+    accepted,
     example,
 )
 
@@ -77,6 +79,7 @@ def parity(
         ),
     ] = None,
     junit: JUnitOption = None,
+    accept: AcceptOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -103,13 +106,18 @@ def parity(
         _refuse(given, "--spec", "a run is judged as it was trained")
         specs = Specs((str(run_dir),), listed=False)
     else:
-        _refuse({"--batches": batches}, "--run-dir", "a spec is judged on drawn inputs")
+        _refuse({"--batches": batches, "--accept": accept}, "--run-dir", "a spec is judged on drawn inputs")
         specs = specs_of(spec or ())
 
     def judged(name: str) -> ParityReport:
         if run_dir is not None:
             return run_trained_parity(
-                run_dir, level=level or "gradient", batches=batches or 2, device=device, watch=_say
+                run_dir,
+                level=level or "gradient",
+                batches=batches or 2,
+                device=device,
+                watch=_say,
+                accept=accepted(accept),
             )
         if specs.listed:
             print(f"{name}:", file=sys.stderr)

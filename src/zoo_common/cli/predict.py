@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import DeviceOption, FrameworkOption, example
+from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, accepted, example
 
 if TYPE_CHECKING:
     from zoo_common.prediction import Answer, Line, Predictor
@@ -46,6 +46,7 @@ def predict(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Inputs computed at once: the training's.")
     ] = None,
+    accept: AcceptOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Answer inputs with a run's newest weights, in either framework, whichever trained it.
@@ -56,13 +57,16 @@ def predict(
     model of text writes the vectors of its tokens, of the whole text, or both. Without INPUT or --input,
     standard input is read, an input a line. There is a line of JSON for each, in order; an input that cannot be
     answered has "error" there, and the exit status is 2 in the end.
+
+    A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another.
     """
     from zoo_common.backend import find_backend
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
     from zoo_common.training.run import Run
 
-    run = Run.reopen(find_backend(framework)(), run_dir, device=device)
+    run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
+    run.require_vocabulary()
     predictor = open_predictor(run.spec, run.graph, run.directory, top=top, embeddings=embeddings)
     lines, is_typed = _lines(inputs or [], file, predictor)
     run.load()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo_common.cli.options import (
+    AcceptOption,
     DeviceOption,
     FrameworkOption,
     JsonOption,
     RunDirOption,
     SetOption,
     SpecOption,
+    accepted,
     example,
 )
+from zoo_common.cli.options import directory as directory_of
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -26,6 +29,7 @@ def register(app: typer.Typer) -> None:
     examples = (
         "zoo train --framework torch --spec bert_tiny",
         "zoo train --framework tf --spec mnist_fc --set training.steps=200 --run-dir runs/mine",
+        "zoo train --framework tf --spec mnist_fc --run-dir runs/again --initialize-from runs/mine",
     )
     app.command("train", epilog=example(*examples))(train)
 
@@ -35,6 +39,16 @@ def train(
     spec: SpecOption,
     overrides: SetOption = None,
     run_dir: RunDirOption = None,
+    initialize_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--initialize-from",
+            metavar="DIR",
+            help="Begin with the weights of this run, or of one of its checkpoints.",
+            parser=directory_of,
+        ),
+    ] = None,
+    accept: AcceptOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -42,6 +56,10 @@ def train(
 
     Everything of the run is kept in its directory, runs/NAME-FRAMEWORK unless another is given. A run can be
     continued in the other framework by giving its directory.
+
+    What it was trained on is part of the run: it goes on with the same content of the same files. --accept data goes
+    on with other content; --accept training with another learning rate, schedule or constant of the optimizer, with
+    fewer steps, or another micro-batch size. After a divergence those may change without asking.
     """
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
@@ -52,7 +70,10 @@ def train(
     loaded = load_spec(spec, overrides or ())
     backend = find_backend(framework)
     directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
-    logged = Run(backend(), loaded, directory, device=device).train()
+    run = Run(
+        backend(), loaded, directory, device=device, warm_start_from=initialize_from, accept=accepted(accept)
+    )
+    logged = run.train()
     if as_json:
         final: dict[str, JsonValue] = {str(record["split"]): dict(record) for record in logged}
         print_json({"spec": loaded.name, "framework": framework, "run_dir": str(directory), "final": final})

@@ -110,7 +110,7 @@ def open_images(
 
 def _read(data: ImageData, split: Split) -> tuple[Images, bool]:
     """The images of the source, and whether it has files of its own for evaluation."""
-    files = _in_directory(data.directory) if data.directory is not None else data.files
+    files = idx_files(data.directory) if data.directory is not None else data.files
     if files is None:
         return _digits(), False
     if files.evaluation_images is None or files.evaluation_labels is None:
@@ -133,7 +133,8 @@ def _read_pair(images_path: str, labels_path: str) -> Images:
     return Images(pixels, labels, 255, images_path, size, labels_source=labels_path)
 
 
-def _in_directory(directory: str) -> IdxFiles:
+def idx_files(directory: str) -> IdxFiles:
+    """MNIST's files in a folder, by their own names; raises InputError where one is missing."""
     folder = Path(directory)
     if not folder.is_dir():
         what = "is a file; give it as data.files" if folder.exists() else "there is no such directory"

@@ -12,6 +12,7 @@ from zoo_common.parity.bench import Bench, Prepare
 from zoo_common.parity.results import LEVELS, Level, LevelResult, ParityReport
 from zoo_common.parity.trained import open_trained
 from zoo_common.training.loop import require_parameters
+from zoo_common.training.origin import Accepted
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 
@@ -77,11 +78,14 @@ def run_trained_parity(
     device: str = "cpu",
     prepare: Prepare | None = None,
     watch: Watch | None = None,
+    accept: Collection[Accepted] = (),
 ) -> ParityReport:
     """As ``run_parity``, with a run's newest weights and ``batches`` batches of its own evaluation data.
 
     The levels end with ``gradient``; ``parameters`` is here that both frameworks hold the checkpoint's weights,
-    bit for bit. The directory is only read, also while the run trains. Raises InputError for a level beyond, and
+    bit for bit. ``accept`` may name ``data``: that the run was trained on another.
+
+    The directory is only read, also while the run trains. Raises InputError for a level beyond, and
     errors as ``open_trained``.
     """
     wanted = _levels(level)
@@ -91,7 +95,7 @@ def run_trained_parity(
             f"a run has the levels {', '.join(_STATIC)}"
         )
     chosen = _two(frameworks)
-    trained = open_trained(run_dir, chosen[0], batches)
+    trained = open_trained(run_dir, chosen[0], batches, accept=accept)
     if not trained.has_loss and len(wanted) > 2:
         wanted = wanted[:2]
         trained.notes.append("the model has no loss, or the data no labels for it: forward is the last level")

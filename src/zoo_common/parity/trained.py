@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from zoo_common.backend import Array, Batch, Weights, find_backend
-from zoo_common.checkpoint import Checkpoint
 from zoo_common.data import Dataset, open_dataset
 from zoo_common.data.base import stack
 from zoo_common.data.generated import id_limits
@@ -21,7 +20,9 @@ from zoo_common.parity import tolerances
 from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Source
 from zoo_common.parity.subject import Sizes
+from zoo_common.training.origin import Accepted
 from zoo_common.training.run import Run
+from zoo_common.training.taking_over import not_finite, require_fit
 from zoo_common.units import bytes_text
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -126,22 +127,26 @@ def _has_equal_rows(value: Array) -> bool:
     return value.ndim > 0 and value.shape[0] > 1 and bool((value == value[:1]).all())
 
 
-def open_trained(run_dir: Path, framework: str, number: int) -> Trained:
+def open_trained(run_dir: Path, framework: str, number: int, *, accept: Collection[Accepted] = ()) -> Trained:
     """The run that a directory holds, with ``number`` batches spread over its evaluation data.
 
     A batch has the rows of a micro-batch, or fewer where the model is large or the data small. ``framework``
     is any that is installed. Raises InputError if there is no run of a spec, no checkpoint yet, one that is
     damaged or does not fit ``spec.yaml``, or data that will not do; EnvironmentFault if memory is short.
     """
-    run = Run.reopen(find_backend(framework)(), run_dir)
+    run = Run.reopen(find_backend(framework)(), run_dir, accept=accept)
     spec, graph, store = run.spec, run.graph, run.place.store
     checkpoint = store.latest()
     if checkpoint is None:
         raise InputError(
             f"{run_dir}: has no checkpoint yet; train first, or give --spec for parity on probes"
         )
+    require_fit(checkpoint, graph, spec.training, run_dir)
+    run.require_origin(checkpoint)
     weights: Weights = {name: np.asarray(value, np.float64) for name, value in checkpoint.weights().items()}
-    _require_fit(graph, weights, checkpoint, run_dir)
+    for name in not_finite(weights):
+        raise InputError(f"{checkpoint.path}: {name} holds NaN or infinity; there is nothing to compare")
+    run.require_data()
     dataset = open_dataset(spec, run_dir, "eval")
     number = min(number, len(dataset))
     rows = _rows(spec, graph)
@@ -155,28 +160,6 @@ def open_trained(run_dir: Path, framework: str, number: int) -> Trained:
             "somebody edited it); it is judged as it stands"
         )
     return found
-
-
-def _require_fit(graph: Graph, weights: Weights, checkpoint: Checkpoint, run_dir: Path) -> None:
-    """Refuse weights that are not those of the spec, or no numbers."""
-    table = graph.parameters()
-    wrong = [f"{name} is not in the model" for name in sorted(set(weights) - set(table))]
-    wrong += [f"{name} is not in the checkpoint" for name in sorted(set(table) - set(weights))]
-    wrong += [
-        f"{name} has the shape {list(weights[name].shape)}, the model's has {list(parameter.shape)}"
-        for name, parameter in table.items()
-        if name in weights and weights[name].shape != parameter.shape
-    ]
-    if wrong:
-        more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        title = (
-            f"{checkpoint.path}: does not fit {run_dir / 'spec.yaml'}; put back the spec that this run was "
-            "trained with:"
-        )
-        raise InputError("\n  ".join([title, *wrong[:_SHOWN], *more]))
-    for name, value in weights.items():
-        if not np.isfinite(value).all():
-            raise InputError(f"{checkpoint.path}: {name} holds NaN or infinity; there is nothing to compare")
 
 
 def _rows(spec: ExperimentSpec, graph: Graph) -> int:

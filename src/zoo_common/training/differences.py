@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from pydantic import JsonValue
@@ -13,15 +14,36 @@ Fields: TypeAlias = Mapping[str, JsonValue]
 
 _FREE = {"training.log_every", "training.save_every", "training.evaluate_every"}
 _MAY_RISE = "training.steps"
+_CHANGEABLE = ("training.optimizer.", "training.schedule.", "training.steps", "training.micro_batch_size")
+_KEEPS_STATE = ("training.optimizer.kind", "training.optimizer.momentum")
+"""What the optimizer's state in a checkpoint depends on."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field by its path, and a line with both of its values."""
+
+    path: str
+    line: str
+
+    @property
+    def may_be_accepted(self) -> bool:
+        """Whether it is of how to train on, not of what is trained."""
+        return self.path.startswith(_CHANGEABLE) and self.path not in _KEEPS_STATE
 
 
 def differences(old: Fields, new: Fields) -> list[str]:
-    """What keeps a run of spec ``old`` from going on with spec ``new``: a line a field, with both values.
+    """What keeps a run of spec ``old`` from going on with spec ``new``: a line a field, with both values."""
+    return [each.line for each in compared(old, new)]
+
+
+def compared(old: Fields, new: Fields) -> list[Difference]:
+    """Every field on which they differ.
 
     How often to log, save and evaluate may change, and ``training.steps`` may rise.
     """
     before, after = dict(leaves(old)), dict(leaves(new))
-    lines = []
+    found = []
     for path in sorted(before.keys() | after.keys()):
         was, now = before.get(path, "absent"), after.get(path, "absent")
         if was == now or path in _FREE:
@@ -31,8 +53,8 @@ def differences(old: Fields, new: Fields) -> list[str]:
             if _rises(old, new):
                 continue
             note = " (it may be raised, not lowered)"
-        lines.append(f"{path}: {was} in the run, {now} now{note}")
-    return lines
+        found.append(Difference(path, f"{path}: {was} in the run, {now} now{note}"))
+    return found
 
 
 def leaves(value: JsonValue | Fields, path: str = "") -> Iterator[tuple[str, str]]:

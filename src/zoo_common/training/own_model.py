@@ -9,14 +9,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-import yaml
 from pydantic import JsonValue
 
 from zoo_common.backend import Array, State, Weights
 from zoo_common.training.differences import Fields
 from zoo_common.training.feed import Feed
 from zoo_common.training.loop import Step
+from zoo_spec.reading import printable, read_file, reading
+from zoo_spec.values import Value
+from zoo_spec.yaml_reader import read_mapping
 
+_LARGEST = 64 << 20
+"""Bytes of a description, which has a line for each weight of the model."""
 OWN = "own"
 """``kind`` of a description, where a spec file has none."""
 
@@ -104,6 +108,19 @@ def fingerprint(description: Fields) -> str:
 
 
 def read_description(file: Path) -> dict[str, JsonValue] | None:
-    """What ``describe`` gave, of a run's ``spec.yaml``; None if that is a spec."""
-    values = yaml.safe_load(file.read_bytes())
-    return values if isinstance(values, dict) and values.get("kind") == OWN else None
+    """What ``describe`` gave, of a run's ``spec.yaml``; None if that is a spec.
+
+    Raises SpecError, with file and line, for a file that is no mapping in YAML.
+    """
+    raw = read_file(file, most=_LARGEST, remedy="no run has such a one; put back the file that it wrote")
+    with reading(file, "YAML", remedy="put back the file that the run wrote"):
+        values, _ = read_mapping(raw.decode("utf-8"), printable(file))
+    if values.get("kind") != OWN:
+        return None
+    return {key: _as_json(value) for key, value in values.items()}
+
+
+def _as_json(value: Value) -> JsonValue:
+    if isinstance(value, dict):
+        return {key: _as_json(inner) for key, inner in value.items()}
+    return [_as_json(inner) for inner in value] if isinstance(value, tuple) else value

@@ -17,11 +17,13 @@ from zoo_common.training.differences import Fields
 from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import Feed, InputFn, open_feed
 from zoo_common.training.loop import Step, timed
+from zoo_common.training.origin import Claim, TrainedOn
 from zoo_common.training.own_model import ModeKeys, OwnModel, describe, fingerprint, read_description
 from zoo_common.training.place import Place
 from zoo_common.training.run_config import RunConfig
-from zoo_common.training.session import Record, Session
-from zoo_common.training.warm_start import WarmStart, warm_started
+from zoo_common.training.session import DivergedError, Record, Session
+from zoo_common.training.taking_over import require_origin
+from zoo_common.training.warm_start import WarmStart, source_of, warm_started
 from zoo_spec.errors import InputError
 
 
@@ -59,7 +61,13 @@ class OwnRun:
         Raises InputError for an input, a directory or a checkpoint that will not do, and else what
         ``Session.follow`` raises.
         """
-        with self.place.opened(self.description, self.model.versions(), _description_in) as directory:
+        claim = Claim(
+            fingerprint(self.description),
+            lambda known: TrainedOn(kind="input_fn"),
+            self.config.accept,
+            source_of(self._warm_start_from),
+        )
+        with self.place.opened(self.description, self.model.versions(), _description_in, claim) as directory:
             newest = self.place.store.latest()
             start = newest.step if newest else 0
             stop = stop_step(start, steps, max_steps)
@@ -88,9 +96,23 @@ class OwnRun:
             feed = self._open(ModeKeys.TRAIN, input_fn, start, repeats=stop is not None)
             batches = self.model.begin(ModeKeys.TRAIN, feed)
             if newest is None and self._warm_start_from is not None:
-                self.model.set_weights(warm_started(self.model.weights(), self._warm_start_from))
+                weights, beginning = warm_started(self.model.weights(), self._warm_start_from)
+                self.model.set_weights(weights)
+                directory.note_beginning(beginning)
             LOG.info(f"{self.model.title} ({self.model.name}): {self.place.path}, from step {start}")
-            return session.follow(self._steps(batches, start, stop))
+            try:
+                return session.follow(self._steps(batches, start, stop))
+            except BaseException as error:
+                self._is_ready = False  # What the model holds now is of no checkpoint.
+                if isinstance(error, DivergedError):
+                    raise DivergedError(error.step, error.what, self._way_on()) from error
+                raise
+
+    def _way_on(self) -> str:
+        """What to do after a divergence."""
+        steps = self.place.store.steps()
+        then = f"goes on from its step {steps[-1]}" if steps else "begins again"
+        return f"give the optimizer a lower learning rate, or a longer warm-up: {self.place.path} {then} then"
 
     def evaluate(self, input_fn: InputFn | None, steps: int | None = None) -> dict[str, float]:
         """Loss and metrics over at most ``steps`` batches, with the newest weights.
@@ -141,7 +163,15 @@ class OwnRun:
         if checkpoint is None:
             self.model.restore(None)
         else:
+            require_origin(
+                checkpoint,
+                self.place.path,
+                spec_hash=fingerprint(self.description),
+                seed=self.seed,
+                generator=None,
+            )
             self.model.restore(State(checkpoint.weights(), checkpoint.optimizer(), checkpoint.step))
+            checkpoint.close()
         self._is_ready = True
 
     def _save(self) -> None:

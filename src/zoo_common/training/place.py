@@ -12,10 +12,18 @@ from pathlib import Path
 import yaml
 
 from zoo_common.checkpoint import Checkpoint, CheckpointStore
-from zoo_common.log import logging_to
+from zoo_common.log import LOG, logging_to
 from zoo_common.training.differences import Fields
+from zoo_common.training.origin import Claim
 from zoo_common.training.run_directory import RunDirectory
 from zoo_spec.errors import InputError
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a value that is there twice twice, for whoever reads it takes no references."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 class Place:
@@ -36,20 +44,29 @@ class Place:
 
     @contextlib.contextmanager
     def opened(
-        self, description: Fields, versions: Mapping[str, str], read: Callable[[Path], Fields]
+        self,
+        description: Fields,
+        versions: Mapping[str, str],
+        read: Callable[[Path], Fields],
+        claim: Claim,
     ) -> Iterator[RunDirectory]:
         """The directory, locked and logged to, for a run of what ``description`` says.
 
-        ``read`` reads that back. If the run fails before its first checkpoint, the directory that it began
-        goes again. Errors are those of ``RunDirectory.open``.
+        ``read`` reads that back; ``claim`` says what else the run is. If the run fails before its first
+        checkpoint, the directory that it began goes again. Errors are those of ``RunDirectory.open``.
         """
-        text = yaml.safe_dump(dict(description), sort_keys=False, default_flow_style=None, allow_unicode=True)
+        text = yaml.dump(
+            dict(description), Dumper=_Plain, sort_keys=False, default_flow_style=None, allow_unicode=True
+        )
         own = {"dualzoo": version("dualzoo"), "python": platform.python_version()}
         with RunDirectory(self.path).open(
-            spec=description, spec_text=text, versions={**own, **versions}, read_spec=read
+            spec=description, spec_text=text, versions={**own, **versions}, read_spec=read, claim=claim
         ) as directory:
             try:
                 with logging_to(directory.log_file, console=not self.quiet):
+                    for change in directory.accepted:
+                        for line in change.what:
+                            LOG.warning(f"accepted from step {change.step} on: {line}")
                     yield directory
             except Exception:
                 directory.discard()

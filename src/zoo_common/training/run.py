@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from zoo_common.backend import Array, Backend, State
+from zoo_common.backend import Array, Backend
 from zoo_common.checkpoint import Checkpoint, CheckpointStore
 from zoo_common.data import Dataset, open_dataset
+from zoo_common.data.sources import sources, vocabulary_sources
+from zoo_common.data.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
 from zoo_common.log import LOG
 from zoo_common.memory import require_memory
@@ -23,12 +26,21 @@ from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import InputFn, open_feed
 from zoo_common.training.loop import Step, require_parameters, run_batches, run_steps
 from zoo_common.training.named_batches import named_batches
+from zoo_common.training.origin import (
+    Accepted,
+    Claim,
+    TrainedOn,
+    require_accepted,
+    require_data,
+    require_files,
+)
 from zoo_common.training.own_model import ModeKeys, read_description
 from zoo_common.training.place import Place
 from zoo_common.training.run_config import RunConfig
-from zoo_common.training.run_directory import MetricValue, RunDirectory
-from zoo_common.training.session import Cadence, Record, Session
-from zoo_common.training.warm_start import WarmStart, warm_started
+from zoo_common.training.run_directory import MetricValue, RunDirectory, read_metrics
+from zoo_common.training.session import Cadence, DivergedError, Record, Session
+from zoo_common.training.taking_over import not_finite, require_fit, require_origin, state_of
+from zoo_common.training.warm_start import WarmStart, source_of, warm_started
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -50,7 +62,9 @@ class Run:
         quiet: bool = False,
         keep: int = 2,
         warm_start_from: WarmStart | None = None,
+        accept: Collection[Accepted] = (),
     ) -> None:
+        require_accepted(accept)
         self.backend = backend
         self.spec = spec
         self.graph = spec.graph()
@@ -58,16 +72,29 @@ class Run:
         self.directory = self.place.path
         self.device = device
         self.quiet = quiet
+        self.checkpoint: Path | None = None
+        """Which checkpoint the model's weights are in, once it has any."""
+        self.step = 0
+        """That checkpoint's step."""
+        self._accept = accept
         self._warm_start_from = warm_start_from
         self._is_ready = False
         self._evaluation: Dataset | None = None
 
     @classmethod
-    def reopen(cls, backend: Backend, directory: Path, *, device: str = "auto", quiet: bool = False) -> Run:
+    def reopen(
+        cls,
+        backend: Backend,
+        directory: Path,
+        *,
+        device: str = "auto",
+        quiet: bool = False,
+        accept: Collection[Accepted] = (),
+    ) -> Run:
         """The run that a directory holds; InputError if it holds none."""
         run = RunDirectory(directory)
         run.require()
-        return cls(backend, _spec_in(run.spec_file), directory, device=device, quiet=quiet)
+        return cls(backend, _spec_in(run.spec_file), directory, device=device, quiet=quiet, accept=accept)
 
     def train(
         self,
@@ -83,20 +110,28 @@ class Run:
         the place of the spec's data, and is evaluated on only where ``evaluation`` says on what.
 
         Raises InputError for data, a directory or a checkpoint that will not do, EnvironmentFault for too
-        little memory or disk, DivergedError if the loss is no longer finite,
-        TerminatedError after a SIGTERM, with what was done saved.
+        little memory or disk, DivergedError if the loss is no longer finite (``training.optimizer`` and
+        ``training.schedule`` may then change), TerminatedError after a SIGTERM, with what was done saved.
         """
         if not self.graph.loss_parts:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.spec.name} has no loss to train; its outputs are {outputs}")
         require_parameters(self.graph)
         require_memory(self.spec, self.graph, self.backend.name)
-        with self.place.opened(self.spec.resolved(), self.backend.versions(), _resolved_in) as directory:
+        claim = Claim(
+            self.spec.fingerprint(),
+            self._spec_feed if input_fn is None else self._own_feed,
+            self._accept,
+            source_of(self._warm_start_from),
+        )
+        with self.place.opened(
+            self.spec.resolved(), self.backend.versions(), _resolved_in, claim
+        ) as directory:
             dataset = open_dataset(self.spec, self.directory, "train") if input_fn is None else None
             newest = self.place.store.latest()
             start = newest.step if newest else 0
             stop = self._stop(start, steps, max_steps)
-            self._restore(newest)
+            self._restore(newest, directory)
             directory.cut_metrics(start)
             session = self._session(directory, start, stop, evaluation, has_data=dataset is not None)
             if start >= stop and not session.lacks_evaluation():
@@ -114,7 +149,57 @@ class Run:
                 + f"{self.directory}"
                 + (f", going on from step {start}" if start else "")
             )
-            return session.follow(self._steps(dataset, input_fn, start, stop))
+            try:
+                return session.follow(self._steps(dataset, input_fn, start, stop))
+            except BaseException as error:
+                self._is_ready = False  # What the model holds now is of no checkpoint.
+                if isinstance(error, DivergedError):
+                    directory.note_divergence(error.step)
+                    raise DivergedError(error.step, error.what, self._way_on()) from error
+                raise
+
+    def _way_on(self) -> str:
+        """What to do after a divergence."""
+        change = (
+            "lower training.optimizer.learning_rate, or lengthen training.schedule's warm-up, in this command"
+        )
+        steps = self.place.store.steps()
+        if not steps:
+            return f"{change}, which then begins again"
+        at = losses(read_metrics(RunDirectory(self.directory).metrics_file)).get(steps[-1])
+        loss = "" if at is None else f", of loss {at:.4g}"
+        return (
+            f"{change}: {self.directory} goes on from its step {steps[-1]}{loss}; where that is beyond help, delete "
+            f"{self.place.store.directory} to begin again there"
+        )
+
+    def _spec_feed(self, known: TrainedOn | None) -> TrainedOn:
+        """What the spec's data is read from, as it is now."""
+        return TrainedOn.of("spec", sources(self.spec.data), known)
+
+    def _own_feed(self, known: TrainedOn | None) -> TrainedOn:
+        """What is known of batches that a program gives."""
+        return TrainedOn.of("input_fn", vocabulary_sources(self.spec.data), known)
+
+    def require_data(self) -> None:
+        """Raise InputError unless the spec's data is what this run was trained on, or that is accepted."""
+        require_data(self.directory, self._spec_feed, self._accept)
+
+    def require_vocabulary(self) -> None:
+        """Raise InputError unless the user's vocabulary is what it was, where the run keeps none of its own."""
+        if not (self.directory / TOKENIZER).exists():
+            require_files(self.directory, vocabulary_sources(self.spec.data), self._accept)
+
+    def require_origin(self, checkpoint: Checkpoint) -> None:
+        """Raise InputError unless this run saved the checkpoint."""
+        training = self.spec.training
+        require_origin(
+            checkpoint,
+            self.directory,
+            spec_hash=self.spec.fingerprint(),
+            seed=training.seed,
+            generator=training.random,
+        )
 
     def _stop(self, start: int, steps: int | None, max_steps: int | None) -> int:
         """The last step; InputError beyond ``training.steps``, where the schedule of the rate ends."""
@@ -195,8 +280,7 @@ class Run:
     def export(self, output: Path) -> Path:
         """Write the newest weights as a program that needs the framework alone; errors as ``zoo_common.export``."""
         self.load()
-        step = self.place.newest().step
-        export(self.backend, self.spec, RunDirectory(self.directory), output, step=step)
+        export(self.backend, self.spec, RunDirectory(self.directory), output, step=self.step)
         return output
 
     def load(self) -> None:
@@ -206,36 +290,47 @@ class Run:
         """
         if self._is_ready:
             return
-        newest = self.place.newest()
-        require_memory(self.spec, self.graph, self.backend.name)
-        self._restore(newest)
+        with contextlib.closing(self.place.newest()) as newest:
+            require_memory(self.spec, self.graph, self.backend.name)
+            self._restore(newest)
 
     def _evaluation_data(self) -> Dataset:
         """The held-out examples, opened once."""
         if self._evaluation is None:
+            self.require_data()
             self._evaluation = open_dataset(self.spec, self.directory, "eval")
         return self._evaluation
 
-    def _restore(self, checkpoint: Checkpoint | None) -> int:
-        """Make the model, with the checkpoint's state if there is one; returns the steps done."""
+    def _restore(self, checkpoint: Checkpoint | None, directory: RunDirectory | None = None) -> None:
+        """Make the model, with the checkpoint's state if there is one, and let go of that.
+
+        Without one it begins in ``directory``, with the weights of another run if that was asked for.
+        """
         training = self.spec.training
+        if checkpoint is not None:
+            self.require_origin(checkpoint)
+            require_fit(checkpoint, self.graph, training, self.directory)
         # Without a checkpoint also a model that is there begins anew: it may be of a run that was interrupted.
         if not self._is_ready or checkpoint is None:
             self.backend.initialize(
                 self.graph, training, seed=training.seed, dtype=training.precision, device=self.device
             )
             self._is_ready = True
-        if checkpoint is None:
-            if self._warm_start_from is not None:
-                own = self.backend.export_state().weights
-                self.backend.set_weights(warm_started(own, self._warm_start_from))
-            return 0
-        state = State(checkpoint.weights(), checkpoint.optimizer(), checkpoint.step)
-        self.backend.import_state(state)
-        return checkpoint.step
+        if checkpoint is not None:
+            self.backend.import_state(state_of(checkpoint))
+            self.step, self.checkpoint = checkpoint.step, checkpoint.path
+            checkpoint.close()
+        elif self._warm_start_from is not None and directory is not None:
+            own = self.backend.export_state().weights
+            weights, beginning = warm_started(own, self._warm_start_from)
+            self.backend.set_weights(weights)
+            directory.note_beginning(beginning)
 
     def _save(self, store: CheckpointStore) -> None:
         state = self.backend.export_state()
+        broken = [*not_finite(state.weights), *not_finite(state.optimizer)]
+        if broken:
+            raise DivergedError(state.step, f"{broken[0]} holds NaN or infinity after its update")
         training = self.spec.training
         rest: dict[str, JsonValue] = {
             "step": state.step,
@@ -243,7 +338,10 @@ class Run:
             "data": {"examples": state.step * training.batch_size},
             "random": {"seed": training.seed, "generator": training.random},
         }
-        store.save(state.step, state.weights, state.optimizer, rest, self.spec.fingerprint())
+        self.checkpoint = store.save(
+            state.step, state.weights, state.optimizer, rest, self.spec.fingerprint()
+        )
+        self.step = state.step
 
 
 def _spec_in(file: Path) -> ExperimentSpec:
@@ -293,6 +391,7 @@ def run_of(
         device=said.device,
         keep=said.keep_checkpoint_max,
         warm_start_from=warm_start_from,
+        accept=said.accept,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from zoo_common.training.origin import Accepted, require_accepted
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 
@@ -31,6 +33,9 @@ class RunConfig:
     """How many of the newest checkpoints stay."""
     device: str = "auto"
     """auto, cpu, gpu or mps."""
+    accept: Collection[Accepted] = ()
+    """What may differ from what the run was so far, of a spec: ``training`` (rates, constants, the schedule, fewer
+    steps, micro-batches), ``data`` (other content of its files, or the spec's data in the place of an input_fn's)."""
 
     def __post_init__(self) -> None:
         least = {
@@ -39,6 +44,7 @@ class RunConfig:
             "log_step_count_steps": (self.log_step_count_steps, 1),
             "keep_checkpoint_max": (self.keep_checkpoint_max, 1),
         }
+        require_accepted(self.accept)
         for name, (value, minimum) in least.items():
             if value is not None and (not isinstance(value, int) or value < minimum):
                 raise InputError(f"RunConfig: {name} is {value!r}; give a whole number of at least {minimum}")

@@ -14,16 +14,17 @@ from typing import Self
 
 import psutil
 from filelock import FileLock, Timeout
-from pydantic import JsonValue
 
+from zoo_common.checkpoint import CheckpointStore
 from zoo_common.files import explained, fsync_directory, is_partial, write_atomically
-from zoo_common.training.differences import Fields, differences
+from zoo_common.training.differences import Difference, Fields, compared, differences
 from zoo_common.training.metrics_file import MetricsFile, MetricValue, read_metrics
-from zoo_spec.errors import InputError
+from zoo_common.training.origin import Beginning, Change, Claim, Origin
+from zoo_common.training.run_record import FILE, read_record, write_record
+from zoo_spec.errors import EnvironmentFault, InputError
 
 __all__ = ["MetricValue", "RunDirectory", "differences", "read_metrics"]
 
-_FORMAT, _VERSION = "zoo-run", 1
 _LOCK, _HOLDER = "run.lock", "holder.json"
 _SHOWN = 20
 
@@ -35,7 +36,7 @@ class RunDirectory:
 
     ======================  ==============================================================
     ``spec.yaml``           the resolved spec
-    ``versions.json``       what made it: library versions, a list of those in use over time
+    ``versions.json``       what made it: library versions, a list of those in use over time, and its ``origin``
     ``metrics.jsonl``       a line for each logged step
     ``checkpoints/``        docs/checkpoints.md
     ``events/``             TensorBoard's files
@@ -48,13 +49,16 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spec_file = path / "spec.yaml"
-        self.versions_file = path / "versions.json"
+        self.versions_file = path / FILE
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.events = path / "events"
         self.log_file = path / "log.txt"
         self._metrics = MetricsFile(self.metrics_file)
         self._lock: FileLock | None = None
+        self.accepted: tuple[Change, ...] = ()
+        """What differs by consent since it was opened."""
+        self._identity: tuple[int, int] | None = None
         self._begins = False
         self._is_discarded = False
 
@@ -65,15 +69,16 @@ class RunDirectory:
         spec_text: str,
         versions: Mapping[str, str],
         read_spec: Callable[[Path], Fields],
+        claim: Claim | None = None,
     ) -> Self:
         """Start the run, or continue it if the directory holds one of the same spec; close it when done.
 
         ``spec`` is the resolved spec, ``spec_text`` what is to stand in ``spec.yaml``, and ``read_spec``
         reads such a file back to the form of ``spec``, so that a field which is new since then has its
-        default. ``versions`` maps library to version.
+        default. ``versions`` maps library to version. ``claim`` is held against the run's record, and kept there.
 
-        Raises InputError if the path is a file or somebody else's directory, if another process has it open,
-        or if it is a run of another spec (``differences``); EnvironmentFault if it cannot be written.
+        Raises InputError if the path is a file or somebody else's directory, if another process has it open, or
+        if it is a run of another spec (``differences``) or on other data; EnvironmentFault if it cannot be written.
         """
         self._require_ours()
         self._begins, self._is_discarded = not self.path.exists(), False
@@ -81,13 +86,20 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
         self._acquire()
         try:
+            self._identity = self._stat()
             self._note_holder()
             self._remove_partial()
+            found: list[Difference] = []
             if self.spec_file.exists():
-                self._require_same(read_spec(self.spec_file), spec)
+                found = compared(read_spec(self.spec_file), spec)
+                if claim is None or not all(each.may_be_accepted for each in found):
+                    self._require_same([each.line for each in found])
             elif self.checkpoints.exists():
                 self.require()
-            self._note_versions(versions)
+            known = Origin.read(self.path)
+            origin = self._met(claim, known, [each.line for each in found])
+            self.accepted = origin.changes[len(known.changes) if known else 0 :] if origin else ()
+            self._note(versions, origin)
             with explained("write", self.spec_file):
                 if not self.spec_file.exists() or self.spec_file.read_bytes() != spec_text.encode():
                     write_atomically(self.spec_file, spec_text)
@@ -104,6 +116,25 @@ class RunDirectory:
         has_saved = self.checkpoints.exists() and any(self.checkpoints.iterdir())
         self._is_discarded = self._begins and not has_saved
 
+    def note_divergence(self, step: int) -> None:
+        """Keep that the run diverged at this step: whoever goes on from before it may change how it is trained."""
+        origin = Origin.read(self.path)
+        if origin is not None:
+            write_record(self.path, origin=origin.model_copy(update={"diverged_at": step}).as_json())
+
+    def note_beginning(self, beginning: Beginning) -> None:
+        """Keep where the run's weights began."""
+        origin = Origin.read(self.path) or Origin()
+        write_record(self.path, origin=origin.model_copy(update={"began_with": beginning}).as_json())
+
+    def require_there(self) -> None:
+        """Raise EnvironmentFault if this directory was removed or replaced since it was opened."""
+        if self._stat() != self._identity or not self.versions_file.exists():
+            raise EnvironmentFault(
+                f"{self.path}: was removed, or replaced by another, while its run was training; nothing more can be "
+                "saved there, and the run ends (what is left of the directory, if anything, is no run)"
+            )
+
     def require(self) -> None:
         """Raise InputError unless the path holds a run, for those who only read it."""
         if not self.versions_file.is_file():
@@ -113,6 +144,7 @@ class RunDirectory:
 
     def append_metrics(self, record: Mapping[str, MetricValue]) -> None:
         """Add a record with at least ``step`` to metrics.jsonl; it survives a kill on return."""
+        self.require_there()
         self._metrics.append(record)
 
     def sync_metrics(self) -> None:
@@ -130,8 +162,11 @@ class RunDirectory:
         finally:
             lock, self._lock = self._lock, None
             if lock is not None:
+                is_ours = self._stat() == self._identity
+                self._is_discarded = self._is_discarded and is_ours
                 with suppress(OSError):
-                    (self.path / _HOLDER).unlink()
+                    if is_ours:
+                        (self.path / _HOLDER).unlink()
                 if self._is_discarded:  # While it is locked, or it might be another process's by now.
                     shutil.rmtree(self.path, ignore_errors=True)
                 lock.release()
@@ -153,7 +188,7 @@ class RunDirectory:
         if not self.path.is_dir():
             raise InputError(f"{self.path}: is not a directory; give a new path for the run")
         if self.versions_file.exists():
-            self._read_versions()
+            read_record(self.path)
             return
         with explained("read", self.path):
             strange = sorted(entry.name for entry in self.path.iterdir() if not _is_leftover(entry.name))
@@ -194,34 +229,35 @@ class RunDirectory:
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         write_atomically(self.path / _HOLDER, json.dumps(holder) + "\n")
 
-    def _require_same(self, old: Fields, new: Fields) -> None:
-        found = differences(old, new)
+    def _stat(self) -> tuple[int, int] | None:
+        """What tells this directory from another of its name; None where there is none."""
+        with suppress(OSError):
+            status = self.path.stat()
+            return status.st_dev, status.st_ino
+        return None
+
+    def _met(self, claim: Claim | None, known: Origin | None, differences: list[str]) -> Origin | None:
+        """The record that is to be kept; None where there is to be none."""
+        if claim is None:
+            return None
+        store = CheckpointStore(self.checkpoints)
+        if known is None:  # Of before there was a record, perhaps: then its checkpoints say their specs.
+            known = Origin(spec_hashes=tuple(store.spec_hashes()))
+        return claim.met(known, self.path, max(store.steps(), default=0), differences)
+
+    def _require_same(self, found: list[str]) -> None:
         if found:
             more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
             title = f"{self.path}: holds a run of another spec; give another directory, or that run's values:"
             raise InputError("\n  ".join([title, *found[:_SHOWN], *more]))
 
-    def _read_versions(self) -> list[JsonValue]:
-        with explained("read", self.versions_file):
-            raw = self.versions_file.read_bytes()
-        try:
-            content = json.loads(raw)
-        except (ValueError, RecursionError):
-            content = None
-        versions = content.get("versions") if isinstance(content, dict) else None
-        if not isinstance(versions, list) or content.get("format") != _FORMAT:
-            raise InputError(f"{self.versions_file}: is not what a run writes there; give another directory")
-        if content.get("version") != _VERSION:
-            found = f"has version {content.get('version')!r}, this Zoo reads {_VERSION}"
-            raise InputError(f"{self.versions_file}: {found}; update Zoo")
-        return versions
-
-    def _note_versions(self, versions: Mapping[str, str]) -> None:
+    def _note(self, versions: Mapping[str, str], origin: Origin | None) -> None:
         # Written before spec.yaml, as the mark of a run: a spec.yaml without it is a user's own, not touched.
-        known = self._read_versions() if self.versions_file.exists() else []
-        if not known or known[-1] != dict(versions):
-            content = {"format": _FORMAT, "version": _VERSION, "versions": [*known, dict(versions)]}
-            write_atomically(self.versions_file, json.dumps(content, indent=2) + "\n")
+        known = (read_record(self.path) or {}).get("versions")
+        listed = list(known) if isinstance(known, list) else []
+        if not listed or listed[-1] != dict(versions):
+            listed.append(dict(versions))
+        write_record(self.path, versions=listed, **({} if origin is None else {"origin": origin.as_json()}))
 
 
 def _is_leftover(name: str) -> bool:

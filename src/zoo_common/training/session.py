@@ -23,7 +23,13 @@ Record = dict[str, MetricValue]
 
 
 class DivergedError(ZooError):
-    """The loss or the gradients are no longer finite (exit status 1)."""
+    """The loss, the gradients or the weights are no longer finite (exit status 1)."""
+
+    def __init__(
+        self, step: int, what: str, advice: str = "lower the learning rate, or lengthen its warm-up"
+    ) -> None:
+        self.step, self.what = step, what
+        super().__init__(f"step {step}: {what}; nothing of this was saved. To go on, {advice}")
 
 
 class Cadence(Protocol):
@@ -124,8 +130,13 @@ class Session:
         return logged
 
     def _save(self) -> None:
+        self.directory.require_there()
         self.directory.sync_metrics()
-        self.save()
+        try:
+            self.save()
+        except ZooError:
+            self.directory.require_there()
+            raise
 
     def lacks_evaluation(self) -> bool:
         """Whether the run ended after the save of step ``start`` and before that step's evaluation was done."""
@@ -206,10 +217,7 @@ def _record(step: Step) -> Record:
     parts = result.parts if len(result.parts) > 1 else {}
     loss, norm = float(result.loss), float(result.gradient_norm)
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise DivergedError(
-            f"step {step.number}: the loss is {loss} and the gradients' norm {norm}; nothing of this was "
-            "saved. Lower the learning rate (a spec's training.optimizer.learning_rate), or lengthen its warm-up"
-        )
+        raise DivergedError(step.number, f"the loss is {loss} and the gradients' norm {norm}")
     return {
         "step": step.number,
         "split": "train",

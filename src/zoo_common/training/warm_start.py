@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from typing import TypeAlias
 import numpy as np
 
 from zoo_common.backend import Array, Weights
-from zoo_common.checkpoint import CheckpointStore
+from zoo_common.checkpoint import Checkpoint, CheckpointStore
 from zoo_common.log import LOG
+from zoo_common.training.origin import Beginning
 from zoo_common.training.run_directory import RunDirectory
+from zoo_common.training.taking_over import not_finite
 from zoo_spec.errors import InputError
+from zoo_spec.reading import printable
 
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 
@@ -37,15 +41,31 @@ WarmStart: TypeAlias = WarmStartSettings | str | PathLike[str]
 """A run's directory, one of its checkpoints, or either with the choice of weights."""
 
 
-def warm_started(weights: Mapping[str, Array], source: WarmStart) -> Weights:
-    """``weights``, a new model's, with those of ``source`` in their places.
+def source_of(given: WarmStart | None) -> str | None:
+    """The directory that is named, in full."""
+    return None if given is None else printable(Path(_settings(given).ckpt_to_initialize_from).resolve())
+
+
+def _settings(given: WarmStart) -> WarmStartSettings:
+    return given if isinstance(given, WarmStartSettings) else WarmStartSettings(given)
+
+
+def warm_started(weights: Mapping[str, Array], source: WarmStart) -> tuple[Weights, Beginning]:
+    """``weights``, a new model's, with those of ``source`` in their places, and what these are of.
 
     Only weights are taken: no optimizer state and no step. Those of ``source`` that the model lacks are left.
-    Raises InputError, with names and shapes, where one that is to be taken is missing or has another shape.
+    Raises InputError, with names and shapes, where one that is to be taken is missing, has another shape, or is
+    not finite.
     """
-    settings = source if isinstance(source, WarmStartSettings) else WarmStartSettings(source)
-    path = Path(settings.ckpt_to_initialize_from)
-    there = read_weights(path)
+    settings = _settings(source)
+    with contextlib.closing(_checkpoint(Path(settings.ckpt_to_initialize_from))) as found:
+        path, there = found.path, found.weights()
+        beginning = Beginning(
+            source=source_of(source) or "",
+            path=printable(path.resolve()),
+            step=found.step,
+            sha256=found.weights_hash,
+        )
     wanted = settings.vars_to_warm_start
     patterns = [wanted] if isinstance(wanted, str) else list(wanted)
     chosen = [name for name in weights if any(re.match(pattern, name) for pattern in patterns)]
@@ -67,20 +87,28 @@ def warm_started(weights: Mapping[str, Array], source: WarmStart) -> Weights:
             f"warm start: {path} has other shapes: {_some(other)}. Leave these out by WarmStartSettings' "
             "vars_to_warm_start, or give the model the same sizes"
         )
+    for name in not_finite({name: there[name] for name in chosen}):
+        raise InputError(
+            f"warm start: {path}: {name} holds NaN or infinity; give a checkpoint of before it diverged"
+        )
     LOG.info(f"warm start: {len(chosen)} of {len(weights)} weights from {path}")
     taken = {name: np.asarray(there[name], weights[name].dtype) for name in chosen}
-    return {**weights, **taken}
+    return {**weights, **taken}, beginning
 
 
 def read_weights(path: Path) -> Weights:
     """The weights of a checkpoint's directory, or of a run's newest checkpoint, verified; InputError else."""
+    return _checkpoint(path).weights()
+
+
+def _checkpoint(path: Path) -> Checkpoint:
     match = _CHECKPOINT.fullmatch(path.name)
     if match:
-        return CheckpointStore(path.parent).load(int(match[1])).weights()
+        return CheckpointStore(path.parent).load(int(match[1]))
     newest = CheckpointStore(RunDirectory(path).checkpoints).latest()
     if newest is None:
         raise InputError(f"{path}: is no checkpoint and no run that has one; give a run's directory")
-    return newest.weights()
+    return newest
 
 
 def _some(names: list[str]) -> str:

@@ -1,0 +1,151 @@
+"""Which files a spec's data is read from, and what tells their content from another."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from zoo_common.data.images import idx_files
+from zoo_common.files import sha256_of
+from zoo_spec.base import NonNegativeInt, Spec
+from zoo_spec.data import Data, IdxFiles, ImageData, TextData
+from zoo_spec.errors import InputError
+from zoo_spec.reading import open_file, printable, reading
+
+Use = Literal["train", "eval"]
+
+_RACY = 2_000_000_000
+"""Nanoseconds: a file that is younger may change once more without another time, on a coarse clock."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that is read, by the field that names it; ``eval``: for evaluation alone."""
+
+    field: str
+    path: Path
+    use: Use = "train"
+
+
+class FileMark(Spec):
+    """What a file was when it was read."""
+
+    field: str
+    path: str
+    use: Use
+    size: NonNegativeInt
+    time: int
+    """Of its last change, in nanoseconds; 0 where that was so recent that it says nothing."""
+    sha256: str
+
+
+@singledispatch
+def sources(data: Data) -> list[Source]:
+    """The files that data of this kind is read from; none where it is drawn."""
+    return []
+
+
+@sources.register
+def _text(data: TextData) -> list[Source]:
+    found = [Source(f"data.files[{index}]", Path(path)) for index, path in enumerate(data.files or ())]
+    if data.files is None:
+        found += _embedded("data.corpus", data.corpus, "pydoc_data.topics")
+    found += [
+        Source(f"data.evaluation_files[{index}]", Path(path), "eval")
+        for index, path in enumerate(data.evaluation_files or ())
+    ]
+    if data.phrases is not None:
+        found.append(Source("data.phrases", Path(data.phrases)))
+    return [*found, *vocabulary_sources(data)]
+
+
+@sources.register
+def _images(data: ImageData) -> list[Source]:
+    files = idx_files(data.directory) if data.directory is not None else data.files
+    if files is None:
+        return _embedded("data.corpus", data.corpus, "sklearn", "datasets/data/digits.csv.gz")
+    place = "data.files" if data.directory is None else f"data.directory {data.directory}"
+    found = []
+    for part in IdxFiles.model_fields:
+        path = getattr(files, part)
+        if path is not None:
+            found.append(Source(f"{place}: {part}", Path(path), "eval" if "evaluation" in part else "train"))
+    return found
+
+
+def vocabulary_sources(data: Data) -> list[Source]:
+    """What a user's own vocabulary is read from; predictions read it too, whatever fed the run."""
+    if not isinstance(data, TextData) or data.vocabulary is None:
+        return []
+    path = Path(data.vocabulary)
+    found = [Source("data.vocabulary", path)]
+    if path.suffix == ".json" and path.name != "tokenizer.json":
+        found.append(Source("data.vocabulary's merges", path.with_name("merges.txt")))
+    return found
+
+
+def _embedded(field: str, name: str, module: str, file: str = "") -> list[Source]:
+    """The file of an installed package that a built-in corpus is read from; none where it is not installed."""
+    try:
+        found = find_spec(module)
+    except ImportError:
+        return []
+    if found is None or found.origin is None:
+        return []
+    origin = Path(found.origin)
+    return [Source(f"{field} ({name})", origin.parent / file if file else origin)]
+
+
+def marked(wanted: Iterable[Source], known: Iterable[FileMark] = ()) -> Iterator[FileMark]:
+    """The mark of each source that is a file; what cannot be read is left to its reader to refuse.
+
+    A file's hash is taken from ``known`` where path, size and time are still the same.
+    """
+    by_field = {mark.field: mark for mark in known}
+    for source in wanted:
+        try:
+            yield _mark(source, by_field)
+        except InputError:
+            continue
+
+
+def _mark(source: Source, known: Mapping[str, FileMark]) -> FileMark:
+    path = source.path
+    with open_file(path) as file, reading(path):
+        status = os.fstat(file.fileno())
+        is_settled = time.time_ns() - status.st_mtime_ns > _RACY
+        shown = printable(path.resolve())
+        before = known.get(source.field)
+        if before is not None and (before.path, before.size, before.time) == (
+            shown,
+            status.st_size,
+            status.st_mtime_ns,
+        ):
+            return before
+        return FileMark(
+            field=source.field,
+            path=shown,
+            use=source.use,
+            size=status.st_size,
+            time=status.st_mtime_ns if is_settled else 0,
+            sha256=sha256_of(file),
+        )
+
+
+def other_files(then: Iterable[FileMark], now: Iterable[FileMark], use: Use) -> list[str]:
+    """A line for each file of this use whose content is not what it was; where it lies does not matter."""
+    before = {mark.field: mark for mark in then if mark.use == use}
+    lines = []
+    for mark in now:
+        was = before.get(mark.field)
+        if mark.use != use or (was is not None and was.sha256 == mark.sha256):
+            continue
+        there = "was not there" if was is None else f"had {was.size:,} bytes, SHA-256 {was.sha256[:12]}…"
+        lines.append(f"{mark.field} ({mark.path}): {there}; now {mark.size:,} bytes, {mark.sha256[:12]}…")
+    return lines

@@ -1,0 +1,111 @@
+"""What is asked of a checkpoint before its content is taken over: that it is this run's, fits, and is numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pydantic import JsonValue
+
+from zoo_common.backend import Array, State, Weights
+from zoo_common.checkpoint import Checkpoint
+from zoo_common.log import LOG
+from zoo_common.training.origin import Origin
+from zoo_spec.errors import InputError
+from zoo_spec.graph import Graph
+from zoo_spec.reading import printable
+from zoo_spec.training import Training
+
+_SHOWN = 5
+
+
+def state_of(checkpoint: Checkpoint) -> State:
+    """Everything that a run goes on from; InputError for a checkpoint with NaN or infinity in it."""
+    state = State(checkpoint.weights(), checkpoint.optimizer(), checkpoint.step)
+    for arrays in (state.weights, state.optimizer):
+        for name in not_finite(arrays):
+            raise InputError(
+                f"{checkpoint.path}: {name} holds NaN or infinity; delete or move this checkpoint to go on from the "
+                "one before"
+            )
+    return state
+
+
+def require_origin(
+    checkpoint: Checkpoint, directory: Path, *, spec_hash: str, seed: int, generator: str | None
+) -> None:
+    """Raise InputError unless a checkpoint is one that this run saved, by a spec that it was trained by.
+
+    A run of before there was a record has its newest spec alone, which may be another Zoo's: that is told.
+    """
+    state = checkpoint.state
+    random = state.get("random")
+    drawn = random if isinstance(random, dict) else {}
+    expected: dict[str, tuple[JsonValue, JsonValue]] = {
+        "step": (state.get("step"), checkpoint.step),
+        "random.seed": (drawn.get("seed"), seed),
+    }
+    if generator is not None:
+        expected["random.generator"] = (drawn.get("generator"), generator)
+    wrong = [
+        f"{name} is {printable(repr(found))[:80]} in its state.json, and {wanted!r} is right"
+        for name, (found, wanted) in expected.items()
+        if found != wanted or isinstance(found, bool)
+    ]
+    origin = Origin.read(directory)
+    known = origin.spec_hashes if origin is not None else ()
+    is_foreign = checkpoint.spec_hash not in (*known, spec_hash)
+    if is_foreign and known:
+        wrong.append(
+            f"it was trained by a spec of hash {printable(checkpoint.spec_hash)[:12]}…, and this run by "
+            f"{', '.join(f'{each[:12]}…' for each in known)}"
+        )
+    if wrong:
+        raise InputError(
+            f"{checkpoint.path}: is not of this run: {'; '.join(wrong)}; put the run's own checkpoint back, or begin "
+            f"another run with its weights (zoo train --initialize-from {checkpoint.path})"
+        )
+    if is_foreign or (known and spec_hash not in known):
+        LOG.warning(
+            f"{directory / 'spec.yaml'}: is not, to the letter, the spec that {checkpoint.path.name} was trained by "
+            "(it was edited, or written by another Zoo); it is taken as it stands"
+        )
+
+
+def require_fit(checkpoint: Checkpoint, graph: Graph, training: Training, directory: Path) -> None:
+    """Raise InputError unless a checkpoint has the graph's weights, by name, shape and dtype; reads no values."""
+    table, there = graph.parameters(), checkpoint.weights_file.entries
+    dtype = "float64" if training.precision == "float64" else "float32"
+    wrong = [f"{printable(name)} is not in the model" for name in sorted(set(there) - set(table))]
+    wrong += [f"{name} is not in the checkpoint" for name in sorted(set(table) - set(there))]
+    wrong += [
+        f"{name} has the shape {list(there[name].shape)}, the model's has {list(parameter.shape)}"
+        for name, parameter in table.items()
+        if name in there and there[name].shape != parameter.shape
+    ]
+    kept = {**there, **checkpoint.optimizer_file.entries}
+    wrong += [
+        f"{printable(name)} is {entry.dtype}, and with training.precision {training.precision} it is {dtype}"
+        for name, entry in kept.items()
+        if entry.dtype != dtype
+    ]
+    if wrong:
+        more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
+        title = (
+            f"{checkpoint.path}: does not fit {directory / 'spec.yaml'}; put back the spec that this run was "
+            "trained with:"
+        )
+        raise InputError("\n  ".join([title, *wrong[:_SHOWN], *more]))
+
+
+def not_finite(arrays: Mapping[str, Array] | Weights) -> list[str]:
+    """Names of the arrays that hold NaN or infinity."""
+    # The least and the largest value tell, for both pass a NaN on; nothing is allocated.
+    return [
+        printable(name)
+        for name, array in arrays.items()
+        if array.dtype.kind == "f"
+        and array.size
+        and not (np.isfinite(array.min()) and np.isfinite(array.max()))
+    ]
