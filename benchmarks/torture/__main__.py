@@ -3,7 +3,9 @@
 ``python benchmarks/torture --framework torch --kills 100`` kills runs of a small model with SIGKILL, again and
 again in the same directory, and starts them again, until that many kills have hit. Every kill is followed by
 the checks of ``tests/support/kill_chain.py``; each run is taken to its end and compared with one that nobody
-disturbed. The disk is made slow (``--delay`` before each operation), so that kills fall between any two.
+disturbed. Beside the trainer another process evaluates, predicts and exports the run all the while; each of its looks
+has to give an answer, of the step that it names. The disk is made slow (``--delay`` before each operation), so that
+kills fall between any two.
 
 45 kills in 100 are aimed at an operation of a save, 29 at a moment in time, the rest at the start, at steps, at
 evaluations and at logging. Prints where they hit and what was lost, then pass or FAIL.
@@ -28,9 +30,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 
-from kill_chain import Aim, Chain, Reference  # noqa: E402
+from kill_chain import Aim, Chain, Readers, Reference  # noqa: E402
 
 STEPS = 120
+WAIT = 0.5
+"""Most seconds that a reader waits between a checkpoint's verification and its weights."""
 IN_SAVES = 0.2
 """The least share of kills that must have hit a save."""
 
@@ -59,6 +63,8 @@ def torture(framework: str, kills: int, seed: int, delay: float, root: Path) -> 
     lost: list[str] = []
     chains = 1
     chain = Chain(reference, root / "1" / "run", delay)
+    readers = Readers(reference, WAIT)
+    readers.look_at(chain.directory)
     while hits.total() < kills:
         at = chain.kill(aim(draw, reference, chain.startup), draw)
         if at is not None:
@@ -68,11 +74,24 @@ def torture(framework: str, kills: int, seed: int, delay: float, root: Path) -> 
             lost += chain.lost
             chains += 1
             chain = Chain(reference, root / str(chains) / "run", delay)
+            readers.look_at(chain.directory)
         if sys.stderr.isatty():
             print(f"\r{framework}: {hits.total()}/{kills} kills", end="", file=sys.stderr)
     chain.finish()
     lost += chain.lost
-    return report(framework, seed, hits, chains, lost)
+    readers.close()
+    passed = report(framework, seed, hits, chains, lost)
+    return report_readers(readers) and passed
+
+
+def report_readers(readers: Readers) -> bool:
+    """Print how often each looked, and what failed; whether none did."""
+    print(f"  beside the trainer: {', '.join(f'{name} {count}' for name, count in readers.done().items())}")
+    failures = readers.failures()
+    for line in failures:
+        print(f"  FAILED {line}")
+    print(f"  {'FAIL' if failures else 'pass'} readers that failed: {len(failures)}, at most 0")
+    return bool(readers.done()) and not failures
 
 
 def report(framework: str, seed: int, hits: collections.Counter[str], chains: int, lost: list[str]) -> bool:

@@ -203,6 +203,72 @@ class Chain:
             self.lost.append(f"{at}: step {step} has other bits than in the uninterrupted run")
 
 
+NOT_YET = ("is no run directory", "has no checkpoint yet", "is missing; put back the spec")
+"""What a reader may say of a run that has not saved yet."""
+
+
+class Readers:
+    """A process that evaluates, predicts and exports beside the trainer (``beside.py``), and what it found."""
+
+    def __init__(self, reference: Reference, delay: float) -> None:
+        self.reference = reference
+        self.found: list[dict[str, object]] = []
+        program = [
+            sys.executable,
+            str(Path(__file__).with_name("beside.py")),
+            reference.framework,
+            str(delay),
+        ]
+        self._child = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._thread = threading.Thread(target=self._collect)
+        self._thread.start()
+
+    def look_at(self, directory: Path) -> None:
+        """Go on with this run."""
+        assert self._child.stdin
+        self._child.stdin.write(f"{directory}\n")
+        self._child.stdin.flush()
+
+    def close(self) -> None:
+        """Return once it has ended, its last look done."""
+        assert self._child.stdin
+        self._child.stdin.close()
+        self._thread.join()
+        self._child.wait()
+
+    def done(self) -> dict[str, int]:
+        """How often each command gave its answer."""
+        names = [str(found["command"]) for found in self.found if found["status"] == 0]
+        return {name: names.count(name) for name in sorted(set(names))}
+
+    def failures(self) -> list[str]:
+        """A line for each look that failed once the run had saved, or that named another step than it read."""
+        losses = {}
+        for line in self.reference.lines:
+            record = json.loads(line)
+            if record["split"] == "eval":
+                losses[record["step"]] = record["loss"]
+        lines, saved = [], set()
+        for found in self.found:
+            what, directory = f"{found['command']} beside the trainer", found["directory"]
+            if found["status"] == 0:
+                saved.add(directory)
+                step = found["step"]
+                if step not in self.reference.saved:
+                    lines.append(f"{what}: names step {step}, which was never saved")
+                if found["command"] == "evaluated" and found["loss"] != losses.get(step, found["loss"]):
+                    lines.append(
+                        f"{what}: loss {found['loss']} at step {step}, where the run had {losses[step]}"
+                    )
+            elif directory in saved or not any(text in str(found["error"]) for text in NOT_YET):
+                lines.append(f"{what}: exit status {found['status']}: {str(found['error'])[-2000:]}")
+        return lines if self._child.returncode == 0 else [*lines, "the readers' process failed"]
+
+    def _collect(self) -> None:
+        for line in self._child.stdout or ():
+            self.found.append(json.loads(line))
+
+
 def event_losses(directory: Path) -> dict[int, np.float32]:
     """The loss by step as TensorBoard shows it: a restart drops what was logged from its step on."""
     import tensorflow as tf
