@@ -1,10 +1,13 @@
 """The command as a whole: what it loads, how it ends, and what its help shows."""
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -156,9 +159,19 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no broken pipes of this kind")
-def test_a_reader_that_goes_away_is_met_quietly():
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["schema"], 0),
+        (["list"], 0),
+        (["list", "--json"], 0),
+        (["describe", "--spec", "bert_tiny", "--no-data"], 0),
+        (["show", "--spec", "bert_tiny"], 0),
+    ],
+)
+def test_a_reader_that_goes_away_is_met_quietly(arguments, status):
     process = subprocess.Popen(
-        [sys.executable, "-m", "zoo_common.cli.main", "schema"],
+        [sys.executable, "-m", "zoo_common.cli.main", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])},
@@ -166,8 +179,61 @@ def test_a_reader_that_goes_away_is_met_quietly():
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait() == 141
-    assert errors == b""
+    assert (process.wait(), errors) == (status, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no broken pipes of this kind")
+def test_a_check_keeps_its_status_when_nobody_reads(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    path = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])
+    command = [
+        sys.executable,
+        "-m",
+        "zoo_common.cli.main",
+        "validate",
+        "--spec",
+        "mnist_fc",
+        "--spec",
+        "no_such",
+    ]
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}, check=False
+    )
+    os.close(write)
+    assert done.returncode == 2
+    assert b"no shipped spec is called 'no_such'" in done.stderr
+
+
+STEERING = "\x1b]0;x\x07\x1b[31m\u202e\x9b1m"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such file names")
+def test_what_steers_a_terminal_is_written_as_escapes(tmp_path):
+    name = os.fsdecode(b"no\xff.yaml")
+    for given in (STEERING + ".yaml", name):
+        found = zoo("validate", "--spec", given, "--json", "--junit", str(tmp_path / "found.xml"))
+        assert found.returncode == 2
+        shown = found.stderr + found.stdout + (tmp_path / "found.xml").read_text(encoding="utf-8")
+        assert all(each.isprintable() or each == "\n" for each in shown)
+        assert json.loads(found.stdout)["spec"] == given
+        ElementTree.parse(tmp_path / "found.xml")
+
+
+def test_a_console_shows_controls_of_its_own_alone():
+    from rich.text import Text
+
+    from zoo_common.screen import rich_console
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    rich_console(screen).print(Text(f"a{STEERING}b", style="bold"))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue(), count=2)
+    assert text.replace(" ", "").isprintable() or text.strip().isprintable()
+    assert "\\u001b]0;x" in text
 
 
 def test_files_get_utf_8_whatever_the_locale(tmp_path):

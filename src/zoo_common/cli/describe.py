@@ -61,6 +61,7 @@ def describe(
     """
     if as_json + as_markdown + (svg is not None) > 1:
         raise typer.BadParameter("give one of --json, --markdown and --svg", param_hint="--markdown")
+    from zoo_common.cli.output import to_a_reader
     from zoo_common.cli.specs import Refused, each, print_documents, specs_of, worst
     from zoo_common.report.catalog import summary
     from zoo_common.report.describe import describe as describe_spec
@@ -89,9 +90,11 @@ def describe(
         elif as_json:
             documents[source] = to_json(found)
         else:
-            _print(found, as_markdown)
+            with to_a_reader():
+                _print(found, as_markdown)
     if as_json:
-        print_documents(documents, listed=specs.listed)
+        with to_a_reader():
+            print_documents(documents, listed=specs.listed)
     if status := worst(statuses):
         raise typer.Exit(status)
 

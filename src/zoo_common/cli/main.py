@@ -12,18 +12,20 @@ Exit status: 0 done, 1 a check failed, 2 the input was wrong, 3 the machine cann
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zoo_common.cli.options import example
+from zoo_common.cli.output import mute, to_a_reader
 
 COMMANDS = (
     "list_",
@@ -43,7 +45,6 @@ COMMANDS = (
 """Modules of ``zoo_common.cli``."""
 
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141
 """128 and the signal's number, as shells have it."""
 
 
@@ -55,6 +56,8 @@ class _Commands(TyperGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except typer.Exit:
+            with to_a_reader():  # The check's own status counts.
+                pass
             raise
         except (Exception, KeyboardInterrupt) as error:
             status = exit_status(error)
@@ -80,13 +83,12 @@ class _Command(TyperCommand):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and end the process with its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        _speak_unicode(stream)
+    sys.stdout, sys.stderr = _screen(sys.stdout), _screen(sys.stderr)
     try:
         application()(args=arguments, prog_name="zoo")
     except BrokenPipeError:
-        _mute()
-        sys.exit(_BROKEN_PIPE)
+        mute()
+        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
@@ -135,8 +137,8 @@ def exit_status(error: BaseException) -> int | None:
         print("out of memory; close other programs, or lower training.micro_batch_size", file=sys.stderr)
         return 3
     if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno == errno.EPIPE):
-        _mute()
-        return _BROKEN_PIPE
+        mute()
+        return 0  # Whoever stopped reading has seen enough.
     if isinstance(error, OSError) and error.errno is not None:
         print(f"{error.strerror}: {error.filename}" if error.filename else error, file=sys.stderr)
         return 3
@@ -164,21 +166,11 @@ def _version(wanted: bool) -> None:
     raise typer.Exit
 
 
-def _mute() -> None:
-    """Nobody reads on: let Python's own flush at exit go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+def _screen(stream: TextIO) -> TextIO:
+    """The stream for people, where there is one beneath that takes bytes."""
+    from zoo_common.screen import Screen
 
-
-def _speak_unicode(stream: object) -> None:
-    """Files and pipes get UTF-8 whatever the locale; a terminal shows a mark for what it cannot."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is None:
-        return
-    if getattr(stream, "isatty", lambda: False)():
-        reconfigure(errors="replace")
-    else:
-        reconfigure(encoding="utf-8")
+    return Screen(stream) if isinstance(stream, io.TextIOWrapper) else stream
 
 
 if __name__ == "__main__":

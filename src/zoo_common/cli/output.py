@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,10 +21,24 @@ def print_json(document: Mapping[str, JsonValue] | Sequence[JsonValue]) -> None:
 
 def console() -> Console:
     """Standard output as wide as the terminal, or as COLUMNS says; 100 columns where neither is known."""
-    import os
-    import sys
-
-    from rich.console import Console
+    from zoo_common.screen import rich_console
 
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if known else 100, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return rich_console(sys.stdout, width=None if known else 100)
+
+
+@contextmanager
+def to_a_reader() -> Iterator[None]:
+    """Print for as long as somebody reads: if nobody does any more, the command goes on, to its own exit status."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        mute()
+
+
+def mute() -> None:
+    """Nobody reads on: let what is still to be printed, and Python's own flush at exit, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -139,6 +139,7 @@ def _tell(
     reports: Iterator[tuple[str, ParityReport | Refused]], listed: bool, as_json: bool, junit: Path | None
 ) -> None:
     """Print each report when it is there, then write all; raises Exit unless all passed."""
+    from zoo_common.cli.output import to_a_reader
     from zoo_common.cli.specs import Refused, print_documents, worst
     from zoo_common.report.junit import Suite, write_junit
     from zoo_common.report.parity import print_parity, suite
@@ -156,11 +157,13 @@ def _tell(
         statuses.append(0 if report.passed else 1)
         documents[source] = report.as_json()
         if not as_json:
-            print_parity(report)
+            with to_a_reader():
+                print_parity(report)
     if junit is not None:
         write_junit(suites, junit, listed=listed)
     if as_json:
-        print_documents(documents, listed=listed)
+        with to_a_reader():
+            print_documents(documents, listed=listed)
     if status := worst(statuses):
         raise typer.Exit(status)
 

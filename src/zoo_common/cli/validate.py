@@ -69,6 +69,7 @@ def validate(
     generated input. Everything that is wrong is said at once, and the exit status is that of the first of it; of
     several specs, the worst of theirs. A folder stands for every YAML file in it and below.
     """
+    from zoo_common.cli.output import to_a_reader
     from zoo_common.cli.specs import each, print_documents, specs_of, worst
     from zoo_common.report.junit import Suite, write_junit
     from zoo_spec.loading import resolve
@@ -89,15 +90,17 @@ def validate(
     for source, result in each(specs, check):
         found[source] = result
         if isinstance(result, _Checked) and not (result.failed or as_json):
-            print(f"valid: {result.name}")
-            for field, value in result.summary:
-                print(f"  {field:<11}{value}")
+            with to_a_reader():
+                print(f"valid: {result.name}")
+                for field, value in result.summary:
+                    print(f"  {field:<11}{value}")
     if junit is not None:
         cases = tuple(_case(source, result) for source, result in found.items())
         write_junit([Suite("validate", cases)], junit, listed=specs.listed)
     if as_json:
         documents = {source: _document(result) for source, result in found.items()}
-        print_documents(documents, listed=specs.listed)
+        with to_a_reader():
+            print_documents(documents, listed=specs.listed)
     if status := worst([result.exit_status for result in found.values()]):
         raise typer.Exit(status)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from zoo_common.files import explained, write_atomically
+from zoo_common.screen import visible
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ def write_junit(suites: Sequence[Suite], path: Path, *, listed: bool) -> None:
 
 
 def _suite(suite: Suite) -> ElementTree.Element:
-    element = ElementTree.Element("testsuite", {"name": suite.name, **_counts(suite.cases)})
+    element = ElementTree.Element("testsuite", {"name": visible(suite.name), **_counts(suite.cases)})
     for case in suite.cases:
-        shown = ElementTree.SubElement(element, "testcase", classname=suite.name, name=case.name)
+        shown = ElementTree.SubElement(
+            element, "testcase", classname=visible(suite.name), name=visible(case.name)
+        )
         if case.failure:
-            ElementTree.SubElement(shown, "failure", message=case.failure).text = case.detail
+            ElementTree.SubElement(shown, "failure", message=visible(case.failure)).text = visible(
+                case.detail
+            )
     return element
 
 

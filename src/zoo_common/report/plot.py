@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.parity import tolerances
+from zoo_common.screen import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +99,7 @@ class Picture:
             handles, labels = bottom.get_legend_handles_labels()
             figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=1, fontsize=10)
         self._draw_lines(upper)
-        upper.set(ylabel=self.y_label)
+        upper.set(ylabel=_plain(self.y_label))
         upper.set_title(_plain(self.title))
         bottom.set(xlabel="step")
         for axes in {upper, bottom}:
@@ -194,4 +195,4 @@ def _label(line: Line) -> str:
 
 def _plain(text: str) -> str:
     """Text in which matplotlib finds no formula."""
-    return text.replace("$", r"\$")
+    return visible(text).replace("$", r"\$")

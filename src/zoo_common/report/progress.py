@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from zoo_common.log import LOG
+from zoo_common.screen import rich_console
 from zoo_common.training.loop import Step
 
 
@@ -22,7 +23,7 @@ class Reporter:
         self.start = start
         self.stop = stop
         self.quiet = quiet
-        self._console = Console(stderr=True)
+        self._console = rich_console(sys.stderr)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._began = time.perf_counter()

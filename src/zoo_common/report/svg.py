@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from xml.etree import ElementTree as Xml
 
@@ -20,6 +19,7 @@ from zoo_common.report.svg_layout import (
     place,
 )
 from zoo_common.report.svg_scene import SMALL, TEXT, TITLE, text_width
+from zoo_common.screen import visible
 from zoo_spec.experiment import ExperimentSpec
 
 _FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
@@ -60,7 +60,7 @@ def to_svg(spec: ExperimentSpec) -> str:
             "font-family": _FONT,
         },
     )
-    Xml.SubElement(root, "title").text = _clean(f"{title}: {about}")
+    Xml.SubElement(root, "title").text = visible(f"{title}: {about}")
     _rectangle(root, 0, 0, width, height, fill="#ffffff")
     _text(root, _MARGIN, _MARGIN + 14, title, 18, weight="bold", anchor="start")
     _text(root, _MARGIN, _MARGIN + 32, about, 12, fill=_PALE, anchor="start")
@@ -183,13 +183,8 @@ def _text(
     anchor: str = "middle",
 ) -> None:
     style = {"font-size": _number(size), "fill": fill, "font-weight": weight, "text-anchor": anchor}
-    Xml.SubElement(parent, "text", {"x": _number(x), "y": _number(y), **style}).text = _clean(text)
+    Xml.SubElement(parent, "text", {"x": _number(x), "y": _number(y), **style}).text = visible(text)
 
 
 def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
-
-
-def _clean(text: str) -> str:
-    """Without the characters that XML cannot hold."""
-    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
