@@ -77,6 +77,9 @@ class Backend(Protocol):
     def evaluate_step(self, batch: Batch) -> Weights:
         """All outputs for a batch with labels, without dropout."""
 
+    def call(self, batch: Batch) -> Weights:
+        """All outputs of the model as a user calls it: operation by operation, with nothing said of training."""
+
     def predict_step(self, batch: Batch) -> Weights:
         """All outputs for a batch of features."""
 

@@ -147,6 +147,12 @@ class TensorFlowBackend:
     def _forward(self, batch: Tensors) -> Tensors:
         return self.model(batch, training=False)
 
+    def call(self, batch: Batch) -> Weights:
+        """All outputs of the model as a user calls it, with nothing said of training."""
+        with tf.device(self.device):
+            outputs = self.model(self._tensors(batch))
+        return {name: _array(value) for name, value in outputs.items()}
+
     def predict_step(self, batch: Batch) -> Weights:
         """All outputs for a batch of features."""
         return self.evaluate_step({name: batch[name] for name in self.graph.features if name in batch})

@@ -13,12 +13,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo_common.paths import Choice
 from zoo_spec import optimizers as specs
 from zoo_spec.errors import EnvironmentFault
 
 ADAMW_SLOTS = {"first_moment": "_momentums", "second_moment": "_velocities"}
 SGD_SLOTS = {"momentum": "momentums"}
 """Neutral slot name -> the attribute of a Keras optimizer that lists its variables."""
+
+UPDATE = Choice("update", "compiled", "plain", part="update")
 
 Native = keras.optimizers.Optimizer
 Gradient = tf.Tensor | tf.IndexedSlices
@@ -158,7 +161,8 @@ class _TorchsForm:
         """
         super().build(variables)
         on_gpu = any("GPU" in variable.value.device for variable in variables)
-        self._compiles = tf.test.is_built_with_xla() and not on_gpu
+        best = "compiled" if tf.test.is_built_with_xla() and not on_gpu else "plain"
+        self._compiles = UPDATE.taken(best) == "compiled"
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Update one variable and its slots."""

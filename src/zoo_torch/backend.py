@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import zoo_torch
 from zoo_common.backend import Array, Batch, Exported, State, StepResult, Weights
+from zoo_common.paths import Choice
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT, INT, TensorSpec
 from zoo_spec.training import Training
@@ -25,6 +26,8 @@ from zoo_torch.products import use_fast_products
 from zoo_torch.randomness import StepRandomness
 from zoo_torch.recompute import recompute_layers
 from zoo_torch.weights import get_weights, set_weights
+
+CALL = Choice("call", "direct", "compiled", part="call")
 
 
 class TorchBackend:
@@ -98,7 +101,11 @@ class TorchBackend:
     @torch.no_grad()
     def evaluate_step(self, batch: Batch) -> Weights:
         """All outputs for a batch with labels, without dropout."""
-        return {name: _array(value) for name, value in self.model(**self._tensors(batch)).items()}
+        return {name: _array(value) for name, value in self._run(batch).items()}
+
+    def call(self, batch: Batch) -> Weights:
+        """All outputs of the model as a user calls it, with nothing said of training."""
+        return self.evaluate_step(batch)
 
     def predict_step(self, batch: Batch) -> Weights:
         """All outputs for a batch of features."""
@@ -106,7 +113,7 @@ class TorchBackend:
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""
-        loss = self.model(**self._tensors(batch))["loss"]
+        loss = self._run(batch)["loss"]
         found = torch.autograd.grad(
             loss, list(self.parameters.values()), allow_unused=True, materialize_grads=True
         )
@@ -158,6 +165,14 @@ class TorchBackend:
     def versions(self) -> dict[str, str]:
         """Version of torch."""
         return {"torch": torch.__version__}
+
+    def _run(self, batch: Batch) -> dict[str, Tensor]:
+        if CALL.taken("direct") == "direct":
+            return self.model(**self._tensors(batch))
+        # As torch.compile and torch.export trace it, but with no compiler, which not every machine has. Begun anew,
+        # for after some eight models of one class torch would no longer trace, and say nothing.
+        torch.compiler.reset()
+        return torch.compile(self.model, backend="eager")(**self._tensors(batch))
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from zoo_common.backend import Backend, Batch, Weights, find_backend
 from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Level
 from zoo_common.parity.subject import Probes, Sizes, Subject
+from zoo_common.paths import fixed
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 
@@ -36,6 +38,7 @@ class Bench:
     """What is held against float64 instead of what the spec computes in; float64 among them adds nothing."""
     _made: dict[tuple[str, str], Backend] = field(default_factory=dict)
     _outputs: dict[tuple[str, str], dict[str, Weights]] = field(default_factory=dict)
+    _turned: dict[str, dict[str, Weights]] = field(default_factory=dict)
     _sizes: dict[Level, dict[str, Sizes]] = field(default_factory=dict)
 
     @property
@@ -85,6 +88,18 @@ class Bench:
             self._outputs[key] = {name: backend.evaluate_step(batch) for name, batch in self.inputs.items()}
         return self._outputs[key]
 
+    def turned_outputs(self, framework: str) -> dict[str, Weights]:
+        """All outputs in float64 for each of the subject's turns, the model called as a user does."""
+        if framework not in self._turned:
+            for each in self.frameworks:
+                self.backend(each, "float64")  # What is not imported has no paths yet.
+            backend = self.backend(framework, "float64")
+            self._turned[framework] = {}
+            for name, turn in self.subject.turns.items():
+                with taking(turn.path):
+                    self._turned[framework][name] = backend.call(turn.batch)
+        return self._turned[framework]
+
     def sizes(self, level: Level) -> Mapping[str, Sizes]:
         """By batch, what a tensor's differences are judged on where it is larger than the tensor itself.
 
@@ -107,3 +122,9 @@ class Bench:
         """Let go of the models, for levels that make their own."""
         self._made.clear()
         self._outputs.clear()
+        self._turned.clear()
+
+
+def taking(path: str | None) -> AbstractContextManager[None]:
+    """Fix this path while it lasts; None leaves the choice."""
+    return nullcontext() if path is None else fixed(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from zoo_spec.parameters import Parameter
 from zoo_spec.random import Stream
 
 BATCH, LONGEST, PREDICTIONS, EXAMPLES, OPEN = 3, 32, 5, 2, 4
+IDS = ("example_ids", "decoder_example_ids", "sample_ids")
+POSITIONS = ("positions", "decoder_positions", "pooled_positions")
 SAMPLES = 4000
 """Of a waveform, unless the model takes fewer: a dozen frames of 20 ms at 16 kHz."""
 
@@ -78,34 +81,62 @@ def probe_inputs(graph: Graph, seed: int) -> dict[str, Batch]:
 
 
 def _batch(graph: Graph, seed: int, variant: str) -> Batch:
-    sizes = probe_sizes(graph)
-    limits = id_limits(graph, sizes)
-    rows = _rows(variant, sizes["batch"], _length(graph, "example_ids", sizes, "sequence"), seed)
-    # Of other lengths than the first sequence's, so that whoever mistakes one for the other is seen.
-    target_length = _length(graph, "decoder_example_ids", sizes, "target_sequence")
-    target = _rows(variant, sizes["batch"], target_length, seed + 1)
-    rows |= {f"decoder_{name}": value for name, value in target.items()}
-    samples = _length(graph, "sample_ids", sizes, "samples")
-    rows["sample_ids"] = _rows(variant, sizes["batch"], samples, seed)["example_ids"]
+    packed = {"full": None, "padded": None, "packed": "packed"}[variant]
+    rows = {name: packed for name in graph.inputs if name in POSITIONS}
+    rows |= {name: None if variant == "full" else variant for name in graph.inputs if name in IDS}
+    return draw_batch(graph, seed, Draw(variant, probe_sizes(graph), rows))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a batch is like.
+
+    ``rows`` says of each of ``IDS`` and ``POSITIONS`` what it tells of: ``padded`` or ``packed`` rows, or None where
+    it is left out. ``unweighted``: inputs that weight every label 0.
+    """
+
+    name: str
+    sizes: Mapping[str, int]
+    rows: Mapping[str, str | None]
+    left_out: frozenset[str] = frozenset()
+    unweighted: frozenset[str] = frozenset()
+
+
+def draw_batch(graph: Graph, seed: int, draw: Draw) -> Batch:
+    """A batch of this kind."""
+    sizes, limits = draw.sizes, id_limits(graph, draw.sizes)
     batch: dict[str, Array] = {}
+    for name, kind in draw.rows.items():
+        if kind is not None:
+            batch[name] = _told(graph, seed, name, kind, sizes)
+    examples = batch.get("pooled_positions")
     for name, spec in graph.inputs.items():
-        if name in ("example_ids", "positions", "decoder_example_ids", "decoder_positions", "sample_ids"):
-            if variant != "full" and (not name.endswith("positions") or variant == "packed"):
-                batch[name] = rows[name]
-        elif name == "pooled_positions":
-            if variant == "packed":
-                batch[name] = rows[name]
-        else:
-            shape = tuple(int(size) for size in spec.bind(sizes).shape)
-            if variant == "packed" and _is_of_whole_examples(graph, name):
-                shape = (*rows["pooled_positions"].shape, *shape[1:])
-            batch[name] = _values(name, spec.dtype, shape, limits.get(name, 2), Stream(seed, variant, name))
+        if name in draw.rows or name in draw.left_out:
+            continue
+        shape = tuple(int(size) for size in spec.bind(sizes).shape)
+        if examples is not None and _is_of_whole_examples(graph, name):
+            shape = (*examples.shape, *shape[1:])
+        batch[name] = _values(name, spec.dtype, shape, limits.get(name, 2), Stream(seed, draw.name, name))
     for part in graph.loss_parts:
-        if part.weights in batch:
-            batch[part.weights] = _loss_weights(
-                batch[part.weights].shape, Stream(seed, variant, part.weights)
-            )
-    return batch
+        if part.weights in draw.unweighted:
+            batch[part.weights] = np.zeros(batch[part.weights].shape)
+        elif part.weights in batch:
+            stream = Stream(seed, draw.name, part.weights)
+            batch[part.weights] = _loss_weights(batch[part.weights].shape, stream)
+    return {name: batch[name] for name in graph.inputs if name in batch}
+
+
+def _told(graph: Graph, seed: int, name: str, kind: str, sizes: Mapping[str, int]) -> Array:
+    """What an input of ``IDS`` or ``POSITIONS`` tells of rows of this kind."""
+    dimension, first, least = "sequence", "example_ids", 1
+    if name.startswith("decoder_"):
+        # Of other lengths than the first sequence's, so that whoever mistakes one for the other is seen.
+        dimension, first, seed = "target_sequence", "decoder_example_ids", seed + 1
+    elif name == "sample_ids":
+        dimension, first, least = "samples", "sample_ids", graph.bounds["samples"].minimum
+    length = _length(graph, first, sizes, dimension)
+    rows = _rows(kind, sizes["batch"], length, seed, examples=sizes.get("examples", EXAMPLES), least=least)
+    return rows[{"sample_ids": "example_ids"}.get(name, name.removeprefix("decoder_"))]
 
 
 def _length(graph: Graph, name: str, sizes: Mapping[str, int], dimension: str) -> int:
@@ -128,21 +159,29 @@ def _values(name: str, dtype: str, shape: tuple[int, ...], limit: int, stream: S
 
 
 def _loss_weights(shape: tuple[int, ...], stream: Stream) -> Array:
-    """0, a half or 1, and at least one of them 1: uneven, as real batches are."""
+    """0, a half or 1, at least one of them 1, and a row all 0: uneven, as real batches are."""
     weights = stream.integers(3, int(np.prod(shape))).reshape(shape) / 2.0
+    if len(shape) and shape[0] > 1:
+        weights[-1] = 0.0  # A row with nothing to learn.
     weights.flat[0] = 1.0
     return weights
 
 
-def _rows(variant: str, batch: int, length: int, seed: int) -> dict[str, Array]:
-    """``example_ids``, ``positions`` and ``pooled_positions`` of padded rows, or of two examples and padding."""
+def _rows(variant: str, batch: int, length: int, seed: int, *, examples: int, least: int) -> dict[str, Array]:
+    """``example_ids``, ``positions`` and ``pooled_positions`` of padded rows, or of examples and padding.
+
+    Where a row is too short for all its examples, the last ones are told to start where it does.
+    """
     stream = Stream(seed, "rows", variant)
     ids = np.zeros((batch, length), np.int32)
     positions = np.zeros((batch, length), np.int32)
-    pooled = np.zeros((batch, EXAMPLES), np.int32)
+    pooled = np.zeros((batch, examples), np.int32)
     for row in range(batch):
-        end = length - 1 - stream.integer(max(1, length // 3))
-        starts = [0] if variant == "padded" else [0, max(1, end // 2 - stream.integer(max(1, end // 4)))]
+        end = max(least, length - 1 - stream.integer(max(1, length // 3)))
+        starts = [0]
+        if variant == "packed" and examples > 1 and end > 1:
+            starts.append(max(1, end // 2 - stream.integer(max(1, end // 4))))
+            starts += range(starts[-1] + 1, min(end, starts[-1] + examples - 1))
         for number, (start, stop) in enumerate(zip(starts, [*starts[1:], end], strict=True)):
             ids[row, start:stop] = number + 1
             positions[row, start:stop] = np.arange(stop - start)

@@ -8,11 +8,11 @@ import numpy as np
 
 from zoo_common.backend import Array, Backend, Weights
 from zoo_common.parity import tolerances
-from zoo_common.parity.bench import Bench
+from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.compare import Gap, gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
 from zoo_common.parity.results import Blame, Level, LevelResult
 from zoo_common.parity.rounding import judge
-from zoo_common.parity.subject import Sizes
+from zoo_common.parity.subject import Sizes, Turn
 from zoo_spec.parameters import Parameter
 
 
@@ -78,6 +78,14 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
         met = gradient_gap(other, reference[name], bench.sizes("gradient")[name])
         worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
         sizes[first][name], sizes[last][name] = _sizes(reference[name]), _sizes(other)
+    for name, turn in bench.subject.turns.items():
+        if "loss" in bench.turned_outputs(first)[name]:
+            with taking(turn.path):
+                ours, theirs = (
+                    bench.backend(each, "float64").gradients(turn.batch) for each in (first, last)
+                )
+            met = gradient_gap(theirs, ours)
+            worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
     apart = worst.value > tolerances.FLOAT64_OUTPUTS
     found = locate(bench) if apart else Blame(bench.subject.doubt_gradients(reference, sizes))
     yield _judged("gradient", worst, found)
@@ -98,6 +106,10 @@ def _outputs(bench: Bench, level: Level, chosen: Callable[[str], bool]) -> Itera
     worst = Gap.none()
     for name, outputs in bench.outputs(last, "float64").items():
         met = output_gap(pick(outputs), reference[name], bench.sizes(level)[name])
+        worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
+    turned = bench.turned_outputs(first)
+    for name, outputs in bench.turned_outputs(last).items():
+        met = output_gap(pick(outputs), pick(turned[name]))
         worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
     apart = worst.value > tolerances.FLOAT64_OUTPUTS
     judged = list(next(iter(reference.values())))
@@ -129,9 +141,11 @@ def _is_loss(bench: Bench, output: str) -> bool:
 def locate(bench: Bench) -> Blame:
     """The first block, in the order in which they run, whose outputs part in float64."""
     first, last = bench.frameworks[0], bench.frameworks[-1]
-    for name, batch in bench.inputs.items():
-        ours = _by_path(bench.backend(first, "float64").block_outputs(batch))
-        theirs = _by_path(bench.backend(last, "float64").block_outputs(batch))
+    whole = {name: Turn(batch) for name, batch in bench.inputs.items()}
+    for name, turn in {**whole, **bench.subject.turns}.items():
+        with taking(turn.path):
+            ours = _by_path(bench.backend(first, "float64").block_outputs(turn.batch))
+            theirs = _by_path(bench.backend(last, "float64").block_outputs(turn.batch))
         for path, values in ours.items():
             for left, right in zip(values, theirs.get(path, []), strict=False):
                 found = gap(right, left, largest(left))

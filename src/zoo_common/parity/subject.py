@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from zoo_common.backend import Batch, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.compare import largest
+from zoo_common.parity.coverage import further_inputs
 from zoo_common.parity.probes import probe_inputs, probe_weights
+from zoo_common.paths import paths
 from zoo_spec.blocks.heads import SpanHead
 from zoo_spec.blocks.losses import PositionCrossEntropy
 from zoo_spec.errors import InputError
@@ -19,6 +21,13 @@ from zoo_spec.graph import Graph
 
 Sizes = Mapping[str, float]
 """The largest magnitude of each tensor."""
+
+
+class Turn(NamedTuple):
+    """A batch that float64 alone is tried on, and the path that is fixed meanwhile; None: whichever is chosen."""
+
+    batch: Batch
+    path: str | None = None
 
 
 class Subject(Protocol):
@@ -31,6 +40,10 @@ class Subject(Protocol):
     @property
     def batches(self) -> Mapping[str, Batch]:
         """Batches by name."""
+
+    @property
+    def turns(self) -> Mapping[str, Turn]:
+        """What else is tried, in float64 alone, once the frameworks are imported; or nothing."""
 
     @property
     def contrasts(self) -> Mapping[str, Batch]:
@@ -68,6 +81,18 @@ class Probes:
         if strange:
             raise InputError(f"the model takes no {', '.join(strange)} rows; it takes: {', '.join(found)}")
         return {name: batch for name, batch in found.items() if name in self._rows}
+
+    @cached_property
+    def turns(self) -> Mapping[str, Turn]:
+        """Whatever the graph can meet, and every path on rows of which nothing is told, and most; none where rows
+        are asked for."""
+        if self._rows is not None:
+            return {}
+        found = {name: Turn(batch) for name, batch in further_inputs(self._graph, self._seed).items()}
+        for path in paths("blocks", "call"):
+            for name in {**dict.fromkeys([*self.batches][:1]), **dict.fromkeys([*self.batches][-1:])}:
+                found[f"{name}, {path}"] = Turn(self.batches[name], path)
+        return found
 
     @property
     def contrasts(self) -> Mapping[str, Batch]:

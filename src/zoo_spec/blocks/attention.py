@@ -11,7 +11,7 @@ from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.position import QueryKeyPosition
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import AnyInitializer, GlorotUniform
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import Dimension, TensorSpec
 
 
 class SequenceMixer(Block):
@@ -104,3 +104,7 @@ class BandedAttention(Attention):
     kind: Literal["banded_attention"] = "banded_attention"  # type: ignore[assignment]
     window: PositiveInt
     """Distance from which on positions do not see each other; 1 leaves each itself alone."""
+
+    def thresholds(self, inputs: Inputs) -> dict[Dimension, int]:
+        """Rows that the window covers."""
+        return {inputs["x"].shape[1]: self.window}

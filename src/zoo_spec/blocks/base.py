@@ -49,6 +49,13 @@ class Block(Registered):
         """The blocks inside, by attribute path, each with what flows into it."""
         return {}
 
+    def thresholds(self, inputs: Inputs) -> dict[Dimension, int]:
+        """The size of a dimension up to which it computes one way, and beyond it, in part, another.
+
+        Parity runs rows beyond it: a window's edge, distances that share a bucket, a kernel wider than the row.
+        """
+        return {}
+
     def cost(self, inputs: Inputs) -> Cost:
         """The block's own cost, without its children's; every dimension of ``inputs`` is known."""
         return Cost()

@@ -12,6 +12,7 @@ from zoo_spec.blocks.position import Position
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import Constant, Normal, Zeros
 from zoo_spec.parameters import Parameter
+from zoo_spec.tensors import Dimension
 
 
 class ConvolutionalPosition(Position):
@@ -40,6 +41,10 @@ class ConvolutionalPosition(Position):
                 f"has {self.groups} groups, and {width} channels are no multiple of that; give groups that divide it"
             )
         return outputs
+
+    def thresholds(self, inputs: Inputs) -> dict[Dimension, int]:
+        """Rows that the kernel covers; at a longer one's middle it sees no zeros beyond the ends."""
+        return {inputs["x"].shape[1]: self.size}
 
     def parameters(self, inputs: Inputs) -> dict[str, Parameter]:
         """``gain [1, 1, size]``, ``direction [out, in / groups, size]`` and ``bias [out]``.

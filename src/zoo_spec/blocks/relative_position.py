@@ -8,7 +8,7 @@ from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_sequence
 from zoo_spec.initializers import Normal
 from zoo_spec.parameters import Parameter
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import Dimension, TensorSpec
 
 
 class PositionBias(Block):
@@ -57,6 +57,10 @@ class RelativePositions(PositionBias):
                 "be larger"
             )
         return super().infer(inputs)
+
+    def thresholds(self, inputs: Inputs) -> dict[Dimension, int]:
+        """Rows whose ends are ``max_distance`` apart; in longer ones some distances share the last bucket."""
+        return {inputs["x"].shape[1]: self.max_distance + 1}
 
     def parameters(self, inputs: Inputs) -> dict[str, Parameter]:
         """``weight [buckets, heads]``."""

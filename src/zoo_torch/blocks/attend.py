@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo_common.paths import Choice
 from zoo_torch.blocks.dropout import Dropout
 from zoo_torch.precision import at_least_float32
 
@@ -15,6 +16,8 @@ from zoo_torch.precision import at_least_float32
 
 OPEN_LENGTH = 256
 """Tokens up to which a CPU attends by plain products: 0.3 of the fused kernel's time at 128, 0.7 at 512 tokens."""
+
+PATH = Choice("attention", "open", "fused")
 
 
 def split(x_BTD: Tensor, num_heads: int) -> Tensor:
@@ -59,7 +62,8 @@ def attend(
     """
     drops = dropout.training and dropout.rate > 0
     # Masks of dropout that are given need the weights themselves, which the fused kernels keep to themselves.
-    if (drops and dropout.draw is not None) or _is_faster_in_the_open(q_BNTH, k_BNSH, bias_NTS):
+    best = "open" if _is_faster_in_the_open(q_BNTH, k_BNSH, bias_NTS) else "fused"
+    if (drops and dropout.draw is not None) or PATH.taken(best) == "open":
         if mask is None and causal:
             mask = visible(None, q_BNTH.shape[2], causal, q_BNTH.device, always=True)
         # Scaling the queries is scaling the scores, on a tensor that is S / H times smaller.

@@ -1,0 +1,51 @@
+"""Ways of computing the same thing that code chooses between, and a switch that fixes the choice."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal
+
+Part = Literal["blocks", "call", "update"]
+"""What takes a path: blocks when they run, whoever calls the model, or an optimizer when it is made."""
+
+_choices: dict[str, Choice] = {}
+
+
+class Choice:
+    """What is chosen by size, dtype, device or a measurement: one of its ``ways``, none of which changes a result.
+
+    A path is called by the choice and the way, such as ``attention fused``. Parity fixes each in turn, so that all
+    are compared, whatever would have been chosen.
+    """
+
+    def __init__(self, name: str, *ways: str, part: Part = "blocks") -> None:
+        self.name = name
+        self.ways = ways
+        self.part = part
+        self.way: str | None = None
+        """The way that is fixed, if one is."""
+        _choices[name] = self
+
+    def taken(self, best: str) -> str:
+        """The way to go: the one that is fixed, else ``best``."""
+        return best if self.way is None else self.way
+
+
+def paths(*parts: Part) -> list[str]:
+    """The paths of all choices in these parts of what is imported, of either framework."""
+    return [
+        f"{choice.name} {way}" for choice in _choices.values() if choice.part in parts for way in choice.ways
+    ]
+
+
+@contextlib.contextmanager
+def fixed(path: str) -> Iterator[None]:
+    """Take this path, one of ``paths``, while it lasts."""
+    name, _, way = path.rpartition(" ")
+    choice = _choices[name]
+    before, choice.way = choice.way, way
+    try:
+        yield
+    finally:
+        choice.way = before

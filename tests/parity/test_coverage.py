@@ -1,0 +1,184 @@
+"""What ``zoo parity`` tries beyond whole rows of one length; each defect here hides in one branch of a framework."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+import tensorflow as tf
+import torch
+
+import zoo_tf.blocks.dropout
+import zoo_tf.blocks.embeddings
+import zoo_torch.blocks.attend
+import zoo_torch.blocks.losses
+import zoo_torch.blocks.position
+import zoo_torch.blocks.relative_position
+from zoo_common.parity import static
+from zoo_common.parity.bench import Bench
+from zoo_common.parity.compare import output_gap
+from zoo_common.parity.coverage import every_pair, further_inputs, given_outputs
+from zoo_common.parity.subject import Probes
+from zoo_common.paths import Choice, fixed, paths
+from zoo_spec import load_spec
+from zoo_spec.shrink import shrunk
+from zoo_torch.blocks import embedding
+
+
+def test_any_two_values_of_different_factors_stand_together_in_a_row():
+    factors = {"a": (1, 2, 3), "b": ("x", "y"), "c": (None, "z"), "d": (0, 1, 2)}
+    rows = every_pair(factors)
+    for one, other in combinations(factors, 2):
+        assert {(row[one], row[other]) for row in rows} == {
+            (a, b) for a in factors[one] for b in factors[other]
+        }
+    assert len(rows) < 3 * 2 * 2 * 3
+
+
+@pytest.mark.parametrize(
+    "name", ["bert_tiny", "transformer_tiny", "hubert_tiny_units", "unet_tiny", "two_towers"]
+)
+def test_every_optional_input_is_left_out_and_every_dimension_is_one_and_as_large_as_it_may_be(name):
+    graph = shrunk(load_spec(name)).graph()
+    batches = further_inputs(graph, 1)
+    for each, spec in graph.inputs.items():
+        present = [each in batch for batch in batches.values()]
+        assert any(present), each
+        assert all(present) != spec.optional, each
+    for dimension, bound in graph.bounds.items():
+        sizes = set()
+        for batch in batches.values():
+            for each, value in batch.items():
+                shape = graph.inputs[each].shape
+                sizes |= {size for size, known in zip(value.shape, shape, strict=False) if known == dimension}
+        if sizes:
+            assert bound.minimum in sizes, dimension
+            assert len(sizes) > 1, dimension
+            assert bound.maximum is None or bound.maximum > 300 or bound.maximum in sizes, dimension
+    weighted = [part.weights for part in graph.loss_parts if part.weights]
+    if weighted:
+        assert not any(batches["nothing to learn"][each].any() for each in weighted)
+
+
+def test_rows_reach_beyond_what_a_block_says_of_itself():
+    for name, least in (("t5_small", 130), ("gpt3_tiny", 6), ("rotary_bert", 257)):
+        graph = shrunk(load_spec(name)).graph()
+        assert max(batch[next(iter(batch))].shape[1] for batch in further_inputs(graph, 1).values()) >= least
+
+
+def test_what_inputs_lead_to_follows_the_required_ports():
+    graph = shrunk(load_spec("bert_tiny")).graph()
+    assert given_outputs(graph, list(graph.inputs)) == set(graph.outputs)
+    left = [name for name in graph.inputs if name != "next_sentence_labels"]
+    gone = set(graph.outputs) - given_outputs(graph, left)
+    assert gone == {"loss", "next_sentence_loss", "next_sentence_numerator", "next_sentence_denominator"}
+
+
+def test_a_path_is_fixed_while_it_lasts_and_is_one_of_those_that_are_listed():
+    choice = Choice("a choice of this test", "left", "right")
+    assert {"a choice of this test left", "a choice of this test right"} <= set(paths("blocks"))
+    assert choice.taken("left") == "left"
+    with fixed("a choice of this test right"):
+        assert choice.taken("left") == "right"
+    assert choice.taken("left") == "left"
+
+
+def test_every_path_of_either_framework_is_tried():
+    tried = {turn.path for turn in Probes(shrunk(load_spec("bert_tiny")).graph(), 1).turns.values()}
+    assert {"attention open", "attention fused", "call compiled"} <= tried
+
+
+def hide(monkeypatch, where, name: str, change) -> None:
+    """Replace a function or a method by what ``change`` makes of it."""
+    monkeypatch.setattr(where, name, change(getattr(where, name)))
+
+
+def mask_dropped(original):
+    return lambda q, k, v, attn_mask=None, **kwargs: original(q, k, v, **kwargs)
+
+
+def wrong_where_traced(original):
+    def forward(self, x):
+        found = original(self, x)
+        return {**found, "x": found["x"] * 1.001} if torch.compiler.is_compiling() else found
+
+    return forward
+
+
+def second_type_where_none_is_told(original):
+    def add_types(x, table, ids):
+        return original(
+            x, table, tf.ones_like(x[..., 0], tf.int32) if ids is None and table is not None else ids
+        )
+
+    return add_types
+
+
+def nearer_limit(original):
+    def forward(self, x):
+        self.max_distance, kept = 64, self.max_distance
+        self.buckets, table = self.buckets[kept - 64 : kept + 65], self.buckets
+        try:
+            return original(self, x)
+        finally:
+            self.max_distance, self.buckets = kept, table
+
+    return forward
+
+
+def training_where_nothing_is_said(original):
+    def call(self, x, *, training=None):
+        return original(self, x, training=training is not False)
+
+    return call
+
+
+def all_where_none_is_weighted(original):
+    def weighted(each, weights):
+        return original(each, None if weights is not None and not weights.any() else weights)
+
+    return weighted
+
+
+def wrong_alone(original):
+    def forward(self, x, *, positions=None):
+        found = original(self, x, positions=positions)
+        return found.roll(1, -1) if x.shape[1] == 1 else found
+
+    return forward
+
+
+DEFECTS = {
+    "a mask that the fused kernel is not given": (
+        "bert_tiny", zoo_torch.blocks.attend.F, "scaled_dot_product_attention", mask_dropped),
+    "another result where torch traces": ("bert_tiny", embedding.Embedding, "forward", wrong_where_traced),
+    "another type where none is told": (
+        "bert_tiny", zoo_tf.blocks.embeddings, "add_types", second_type_where_none_is_told),
+    "distances that share a bucket too early": (
+        "t5_tiny", zoo_torch.blocks.relative_position.RelativePositions, "forward", nearer_limit),
+    "dropout where nothing is said of training": (
+        "bert_base", zoo_tf.blocks.dropout.Dropout, "call", training_where_nothing_is_said),
+    "a row of one token": ("bert_tiny", zoo_torch.blocks.position.LearnedPositions, "forward", wrong_alone),
+    "a mean of all where no label has a weight": (
+        "unet_tiny", zoo_torch.blocks.losses, "weighted", all_where_none_is_weighted),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_in_a_branch_is_seen_where_it_hides(defect, monkeypatch):
+    name, where, attribute, change = DEFECTS[defect]
+    hide(monkeypatch, where, attribute, change)
+    spec = shrunk(load_spec(name))
+    bench = Bench(spec, spec.graph(), ("tf", "torch"), 1, dtypes=["float64"])
+    found = [next(level(bench)) for level in (static.forward, static.loss)]
+    assert not all(result.passed for result in found)
+    full, same = (bench.outputs(framework, "float64")["full"] for framework in bench.frameworks)
+    assert output_gap(full, same).value < 1e-10, "full rows show it too"
+
+
+@pytest.mark.parametrize("name", ["gpt2_tiny", "unet_tiny_residual", "two_branch_classifier"])
+def test_without_a_defect_no_turn_parts_the_frameworks(name):
+    spec = shrunk(load_spec(name))
+    bench = Bench(spec, spec.graph(), ("tf", "torch"), 1, dtypes=["float64"])
+    for level in (static.forward, static.loss, static.gradient):
+        assert next(level(bench)).passed
