@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.graph import Graph
+from zoo_spec.importing import load_entry
 from zoo_spec.training import Training
 
 Array = NDArray[np.generic]
@@ -122,10 +123,10 @@ def backends() -> list[str]:
 def find_backend(name: str) -> type[Backend]:
     """The backend of this name, importing its framework.
 
-    Raises InputError for an unknown name, EnvironmentFault if the framework is not installed.
+    Raises InputError for an unknown name, EnvironmentFault if the framework is not installed or fails to import.
     """
     for entry in entry_points(group="zoo.backends", name=name):
-        return cast(type[Backend], entry.load())
+        return cast(type[Backend], load_entry(entry, "the framework"))
     known = backends()
     if not known:
         raise EnvironmentFault(

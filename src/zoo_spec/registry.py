@@ -8,6 +8,7 @@ given for it is validated by the class that its ``kind`` names.
 from __future__ import annotations
 
 import difflib
+import logging
 from functools import cache
 from importlib.metadata import entry_points
 from typing import ClassVar, Self
@@ -16,6 +17,8 @@ from pydantic import ModelWrapValidatorHandler, model_validator
 from pydantic_core import PydanticCustomError
 
 from zoo_spec.base import Spec
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.importing import load_entry
 
 
 class Registered(Spec):
@@ -58,6 +61,8 @@ class Registered(Spec):
 
 
 _classes: dict[str, dict[str, type[Registered]]] = {}
+_broken: list[str] = []
+"""Why plugins could not be imported, a line each."""
 
 
 def own_kind(cls: type[Registered]) -> str | None:
@@ -100,11 +105,29 @@ def _load() -> None:
 
     import_all()
     for plugin in sorted(entry_points(group="zoo.plugins"), key=lambda entry: entry.name):
-        plugin.load()
+        try:
+            load_entry(plugin, "the plugin")
+        except EnvironmentFault as error:
+            _broken.append(str(error))
+
+
+@cache
+def _tell_broken() -> None:
+    for line in _broken:
+        logging.getLogger("zoo").warning(line)
 
 
 def classes(role: type[Registered]) -> dict[str, type[Registered]]:
-    """All registered classes of a role by kind, sorted."""
+    """All registered classes of a role by kind, sorted.
+
+    Those of a plugin that cannot be imported are missing, and a warning says so.
+    """
+    found = _known(role)
+    _tell_broken()
+    return found
+
+
+def _known(role: type[Registered]) -> dict[str, type[Registered]]:
     _load()
     known = _classes.get(_family(role), {})
     return {kind: cls for kind, cls in sorted(known.items()) if issubclass(cls, role)}
@@ -117,21 +140,26 @@ def class_of(role: type[Registered], kind: str) -> type[Registered] | None:
     import_kind(kind)
     found = _classes.get(_family(role), {}).get(kind)
     if found is None:
-        return classes(role).get(kind)  # A plugin's, or nobody's.
+        return _known(role).get(kind)  # A plugin's, or nobody's.
     return found if issubclass(found, role) else None
 
 
 def kinds(role: type[Registered]) -> list[str]:
     """All kinds of a role, sorted."""
-    return list(classes(role))
+    return list(_known(role))
 
 
 def find(role: type[Registered], kind: object) -> type[Registered]:
-    """The class of this kind; raises a pydantic error, with a suggestion, if there is none in the role."""
+    """The class of this kind; raises a pydantic error, with a suggestion, if there is none in the role.
+
+    Raises EnvironmentFault instead if it may be a plugin's that cannot be imported.
+    """
     found = class_of(role, kind) if isinstance(kind, str) else None
     if found is not None:
         return found
-    known = classes(role)
+    known = _known(role)
+    if _broken:
+        raise EnvironmentFault(f"no {_noun(role)} of kind {kind!r} is known, but {'; '.join(_broken)}")
     if kind == "gelu":
         hint = (
             " (the two forms of GELU differ by up to 4.7e-4 and frameworks disagree on the default: "
