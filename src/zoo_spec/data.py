@@ -6,12 +6,17 @@ Nothing here opens a file: ``zoo_common.data`` does.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt, Rate, Spec
+from zoo_spec.errors import InputError
+from zoo_spec.read_limits import ImageLimits, ReadLimits, TextLimits
 from zoo_spec.registry import Registered
+from zoo_spec.values import shorten
 
 
 def _as_tuple(value: object) -> object:
@@ -80,6 +85,8 @@ class TextData(Data):
     """How often an example is made shorter than it could be, by a length drawn at random."""
     random_next_probability: Probability = 0.5
     """How often the second sentence of a pair is drawn from another document."""
+    limits: TextLimits = TextLimits()
+    """The most that is read of a file; they change nothing that is learned, and may change while a run rests."""
 
     @model_validator(mode="after")
     def _phrases_to_mask(self) -> Self:
@@ -131,6 +138,8 @@ class ImageData(Data):
     """Subtracted from the pixels, which are in [0, 1]."""
     std: PositiveFloat = 1.0
     """What the difference is divided by."""
+    limits: ImageLimits = ImageLimits()
+    """The most that is read of a file; they change nothing that is learned, and may change while a run rests."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -168,3 +177,29 @@ class GeneratedShapes(Data):
     """Most shapes in an image; there is one at least, and later ones cover earlier ones."""
     noise: Annotated[float, Field(ge=0, le=10)] = 0.2
     """Largest value, up or down, that is added to each pixel; a shape stands 0.5 to 1 above its ground."""
+
+
+def with_limits(data: Data, given: Sequence[str]) -> Data:
+    """The data with bounds changed as ``name=number`` says each; raises InputError for what is no bound of it."""
+    if not given:
+        return data
+    limits = getattr(data, "limits", None)
+    if not isinstance(limits, ReadLimits):
+        raise InputError(f"data of kind {getattr(data, 'kind', '')!r} reads no files; leave out --limit")
+    known = type(limits).model_fields
+    values = limits.model_dump()
+    for each in given:
+        name, _, number = each.partition("=")
+        if name not in known or not re.fullmatch("[1-9][0-9]{0,17}", number):
+            raise InputError(
+                f"--limit {shorten(each)}: give NAME=NUMBER, of {', '.join(f'{one}={values[one]}' for one in known)}"
+            )
+        values[name] = int(number)
+    try:
+        changed = type(limits).model_validate(values)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise InputError(
+            f"--limit {'.'.join(map(str, wrong['loc']))}={wrong['input']}: {wrong['msg']}"
+        ) from None
+    return data.model_copy(update={"limits": changed})

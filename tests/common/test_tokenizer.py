@@ -123,7 +123,7 @@ def test_a_full_disk_is_the_machines_fault_and_leaves_nothing(tmp_path, monkeypa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(EnvironmentFault, match="the disk is full"):
+    with pytest.raises(EnvironmentFault, match="No space left on device"):
         _open(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

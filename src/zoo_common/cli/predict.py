@@ -12,6 +12,7 @@ from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, 
 
 if TYPE_CHECKING:
     from zoo_common.prediction import Answer, Line, Predictor
+    from zoo_spec.read_limits import TextLimits
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +48,12 @@ def predict(
         int | None, typer.Option("--batch-size", min=1, help="Inputs computed at once: the training's.")
     ] = None,
     accept: AcceptOption = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit", metavar="NAME=NUMBER", help="Read more than data.limits says; may be repeated."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Answer inputs with a run's newest weights, in either framework, whichever trained it.
@@ -64,24 +71,32 @@ def predict(
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
     from zoo_common.training.run import Run
+    from zoo_spec.data import TextData, with_limits
+    from zoo_spec.read_limits import TextLimits
 
     run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     run.require_vocabulary()
-    predictor = open_predictor(run.spec, run.graph, run.directory, top=top, embeddings=embeddings)
-    lines, is_typed = _lines(inputs or [], file, predictor)
+    data = with_limits(run.spec.data, limit or [])
+    spec = run.spec.model_copy(update={"data": data})
+    predictor = open_predictor(spec, run.graph, run.directory, top=top, embeddings=embeddings)
+    limits = data.limits if isinstance(data, TextData) else TextLimits()
+    lines, is_typed = _lines(inputs or [], file, predictor, limits)
     run.load()
     training = run.spec.training
     size = 1 if is_typed else training.micro_batch_size or training.batch_size
     _print(answers(run.backend, predictor, lines, batch_size=batch_size or size, strict=False))
 
 
-def _lines(inputs: list[str], file: Path | None, predictor: Predictor) -> tuple[Iterable[Line], bool]:
+def _lines(
+    inputs: list[str], file: Path | None, predictor: Predictor, limits: TextLimits
+) -> tuple[Iterable[Line], bool]:
     """The inputs, and whether a person types them, who waits for each answer."""
     import sys
 
     from zoo_common.data.files import existing_file
     from zoo_common.prediction import lines_of, read_lines
     from zoo_spec.errors import InputError
+    from zoo_spec.reading import printable
 
     if inputs and file is not None:
         raise InputError(f"--input {file} and {len(inputs)} INPUT are given; keep one")
@@ -91,19 +106,17 @@ def _lines(inputs: list[str], file: Path | None, predictor: Predictor) -> tuple[
                 existing_file(path)
         return lines_of(inputs), False
     if file is not None:
-        return read_lines(existing_file(file), str(file)), False
-    return read_lines(sys.stdin.buffer, "standard input"), sys.stdin.isatty()
+        return read_lines(existing_file(file), printable(file), limits), False
+    return read_lines(sys.stdin.buffer, "standard input", limits), sys.stdin.isatty()
 
 
 def _print(answers: Iterator[Answer]) -> None:
     """Each answer as soon as it is there; raises InputError in the end if some are errors."""
-    import json
-
     from zoo_spec.errors import InputError
 
     count, errors, shown = 0, 0, []
     for answer in answers:
-        print(json.dumps(answer, ensure_ascii=False, allow_nan=False), flush=True)
+        print(_as_json(answer), flush=True)
         count += 1
         if "error" in answer:
             errors += 1
@@ -113,6 +126,18 @@ def _print(answers: Iterator[Answer]) -> None:
     if errors:
         summary = [f"{errors:,} of {count:,} inputs have no answer"] if count > 1 else []
         raise InputError("\n".join([*shown, *summary]))
+
+
+def _as_json(answer: Answer) -> str:
+    """A line of JSON; a file's name that is no UTF-8 is escaped, as JSON can, so that it is the same when read."""
+    import json
+
+    text = json.dumps(answer, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(answer, allow_nan=False)
+    return text
 
 
 _SHOWN = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -11,11 +10,9 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from zoo_common.data.tokenizer import CONTINUES, Subwords
+from zoo_common.data.tokenizer import Subwords, trainable
 from zoo_spec.errors import InputError
 
-SPACE = "Ġ"
-"""What a space is written as, at the front of the word that it stands before."""
 END_OF_TEXT = "<|endoftext|>"
 """GPT-2's only special token."""
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
@@ -24,20 +21,9 @@ SPECIALS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 class ByteLevelBpe(Subwords):
     """GPT-2's pieces of bytes with RoBERTa's special tokens; a word begins with the space before it."""
 
-    specials: ClassVar[tuple[str, str, str, str, str]] = SPECIALS
-    whose: ClassVar[str] = "RoBERTa's vocabularies"
-    between: ClassVar[int] = 2
-
-    def shown(self, index: int) -> str:
-        """The text of the token, bytes that are no text alone as U+FFFD; ``##`` in front where no space is."""
-        token = self.tokenizer.id_to_token(index) or self.specials[1]
-        if token in self.specials:
-            return token
-        text = self.decode([index])
-        return text[1:] if text.startswith(" ") else CONTINUES + text
-
-    def _goes_on(self, token: str) -> bool:
-        return not token.startswith(SPACE)
+    specials = SPECIALS
+    whose = "RoBERTa's vocabularies"
+    between = 2
 
 
 class Gpt2Bpe(ByteLevelBpe):
@@ -46,14 +32,8 @@ class Gpt2Bpe(ByteLevelBpe):
     Padding is told by ``example_ids``, so that it may be any token.
     """
 
-    specials: ClassVar[tuple[str, str, str, str, str]] = (
-        END_OF_TEXT,
-        END_OF_TEXT,
-        END_OF_TEXT,
-        END_OF_TEXT,
-        "<mask>",
-    )
-    whose: ClassVar[str] = "vocabularies of masked models"
+    specials = (END_OF_TEXT, END_OF_TEXT, END_OF_TEXT, END_OF_TEXT, "<mask>")
+    whose = "vocabularies of masked models"
 
     def check(self) -> None:
         """Raise InputError unless its special token is there; a mask is asked for where one is needed."""
@@ -82,7 +62,7 @@ def train(sentences: Iterable[str], vocabulary_size: int, *, reserved: int = 0) 
         initial_alphabet=sorted(alphabet),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(sentences, trainer)
+    tokenizer.train_from_iterator(trainable(sentences), trainer)
     return ByteLevelBpe(tokenizer)
 
 

@@ -1,58 +1,79 @@
-"""Reading a user's files, and writing our own, with errors that say whose turn it is."""
+"""A user's data files, through the one door (``zoo_spec.reading``): there, not empty, no longer than the limits."""
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
+from functools import partial
 from pathlib import Path
 
-from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_spec.read_limits import ReadLimits, TextLimits
+from zoo_spec.reading import UnreadableFileError, open_file, read_file, reading
+
+_MARK = "\ufeff"
+"""What some editors begin a file with."""
 
 
 def existing_file(path: str | Path) -> Path:
     """The path of a file that is there and not empty; raises InputError otherwise."""
-    found = Path(path)
-    if found.is_dir():
-        raise InputError(f"{path}: is a directory, and a file is expected; name the files in it")
-    if not found.exists():
-        raise InputError(
-            f"{path}: there is no such file (paths are relative to the working directory, {Path.cwd()})"
-        )
-    try:
-        size = found.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if found.is_file() and size == 0:
-        raise InputError(f"{path}: the file is empty (0 bytes)")
-    return found
+    with open_file(path) as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise _empty(path)
+    return Path(path)
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a file; raises InputError if it is missing, a directory, empty or unreadable."""
-    try:
-        return existing_file(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+def read_bytes(path: str | Path, limits: ReadLimits) -> bytes:
+    """The bytes of a file; raises InputError if there is none, it is empty, too long or unreadable."""
+    return _whole(path, limits.file_bytes, limits.remedy("file_bytes"))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all: a temporary file, flushed, then renamed.
+def read_text(path: str | Path, limits: TextLimits) -> str:
+    """A file of text, none of whose lines is too long, without a byte order mark; its line ends are ``\\n``.
 
-    Raises EnvironmentFault when the disk is full or the place cannot be written.
+    Raises InputError, too, where it is not UTF-8, naming the byte's offset and line.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    most = limits.line_bytes
+    with open_file(path) as file, reading(path):
+        if os.fstat(file.fileno()).st_size <= limits.file_bytes:
+            for number, line in enumerate(iter(partial(file.readline, most + 1), b""), start=1):
+                if len(line) > most:
+                    raise UnreadableFileError(
+                        path, f"line {number} is longer than {most:,} bytes; {limits.remedy('line_bytes')}"
+                    )
+    # Only these three end a line: str.splitlines would also break at form feeds and Unicode separators.
+    return (
+        decoded(read_bytes(path, limits), path, "convert the file to UTF-8")
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+    )
+
+
+def read_vocabulary_bytes(path: str | Path, limits: TextLimits) -> bytes:
+    """The bytes of a file of a vocabulary, fifty for each token that it may have at most."""
+    most = limits.vocabulary_tokens
+    return _whole(
+        path, 50 * most, f"for a vocabulary of {most:,} tokens at most; {limits.remedy('vocabulary_tokens')}"
+    )
+
+
+def decoded(data: bytes, path: str | Path, remedy: str) -> str:
+    """UTF-8 as text, without a mark at its beginning; raises InputError for what is no UTF-8."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise EnvironmentFault(
-                f"{path}: the disk is full ({len(data):,} bytes to write); free some, or choose another place"
-            ) from error
-        raise EnvironmentFault(f"{path}: cannot be written: {error.strerror}") from error
+        return data.decode("utf-8").removeprefix(_MARK)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UnreadableFileError(
+            path,
+            f"not UTF-8: byte 0x{data[error.start]:02x} at byte offset {error.start} (line {line}): "
+            f"{error.reason}; {remedy}",
+        ) from None
+
+
+def _whole(path: str | Path, most: int, remedy: str) -> bytes:
+    data = read_file(path, most=most, remedy=remedy)
+    if not data:
+        raise _empty(path)
+    return data
+
+
+def _empty(path: str | Path) -> UnreadableFileError:
+    return UnreadableFileError(path, "the file is empty (0 bytes)")

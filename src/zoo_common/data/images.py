@@ -14,6 +14,7 @@ from zoo_common.data.resize import resize
 from zoo_spec.data import IdxFiles, ImageData
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
+from zoo_spec.read_limits import ImageLimits
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,14 @@ def _read(data: ImageData, split: Split) -> tuple[Images, bool]:
     if files is None:
         return _digits(), False
     if files.evaluation_images is None or files.evaluation_labels is None:
-        return _read_pair(files.train_images, files.train_labels), False
+        return _read_pair(files.train_images, files.train_labels, data.limits), False
     if split == "eval":
-        return _read_pair(files.evaluation_images, files.evaluation_labels), True
-    return _read_pair(files.train_images, files.train_labels), True
+        return _read_pair(files.evaluation_images, files.evaluation_labels, data.limits), True
+    return _read_pair(files.train_images, files.train_labels, data.limits), True
 
 
-def _read_pair(images_path: str, labels_path: str) -> Images:
-    pixels, labels = read_idx(images_path, (3, 4)), read_idx(labels_path, (1,))
+def _read_pair(images_path: str, labels_path: str, limits: ImageLimits) -> Images:
+    pixels, labels = read_idx(images_path, (3, 4), limits), read_idx(labels_path, (1,), limits)
     if len(pixels) != len(labels):
         raise InputError(
             f"{images_path} has {len(pixels):,} images, but {labels_path} {len(labels):,} labels; "

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.files import read_bytes
+from zoo_common.data.files import read_text
 from zoo_common.data.tokenizer import Subwords
 from zoo_spec.errors import InputError
+from zoo_spec.read_limits import TextLimits
 
 Positions = NDArray[np.intp]
 
@@ -17,12 +18,19 @@ Positions = NDArray[np.intp]
 class WholeSpans:
     """Finds the spans of a text: its words, and such runs of words as ``phrases`` lists by their token ids.
 
-    ``continues [vocabulary]`` says which tokens go on with a word. Of several phrases that begin at a word the
-    longest is taken, from left to right; one that ends within a word is none.
+    ``continues [vocabulary]`` says which tokens go on with a word, ``closes [vocabulary]`` after which one begins
+    whatever comes. Of several phrases that begin at a word the longest is taken, from left to right; one that ends
+    within a word is none.
     """
 
-    def __init__(self, continues: NDArray[np.bool_], phrases: Iterable[tuple[int, ...]] = ()) -> None:
+    def __init__(
+        self,
+        continues: NDArray[np.bool_],
+        phrases: Iterable[tuple[int, ...]] = (),
+        closes: NDArray[np.bool_] | None = None,
+    ) -> None:
         self._continues = continues
+        self._closes = np.zeros(len(continues), np.bool_) if closes is None else closes
         self._begins_phrase = np.zeros(len(continues), np.bool_)
         self._phrases: dict[int, list[tuple[int, ...]]] = {}
         for phrase in sorted(set(phrases), key=lambda each: (-len(each), each)):
@@ -35,6 +43,7 @@ class WholeSpans:
         apart = np.diff(candidates, prepend=candidates[:1] - 2) > 1
         # Text that was cut within a word begins with a token that goes on; it is a word here.
         begins = apart | ~self._continues[ids]
+        begins[1:] |= self._closes[ids[:-1]]
         for start in np.flatnonzero(begins & self._begins_phrase[ids]).tolist():
             if begins[start]:
                 begins[start + 1 : self._phrase_end(ids, start, begins, apart)] = False
@@ -70,15 +79,12 @@ def choose_spans(starts: Positions, size: int, draws: NDArray[np.float64], count
     return np.flatnonzero(np.repeat(chosen, lengths))
 
 
-def read_phrases(path: str, tokenizer: Subwords) -> list[tuple[int, ...]]:
+def read_phrases(path: str, tokenizer: Subwords, limits: TextLimits | None = None) -> list[tuple[int, ...]]:
     """The token ids of each line of a file, in the middle of a text; lines with an unknown word are left out.
 
     Raises InputError if no line is left.
     """
-    try:
-        lines = read_bytes(path).decode("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte offset {error.start}; phrases are text") from None
+    lines = read_text(path, limits or TextLimits()).split("\n")
     unknown = tokenizer.unknown
     rows = tokenizer.encode([f" {line.strip()}" for line in lines if line.strip()])
     phrases = [tuple(row) for row in rows if row and unknown not in row]

@@ -41,12 +41,14 @@ def open_text(
         limits[name] for name in ("input_ids", "masked_ids", "labels") if name in limits and name in inputs
     )
     spans = spans_of(data) if "decoder_input_ids" in inputs else None
-    first_sentinel = rows - 1
-    # Sentinels are the last rows of the table, and no tokens of the text.
-    sentinels = 0 if spans is None else spans.sentinels
-    rows -= sentinels
+    needed = 0 if spans is None else spans.sentinels
     corpus, training, held_out = _read_text(data)
-    tokenizer = _tokenizer(data, training, rows, sentinels, run_dir)
+    tokenizer = _tokenizer(data, training, rows - needed, needed, run_dir)
+    if tokenizer.sentinels is not None:
+        first_sentinel = tokenizer.sentinels[0]
+    else:
+        # They are the last rows of the table, and no tokens of the text.
+        first_sentinel, rows = rows - 1, rows - needed
     tokens = tokenize(training if split == "train" else held_out, tokenizer, rows)
     pairs = next((task for task in PAIRS if f"{task}_labels" in inputs), None)
     _check_enough(tokens, 2 if pairs else 1, corpus, split, data)
@@ -113,15 +115,17 @@ def _whole_spans(data: TextData, tokenizer: Subwords) -> WholeSpans | None:
     if data.masking == "tokens":
         return None
     return WholeSpans(
-        tokenizer.continues(), () if data.phrases is None else read_phrases(data.phrases, tokenizer)
+        tokenizer.continues(),
+        () if data.phrases is None else read_phrases(data.phrases, tokenizer, data.limits),
+        tokenizer.closes(),
     )
 
 
 def _read_text(data: TextData) -> tuple[Corpus, tuple[Document, ...], tuple[Document, ...]]:
     """All text, the documents trained on, and those evaluated on."""
-    corpus = read_files(data.files, data.layout) if data.files is not None else python_docs()
+    corpus = read_files(data.files, data.layout, data.limits) if data.files is not None else python_docs()
     if data.evaluation_files is not None:
-        held_out = read_files(data.evaluation_files, data.layout)
+        held_out = read_files(data.evaluation_files, data.layout, data.limits)
         return corpus, corpus.documents, held_out.documents
     return corpus, *hold_out(corpus.documents, data.evaluation_fraction, data.split_seed)
 
@@ -130,7 +134,7 @@ def _tokenizer(
     data: TextData, training: tuple[Document, ...], rows: int, sentinels: int, run_dir: Path | None
 ) -> Subwords:
     if data.vocabulary is not None:
-        made_from = f"vocabulary {fingerprint(data.vocabulary)}"
+        made_from = f"vocabulary {fingerprint(data.vocabulary, data.limits)}"
     else:
         made_from = f"text {Corpus(training, '', 0).fingerprint()}"
     return open_tokenizer(
@@ -142,6 +146,7 @@ def _tokenizer(
         kind=data.tokenizer,
         lower_case=data.lower_case,
         run_dir=run_dir,
+        limits=data.limits,
     )
 
 

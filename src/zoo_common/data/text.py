@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_common.data.files import read_bytes
+from zoo_common.data.files import read_text
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
+from zoo_spec.read_limits import TextLimits
 
 Document = tuple[str, ...]
 """Sentences in order."""
@@ -55,35 +56,23 @@ class Corpus:
         return digest.hexdigest()
 
 
-def read_files(paths: Sequence[str], layout: str) -> Corpus:
+def read_files(paths: Sequence[str], layout: str, limits: TextLimits | None = None) -> Corpus:
     """The documents of text files in the given order.
 
-    Raises InputError for a file that is missing, a directory, empty, or not UTF-8 (naming the byte offset).
+    Raises InputError for a file that is missing, a directory, empty, beyond the ``limits``, or not UTF-8 (naming the
+    byte offset).
     """
     documents: list[Document] = []
     size = 0
     for path in paths:
-        data = read_bytes(path)
-        size += len(data)
-        found = list(_documents(_decode(data, path), layout))
+        text = read_text(path, limits or TextLimits())
+        size += Path(path).stat().st_size
+        found = list(_documents(text, layout))
         if not found:
             raise InputError(f"{path}: the file has no text in it; give a file of sentences or leave it out")
         documents += found
     source = paths[0] if len(paths) == 1 else f"{len(paths)} files ({paths[0]}, …)"
     return Corpus(tuple(documents), source, size)
-
-
-def _decode(data: bytes, path: str | Path) -> str:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}: not UTF-8: byte 0x{data[error.start]:02x} at byte offset {error.start} (line {line}): "
-            f"{error.reason}; convert the file to UTF-8"
-        ) from None
-    # Only these three end a line: str.splitlines would also break at form feeds and Unicode separators.
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _documents(text: str, layout: str) -> Iterator[Document]:

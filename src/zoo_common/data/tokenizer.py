@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,10 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.trainers import WordPieceTrainer
 
+from zoo_common.data.watched import Watched
+from zoo_common.data.word_marks import WordMarks, marks_of
 from zoo_spec.errors import InputError
+from zoo_spec.reading import reading
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """In a trained tokenizer these have the ids 0 to 4."""
@@ -26,19 +29,38 @@ CONTINUES = "##"
 """Before a piece that goes on with a word."""
 
 
+SENTINEL = "<extra_id_{}>"
+"""What T5's vocabularies call what stands for the k-th span that was cut out of a text."""
+_LONGEST_WORD = 1000
+"""Characters that a trainer sees as one word."""
+_LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}|\s{{{_LONGEST_WORD + 1},}}")
+
+
 @dataclass(frozen=True)
 class Subwords:
     """Text to ids and back; the special tokens are found by name, whatever their ids.
 
-    ``specials`` are what padding, an unknown piece, a beginning, an end and a mask are called, in this order.
+    ``origin`` is what messages call it. A tokenizer that must not run in this process is ``watched`` in another.
     """
 
     tokenizer: Tokenizer
-    specials: ClassVar[tuple[str, str, str, str, str]]
-    whose: ClassVar[str]
-    """Whose vocabularies have these."""
-    between: ClassVar[int] = 1
-    """How many separators stand between two segments."""
+    origin: str = "the tokenizer"
+    watched: Watched | None = None
+
+    @property
+    def specials(self) -> tuple[str, str, str, str, str]:
+        """What padding, an unknown piece, a beginning, an end and a mask are called."""
+        raise TypeError(f"{type(self).__name__} does not say what its special tokens are")
+
+    @property
+    def whose(self) -> str:
+        """Whose vocabularies have these."""
+        raise TypeError(f"{type(self).__name__} does not say whose special tokens it has")
+
+    @property
+    def between(self) -> int:
+        """How many separators stand between two segments."""
+        return 1
 
     @cached_property
     def size(self) -> int:
@@ -71,47 +93,76 @@ class Subwords:
         found = self.tokenizer.token_to_id(self.specials[1])
         return None if found is None else int(found)
 
+    @cached_property
+    def sentinels(self) -> tuple[int, int] | None:
+        """Id of the first of T5's sentinels and how many there are, each with the id before; None without any."""
+        first = self.tokenizer.token_to_id(SENTINEL.format(0))
+        if first is None:
+            return None
+        count = 1
+        while self.tokenizer.token_to_id(SENTINEL.format(count)) == first - count:
+            count += 1
+        return int(first), count
+
     def encode(self, sentences: list[str]) -> list[list[int]]:
         """The ids of each sentence, without special tokens: ``[MASK]`` in a text is a word like any other."""
-        self.tokenizer.encode_special_tokens = True
-        encoded = self.tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
-        return [row.ids for row in encoded]
+        if self.watched is not None:
+            return self.watched.encode(sentences)
+        with reading(self.origin, "tokenizers"):
+            self.tokenizer.encode_special_tokens = True
+            encoded = self.tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
+            return [row.ids for row in encoded]
 
     def pieces(self, text: str) -> list[tuple[int, int, int]]:
         """Each token's id, its first character and the one after its last; special tokens as in ``encode``."""
-        self.tokenizer.encode_special_tokens = True
-        encoded = self.tokenizer.encode(text, add_special_tokens=False)
-        return [(index, *span) for index, span in zip(encoded.ids, encoded.offsets, strict=True)]
+        if self.watched is not None:
+            return self.watched.pieces(text)
+        with reading(self.origin, "tokenizers"):
+            self.tokenizer.encode_special_tokens = True
+            encoded = self.tokenizer.encode(text, add_special_tokens=False)
+            return [(index, *span) for index, span in zip(encoded.ids, encoded.offsets, strict=True)]
 
     def decode(self, ids: Iterable[int] | NDArray[np.integer]) -> str:
         """The text of ids, special tokens included."""
         return str(self.tokenizer.decode([int(each) for each in ids], skip_special_tokens=False))
 
+    @cached_property
+    def marks(self) -> WordMarks:
+        """How the vocabulary says where words begin."""
+        return marks_of(self.tokenizer)
+
     def continues(self) -> NDArray[np.bool_]:
         """For each id whether it goes on with the word of the token before it, ``[size]``."""
-        found = np.zeros(self.size, np.bool_)
-        for token, index in self.tokenizer.get_vocab(with_added_tokens=True).items():
-            found[index] = token not in self.specials and self._goes_on(token)
-        return found
+        return self._of_each(self.marks.goes_on)
+
+    def closes(self) -> NDArray[np.bool_]:
+        """For each id whether whatever comes next begins a word, ``[size]``."""
+        return self._of_each(self.marks.closes)
 
     def shown(self, index: int) -> str:
-        """The token of an id as people are told it; what goes on with a word begins with ``##``."""
-        raise TypeError(f"{type(self).__name__} does not say how its tokens are shown")
+        """The token of an id as people are told it; what no space stands before begins with ``##``."""
+        token = self.tokenizer.id_to_token(index) or self.specials[1]
+        if token in self.specials:
+            return token
+        return (CONTINUES if self.marks.is_attached(token) else "") + self.marks.text(token)
 
     def check(self) -> None:
         """Raise InputError unless all special tokens are there."""
         for token in self.specials:
             self._id(token)
 
-    def _goes_on(self, token: str) -> bool:
-        raise TypeError(f"{type(self).__name__} does not say what goes on with a word")
+    def _of_each(self, question: Callable[[str], bool]) -> NDArray[np.bool_]:
+        found = np.zeros(self.size, np.bool_)
+        for token, index in self.tokenizer.get_vocab(with_added_tokens=True).items():
+            found[index] = token not in self.specials and question(token)
+        return found
 
     def _id(self, token: str) -> int:
         found = self.tokenizer.token_to_id(token)
         if found is None:
             raise InputError(
-                f"the vocabulary has no {token}; it needs {', '.join(dict.fromkeys(self.specials))}, as "
-                f"{self.whose} do"
+                f"{self.origin}: the vocabulary has no {token}; it needs {', '.join(dict.fromkeys(self.specials))}, "
+                f"as {self.whose} do"
             )
         return int(found)
 
@@ -119,15 +170,8 @@ class Subwords:
 class WordPiece(Subwords):
     """BERT's tokens: words, and pieces of words that begin with ``##`` where they go on with one."""
 
-    specials: ClassVar[tuple[str, str, str, str, str]] = SPECIALS
-    whose: ClassVar[str] = "BERT's vocabularies"
-
-    def shown(self, index: int) -> str:
-        """The token itself."""
-        return self.tokenizer.id_to_token(index) or self.specials[1]
-
-    def _goes_on(self, token: str) -> bool:
-        return token.startswith(CONTINUES)
+    specials = SPECIALS
+    whose = "BERT's vocabularies"
 
 
 def train(
@@ -143,7 +187,7 @@ def train(
     numbers already; after that nothing is left to chance, with any number of threads.
     """
     tokenizer = _untrained(WordPieceModel(unk_token="[UNK]"), lower_case)
-    lines = list(sentences)
+    lines = list(trainable(sentences))
     first, continuing = _alphabet(lines, tokenizer, (vocabulary_size - len(SPECIALS)) // 2)
     # Alphabet and merges need room: a vocabulary of specials alone would turn all text into [UNK].
     if vocabulary_size < 2 * len(SPECIALS):
@@ -169,6 +213,17 @@ def train(
         max_input_chars_per_word=100,
     )
     return WordPiece(finished(model, lower_case))
+
+
+def trainable(sentences: Iterable[str]) -> Iterator[str]:
+    """The sentences for a trainer, words of more than 1,000 characters cut: its time grows with a word's square."""
+    for sentence in sentences:
+        start = 0
+        for word in _LONG_WORD.finditer(sentence):
+            for end in range(word.start() + _LONGEST_WORD, word.end(), _LONGEST_WORD):
+                yield sentence[start:end]
+                start = end
+        yield sentence[start:]
 
 
 def _alphabet(lines: list[str], tokenizer: Tokenizer, room: int) -> tuple[list[str], list[str]]:

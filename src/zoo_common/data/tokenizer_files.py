@@ -11,19 +11,24 @@ from pathlib import Path
 
 from zoo_common.data import byte_level_bpe
 from zoo_common.data.byte_level_bpe import ByteLevelBpe
-from zoo_common.data.files import read_bytes, write_atomically
-from zoo_common.data.tokenizer import Subwords, WordPiece, train
+from zoo_common.data.files import decoded, read_vocabulary_bytes
+from zoo_common.data.sentence_pieces import SentencePieces
+from zoo_common.data.tokenizer import SENTINEL, Subwords, WordPiece, train
 from zoo_common.data.vocabularies import parse, read_vocabulary
+from zoo_common.files import explained, write_atomically
 from zoo_spec.data import TextData
 from zoo_spec.errors import InputError
+from zoo_spec.read_limits import TextLimits
+from zoo_spec.reading import UnreadableFileError, read_file, reading
 
 log = logging.getLogger("zoo")
 
 FILE = "tokenizer.json"
 KINDS: dict[str, type[Subwords]] = {"wordpiece": WordPiece, "byte_level_bpe": ByteLevelBpe}
-"""By ``data.tokenizer``."""
+"""By ``data.tokenizer``; a published vocabulary of another kind is read as it is, whatever that says."""
 RECORD = "tokenizer_record.json"
 """Beside it: its SHA-256 and what it was made from."""
+_LONGEST_RECORD = 10_000
 
 
 def open_tokenizer(
@@ -36,18 +41,21 @@ def open_tokenizer(
     lower_case: bool,
     run_dir: Path | None,
     reserved: int = 0,
+    limits: TextLimits | None = None,
 ) -> Subwords:
     """The run's tokenizer: the one in the run directory, else the user's ``vocabulary``, else trained now.
 
     ``made_from`` is the fingerprint of what it is made from, ``vocabulary_size`` the rows of the model's
-    embedding, less those ``reserved`` for sentinels, ``kind`` as in ``zoo_spec.data.TextData``. Raises InputError
-    if the tokenizer is larger than these, of another kind, or if the kept one is corrupt.
+    embedding, less those ``reserved`` for sentinels that the vocabulary itself may lack, ``kind`` as in
+    ``zoo_spec.data.TextData``. Raises InputError if the tokenizer is larger than these, of another kind, beyond the
+    ``limits``, or if the kept one is corrupt.
     """
-    kept = _load(run_dir, made_from) if run_dir is not None else None
+    limits = limits or TextLimits()
+    kept = _load(run_dir, made_from, limits) if run_dir is not None else None
     if kept is not None:
         found, origin = kept, f"{run_dir}/{FILE}"
     elif vocabulary is not None:
-        found, origin = read_vocabulary(vocabulary, lower_case), vocabulary
+        found, origin = read_vocabulary(vocabulary, lower_case, limits), vocabulary
     else:
         found, origin = (
             _train(kind, sentences, vocabulary_size, lower_case, reserved),
@@ -79,30 +87,43 @@ def run_tokenizer(data: TextData, run_dir: Path, vocabulary_size: int | None) ->
     """
     path = run_dir / FILE
     if path.exists():
-        return _checked(run_dir)[0]
+        return _checked(run_dir, data.limits)[0]
     if data.vocabulary is None:
         raise InputError(
             f"{path}: there is no such file, and data.vocabulary names none; put back the tokenizer that the run "
             "was trained with"
         )
-    found = read_vocabulary(data.vocabulary, data.lower_case)
+    found = read_vocabulary(data.vocabulary, data.lower_case, data.limits)
     _require(found, data.vocabulary, data.tokenizer, vocabulary_size)
     return found
 
 
 def _require(found: Subwords, origin: str, kind: str, vocabulary_size: int | None, reserved: int = 0) -> None:
     """Raise InputError unless a tokenizer is of this kind, has its special tokens, and fits the embedding's rows."""
-    if not isinstance(found, KINDS[kind]):
+    if not isinstance(found, (KINDS[kind], SentencePieces)):
         other = next(name for name, cls in KINDS.items() if isinstance(found, cls))
         raise InputError(
             f"{origin}: it is a {other} tokenizer, and data.tokenizer is {kind}; set it to {other}"
         )
     found.check()
+    if found.sentinels is not None and reserved:
+        _require_sentinels(found, origin, reserved)
+        vocabulary_size, reserved = (vocabulary_size or 0) + reserved, 0
     if vocabulary_size is not None and found.size > vocabulary_size:
         beside = f" beside {reserved} for sentinels" if reserved else ""
         raise InputError(
             f"{origin}: it has {found.size:,} tokens, the model's embedding only {vocabulary_size:,} rows{beside}; "
             f"set model.vocab_size to {found.size + reserved} at least, or give a smaller data.vocabulary"
+        )
+
+
+def _require_sentinels(found: Subwords, origin: str, needed: int) -> None:
+    first, count = found.sentinels or (0, 0)
+    if count < needed:
+        raise InputError(
+            f"{origin}: it has {count} sentinels ({SENTINEL.format(0)}, id {first}, and those with the ids before), "
+            f"and an example may have {needed} spans; lower data.sequence_length or data.masked_fraction, or raise "
+            "data.mean_span_length"
         )
 
 
@@ -114,16 +135,18 @@ def _save(tokenizer: Subwords, run_dir: Path, made_from: str) -> None:
         "made_from": made_from,
         "library": f"tokenizers {version('tokenizers')}",
     }
-    write_atomically(run_dir / RECORD, (json.dumps(record, indent=2) + "\n").encode("utf-8"))
+    with explained("write", run_dir):
+        run_dir.mkdir(parents=True, exist_ok=True)
+    write_atomically(run_dir / RECORD, json.dumps(record, indent=2) + "\n")
     write_atomically(run_dir / FILE, data)
 
 
-def _load(run_dir: Path, made_from: str) -> Subwords | None:
+def _load(run_dir: Path, made_from: str, limits: TextLimits) -> Subwords | None:
     """The tokenizer that the run directory keeps, checked against its record; None if there is none."""
     path = run_dir / FILE
     if not path.exists():
         return None
-    found, origin = _checked(run_dir)
+    found, origin = _checked(run_dir, limits)
     if origin != made_from:
         log.warning(
             "%s was made from another text or vocabulary than data names now; the run keeps its tokenizer",
@@ -132,25 +155,24 @@ def _load(run_dir: Path, made_from: str) -> Subwords | None:
     return found
 
 
-def _checked(run_dir: Path) -> tuple[Subwords, str]:
+def _checked(run_dir: Path, limits: TextLimits) -> tuple[Subwords, str]:
     """The kept tokenizer and what it was made from; raises InputError if it is not what was written."""
     path = run_dir / FILE
     remedy = f"put the file back, or delete it and {RECORD} to have it made again from the same text"
-    data = read_bytes(path)
+    data = read_vocabulary_bytes(path, limits)
     record = _read_record(run_dir / RECORD, remedy)
     found = hashlib.sha256(data).hexdigest()
     if found != record["sha256"]:
         raise InputError(
             f"{path}: the file is corrupt: its SHA-256 is {found}, {record['sha256']} was written; {remedy}"
         )
-    return parse(data.decode("utf-8"), path, remedy), record["made_from"]
+    return parse(decoded(data, path, remedy), path, remedy, limits), record["made_from"]
 
 
 def _read_record(path: Path, remedy: str) -> dict[str, str]:
     try:
-        record = json.loads(read_bytes(path))
-        return {"sha256": str(record["sha256"]), "made_from": str(record["made_from"])}
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise InputError(f"{error}; it belongs to {FILE}: {remedy}") from None
-        raise InputError(f"{path}: the file is corrupt ({error}); {remedy}") from None
+        with reading(path, "JSON", remedy="it is corrupt"):
+            record = json.loads(read_file(path, most=_LONGEST_RECORD, remedy="it is none of ours"))
+            return {"sha256": str(record["sha256"]), "made_from": str(record["made_from"])}
+    except UnreadableFileError as error:
+        raise InputError(f"{error}; it belongs to {FILE}: {remedy}") from None

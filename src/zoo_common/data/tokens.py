@@ -12,7 +12,8 @@ from zoo_common.data.base import check_range
 from zoo_common.data.text import Document
 from zoo_common.data.tokenizer import Subwords
 
-_BATCH = 4096  # sentences encoded at once: bounds the memory of Python lists
+_BATCH, _CHARACTERS = 4096, 1 << 21
+"""Sentences, and characters about, that are encoded at once: bounds the memory of Python lists."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def tokenize(documents: Sequence[Document], tokenizer: Subwords, vocabulary_size
     sentences = list(running(documents))
     lengths = np.zeros(len(sentences), np.int64)
     parts: list[NDArray[np.int32]] = []
-    for start in range(0, len(sentences), _BATCH):
-        rows = tokenizer.encode(sentences[start : start + _BATCH])
-        lengths[start : start + len(rows)] = [len(row) for row in rows]
+    for start, stop in _batches(sentences):
+        rows = tokenizer.encode(sentences[start:stop])
+        lengths[start:stop] = [len(row) for row in rows]
         parts.append(np.fromiter((each for row in rows for each in row), np.int32))
     ids = np.concatenate([np.zeros(0, np.int32), *parts])
     if ids.size and int(ids.max()) >= vocabulary_size:
@@ -73,3 +74,16 @@ def tokenize(documents: Sequence[Document], tokenizer: Subwords, vocabulary_size
         np.concatenate([[0], np.cumsum(lengths[filled])]).astype(np.int64),
         np.concatenate([[0], np.cumsum(per_document[per_document > 0])]).astype(np.int64),
     )
+
+
+def _batches(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The first sentence of each batch, and the one after its last."""
+    start = characters = 0
+    for place, sentence in enumerate(sentences):
+        is_full = place - start == _BATCH or characters + len(sentence) > _CHARACTERS
+        if is_full and place > start:
+            yield start, place
+            start, characters = place, 0
+        characters += len(sentence)
+    if sentences:
+        yield start, len(sentences)

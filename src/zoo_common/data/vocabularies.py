@@ -5,77 +5,140 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TypeGuard
 
+from pydantic import JsonValue
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.models import WordPiece as WordPieceModel
 
 from zoo_common.data.byte_level_bpe import END_OF_TEXT, ByteLevelBpe, Gpt2Bpe, around
-from zoo_common.data.files import existing_file, read_bytes
+from zoo_common.data.byte_level_bpe import SPECIALS as ROBERTA_SPECIALS
+from zoo_common.data.files import decoded, existing_file, read_vocabulary_bytes
+from zoo_common.data.sentence_pieces import SentencePieces
 from zoo_common.data.tokenizer import CONTINUES, SPECIALS, Subwords, WordPiece, finished
+from zoo_common.data.watched import Watched, patterns_of
+from zoo_common.data.word_marks import SpaceBefore, Suffixed, marks_of
 from zoo_spec.errors import InputError
+from zoo_spec.read_limits import TextLimits
+from zoo_spec.reading import reading
 
 MERGES = "merges.txt"
 """What stands beside a ``vocab.json``: the merges of byte-level BPE, a pair a line, the first one first."""
+_REMEDY = f"it is not a tokenizer; give a tokenizer.json that tokenizers wrote, or a vocab.json with {MERGES}"
+_LONGEST_TOKEN, _LONGEST_WORD = 1000, 500
+"""Characters: beyond these, the time for one long word of a text is a matter of minutes."""
 
 
-def read_vocabulary(path: str, lower_case: bool) -> Subwords:
+def read_vocabulary(path: str, lower_case: bool, limits: TextLimits | None = None) -> Subwords:
     """A user's vocabulary; ``lower_case`` is for a ``vocab.txt``, which does not say it.
 
-    Raises InputError for a file that is none, or that a part is missing of.
+    Raises InputError for a file that is none, that a part is missing of, or that is beyond the ``limits``.
     """
-    text = _text(path)
+    limits = limits or TextLimits()
+    text = _text(path, limits)
     if not path.endswith(".json"):
-        return _word_pieces(text, path, lower_case)
-    if _is_table(text):
-        return _bytes_and_merges(text, path)
-    return parse(
-        text, path, f"give a tokenizer.json that the tokenizers library wrote, or a vocab.json with {MERGES}"
-    )
+        return _word_pieces(text, path, lower_case, limits)
+    with reading(path, "JSON", remedy=_REMEDY):
+        content = json.loads(text)
+    if _is_table(content):
+        return _bytes_and_merges(content, path, limits)
+    return parse(text, path, _REMEDY, limits)
 
 
-def fingerprint(path: str) -> str:
+def fingerprint(path: str, limits: TextLimits | None = None) -> str:
     """SHA-256 of all that a user's vocabulary is read from."""
-    digest = hashlib.sha256(read_bytes(path))
-    if path.endswith(".json") and _is_table(_text(path)):
-        digest.update(read_bytes(_merges(path)))
+    limits = limits or TextLimits()
+    data = read_vocabulary_bytes(path, limits)
+    digest = hashlib.sha256(data)
+    if path.endswith(".json"):
+        with reading(path, "JSON", remedy=_REMEDY):
+            is_table = _is_table(json.loads(decoded(data, path, _REMEDY)))
+        if is_table:
+            digest.update(read_vocabulary_bytes(_merges(path), limits))
     return digest.hexdigest()
 
 
-def parse(text: str, path: str | Path, remedy: str) -> Subwords:
+def parse(text: str, path: str | Path, remedy: str, limits: TextLimits | None = None) -> Subwords:
     """A ``tokenizer.json``; raises InputError, with a remedy, for what is none."""
-    try:
+    limits = limits or TextLimits()
+    with reading(path, "JSON", remedy=remedy):
+        content = json.loads(text)
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise InputError(f"{path}: has no model; {remedy}")
+    _check_tokens(_size(content["model"].get("vocab")), path, limits)
+    patterns = patterns_of(content)
+    # First in a process of its own: what it does not survive is not tried in this one.
+    watched = Watched(text, path, patterns) if patterns else None
+    with reading(path, "tokenizers", remedy=remedy):
         tokenizer = Tokenizer.from_str(text)
-    except Exception as error:  # the library raises bare Exception
-        raise InputError(f"{path}: not a tokenizer ({error}); {remedy}") from None
-    # What a user's file may ask for, padding and cutting, is done by the examples.
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return _byte_level(tokenizer) if isinstance(tokenizer.model, BPE) else WordPiece(tokenizer)
+        # What a user's file may ask for, padding and cutting, is done by the examples.
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        found = _class_of(tokenizer)(tokenizer, str(path), watched)
+        _check_costs(found, path)
+    return found
 
 
-def _byte_level(tokenizer: Tokenizer) -> ByteLevelBpe:
+def _class_of(tokenizer: Tokenizer) -> type[Subwords]:
+    """BERT's, GPT-2's or RoBERTa's pieces, or others."""
+    if isinstance(tokenizer.model, WordPieceModel):
+        return WordPiece
+    marks = marks_of(tokenizer)
+    if isinstance(tokenizer.model, BPE) and isinstance(marks, SpaceBefore | Suffixed) and marks.is_bytes:
+        return _byte_level(tokenizer)
+    return SentencePieces
+
+
+def _byte_level(tokenizer: Tokenizer) -> type[ByteLevelBpe]:
     """GPT-2's, if it has GPT-2's only special token and none of RoBERTa's."""
     known = tokenizer.get_vocab(with_added_tokens=True)
-    is_gpt2 = END_OF_TEXT in known and not known.keys() & set(ByteLevelBpe.specials)
-    return Gpt2Bpe(tokenizer) if is_gpt2 else ByteLevelBpe(tokenizer)
+    is_gpt2 = END_OF_TEXT in known and not known.keys() & set(ROBERTA_SPECIALS)
+    return Gpt2Bpe if is_gpt2 else ByteLevelBpe
 
 
-def _text(path: str | Path) -> str:
-    try:
-        return read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte offset {error.start}; a vocabulary is text") from None
+def _check_costs(found: Subwords, path: str | Path) -> None:
+    """Raise InputError for tables that make a long word take minutes."""
+    vocabulary = found.tokenizer.get_vocab(with_added_tokens=True)
+    if not vocabulary:
+        raise InputError(f"{path}: the vocabulary has no tokens; give another")
+    longest = max(map(len, vocabulary))
+    if longest > _LONGEST_TOKEN:
+        raise InputError(
+            f"{path}: has a token of {longest:,} characters, and {_LONGEST_TOKEN:,} are the most; leave it out"
+        )
+    model = found.tokenizer.model
+    most = model.max_input_chars_per_word if isinstance(model, WordPieceModel) else 0
+    if most > _LONGEST_WORD:
+        raise InputError(
+            f"{path}: max_input_chars_per_word is {most:,}, and {_LONGEST_WORD} are the most (the time for a word "
+            "grows with its cube); lower it to 100, as BERT has it"
+        )
 
 
-def _is_table(text: str) -> bool:
+def _text(path: str | Path, limits: TextLimits) -> str:
+    return decoded(read_vocabulary_bytes(path, limits), path, "a vocabulary is text")
+
+
+def _check_tokens(count: int, path: str | Path, limits: TextLimits) -> None:
+    if count > limits.vocabulary_tokens:
+        raise InputError(
+            f"{path}: has {count:,} tokens, and {limits.vocabulary_tokens:,} are the most; "
+            f"{limits.remedy('vocabulary_tokens')}"
+        )
+
+
+def _size(vocabulary: JsonValue) -> int:
+    return len(vocabulary) if isinstance(vocabulary, dict | list) else 0
+
+
+def _is_table(content: JsonValue) -> TypeGuard[dict[str, int]]:
     """Whether a JSON document is a ``vocab.json``: tokens, of every byte at least, and their ids alone."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return False
-    is_large = isinstance(found, dict) and len(found) >= 256
-    return is_large and all(type(index) is int for index in found.values())
+    return (
+        isinstance(content, dict)
+        and len(content) >= 256
+        and all(type(index) is int for index in content.values())
+    )
 
 
 def _merges(path: str) -> Path:
@@ -85,16 +148,15 @@ def _merges(path: str) -> Path:
             f"{path}: there is no {merges} beside it, which says how its tokens are put together; put it there, or "
             "give a tokenizer.json"
         )
-    existing_file(merges)
-    return merges
+    return existing_file(merges)
 
 
-def _bytes_and_merges(text: str, path: str) -> ByteLevelBpe:
+def _bytes_and_merges(vocabulary: dict[str, int], path: str, limits: TextLimits) -> ByteLevelBpe:
     """As GPT-2 and RoBERTa are published; raises InputError for a merge of what the vocabulary lacks."""
+    _check_tokens(len(vocabulary), path, limits)
     merges = _merges(path)
-    vocabulary: dict[str, int] = json.loads(text)
     pairs: list[tuple[str, str]] = []
-    for number, line in enumerate(_text(merges).split("\n"), start=1):
+    for number, line in enumerate(_text(merges, limits).split("\n"), start=1):
         if not line.strip() or (number == 1 and line.startswith("#version")):
             continue
         first, _, second = line.rstrip("\r").partition(" ")
@@ -105,19 +167,24 @@ def _bytes_and_merges(text: str, path: str) -> ByteLevelBpe:
                 f"{merges}:{number}: the line {wrong}; give the {MERGES} that belongs to this vocabulary"
             )
         pairs.append((first, second))
-    tokenizer = around(BPE(vocab=vocabulary, merges=pairs))
-    found = _byte_level(tokenizer)
-    tokenizer.add_special_tokens([token for token in dict.fromkeys(found.specials) if token in vocabulary])
+    with reading(path, "tokenizers", remedy=_REMEDY):
+        tokenizer = around(BPE(vocab=vocabulary, merges=pairs))
+        found = _byte_level(tokenizer)(tokenizer, path)
+        tokenizer.add_special_tokens(
+            [token for token in dict.fromkeys(found.specials) if token in vocabulary]
+        )
+        _check_costs(found, path)
     return found
 
 
-def _word_pieces(text: str, path: str, lower_case: bool) -> WordPiece:
+def _word_pieces(text: str, path: str, lower_case: bool, limits: TextLimits) -> WordPiece:
     """A text file of one token a line."""
+    _check_tokens(text.count("\n"), path, limits)
     tokens = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
     vocabulary: dict[str, int] = {}
     for number, token in enumerate(tokens):
         if not token or token in vocabulary:
-            wrong = "is empty" if not token else f"repeats {token!r} of line {vocabulary[token] + 1}"
+            wrong = "is empty" if not token else f"repeats {token[:80]!r} of line {vocabulary[token] + 1}"
             raise InputError(
                 f"{path}:{number + 1}: the line {wrong}; a vocabulary has one token a line, each once"
             )
@@ -127,5 +194,8 @@ def _word_pieces(text: str, path: str, lower_case: bool) -> WordPiece:
         raise InputError(
             f"{path}: the vocabulary has no {', '.join(missing)}; it needs {', '.join(SPECIALS)}"
         )
-    model = WordPieceModel(vocabulary, unk_token="[UNK]", continuing_subword_prefix=CONTINUES)
-    return WordPiece(finished(model, lower_case))
+    with reading(path, "tokenizers", remedy=_REMEDY):
+        model = WordPieceModel(vocabulary, unk_token="[UNK]", continuing_subword_prefix=CONTINUES)
+        found = WordPiece(finished(model, lower_case), path)
+        _check_costs(found, path)
+    return found

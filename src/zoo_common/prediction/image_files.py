@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from zoo_common.data.files import existing_file
 from zoo_common.data.idx import read_idx
 from zoo_spec.errors import InputError
+from zoo_spec.read_limits import ImageLimits
+from zoo_spec.reading import UnreadableFileError, open_file, reading
 
 Pixels = NDArray[np.uint8]
 
@@ -23,26 +24,31 @@ _READABLE = ("1", "L", "P", "RGB", "RGBA", "LA")
 """Modes of 8 bits a channel or less whose colours are plain."""
 
 
-def read_images(path: str, channels: int) -> Iterator[tuple[int | None, Pixels]]:
+def read_images(
+    path: str, channels: int, limits: ImageLimits | None = None
+) -> Iterator[tuple[int | None, Pixels]]:
     """The images of a file, ``[height, width, channels]``, with their index if it may hold several.
 
     A picture is brought to the ``channels`` that the model has: colours to grey by ITU-R 601-2, grey to equal
     red, green and blue. Raw arrays (IDX, .npy) must have them already. Raises InputError for a file that is
-    missing, damaged or of another form.
+    missing, damaged, of another form, or beyond the ``limits``.
     """
-    file = existing_file(path)
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(len(_NUMPY))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    limits = limits or ImageLimits()
+    with open_file(path) as file:
+        start = file.read(len(_NUMPY))
+        file.seek(0)
+        if not start:
+            raise UnreadableFileError(path, "the file is empty (0 bytes)")
+        if not start.startswith((_NUMPY, _GZIP, _IDX)):
+            yield None, _read_picture(file, path, channels, limits)
+            return
     if start.startswith(_NUMPY):
-        yield from _checked(_read_numpy(path, channels), path, channels)
-    elif start.startswith((_GZIP, _IDX)):
-        pixels = read_idx(path, (3, 4))
-        yield from _checked(pixels[..., None] if pixels.ndim == 3 else pixels, path, channels)
+        images = _read_numpy(path, channels)
     else:
-        yield None, _read_picture(file, path, channels)
+        pixels = read_idx(path, (3, 4), limits)
+        images = pixels[..., None] if pixels.ndim == 3 else pixels
+    _check_pixels(path, images.shape[-3:-1], limits)
+    yield from _checked(images, path, channels)
 
 
 def _checked(images: Pixels, path: str, channels: int) -> Iterator[tuple[int | None, Pixels]]:
@@ -60,10 +66,8 @@ def _checked(images: Pixels, path: str, channels: int) -> Iterator[tuple[int | N
 
 def _read_numpy(path: str, channels: int) -> Pixels:
     """An array that stays on the disk until each image is read."""
-    try:
+    with reading(path, "NumPy", remedy="save it again"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise InputError(f"{path}: not an array that NumPy reads ({error}); save it again") from None
     if array.dtype != np.uint8:
         raise InputError(
             f"{path}: holds {array.dtype}; pixels are uint8, 0 to 255: "
@@ -79,28 +83,36 @@ def _read_numpy(path: str, channels: int) -> Pixels:
     return np.asarray(array) if array.ndim == 3 else array
 
 
-def _read_picture(file: Path, path: str, channels: int) -> Pixels:
+def _read_picture(file: BinaryIO, path: str, channels: int, limits: ImageLimits) -> Pixels:
     if channels not in _MODES:
         raise InputError(
             f"{path}: the model's input has {channels} channels, and a picture 1, 3 or 4; save an .npy file"
         )
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of a picture that is very large, and refuses one that is twice that.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=FORMATS) as opened:
-                _check_mode(opened, path)
-                picture = ImageOps.exif_transpose(opened)
-                if not _is_opaque(picture) and channels != 4:
-                    raise InputError(f"{path}: is transparent in places; put it on a background first")
-                return _converted(picture, _MODES[channels])
-    except InputError:
-        raise
-    except UnidentifiedImageError:
-        kinds = ", ".join(FORMATS)
-        raise InputError(f"{path}: is no image that is read here ({kinds}, IDX or .npy)") from None
-    except Exception as error:  # Of a damaged file Pillow's decoders raise errors of a dozen kinds.
-        raise InputError(f"{path}: is damaged ({error}); get the file again") from None
+    with reading(path, "Pillow"), warnings.catch_warnings():
+        # Pillow warns of a picture that is very large, and refuses one that is twice that.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            opened = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError:
+            kinds = ", ".join(FORMATS)
+            raise InputError(f"{path}: is no image that is read here ({kinds}, IDX or .npy)") from None
+        # Only the header has been read so far.
+        _check_pixels(path, opened.size[::-1], limits)
+        _check_mode(opened, path)
+        picture = ImageOps.exif_transpose(opened)
+        if not _is_opaque(picture) and channels != 4:
+            raise InputError(f"{path}: is transparent in places; put it on a background first")
+        return _converted(picture, _MODES[channels])
+
+
+def _check_pixels(path: str, size: tuple[int, ...], limits: ImageLimits) -> None:
+    height, width = size
+    if height * width > limits.picture_pixels:
+        raise UnreadableFileError(
+            path,
+            f"has {height:,} x {width:,} pixels, and {limits.picture_pixels:,} are the most; "
+            f"{limits.remedy('picture_pixels')}",
+        )
 
 
 def _check_mode(picture: Image.Image, path: str) -> None:

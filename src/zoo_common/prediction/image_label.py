@@ -35,7 +35,7 @@ class ImageLabel:
     def items(self, line: Line) -> Iterator[Item]:
         """An item for each image of the file."""
         mean, std = self._data.mean, self._data.std
-        for index, pixels in read_images(line.text, self._shape[-1]):
+        for index, pixels in read_images(line.text, self._shape[-1], self._data.limits):
             image = prepare(pixels, self._shape, highest=255, mean=mean, std=std)
             where: Answer = {"file": line.text} if index is None else {"file": line.text, "index": index}
             yield Item(where, {"image": image}, self._answer)

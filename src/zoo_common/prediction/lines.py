@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zoo_common.data.files import existing_file
-from zoo_common.files import explained
+from zoo_spec.read_limits import TextLimits
+from zoo_spec.reading import open_file, reading
 
-LONGEST = 1 << 20
-"""Bytes of a line; a longer one is no text that a model takes, and might be all of a machine's memory."""
-_TOO_LONG = f"the line is longer than {LONGEST:,} bytes; break it up"
 _MARK = b"\xef\xbb\xbf"
 """What some editors begin a file with."""
 
@@ -38,26 +36,28 @@ def lines_of(texts: Iterable[str]) -> Iterator[Line]:
         yield Line(number, text, f"input {number}")
 
 
-def read_lines(file: Path | BinaryIO, name: str) -> Iterator[Line]:
+def read_lines(file: Path | BinaryIO, name: str, limits: TextLimits | None = None) -> Iterator[Line]:
     """The lines of a text file in UTF-8, one at a time; blank ones are passed over.
 
-    A line that is not UTF-8 or too long has that as its problem. Raises InputError for a file that is missing
-    or empty.
+    A line that is not UTF-8 or too long has that as its problem, and no more of it is held than ``limits`` let in.
+    Raises InputError for a file that is missing, empty, or no regular file.
     """
+    limits = limits or TextLimits()
+    longest = limits.line_bytes
     with ExitStack() as stack:
         if isinstance(file, Path):
-            existing_file(file)
-            with explained("read", file):
-                file = stack.enter_context(file.open("rb"))
+            file = stack.enter_context(open_file(existing_file(file)))
+        stack.enter_context(reading(name))
         number = 0
-        while data := file.readline(LONGEST):
+        while data := file.readline(longest + 1):
             number += 1
-            is_whole = len(data) < LONGEST or data.endswith(b"\n")
-            while not is_whole and not (more := file.readline(LONGEST)).endswith(b"\n") and more:
+            is_whole = len(data) <= longest or data.endswith(b"\n")
+            while not is_whole and not (more := file.readline(longest)).endswith(b"\n") and more:
                 pass
             line = _line(data.removeprefix(_MARK) if number == 1 else data, number, f"{name}:{number}")
             if not is_whole:
-                yield replace(line, text=line.text[:80], problem=f"{line.source}: {_TOO_LONG}")
+                problem = f"{line.source}: the line is longer than {longest:,} bytes; break it up, or "
+                yield replace(line, text=line.text[:80], problem=problem + limits.remedy("line_bytes"))
             elif line.text.strip():
                 yield line
 

@@ -13,6 +13,7 @@ Fields: TypeAlias = Mapping[str, JsonValue]
 """A resolved spec as nested mappings."""
 
 _FREE = {"training.log_every", "training.save_every", "training.evaluate_every"}
+_FREE_GROUP = "data.limits."
 _MAY_RISE = "training.steps"
 _CHANGEABLE = ("training.optimizer.", "training.schedule.", "training.steps", "training.micro_batch_size")
 _KEEPS_STATE = ("training.optimizer.kind", "training.optimizer.momentum")
@@ -40,13 +41,13 @@ def differences(old: Fields, new: Fields) -> list[str]:
 def compared(old: Fields, new: Fields) -> list[Difference]:
     """Every field on which they differ.
 
-    How often to log, save and evaluate may change, and ``training.steps`` may rise.
+    How often to log, save and evaluate and how much is read of a file may change, and ``training.steps`` may rise.
     """
     before, after = dict(leaves(old)), dict(leaves(new))
     found = []
     for path in sorted(before.keys() | after.keys()):
         was, now = before.get(path, "absent"), after.get(path, "absent")
-        if was == now or path in _FREE:
+        if was == now or path in _FREE or path.startswith(_FREE_GROUP):
             continue
         note = ""
         if path == _MAY_RISE:
