@@ -112,11 +112,13 @@ def _lines(
 
 def _print(answers: Iterator[Answer]) -> None:
     """Each answer as soon as it is there; raises InputError in the end if some are errors."""
+    import json
+
     from zoo_spec.errors import InputError
 
     count, errors, shown = 0, 0, []
     for answer in answers:
-        print(_as_json(answer), flush=True)
+        print(json.dumps(answer, ensure_ascii=False, allow_nan=False), flush=True)
         count += 1
         if "error" in answer:
             errors += 1
@@ -126,18 +128,6 @@ def _print(answers: Iterator[Answer]) -> None:
     if errors:
         summary = [f"{errors:,} of {count:,} inputs have no answer"] if count > 1 else []
         raise InputError("\n".join([*shown, *summary]))
-
-
-def _as_json(answer: Answer) -> str:
-    """A line of JSON; a file's name that is no UTF-8 is escaped, as JSON can, so that it is the same when read."""
-    import json
-
-    text = json.dumps(answer, ensure_ascii=False, allow_nan=False)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(answer, allow_nan=False)
-    return text
 
 
 _SHOWN = 10

@@ -96,6 +96,10 @@ def _read_picture(file: BinaryIO, path: str, channels: int, limits: ImageLimits)
         except UnidentifiedImageError:
             kinds = ", ".join(FORMATS)
             raise InputError(f"{path}: is no image that is read here ({kinds}, IDX or .npy)") from None
+        except Image.DecompressionBombError:
+            raise UnreadableFileError(
+                path, "has more pixels than the 178,956,970 that Pillow reads; make the picture smaller"
+            ) from None
         # Only the header has been read so far.
         _check_pixels(path, opened.size[::-1], limits)
         _check_mode(opened, path)
