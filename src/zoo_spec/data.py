@@ -37,6 +37,8 @@ class Data(Registered):
     """Base of the specs of data."""
 
     role: ClassVar[str] = "data"
+    drawn: ClassVar[str] = ""
+    """What of it is drawn at random and not read, in words; nothing where all is read."""
 
 
 class TextData(Data):
@@ -152,6 +154,7 @@ class GeneratedData(Data):
     """Inputs drawn at random in the shapes and ranges of the model's graph: to try a model, not to train."""
 
     kind: Literal["generated"] = "generated"
+    drawn: ClassVar[str] = "inputs and labels drawn at random, to try the model and not to train it"
     samples: PositiveInt = 256
     """Examples in an epoch."""
     sequence_length: PositiveInt = 32
@@ -171,6 +174,7 @@ class GeneratedShapes(Data):
     """
 
     kind: Literal["generated_shapes"] = "generated_shapes"
+    drawn: ClassVar[str] = "images of shapes on noise, drawn at random with the class of each pixel"
     samples: PositiveInt = 512
     """Images in an epoch; each epoch draws its own."""
     most_shapes: PositiveInt = 3

@@ -24,6 +24,8 @@ def check_data(spec: ExperimentSpec, graph: Graph) -> None:
         image_size(data, graph)
     elif isinstance(data, GeneratedData):
         _check_generated(spec, data, graph)
+        sizes = drawn_sizes(data, graph)
+        graph.bind(**{name: size for name, size in sizes.items() if name != "batch"})
 
 
 def image_size(data: Data, graph: Graph) -> tuple[int, int, int]:
@@ -38,6 +40,16 @@ def image_size(data: Data, graph: Graph) -> tuple[int, int, int]:
             f"channels] of known sizes; {met}; set data.kind to what the model reads"
         )
     return known
+
+
+def drawn_sizes(data: GeneratedData, graph: Graph) -> dict[str, int]:
+    """The size at which each open dimension is drawn, within the bounds that the graph gives it."""
+    sizes: dict[str, int] = {}
+    for name, bound in graph.bounds.items():
+        field = _GENERATED.get(name, "open_size")
+        size = max(int(getattr(data, field)), bound.minimum)
+        sizes[name] = size if bound.maximum is None else min(size, bound.maximum)
+    return sizes
 
 
 def spans_of(data: TextData) -> SpanSettings:

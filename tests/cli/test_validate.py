@@ -50,7 +50,7 @@ def fake(monkeypatch, loss=1.0):
 
 @pytest.mark.parametrize("name", list_specs())
 def test_shipped_specs_are_valid(name):
-    found = run("--spec", name)
+    found = run("--spec", name, "--no-data")  # The rehearsals below open it.
     assert (found.exit_code, found.stderr) == (0, "")
     assert found.stdout.startswith(f"valid: {name}\n")
     assert len(found.stdout.splitlines()) < 24
@@ -156,6 +156,17 @@ def test_an_unknown_framework_is_refused_by_name():
         ("vit_tiny", "model.patch_size=3", "image_size [8, 8] is no multiple of patch_size 3; take [6, 6]"),
         ("unet_tiny", "model.image_size=[31, 32]", "cannot be halved 2 times, which 3 filters ask for"),
         ("linformer_tiny", "model.attention.length=64", "data.sequence_length 128 is above the 64 positions"),
+        ("bert_tiny", "data.files=[not_there.txt]", "data: not_there.txt: there is no such file"),
+        ("bert_tiny", "data.vocabulary=not_there.txt", "data: not_there.txt: there is no such file"),
+        ("bert_tiny", "model.vocab_size=4", "data: a vocabulary of 4 leaves no room for words"),
+        (
+            "bert_base_sst2",
+            "data={kind: text}",
+            "running text, without the labels that sequence_classification learns",
+        ),
+        ("mnist_fc", "data.directory=not_there", "data: not_there: there is no such directory"),
+        ("mnist_fc", "model.channels=3", "the images have 1 channel(s), the model's input 3"),
+        ("mnist_fc", "task.classes=5", "label 5 of example 5 is out of range"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_status_2(name, override, message):
@@ -163,3 +174,53 @@ def test_what_does_not_fit_is_one_line_and_status_2(name, override, message):
     assert found.exit_code == 2
     assert message in found.stderr
     assert (found.stdout, len(found.stderr.splitlines())) == ("", 1)
+
+
+def test_data_that_is_wrong_is_told_with_the_line_that_names_it(tmp_path):
+    (tmp_path / "my.yaml").write_text(
+        "extends: bert_tiny\ndata:\n  sequence_length: 64\n  files: [gone.txt]\n"
+    )
+    found = run("--spec", str(tmp_path / "my.yaml"))
+    assert found.exit_code == 2
+    assert found.stderr.startswith(f"{tmp_path}/my.yaml:2: data: gone.txt: there is no such file")
+    assert run("--spec", str(tmp_path / "my.yaml"), "--no-data").exit_code == 0
+
+
+def test_a_model_without_a_loss_is_valid_and_said_to_train_nothing():
+    found = run("--spec", "bert_tiny", "--set", "task.kind=representation")
+    assert found.exit_code == 0
+    assert "training   none: the model has no loss" in found.stdout
+
+
+def test_a_loss_without_weights_to_train_is_refused(tmp_path):
+    nodes = "{loss: {block: softmax_cross_entropy, inputs: {logits: x, labels: labels}}}"
+    inputs = "{x: {shape: [batch, 3]}, labels: {shape: [batch], dtype: int32, label: true}}"
+    model = f"{{kind: graph, inputs: {inputs}, nodes: {nodes}, outputs: {{loss: loss}}}}"
+    (tmp_path / "my.yaml").write_text(f"model: {model}\ntask: representation\ndata: generated\n")
+    found = run("--spec", str(tmp_path / "my.yaml"))
+    assert found.exit_code == 2, found.stdout
+    assert "my has no parameters to train" in found.stderr
+
+
+def test_examples_of_absurd_size_are_not_made():
+    found = run("--spec", "mnist_fc", "--set", "model.image_size=[100000, 100000]")
+    assert found.exit_code == 0
+    described = CliRunner().invoke(
+        application(), ["describe", "--spec", "mnist_fc", "--set", "model.image_size=[100000, 100000]"]
+    )
+    assert "not opened: at these sizes an example takes more" in described.stdout
+
+
+def test_that_data_is_drawn_is_said_wherever_a_spec_is_shown():
+    from zoo_common.data import open_dataset
+    from zoo_spec import load_spec
+
+    said = "inputs and labels drawn at random"
+    name = "bert_base_sst2"
+    for command in (["validate"], ["describe"], ["describe", "--json"], ["describe", "--markdown"]):
+        assert said in CliRunner().invoke(application(), [*command, "--spec", name]).stdout
+    listed = CliRunner().invoke(application(), ["list"], env={"COLUMNS": "200"}).stdout
+    assert said in listed
+    assert "sequence_classification  drawn data" in next(line for line in listed.splitlines() if name in line)
+    assert said in open_dataset(load_spec(name), None, "train").description().source  # In train's first line.
+    assert said not in CliRunner().invoke(application(), ["describe", "--spec", "bert_tiny"]).stdout

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import JsonOption, SetOption, SpecsOption, example
+from zoo_common.cli.options import DataOption, JsonOption, SetOption, SpecsOption, example
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -49,9 +49,7 @@ def describe(
         Path | None,
         typer.Option("--svg", metavar="FILE", help="Draw the graph into this file, and print nothing else."),
     ] = None,
-    with_data: Annotated[
-        bool, typer.Option("--data/--no-data", help="Open the data, or leave it out.")
-    ] = True,
+    with_data: DataOption = True,
 ) -> None:
     """Describe a spec: graph, parameters, FLOPs, memory, data.
 

@@ -67,8 +67,12 @@ def _print_table(rows: list[Shipped], families: list[FamilyFacts]) -> None:
             out.print(Padding(Text(f"tasks: {', '.join(fitting)}", style="dim"), (0, 0, 0, 4), expand=False))
             for row in members:
                 line = Text(f"  {row.name:<{name}}  ").append(f"{row.parameters:>{size},}", style="bold")
-                out.print(line.append(f"  {row.task}"))
+                out.print(
+                    line.append(f"  {row.task}").append("  drawn data" if row.drawn else "", style="yellow")
+                )
                 out.print(Padding(Text(row.summary, style="dim"), (0, 0, 0, 4), expand=False))
+    for kind, drawn in {row.input: row.drawn for row in rows if row.drawn}.items():
+        out.print(Text(f"drawn data, {kind}: {drawn}; name your own by data.kind, or by input_fn in Python"))
     for told, of in (("frameworks", "frameworks"), ("execution", "execution")):
         values = dict.fromkeys(value for row in rows for value in getattr(row, of))
         out.print(Text(f"{told}: {', '.join(values)}, all of these specs"))

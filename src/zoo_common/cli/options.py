@@ -28,6 +28,7 @@ FrameworkOption = Annotated[str, typer.Option("--framework", metavar="tf|torch",
 MaybeFrameworkOption = Annotated[
     str | None, typer.Option("--framework", metavar="tf|torch", help="The framework.")
 ]
+DataOption = Annotated[bool, typer.Option("--data/--no-data", help="Open the data, or leave it out.")]
 JUnitOption = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from zoo_common.cli.options import (
+    DataOption,
     DeviceOption,
     JsonOption,
     JUnitOption,
@@ -60,12 +61,13 @@ def validate(
     overrides: SetOption = None,
     framework: MaybeFrameworkOption = None,
     device: DeviceOption = "auto",
+    with_data: DataOption = True,
     junit: JUnitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check specs, and with --framework rehearse a run of each.
+    """Check specs and their data as training would, and with --framework rehearse a run of each.
 
-    A rehearsal opens the data, adds up the memory, builds the model and runs one training step on a little
+    A rehearsal adds up the memory, builds the model and runs one training step on a little
     generated input. Everything that is wrong is said at once, and the exit status is that of the first of it; of
     several specs, the worst of theirs. A folder stands for every YAML file in it and below.
     """
@@ -83,7 +85,11 @@ def validate(
         failed = () if framework is None else _rehearse(loaded, framework, device)
         graph = loaded.graph()
         if framework is None:
-            _check_data(loaded, graph, resolved)  # A rehearsal opens the data.
+            _check_data(loaded, graph, resolved, opened=with_data)  # A rehearsal opens it too.
+            if graph.loss_parts:
+                from zoo_common.training.loop import require_parameters
+
+                require_parameters(graph)
         return _Checked(loaded.name, graph.parameter_count, tuple(_summary(loaded, graph)), failed)
 
     found = {}
@@ -127,20 +133,26 @@ def _document(result: _Checked | Refused) -> dict[str, JsonValue]:
     return {"spec": result.name, "valid": True, "parameters": result.parameters, "problems": []}
 
 
-def _check_data(spec: ExperimentSpec, graph: Graph, resolved: Resolved) -> None:
-    """Raise InputError, with file and line, where the data's kind or sizes do not fit the model."""
+def _check_data(spec: ExperimentSpec, graph: Graph, resolved: Resolved, *, opened: bool) -> None:
+    """Raise InputError, with file and line, where the data is not there, or does not fit the model."""
     from zoo_spec.data_fit import check_data
     from zoo_spec.errors import InputError, Problem, SpecError
 
     try:
         check_data(spec, graph)
+        if opened:
+            from zoo_common.data.opening import (
+                require_data,  # What reads data is loaded where all else is right.
+            )
+
+            require_data(spec, graph)
     except SpecError:
         raise
     except InputError as error:
         field = str(error).split()[0].split(".")
-        origin = resolved.layer.origin(tuple(field)) if field[0] == "data" else None
+        origin = resolved.layer.origin(tuple(field) if field[0] == "data" else ("data",))
         where = ("", None) if origin is None else (origin.source, origin.line)
-        raise SpecError(Problem(str(error), "", *where)) from None
+        raise SpecError(Problem(str(error), "" if field[0] == "data" else "data", *where)) from None
 
 
 def _rehearse(spec: ExperimentSpec, framework: str, device: str) -> tuple[tuple[Check, ZooError], ...]:
@@ -169,12 +181,17 @@ def _summary(spec: ExperimentSpec, graph: Graph) -> list[tuple[str, str]]:
     micro = f", {training.micro_batch_size} at once" if training.micro_batch_size is not None else ""
     inputs = [f"{name} {tensor}" for name, tensor in graph.inputs.items() if not tensor.optional]
     outputs = [name for name in graph.outputs if not name.endswith(("_loss", "_numerator", "_denominator"))]
-    return [
+    rows = [
         ("model", f"{model}, {graph.parameter_count:,} parameters"),
         ("task", task),
         ("inputs", ", ".join(inputs)),
         ("outputs", ", ".join(outputs)),
-        ("data", data),
+        ("data", f"{data}: {spec.data.drawn}" if spec.data.drawn else data),
+    ]
+    if not graph.loss_parts:
+        return [*rows, ("training", "none: the model has no loss; it can be exported and asked")]
+    return [
+        *rows,
         ("training", f"{steps} of {counted(training.batch_size, 'example')}{micro}"),
         ("", f"{optimizer} at rate {rate:g}, {schedule} schedule, {training.precision}"),
     ]

@@ -25,6 +25,7 @@ Place = tuple[int, int]
 """Epoch and index."""
 
 Split = Literal["train", "eval"]
+SPLITS: tuple[Split, ...] = ("train", "eval")
 
 
 @dataclass(frozen=True)

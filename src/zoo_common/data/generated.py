@@ -9,6 +9,7 @@ import numpy as np
 from zoo_common.data.base import Array, DataDescription, Dataset, Example, Place, Split, example_bytes
 from zoo_spec.blocks.losses import Loss
 from zoo_spec.data import GeneratedData
+from zoo_spec.data_fit import drawn_sizes
 from zoo_spec.graph import Graph
 from zoo_spec.random import Stream
 from zoo_spec.tensors import TensorSpec
@@ -44,7 +45,7 @@ class GeneratedExamples(Dataset):
 
     def description(self) -> DataDescription:
         """What is drawn."""
-        return DataDescription("generated at random", len(self), 0, example_bytes(self))
+        return DataDescription(GeneratedData.drawn, len(self), 0, example_bytes(self))
 
     def example(self, epoch: int, index: int) -> Example:
         """One example, drawn input by input in the order of their names."""
@@ -81,12 +82,7 @@ def _shape(spec: TensorSpec) -> tuple[int, ...]:
 
 def open_generated(data: GeneratedData, graph: Graph, *, seed: int, split: Split) -> GeneratedExamples:
     """Examples for all inputs of a graph, with its open dimensions at the sizes that ``data`` names."""
-    wanted = {"sequence": data.sequence_length, "target_sequence": data.sequence_length,
-              "predictions": data.max_predictions, "samples": data.waveform_samples}  # fmt: skip
-    sizes: dict[str, int] = {}
-    for name, bound in graph.bounds.items():
-        size = max(wanted.get(name, data.open_size), bound.minimum)
-        sizes[name] = size if bound.maximum is None else min(size, bound.maximum)
+    sizes = drawn_sizes(data, graph)
     # Of a packed row's examples each would need labels of its own, which are declared for one a row.
     inputs = {name: spec.bind(sizes) for name, spec in graph.inputs.items() if name != "pooled_positions"}
     return GeneratedExamples(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from zoo_common.data.base import Dataset, Example, Split
+from zoo_common.data.base import SPLITS, Dataset, Example, Split
 from zoo_common.data.generated import id_limits, open_generated
 from zoo_common.data.images import open_images
 from zoo_common.data.open_text import open_text
 from zoo_common.data.shapes import open_shapes
+from zoo_common.memory import step_sizes
 from zoo_spec.data import GeneratedData, GeneratedShapes, ImageData, TextData
 from zoo_spec.data_fit import check_data, image_size
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+
+_LARGEST = 2**26
+"""Values of an example: 256 MB. A model of larger ones is for another machine."""
 
 
 def open_dataset(spec: ExperimentSpec, run_dir: Path | None, split: Split) -> Dataset:
@@ -51,6 +56,21 @@ def open_dataset(spec: ExperimentSpec, run_dir: Path | None, split: Split) -> Da
         )
     _check_fits(found.example(0, 0), graph, data.kind)
     return found
+
+
+def require_data(spec: ExperimentSpec, graph: Graph) -> None:
+    """Raise InputError unless both parts of the data are there and fit; examples of absurd size are not made."""
+    if not is_small(spec, graph):
+        return
+    with TemporaryDirectory(prefix="zoo-") as directory:  # It keeps the tokenizer for the second part.
+        for split in SPLITS:
+            open_dataset(spec, Path(directory), split)
+
+
+def is_small(spec: ExperimentSpec, graph: Graph) -> bool:
+    """Whether an example can be made in a moment, at the sizes that the data gives it."""
+    sizes = {**step_sizes(spec, graph), "batch": 1}
+    return sum(tensor.bind(sizes).elements for tensor in graph.inputs.values()) <= _LARGEST
 
 
 def _check_labels_itself(spec: ExperimentSpec) -> None:

@@ -40,7 +40,7 @@ class ShapeExamples(Dataset):
 
     def description(self) -> DataDescription:
         """What is drawn."""
-        return DataDescription("shapes on noise, generated", len(self), 0, example_bytes(self))
+        return DataDescription(GeneratedShapes.drawn, len(self), 0, example_bytes(self))
 
     def example(self, epoch: int, index: int) -> Example:
         """One image; every epoch has its own."""

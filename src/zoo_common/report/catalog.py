@@ -32,7 +32,8 @@ _READ_BY = {"input_ids": "language", "image": "vision", "waveform": "speech"}
 class Shipped:
     """A shipped spec; ``family`` is the model's kind, ``input`` the data's, ``tasks`` all that fit the model.
 
-    ``execution`` are the modes of ``training.execution``.
+    ``drawn`` is what of its data is drawn at random and not read, in words. ``execution`` are the modes of
+    ``training.execution``.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Shipped:
     task: str
     tasks: tuple[str, ...]
     input: str
+    drawn: str
     frameworks: tuple[str, ...]
     execution: tuple[str, ...]
     summary: str
@@ -148,6 +150,7 @@ def _row(name: str, path: Path, frameworks: tuple[str, ...], fitting: dict[str, 
         task=task,
         tasks=fitting[which],
         input=data,
+        drawn=spec.data.drawn,
         frameworks=frameworks,
         execution=get_args(Training.model_fields["execution"].annotation),
         summary=first_sentence(path),

@@ -18,7 +18,8 @@ def to_markdown(rows: list[Shipped], families: list[FamilyFacts]) -> str:
     lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
     for (domain, family), found in groupby(ordered, key=lambda row: (row.domain, row.family)):
         members = list(found)
-        specs = "<br>".join(f"`{row.name}` {row.parameters:,}" for row in members)
+        marks = {row.name: ", drawn data" if row.drawn else "" for row in members}
+        specs = "<br>".join(f"`{row.name}` {row.parameters:,}{marks[row.name]}" for row in members)
         tasks = ", ".join(f"`{task}`" for task in _union(row.tasks for row in members))
         uses = ", ".join(dict.fromkeys(row.use for row in members))
         frameworks = ", ".join(_union(row.frameworks for row in members))

@@ -55,6 +55,7 @@ def describe(
         family=_kind(spec.model),
         task=_kind(spec.task),
         data_kind=_kind(spec.data),
+        drawn=spec.data.drawn,
         parameters=graph.parameter_count,
         statistics=values - graph.parameter_count,
         transformer_layers=layers,

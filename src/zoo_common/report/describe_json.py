@@ -25,6 +25,7 @@ def to_json(found: Description) -> dict[str, JsonValue]:
         "summary": found.summary,
         "family": found.family,
         "task": found.task,
+        "drawn": found.drawn,
         "parameters": found.parameters,
         "statistics": found.statistics,
         "layers": {

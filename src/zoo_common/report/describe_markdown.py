@@ -40,6 +40,8 @@ def _model(found: Description) -> Iterator[str]:
     if found.summary:
         yield found.summary
     yield f"A model of the family `{found.family}`, for the task `{found.task}`. It has {layer_line(found)}."
+    if found.drawn:
+        yield f"The data that its spec file names is no data set: {found.drawn}."
 
 
 def _parameters(found: Description) -> Iterator[str]:

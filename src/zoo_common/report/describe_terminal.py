@@ -33,6 +33,8 @@ def print_description(found: Description, console: Console) -> None:
     console.print(f"{found.family}, task {found.task}, data {found.data_kind}")
     if found.summary:
         console.print(found.summary)
+    if found.drawn:
+        console.print(f"Its data: {found.drawn}.")
     _section(console, "Size", _facts(_size_rows(found)))
     _section(console, f"Graph, forward pass of {found.sizes}", _block_table(found, console.width))
     _section(console, "Inputs", _tensor_table(found.inputs))

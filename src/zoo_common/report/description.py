@@ -158,7 +158,7 @@ class Description:
     ``flops`` are of a ``forward`` pass of one micro-batch at the ``dimensions``' sizes, of its ``training``
     (forward and backward), of a whole ``training_step`` and of the whole ``training_run``. ``size_bytes`` are
     the parameters' by precision; ``training_bytes`` what training holds at its peak, by framework and
-    by name.
+    by name. ``drawn`` is what of the data is drawn at random, in words.
     """
 
     name: str
@@ -166,6 +166,7 @@ class Description:
     family: str
     task: str
     data_kind: str
+    drawn: str
     parameters: int
     statistics: int
     transformer_layers: int
