@@ -24,6 +24,7 @@ from zoo_common.parity.compare import gap, largest, output_gaps
 from zoo_common.parity.dynamic import curve
 from zoo_common.parity.probes import nudged
 from zoo_common.parity.results import LEVELS
+from zoo_common.parity.rounded_once import rounded_once, to_bfloat16
 from zoo_common.parity.rounding import judge
 from zoo_common.parity.suite import run_parity
 from zoo_common.training.loop import train_on
@@ -149,30 +150,125 @@ def test_parameters_kept_in_bfloat16_are_seen_in_the_curve(framework):
     assert [row.passed for row in results if row.dtype == "bfloat16"] == [False]
 
 
-@each_framework
-def test_rounding_is_the_nearest_bfloat16_and_softmax_is_float32(framework):
-    """Attention alone, from bfloat16 queries, keys and values: its error is that of rounding the result."""
-    rng = np.random.default_rng(0)
-    q, k, v = (torch.tensor(rng.standard_normal((2, 3, 40, 16))).bfloat16() for _ in range(3))
-    mask = torch.tensor(rng.random((2, 1, 40, 40)) < 0.7) | torch.eye(40, dtype=torch.bool)
-    wide = torch.nn.functional.scaled_dot_product_attention(
-        q.double(), k.double(), v.double(), attn_mask=mask
-    )
+def attended(framework, q, k, v, bias, mask):
+    """What attention makes of arrays that bfloat16 holds, computed in bfloat16, as float64."""
     if framework == "torch":
         from zoo_torch.blocks.attend import attend
         from zoo_torch.blocks.dropout import Dropout
 
-        found = attend(q, k, v, scale=1 / 4, mask=mask, dropout=Dropout(rate=0.0)).double().numpy()
-    else:
-        from zoo_tf.blocks.attend import attend
-        from zoo_tf.blocks.dropout import Dropout
+        given = [torch.tensor(value).bfloat16() for value in (q, k, v)]
+        bias = None if bias is None else torch.tensor(bias).float()
+        found = attend(*given, scale=1 / 4, mask=torch.tensor(mask), dropout=Dropout(rate=0.0), bias_NTS=bias)
+        return found.double().numpy()
+    from zoo_tf.blocks.attend import attend
+    from zoo_tf.blocks.dropout import Dropout
 
-        given = [tf.constant(value.float().numpy(), tf.bfloat16) for value in (q, k, v)]
-        dropout = Dropout(rate=0.0, dtype="mixed_bfloat16")
-        mixed = attend(*given, scale=1 / 4, mask=tf.constant(mask.numpy()), dropout=dropout)
-        found = tf.cast(mixed, tf.float64).numpy()
-    # Weights rounded once, and, in TensorFlow, scores too: a softmax in bfloat16 would be off by 5 % and more.
-    assert gap(found, wide.numpy(), largest(wide.numpy())) < 4 * tolerances.ROUNDING["bfloat16"].roundoff
+    given = [tf.constant(value, tf.bfloat16) for value in (q, k, v)]
+    bias = None if bias is None else tf.constant(bias, tf.float32)
+    dropout = Dropout(rate=0.0, dtype="mixed_bfloat16")
+    found = attend(*given, scale=1 / 4, mask=tf.constant(mask), dropout=dropout, bias_NTS=bias)
+    return tf.cast(found, tf.float64).numpy()
+
+
+def softmax_beyond_one_rounding(framework, biased):
+    """How far attention's weights are from softmax in float64, over what rounding them once leaves.
+
+    Queries and keys are such that bfloat16 holds the scores, and the values make the weights themselves the result.
+    """
+    rng = np.random.default_rng(0)
+    q, k = rng.integers(-1, 2, (2, 2, 3, 40, 40)).astype(np.float32)
+    v = np.broadcast_to(np.eye(40, dtype=np.float32), (2, 3, 40, 40)).copy()
+    bias = rng.standard_normal((3, 40, 40)).astype(np.float32) if biased else None
+    mask = (rng.random((2, 1, 40, 40)) < 0.7) | np.eye(40, dtype=bool)
+    scores = q.astype(np.float64) @ k.astype(np.float64).swapaxes(2, 3) / 4 + (bias if biased else 0.0)
+    weights = np.where(mask, np.exp(scores), 0.0)
+    weights /= weights.sum(-1, keepdims=True)
+    room = np.abs(to_bfloat16(weights) - weights) + 2.0**-16 * weights + 1e-30
+    return float(np.max(np.abs(attended(framework, q, k, v, bias, mask) - weights) / room))
+
+
+@each_framework
+@pytest.mark.parametrize("biased", [False, True], ids=["plain", "with a bias"])
+def test_attention_s_softmax_is_float32(framework, biased):
+    assert softmax_beyond_one_rounding(framework, biased) <= 1
+
+
+def test_torch_s_fused_softmax_rounds_the_numerators_alone(monkeypatch):
+    """Its kernel rounds what it divides too: twice a weight, and never the sum."""
+    monkeypatch.setattr("zoo_torch.blocks.attend.OPEN_LENGTH", 0)
+    q, k = np.zeros((2, 1, 1, 40, 40), np.float32)
+    v = np.broadcast_to(np.eye(40, dtype=np.float32), (1, 1, 40, 40)).copy()
+    found = attended("torch", q, k, v, None, np.ones((1, 1, 40, 40), bool))
+    assert np.abs(found * 40 - 1).max() <= 2.0**-8
+
+
+@each_framework
+def test_a_softmax_of_scores_in_bfloat16_is_seen(framework, monkeypatch):
+    """Both frameworks' softmax computes in float32 by itself; a bias that is added in bfloat16 does not."""
+    if framework == "tf":
+        monkeypatch.setattr("zoo_tf.blocks.attend.at_least_float32", lambda x: x)
+    else:
+        from zoo_torch.blocks import attend
+
+        weights = attend._weights
+        monkeypatch.setattr(attend, "_weights", lambda x, mask, bias: weights(x, mask, bias.to(x.dtype)))
+    assert softmax_beyond_one_rounding(framework, biased=True) > 1
+
+
+@cache
+def kept_wide(name):
+    spec = shrunk(load_spec(name, [HALF]))
+    return Bench(spec, spec.graph(), FRAMEWORKS, 1)
+
+
+@pytest.mark.parametrize("name", ["bert_tiny", "t5_tiny", "unet_tiny", "transformer_tiny"])
+def test_what_is_kept_in_float32_gives_the_bfloat16_next_to_the_float64_result(name):
+    (found,) = rounded_once(kept_wide(name))
+    assert found.passed, found
+
+
+NARROWED = {
+    "a norm": ("bert_tiny", "norm", "at_least_float32", "tf"),
+    "a norm of channels": ("unet_tiny", "norm", "at_least_float32", "tf"),
+    "an activation": ("bert_tiny", "activation", "at_least_float32", "tf"),
+    "a loss": ("bert_tiny", "losses", "at_least_float32", "tf"),
+}
+
+
+@pytest.mark.parametrize("what", NARROWED)
+def test_what_computes_in_bfloat16_inside_is_seen(what, monkeypatch):
+    name, module, helper, framework = NARROWED[what]
+    monkeypatch.setattr(f"zoo_{framework}.blocks.{module}.{helper}", lambda x: x)
+    (found,) = rounded_once(kept_wide(name))
+    assert not found.passed
+    assert framework in found.worst
+
+
+def test_a_loss_in_bfloat16_is_seen_in_torch(monkeypatch):
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def narrowed(x, *args, **kwargs):
+        found = cross_entropy(x.bfloat16() if x.dtype == torch.float32 else x, *args, **kwargs)
+        return found.float() if x.dtype == torch.float32 else found
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", narrowed)
+    (found,) = rounded_once(kept_wide("bert_tiny"))
+    assert not found.passed
+    assert found.worst.endswith("(torch)")
+
+
+def test_a_norm_s_scale_in_bfloat16_is_seen_in_torch(monkeypatch):
+    layer_norm = torch.nn.functional.layer_norm
+
+    def narrowed(x, shape, weight, bias, eps):
+        return layer_norm(
+            x, shape, weight.bfloat16().float() if x.dtype == torch.float32 else weight, bias, eps
+        )
+
+    monkeypatch.setattr(torch.nn.functional, "layer_norm", narrowed)
+    (found,) = rounded_once(kept_wide("bert_tiny"))
+    assert not found.passed
+    assert found.worst.endswith("norm (torch)")
 
 
 @each_framework

@@ -11,6 +11,7 @@ from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.compare import Gap, gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
 from zoo_common.parity.results import Blame, Level, LevelResult
+from zoo_common.parity.rounded_once import rounded_once
 from zoo_common.parity.rounding import judge
 from zoo_common.parity.subject import Sizes, Turn
 from zoo_spec.parameters import Parameter
@@ -59,6 +60,8 @@ def _parameters(
 def forward(bench: Bench) -> Iterator[LevelResult]:
     """Every output but the losses."""
     yield from _outputs(bench, "forward", lambda name: not _is_loss(bench, name))
+    if "bfloat16" in bench.narrow:
+        yield from rounded_once(bench)
 
 
 def loss(bench: Bench) -> Iterator[LevelResult]:

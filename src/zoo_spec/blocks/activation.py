@@ -15,6 +15,7 @@ class Activation(Block):
     """An elementwise function; the output has the input's shape."""
 
     role: ClassVar[str] = "activation"
+    rounds_once: ClassVar[bool] = True
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape."""

@@ -31,6 +31,8 @@ class Block(Registered):
     variadic: ClassVar[bool] = False
     keeps_examples_apart: ClassVar[bool] = True
     """False for a block that mixes positions without regard to ``example_ids``: packed rows are refused."""
+    rounds_once: ClassVar[bool] = False
+    """True for a block that computes in float32 or wider and rounds its result once, whatever the model's dtype."""
 
     @classmethod
     def ports(cls) -> tuple[str, ...]:

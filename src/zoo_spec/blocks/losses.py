@@ -22,6 +22,7 @@ class Loss(Block):
     """
 
     role: ClassVar[str] = "loss"
+    rounds_once: ClassVar[bool] = True
 
     def label_limit(self, inputs: Inputs) -> int | None:
         """How many labels there are, which are 0 and up; None where that is open, or labels are no integers."""
@@ -202,6 +203,7 @@ class SumLosses(Loss):
     kind: Literal["sum_losses"] = "sum_losses"
     required = ()
     variadic: ClassVar[bool] = True
+    rounds_once: ClassVar[bool] = False
     weights: tuple[NonNegativeFloat, ...] | None = None
     """A weight for each loss, in the order of the inputs; all 1 if left out."""
 

@@ -16,6 +16,7 @@ class Norm(Block):
     """Normalises each vector of the last dimension, computed in float32 or wider; keeps the shape."""
 
     role: ClassVar[str] = "norm"
+    rounds_once: ClassVar[bool] = True
     epsilon: PositiveFloat
     """Added to the variance (or mean square) under the root."""
 
@@ -60,6 +61,7 @@ class ChannelNorm(Block):
     """
 
     role: ClassVar[str] = "channel_norm"
+    rounds_once: ClassVar[bool] = True
     keeps_examples_apart: ClassVar[bool] = False
     epsilon: PositiveFloat
     """Added to the variance under the root; torch's default is 1e-5, Keras' 1e-3."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveFloat
 from zoo_spec.blocks.base import Block, Inputs, Outputs, require_float
@@ -12,6 +12,7 @@ class Scale(Block):
     """``factor * x``; keeps the shape."""
 
     kind: Literal["scale"] = "scale"
+    rounds_once: ClassVar[bool] = True
     factor: PositiveFloat
     """What every value is multiplied by."""
 
