@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 LayerCount = Annotated[int, Field(gt=0, le=100_000)]
-"""Bounded, since a graph is built layer by layer before anything else can refuse it."""
+"""Bounded, since a framework builds its model layer by layer; here all alike count as one."""
 ClassCount = Annotated[int, Field(ge=2)]
 """Of a softmax: with one class it would have nothing to tell."""
 PositiveFloat = Annotated[float, Field(gt=0)]

@@ -1,25 +1,38 @@
-"""What ``zoo describe`` says of libraries is what the code imports."""
+"""What is declared as needed, and so shown by ``zoo describe``, is what the code imports."""
 
 import ast
+import re
 import sys
+import tomllib
 from pathlib import Path
 
-from zoo_common.report.libraries import PREPROCESSING, TRAINING
+from zoo_common.data import open_dataset
+from zoo_common.report.libraries import libraries, needed_libraries
+from zoo_spec import list_specs, load_spec
 
-SOURCE = Path(__file__).parents[2] / "src"
+ROOT = Path(__file__).parents[2]
 INSTALLED_AS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
+    "PIL": "pillow",
     "pydantic_core": "pydantic",
     "annotated_types": "pydantic",
 }
-OURS = {"zoo_spec", "zoo_common", "pydoc_data"}
+OURS = {"zoo_spec", "zoo_common", "zoo_torch", "zoo_tf", "pydoc_data"}
 
 
-def imported(*places):
-    files = [file for place in places for file in ([place] if place.suffix else place.rglob("*.py"))]
+def declared(*extras):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [
+        *project["dependencies"],
+        *(each for extra in extras for each in project["optional-dependencies"][extra]),
+    ]
+    return {re.match(r"[\w.-]+", each)[0] for each in named}
+
+
+def imported(*rooms):
     found = set()
-    for file in files:
+    for file in (file for room in rooms for file in (ROOT / "src" / room).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -27,12 +40,21 @@ def imported(*places):
     return {INSTALLED_AS.get(name, name) for name in found - OURS - sys.stdlib_module_names}
 
 
-def test_training_names_all_that_it_imports():
-    common = SOURCE / "zoo_common"
-    rooms = [SOURCE / "zoo_spec", common / "training", common / "checkpoint", common / "memory.py"]
-    rooms += [common / "files.py", common / "backend.py", common / "report" / "progress.py", common / "cli"]
-    assert imported(*(room for room in rooms if room.exists())) - {"matplotlib"} <= set(TRAINING)
+def test_what_is_declared_is_what_is_imported():
+    assert imported("zoo_spec", "zoo_common") == declared()
+    assert imported("zoo_torch") <= declared("torch")
+    assert imported("zoo_tf") <= declared("tf")
 
 
-def test_preprocessing_names_all_that_it_imports():
-    assert imported(SOURCE / "zoo_common" / "data") == set(PREPROCESSING)
+def test_needed_libraries_are_the_installed_packages_own():
+    shown = {each.name.lower() for each in needed_libraries()}
+    assert {"numpy", "pydantic", "tokenizers"} <= shown
+    assert "torch" not in shown
+    assert all(each.version for each in needed_libraries())
+    assert libraries(("no-such-library",))[0].version is None
+
+
+def test_readers_of_data_name_libraries_that_are_declared():
+    kinds = {load_spec(name).data.kind: name for name in list_specs()}
+    for name in kinds.values():
+        assert set(open_dataset(load_spec(name), None, "train").description().libraries) <= declared()

@@ -1,4 +1,4 @@
-"""From a user's own images and text to answers: what ``zoo predict`` and the runners' ``predict`` share."""
+"""From a user's own images and text to answers: what ``zoo predict`` does. The runners' ``predict`` takes batches."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from zoo_common.report.description import (
     TensorDescription,
     TrainingDescription,
 )
-from zoo_common.report.libraries import preprocessing_libraries, training_libraries
+from zoo_common.report.libraries import libraries, needed_libraries
 from zoo_common.report.loss import describe_loss
 from zoo_spec.cost import BYTES
 from zoo_spec.experiment import ExperimentSpec
@@ -47,7 +47,7 @@ def describe(
     values = graph.value_count
     layers, weighted = count_layers(graph)
     products, convolutions = count_kernels(graph, cost)
-    data, libraries = describe_data(spec) if with_data else ((), ())
+    data, imported = describe_data(spec) if with_data else ((), ())
     step = cost.training_flops * training.batch_size // chosen["batch"]
     return Description(
         name=spec.name,
@@ -82,8 +82,8 @@ def describe(
         },
         training=_training(spec),
         data=data,
-        training_libraries=training_libraries(),
-        preprocessing_libraries=preprocessing_libraries(libraries),
+        needed_libraries=needed_libraries(),
+        preprocessing_libraries=libraries(imported),
     )
 
 

@@ -49,7 +49,7 @@ def to_json(found: Description) -> dict[str, JsonValue]:
         "training": asdict(found.training),
         "data": {split.split: _split(split) for split in found.data},
         "libraries": {
-            "training": _libraries(found.training_libraries),
+            "needed": _libraries(found.needed_libraries),
             "preprocessing": _libraries(found.preprocessing_libraries),
         },
     }

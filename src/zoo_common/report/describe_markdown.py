@@ -113,7 +113,7 @@ def _data(found: Description) -> Iterator[str]:
 
 def _software(found: Description) -> Iterator[str]:
     yield "PyTorch, or TensorFlow with Keras, at choice: `zoo train --framework torch` or `--framework tf`."
-    yield f"Beyond the framework, training imports {library_line(found.training_libraries)}."
+    yield f"Beyond the framework, it needs {library_line(found.needed_libraries)}."
     if found.preprocessing_libraries:
         yield f"Preprocessing imports {library_line(found.preprocessing_libraries)}."
 

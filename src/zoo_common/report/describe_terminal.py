@@ -139,7 +139,7 @@ def _memory_table(found: Description) -> Table:
 
 
 def _library_rows(found: Description) -> list[tuple[str, str]]:
-    rows = [("training", library_line(found.training_libraries))]
+    rows = [("needed", library_line(found.needed_libraries))]
     if found.preprocessing_libraries:
         rows.append(("preprocessing", library_line(found.preprocessing_libraries)))
     return rows

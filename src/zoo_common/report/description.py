@@ -144,10 +144,9 @@ class TrainingDescription:
 
 @dataclass(frozen=True)
 class Library:
-    """A library that is imported, with its installed version, or none."""
+    """A library that is needed, with its installed version, or none."""
 
     name: str
-    use: str
     version: str | None
 
 
@@ -183,7 +182,7 @@ class Description:
     training_bytes: Mapping[str, Mapping[str, int]]
     training: TrainingDescription
     data: tuple[SplitDescription, ...]
-    training_libraries: tuple[Library, ...]
+    needed_libraries: tuple[Library, ...]
     preprocessing_libraries: tuple[Library, ...]
 
     @property

@@ -1,40 +1,29 @@
-"""Which libraries are imported beyond the framework, and what for."""
+"""Which libraries are needed beyond the framework: what the package declares, and what a reader of data names."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
 
 from zoo_common.report.description import Library
 
-TRAINING = {
-    "numpy": "arrays, initial values",
-    "pydantic": "specs",
-    "pyyaml": "spec files",
-    "psutil": "free memory",
-    "filelock": "one process a run directory",
-    "safetensors": "checkpoints",
-    "rich": "progress",
-    "tensorboardX": "TensorBoard's event files",
-    "typer": "the command line",
-}
-"""By the name to install them by."""
-
-PREPROCESSING = {
-    "numpy": "arrays",
-    "tokenizers": "WordPiece vocabulary and tokens",
-    "scikit-learn": "the embedded digits",
-}
-"""Those that a reader of data may name."""
+DISTRIBUTION = "dualzoo"
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def training_libraries() -> tuple[Library, ...]:
-    """What the training loop imports beside the framework."""
-    return tuple(Library(name, use, _version(name)) for name, use in TRAINING.items())
+def needed_libraries() -> tuple[Library, ...]:
+    """What is installed with Zoo; nothing is known of it in a source folder that is not installed."""
+    try:
+        declared = requires(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        return ()
+    plain = [each for each in declared if "extra ==" not in each]
+    return libraries(tuple(found[0] for each in plain if (found := _NAME.match(each))))
 
 
-def preprocessing_libraries(names: tuple[str, ...]) -> tuple[Library, ...]:
-    """What reading this data imports."""
-    return tuple(Library(name, PREPROCESSING.get(name, ""), _version(name)) for name in names)
+def libraries(names: tuple[str, ...]) -> tuple[Library, ...]:
+    """These, with the versions that are installed."""
+    return tuple(Library(name, _version(name)) for name in names)
 
 
 def _version(name: str) -> str | None:

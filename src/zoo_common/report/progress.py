@@ -11,12 +11,13 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from zoo_common.log import LOG
+from zoo_common.report.rates import RecentRates
 from zoo_common.screen import rich_console
 from zoo_common.training.loop import Step
 
 
 class Reporter:
-    """Shows steps as they finish: loss, steps/s, tokens/s, time left. Use it in a ``with`` statement."""
+    """Shows steps as they finish: loss, recent steps/s and tokens/s, time left. Use it in a ``with`` statement."""
 
     def __init__(self, title: str, start: int, stop: int | None, *, quiet: bool = False) -> None:
         self.title = title
@@ -26,9 +27,7 @@ class Reporter:
         self._console = rich_console(sys.stderr)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._began = time.perf_counter()
-        self._done = start
-        self._tokens = 0
+        self._rates = RecentRates(start, time.perf_counter())
         self._loss: float | None = None
 
     def __enter__(self) -> Self:
@@ -53,8 +52,7 @@ class Reporter:
 
     def step(self, step: Step, loss: float | None) -> None:
         """A step is done; ``loss`` is given where it was logged."""
-        self._done = step.number
-        self._tokens += step.tokens or 0
+        self._rates.add(step.number, time.perf_counter(), step.tokens or 0)
         self._loss = loss if loss is not None else self._loss
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step.number, state=self._state())
@@ -67,13 +65,8 @@ class Reporter:
         return number in (self.start + 1, self.stop) or number % every == 0
 
     def _state(self) -> str:
-        seconds = max(time.perf_counter() - self._began, 1e-9)
-        rates = [f"loss {self._loss:.4f}"] if self._loss is not None else []
-        done = max(self._done - self.start, 1)
-        rates.append(f"{done / seconds:.2f} steps/s" if done >= seconds else f"{seconds / done:.2f} s/step")
-        if self._tokens:
-            rates.append(f"{self._tokens / seconds:,.0f} tokens/s")
-        return "  ".join(rates)
+        loss = f"loss {self._loss:.4f}" if self._loss is not None else ""
+        return "  ".join(part for part in (loss, str(self._rates)) if part)
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
