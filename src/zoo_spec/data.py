@@ -53,6 +53,9 @@ class TextData(Data):
     """How ``files`` are laid out. ``prose``: lines may be wrapped, a blank line ends a paragraph, two or more
     blank lines or the file's end end a document, sentences are found by their punctuation.
     ``sentence_lines``, as google-research/bert reads it: a sentence a line, a blank line ends a document."""
+    tables: Literal["refuse", "as_text"] = "refuse"
+    """What becomes of a file that looks like a table (TSV, CSV, JSON lines): its columns, labels and header would be
+    learned as if they were text. ``as_text`` means just that."""
     evaluation_files: FilePaths | None = None
     """Text to evaluate on; then nothing of ``files`` is held out."""
     evaluation_fraction: Rate = 0.05

@@ -109,3 +109,26 @@ def test_whole_words_of_byte_level_bpe_are_masked_too():
     spec = load_spec("roberta_tiny", ["data.masking=words", "model.vocab_size=400"])
     found = batch(open_dataset(spec, None, "train"), 0, 0, 4)
     assert found["masked_weights"].sum() > 20
+
+
+def chinese(tmp_path, sign=0x4E00):
+    """A spec on text without spaces, with the fewest tokens for each sign; the file of the text."""
+    draws = np.random.default_rng(1)
+    lines = ["".join(chr(sign + each) for each in draws.integers(0, 40, 80)) + "。" for _ in range(60)]
+    (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
+    changes = ["data.masking=words", f"data.files=[{tmp_path / 'text.txt'}]", "data.layout=sentence_lines"]
+    return load_spec("roberta_tiny", [*changes, "data.evaluation_fraction=0.3", "model.vocab_size=400"])
+
+
+def test_text_of_ideographs_without_spaces_has_words_that_can_be_masked(tmp_path):
+    dataset = open_dataset(chinese(tmp_path), None, "train")
+    weights = np.stack([dataset.example(0, index)["masked_weights"] for index in range(len(dataset))])
+    assert (weights.sum(axis=1) > 5).all()
+
+
+def test_text_that_is_one_long_word_is_refused_where_whole_words_are_masked(tmp_path):
+    for split in ("train", "eval"):
+        with pytest.raises(
+            InputError, match=r"text\.txt: no word is short enough .* set data\.masking to tokens"
+        ):
+            open_dataset(chinese(tmp_path, sign=0x0E01), None, split)  # Thai.

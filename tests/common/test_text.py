@@ -98,3 +98,51 @@ def test_the_embedded_corpus_is_prose_without_repetition():
     long = [sentence for sentence in sentences if len(sentence) > 150]
     assert len(set(long)) > 0.98 * len(long)
     assert corpus.fingerprint() == python_docs().fingerprint()
+
+
+TABLES = {
+    "tabs": "sentence\tlabel\nIt is good, and long.\t1\nIt is bad.\t0\n",
+    "cola": "gj04\t1\t\tThe cat sat.\ngj04\t0\t*\tThe cat sit.\nbc01\t1\t\tA dog.\n",
+    "commas": 'sentence,label\n"It is good, and long.",1\nIt is bad.,0\n',
+    "commas with quotes": 'a,b,c\n"He said ""no, never"".",1,2\nx,y,z\n',
+    "two lines": "index\tsentence\n0\tIt is good.\n",
+    "a broken row": "a\tb\n" * 40 + "a\tb\tc\n",
+    "lines in quotes": 'a,b\n"It is good,\nand long.",1\nIt is bad.,0\n"So,\nthere.",2\n',
+    "semicolons": "sentence;label\nIt is good, and long.;1\nIt is bad.;0\n",
+    "JSON lines": '{"text": "It is good."}\n{"text": "It is bad."}\n',
+    "lists": '["It is good.", 1]\n["It is bad.", 0]\n',
+    "JSON": '{\n  "data": [\n    {"text": "It is good."}\n  ]\n}\n',
+}
+PROSE = {
+    "prose": "It is good, long, and red.\nIt is bad, short, and blue.\nIt is so, too, and more.\n",
+    "one line": "It is good,and bad",
+    "indented": "\tIt is good.\n\tIt is bad.\n\tIt is so.\n",
+    "a table inside": "It is good.\na\tb\nc\td\nIt is bad.\n",
+    "brackets": "[1] See there.\n[2] See here.\n[3] And here.\n",
+    "code": "for (;;) { f(a, b); }\n{ x = 1; }\nint y;\n",
+    "thousands": "It cost 1,000.\nIt cost 2,000.\nIt cost 3,000.\n",
+    "numbers": "It cost 1,000.\nIt cost 2,000, or so.\nIt cost 3,000.\n",
+    "Chinese": "今天，天气好。\n明天，天气坏。\n后天，天气好。\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_not_taken_for_text_unless_it_is_meant(tmp_path, name):
+    path = _file(tmp_path, TABLES[name])
+    with pytest.raises(InputError, match=r"corpus\.txt: looks like a table .*data\.tables to as_text"):
+        read_files([path], "sentence_lines")
+    assert read_files([path], "sentence_lines", tables="as_text").documents
+
+
+@pytest.mark.parametrize("name", PROSE)
+@pytest.mark.parametrize("layout", ["prose", "sentence_lines"])
+def test_prose_is_not_taken_for_a_table(tmp_path, name, layout):
+    assert read_files([_file(tmp_path, PROSE[name])], layout).documents
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "csv", "jsonl", "json", "TSV"])
+def test_a_file_that_is_called_a_table_is_one(tmp_path, suffix):
+    path = tmp_path / f"reviews.{suffix}"
+    path.write_text("It is good.\n")
+    with pytest.raises(InputError, match=rf"a file called \.{suffix.lower()}"):
+        read_files([str(path)], "prose")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from zoo_common.data import batch, open_dataset
 from zoo_common.data.byte_level_bpe import END_OF_TEXT, SPECIALS, train
+from zoo_common.data.masking import WholeSpans
 from zoo_common.data.tokenizer_files import open_tokenizer, run_tokenizer
 from zoo_common.data.vocabularies import fingerprint, read_vocabulary
 from zoo_spec.data import TextData
@@ -115,3 +118,179 @@ def test_files_that_do_not_belong_together_say_what_is_wrong(tmp_path):
     file.unlink()
     with pytest.raises(InputError, match=r"vocab.json: there is no .*merges.txt beside it"):
         read_vocabulary(path, lower_case=False)
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz.,"
+MARK = b"\xef\xbb\xbf"
+
+
+def sentence_pieces():
+    """A vocabulary of T5's form, whose sentinels are its last ids, downwards."""
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁the", -1.0), ("▁play", -1.5), ("ing", -2.0)]
+    pieces += [(piece, -5.0) for piece in ["▁", *LETTERS]]
+    return pieces + [(f"<extra_id_{number}>", 0.0) for number in reversed(range(100))]
+
+
+@pytest.fixture
+def t5(tmp_path):
+    """A tokenizer.json as ``transformers`` writes T5's, its path, and the tokenizer itself."""
+    theirs = transformers.T5Tokenizer(vocab=sentence_pieces(), extra_ids=100)
+    path = tmp_path / "t5.json"
+    theirs.backend_tokenizer.save(str(path))
+    return str(path), theirs
+
+
+def test_t5s_vocabulary_gives_the_tokens_of_transformers(t5):
+    path, theirs = t5
+    ours = read_vocabulary(path, lower_case=True)
+    texts = ["the playing the", " the play", "Ünknown, the", "", "a" * 300]
+    assert ours.encode(texts) == [theirs(text, add_special_tokens=False)["input_ids"] for text in texts]
+    assert (ours.pad, ours.sep, ours.unknown) == (0, 1, 2)
+    assert (ours.pad, ours.sep) == (theirs.pad_token_id, theirs.eos_token_id)
+    first = theirs.convert_tokens_to_ids("<extra_id_0>")
+    assert ours.sentinels == (first, -1, 100)
+    with pytest.raises(InputError, match=r"t5\.json: the vocabulary has no <mask>"):
+        assert ours.mask
+
+
+def test_span_corruption_marks_spans_by_t5s_own_sentinels(tmp_path, t5):
+    path, theirs = t5
+    (tmp_path / "text.txt").write_text("the playing the play. " * 200)
+    changes = [f"data.files=[{tmp_path / 'text.txt'}]", f"data.vocabulary={path}", "model.vocab_size=160"]
+    made = batch(open_dataset(load_spec("t5_tiny", changes), None, "train"), 0, 0, 2)
+    for source, target in zip(made["input_ids"], made["labels"], strict=True):
+        shown = [theirs.convert_ids_to_tokens(row.tolist()) for row in (source, target)]
+        marks = [[token for token in row if token.startswith("<extra")] for row in shown]
+        assert marks[0] == marks[1] == [f"<extra_id_{number}>" for number in range(len(marks[0]))]
+        assert len(marks[0]) > 3
+        assert all(
+            row[row.index("</s>") + 1 :] == ["<pad>"] * (len(row) - row.index("</s>") - 1) for row in shown
+        )
+    assert (made["decoder_input_ids"][:, 0] == 0).all()
+
+
+def test_a_vocabulary_of_t5s_kind_without_sentinels_leaves_them_the_last_rows(tmp_path):
+    plain = [pair for pair in sentence_pieces() if not pair[0].startswith("<extra")]
+    theirs = transformers.T5Tokenizer(vocab=plain, extra_ids=0)
+    theirs.backend_tokenizer.save(str(tmp_path / "t5.json"))
+    (tmp_path / "text.txt").write_text("the playing the play. " * 200)
+    changes = [f"data.files=[{tmp_path / 'text.txt'}]", f"data.vocabulary={tmp_path / 't5.json'}"]
+    made = batch(
+        open_dataset(load_spec("t5_tiny", [*changes, "model.vocab_size=160"]), None, "train"), 0, 0, 2
+    )
+    assert made["labels"][:, 0].tolist() == [159, 159]
+    with pytest.raises(InputError, match=r"beside \d+ for sentinels"):
+        open_dataset(load_spec("t5_tiny", [*changes, "model.vocab_size=40"]), None, "train")
+
+
+def test_too_few_sentinels_are_refused(tmp_path):
+    few = [
+        pair
+        for pair in sentence_pieces()
+        if pair[0] not in {f"<extra_id_{number}>" for number in range(2, 100)}
+    ]
+    transformers.T5Tokenizer(vocab=few, extra_ids=2).backend_tokenizer.save(str(tmp_path / "t5.json"))
+    (tmp_path / "text.txt").write_text("the playing the play. " * 200)
+    changes = [f"data.files=[{tmp_path / 'text.txt'}]", f"data.vocabulary={tmp_path / 't5.json'}"]
+    with pytest.raises(InputError, match=r"t5\.json: it has 2 sentinels .* an example may have \d+ spans"):
+        open_dataset(load_spec("t5_tiny", changes), None, "train")
+
+
+@pytest.mark.parametrize("marked", ["vocab.txt", "vocab.json", "merges.txt", "tokenizer.json"])
+def test_a_byte_order_mark_is_no_part_of_a_vocabulary(tmp_path, marked):
+    published(tmp_path / "files", SPECIALS)
+    folder = tmp_path / "files"
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\n")
+    (folder / "tokenizer.json").write_text(train(TEXT, 320).tokenizer.to_str())
+    names = ("vocab.txt", "vocab.json", "tokenizer.json")
+    plain = [read_vocabulary(str(folder / name), lower_case=True).encode(TEXT) for name in names]
+    (folder / marked).write_bytes(MARK + (folder / marked).read_bytes())
+    assert [read_vocabulary(str(folder / name), lower_case=True).encode(TEXT) for name in names] == plain
+
+
+def marked_vocabulary(kind):
+    """Vocabularies that mark words each in its own way, with the pieces of "the playing the"."""
+    if kind == "unigram":
+        tokenizer = Tokenizer(
+            models.Unigram([*sentence_pieces(), ("[CLS]", 0.0)], unk_id=2, byte_fallback=False)
+        )
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    elif kind == "llama":
+        tokenizer = Tokenizer(
+            bpe(["▁", *"theplaying"], ["▁ t", "▁t h", "▁th e", "▁ p", "▁p l", "i n", "in g"])
+        )
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    elif kind == "@@":
+        tokens = [*BERTS, "the", "play", "@@ing"]
+        tokenizer = Tokenizer(
+            models.WordPiece(ids(tokens), unk_token="[UNK]", continuing_subword_prefix="@@")
+        )
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    elif kind == "</w>":
+        letters = [*"theplaying", "e</w>", "g</w>", "y</w>"]
+        tokenizer = Tokenizer(bpe(letters, ["t h", "th e</w>", "i n", "in g</w>"], end_of_word_suffix="</w>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    elif kind == "words":
+        tokenizer = Tokenizer(
+            models.WordLevel(ids(["[PAD]", "[UNK]", "[SEP]", "the", "playing"]), unk_token="[UNK]")
+        )
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    else:
+        tokenizer = Tokenizer(bpe([*"theplaying"], ["t h", "th e"]))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def ids(tokens):
+    return {token: index for index, token in enumerate(tokens)}
+
+
+def bpe(letters, merges, **how):
+    pairs = [tuple(merge.split(" ")) for merge in merges]
+    return models.BPE(
+        ids(dict.fromkeys(["<pad>", "<unk>", "</s>", *letters, *map("".join, pairs)])), pairs, **how
+    )
+
+
+BERTS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("unigram", ["the", "play", "##ing", "the"]),
+        ("llama", ["the", "pl", "##a", "##y", "##ing", "the"]),
+        ("@@", ["the", "play", "##ing", "the"]),
+        ("</w>", ["the", "p", "l", "a", "y", "ing", "the"]),
+        ("words", ["the", "playing", "the"]),
+    ],
+)
+def test_words_begin_and_are_shown_as_the_vocabulary_itself_marks_them(tmp_path, kind, shown):
+    marked_vocabulary(kind).save(str(tmp_path / "tokenizer.json"))
+    found = read_vocabulary(str(tmp_path / "tokenizer.json"), lower_case=True)
+    [row] = found.encode(["the playing the"])
+    starts = WholeSpans(found.continues(), (), found.closes()).of(
+        np.array(row, np.int32), np.arange(len(row))
+    )
+    assert starts.tolist() == [0, 1, len(row) - 1]
+    assert [found.shown(index) for index in row] == shown
+
+
+def test_a_vocabulary_that_does_not_mark_words_is_refused_where_words_are_masked(tmp_path):
+    marked_vocabulary("none").save(str(tmp_path / "tokenizer.json"))
+    found = read_vocabulary(str(tmp_path / "tokenizer.json"), lower_case=True)
+    assert [found.shown(index) for index in found.encode(["the"])[0]] == ["the"]
+    with pytest.raises(InputError, match="does not mark where words begin"):
+        found.continues()
+
+
+def test_an_ideograph_is_a_word_of_its_own_as_bert_has_it():
+    tokenizer = train(["中 国 the cat 猫 abc", "中.国.猫.abc"] * 9, 300)
+    text = "the 中国abc猫国 cat猫"
+    [row] = tokenizer.encode([text])
+    starts = WholeSpans(tokenizer.continues(), (), tokenizer.closes()).of(np.array(row), np.arange(len(row)))
+    pieces = [tokenizer.decode(part) for part in np.split(np.array(row), starts[1:])]
+    characters = transformers.models.bert.tokenization_bert_legacy.BasicTokenizer(
+        do_lower_case=False, strip_accents=False
+    ).tokenize(text)
+    assert [piece.strip() for piece in pieces if piece.strip()] == characters

@@ -28,6 +28,8 @@ Ids = NDArray[np.int32]
 MASKED, KEPT = 0.8, 0.1
 """Of the predicted tokens (Devlin et al., 2019, 3.1); the rest is replaced."""
 
+_SAMPLE = 64
+"""Examples that are looked at for a word that can be masked."""
 _SPARE = 64
 """Random numbers drawn with the others, for the tokens that two segments are too long by; if more, a call more."""
 
@@ -90,6 +92,8 @@ class BertExamples(Dataset):
         self._room, self._spans = room, spans
         self._draws = 8 + settings.sequence_length + 2 * settings.max_predictions
         self._blocks, self._latest = _blocks(corpus, room)
+        if spans is not None:
+            self._check_spans()
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -106,7 +110,22 @@ class BertExamples(Dataset):
         """Several, whose random numbers cost little more than those of one."""
         paths = [("masked", self._split, epoch, index) for epoch, index in places]
         streams = Stream.several(self._seed, paths, 2 * (self._draws + _SPARE))
-        return [self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True)]
+        made = (self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True))
+        return [{name: value for name, value in each.items() if name in self._inputs} for each in made]
+
+    def _check_spans(self) -> None:
+        """Raise InputError where not one word of a sample of examples is short enough to be predicted."""
+        for index in np.unique(np.linspace(0, len(self) - 1, min(len(self), _SAMPLE)).astype(int)).tolist():
+            drawn = Stream(self._seed, "masked", self._split, 0, index)
+            if self._example(index, drawn)["masked_weights"].any():
+                return
+        settings = self._settings
+        most = min(settings.max_predictions, round(settings.sequence_length * settings.masked_fraction))
+        raise InputError(
+            f"{self._about.source}: no word is short enough to be masked as a whole: all have more than the {most} "
+            "tokens that are predicted of an example at most (text without spaces is one word to this vocabulary); "
+            "set data.masking to tokens, or raise data.max_predictions and data.masked_fraction"
+        )
 
     def _example(self, index: int, stream: Stream) -> Example:
         settings, special = self._settings, self._special
@@ -124,13 +143,12 @@ class BertExamples(Dataset):
             types[middle + 1 : end] = 1
         present[:end] = 1
         candidates = np.concatenate([np.arange(1, middle), np.arange(middle + 1, end - 1)])
-        example: Example = {
+        return {
             "token_type_ids": types,
             "example_ids": present,
             **self._mask(tokens, candidates, end, draws[8:]),
             f"{settings.pairs}_labels": np.asarray(label, np.int32),
         }
-        return {name: value for name, value in example.items() if name in self._inputs}
 
     def _segments(self, index: int, draws: NDArray[np.float64]) -> tuple[Ids, Ids, int]:
         """Text of the first and the second segment, and the label of the two."""

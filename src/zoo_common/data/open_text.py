@@ -45,10 +45,10 @@ def open_text(
     corpus, training, held_out = _read_text(data)
     tokenizer = _tokenizer(data, training, rows - needed, needed, run_dir)
     if tokenizer.sentinels is not None:
-        first_sentinel = tokenizer.sentinels[0]
+        first_sentinel, sentinel_step, _ = tokenizer.sentinels
     else:
         # They are the last rows of the table, and no tokens of the text.
-        first_sentinel, rows = rows - 1, rows - needed
+        first_sentinel, sentinel_step, rows = rows - 1, -1, rows - needed
     tokens = tokenize(training if split == "train" else held_out, tokenizer, rows)
     pairs = next((task for task in PAIRS if f"{task}_labels" in inputs), None)
     _check_enough(tokens, 2 if pairs else 1, corpus, split, data)
@@ -69,6 +69,7 @@ def open_text(
             tokens,
             spans,
             first_sentinel=first_sentinel,
+            sentinel_step=sentinel_step,
             end=tokenizer.sep,
             pad=tokenizer.pad,
             seed=seed,
@@ -123,9 +124,13 @@ def _whole_spans(data: TextData, tokenizer: Subwords) -> WholeSpans | None:
 
 def _read_text(data: TextData) -> tuple[Corpus, tuple[Document, ...], tuple[Document, ...]]:
     """All text, the documents trained on, and those evaluated on."""
-    corpus = read_files(data.files, data.layout, data.limits) if data.files is not None else python_docs()
+    corpus = (
+        read_files(data.files, data.layout, data.limits, tables=data.tables)
+        if data.files is not None
+        else python_docs()
+    )
     if data.evaluation_files is not None:
-        held_out = read_files(data.evaluation_files, data.layout, data.limits)
+        held_out = read_files(data.evaluation_files, data.layout, data.limits, tables=data.tables)
         return corpus, corpus.documents, held_out.documents
     return corpus, *hold_out(corpus.documents, data.evaluation_fraction, data.split_seed)
 

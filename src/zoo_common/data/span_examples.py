@@ -22,7 +22,8 @@ Ids = NDArray[np.int32]
 class SpanExamples(Dataset):
     """Windows of documents with spans cut out; of an example's arrays those in ``inputs`` are given.
 
-    The first span's sentinel has the id ``first_sentinel``, the next one's is one less, and so on, as T5 has it.
+    The first span's sentinel has the id ``first_sentinel``, the next one's is ``sentinel_step`` more: one less, as
+    T5 has it.
     Windows do not overlap; in training, ``jitter`` starts one at a token drawn by (seed, epoch, index) among
     those until the next window starts.
     """
@@ -33,6 +34,7 @@ class SpanExamples(Dataset):
         settings: SpanSettings,
         *,
         first_sentinel: int,
+        sentinel_step: int = -1,
         end: int,
         pad: int,
         seed: int,
@@ -42,7 +44,8 @@ class SpanExamples(Dataset):
         about: DataDescription,
     ) -> None:
         self._corpus, self._settings = corpus, settings
-        self._first_sentinel, self._end, self._pad = first_sentinel, end, pad
+        self._first_sentinel, self._sentinel_step = first_sentinel, sentinel_step
+        self._end, self._pad = end, pad
         self._seed, self._split, self._jitter = seed, split, jitter
         self._inputs, self._about = inputs, about
         self._tokens = settings.tokens
@@ -91,7 +94,7 @@ class SpanExamples(Dataset):
         cut_lengths = _segments(noise, spans, stream)
         starts = np.cumsum(kept_lengths + cut_lengths) - cut_lengths
         is_noise = np.repeat(np.tile([False, True], spans), np.stack([kept_lengths, cut_lengths], 1).ravel())
-        sentinels = (self._first_sentinel - np.arange(spans)).astype(np.int32)
+        sentinels = (self._first_sentinel + self._sentinel_step * np.arange(spans)).astype(np.int32)
         end = np.int32(self._end)
         source = np.insert(text, starts, sentinels)[~np.insert(is_noise, starts, False)]
         before = np.cumsum(cut_lengths) - cut_lengths

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_common.data.files import read_text
+from zoo_common.data.tables import refuse_table
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
 from zoo_spec.read_limits import TextLimits
@@ -56,16 +57,20 @@ class Corpus:
         return digest.hexdigest()
 
 
-def read_files(paths: Sequence[str], layout: str, limits: TextLimits | None = None) -> Corpus:
+def read_files(
+    paths: Sequence[str], layout: str, limits: TextLimits | None = None, *, tables: str = "refuse"
+) -> Corpus:
     """The documents of text files in the given order.
 
     Raises InputError for a file that is missing, a directory, empty, beyond the ``limits``, or not UTF-8 (naming the
-    byte offset).
+    byte offset), and for a table, unless ``tables`` are read ``as_text``.
     """
     documents: list[Document] = []
     size = 0
     for path in paths:
         text = read_text(path, limits or TextLimits())
+        if tables == "refuse":
+            refuse_table(text, path)
         size += Path(path).stat().st_size
         found = list(_documents(text, layout))
         if not found:

@@ -94,15 +94,16 @@ class Subwords:
         return None if found is None else int(found)
 
     @cached_property
-    def sentinels(self) -> tuple[int, int] | None:
-        """Id of the first of T5's sentinels and how many there are, each with the id before; None without any."""
-        first = self.tokenizer.token_to_id(SENTINEL.format(0))
+    def sentinels(self) -> tuple[int, int, int] | None:
+        """Id of the first of T5's sentinels, from one's id to the next's (-1 as published), and their number."""
+        first, second = (self.tokenizer.token_to_id(SENTINEL.format(number)) for number in (0, 1))
         if first is None:
             return None
+        step = 1 if second == first + 1 else -1
         count = 1
-        while self.tokenizer.token_to_id(SENTINEL.format(count)) == first - count:
+        while self.tokenizer.token_to_id(SENTINEL.format(count)) == first + count * step:
             count += 1
-        return int(first), count
+        return int(first), step, count
 
     def encode(self, sentences: list[str]) -> list[list[int]]:
         """The ids of each sentence, without special tokens: ``[MASK]`` in a text is a word like any other."""

@@ -118,10 +118,10 @@ def _require(found: Subwords, origin: str, kind: str, vocabulary_size: int | Non
 
 
 def _require_sentinels(found: Subwords, origin: str, needed: int) -> None:
-    first, count = found.sentinels or (0, 0)
+    first, _, count = found.sentinels or (0, 0, 0)
     if count < needed:
         raise InputError(
-            f"{origin}: it has {count} sentinels ({SENTINEL.format(0)}, id {first}, and those with the ids before), "
+            f"{origin}: it has {count} sentinels ({SENTINEL.format(0)}, id {first}, and those next to it), "
             f"and an example may have {needed} spans; lower data.sequence_length or data.masked_fraction, or raise "
             "data.mean_span_length"
         )
