@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 import keras
+from keras.src.backend.common import global_state
 
 from zoo_spec.blocks.base import Outputs
+from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph, Ref
 from zoo_spec.tensors import TensorSpec
@@ -20,21 +22,42 @@ POLICIES = {"float32": "float32", "float64": "float64", "bfloat16": "mixed_bfloa
 """Keras' dtype policy for each compute dtype."""
 
 
-def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str = "float32") -> GraphModel:
+def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str | None = None) -> GraphModel:
     """The native model of a spec, with initial values drawn from ``seed``.
 
     ``model({name: tensor})`` takes the graph's inputs by name and gives ``{output name: tensor}``. The same
     seed gives the same weights, bit for bit, as ``zoo_torch.compile``. ``dtype`` is ``"float32"``,
     ``"float64"`` or ``"bfloat16"``: products and activations are then bfloat16, and parameters, norms, softmax
-    and losses float32. Raises SpecError if the spec does not make a graph.
+    and losses float32. Left out, it is that of Keras' global policy, ``float32`` unless the user set another. Raises
+    SpecError if the spec does not make a graph, and InputError for a policy or a scope that it cannot obey.
     """
+    dtype = _dtype_of_policy() if dtype is None else dtype
     if dtype not in POLICIES:
         raise ValueError(f"dtype {dtype!r} is not one of {', '.join(POLICIES)}")
     graph = spec if isinstance(spec, Graph) else spec.graph()
     with _policy(POLICIES[dtype]):
         model = _assemble(graph, dtype)
+    if any(getattr(layer, "_remat_mode", None) is not None for layer in model.layers):
+        raise InputError(
+            "keras.RematScope knows no optional inputs, and most blocks have some: compile outside of it, and "
+            "call zoo_tf.recompute.recompute_layers(model, spec.graph()) on it"
+        )
     initialize(model, graph, seed)
     return model
+
+
+def _dtype_of_policy() -> str:
+    """The dtype whose policy is the global one, which ``set_dtype_policy`` or ``set_floatx`` made."""
+    # Keras' own getter would make the policy of now the global one, and set_floatx idle from then on.
+    policy = global_state.get_global_attribute("dtype_policy")
+    name = keras.config.floatx() if policy is None else policy.name
+    for dtype, policy in POLICIES.items():
+        if policy == name:
+            return dtype
+    raise InputError(
+        f"Keras' global dtype policy is {name!r}, and models are compiled for {', '.join(POLICIES.values())}: "
+        f"set one of these, or give compile() a dtype ({', '.join(POLICIES)})"
+    )
 
 
 def _assemble(graph: Graph, dtype: str) -> GraphModel:
@@ -80,9 +103,10 @@ def _shape(spec: TensorSpec) -> tuple[int | None, ...]:
 @contextlib.contextmanager
 def _policy(name: str) -> Iterator[None]:
     """Keras' global dtype policy, which layers take when they are made, for as long as it lasts."""
-    before = keras.config.dtype_policy()
+    # None where the user set none: then it follows set_floatx, which one that was set would not.
+    before = global_state.get_global_attribute("dtype_policy")
     keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        global_state.set_global_attribute("dtype_policy", before)

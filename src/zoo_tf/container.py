@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import declaring, legal_name_scope
+from zoo_tf.replicas import share_of_loss
 
 # A source is an input's or a node's name, or a node's name with the key of one of its outputs.
 Source = str | tuple[str, str]
@@ -104,8 +105,11 @@ class GraphModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The model's own output `loss`, unless `compile` was given another loss."""
-        if getattr(self, "_compile_loss", None) is not None or "loss" not in self.output:
+        """The model's own output `loss`, unless `compile` was given another loss.
+
+        Under a `tf.distribute.Strategy` it is that of the batch of all replicas, as Keras expects it of each.
+        """
+        if not self._has_own_loss():
             return super().compute_loss(x, y, y_pred, sample_weight, training=training)
         if y is not None or sample_weight is not None:
             raise InputError(
@@ -119,11 +123,66 @@ class GraphModel(keras.Model):
                 f"model {self.name!r} gave no 'loss', because inputs that it needs were left out; "
                 f"given: {', '.join(given)}; the model takes {self._signature()}"
             )
-        return sum((self._aggregate_additional_loss(loss) for loss in self.losses), start=y_pred["loss"])
+        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            own = y_pred["loss"]
+        else:
+            own = share_of_loss(self.output["loss"], y_pred)
+        return sum((self._aggregate_additional_loss(loss) for loss in self.losses), start=own)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras' own; InputError for weights and metrics that it would leave out beside the model's own loss."""
+        self._refuse_what_needs_targets(kwargs)
+        return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras' own; InputError for weights and metrics that it would leave out beside the model's own loss."""
+        self._refuse_what_needs_targets(kwargs)
+        return super().evaluate(*args, **kwargs)
 
     def predict_step(self, data: Any) -> dict[str, Any]:
         """One batch's outputs, without the scalars (a loss), which `predict` could not join over batches."""
         return {name: value for name, value in super().predict_step(data).items() if value.shape.rank != 0}
+
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
+        """InputError: Keras would pass over all the blocks, and say that it had quantized the model."""
+        raise InputError(f"model {self.name!r} is of blocks that have no quantized form; leave it as it is")
+
+    def _has_own_loss(self) -> bool:
+        return getattr(self, "_compile_loss", None) is None and "loss" in self.output
+
+    def _refuse_what_needs_targets(self, given: Mapping[str, Any]) -> None:
+        """InputError for weights and metrics, unless `compile` was given a loss."""
+        if not self.compiled or not self._has_own_loss():
+            return
+        options = {name: given.get(name) for name in ("sample_weight", "class_weight")}
+        for name in ("loss_weights", "metrics", "weighted_metrics"):
+            options[name] = self._compile_config.config[name]
+        ignored = [name for name, value in options.items() if value is not None]
+        if ignored:
+            raise InputError(
+                f"model {self.name!r} computes its own loss, and Keras would ignore {', '.join(ignored)} beside it: "
+                f"put weights into the dictionary of inputs ({self._signature()}) or the spec, measure what "
+                "predict() gives, or give compile() a loss"
+            )
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keras' own, on a replica's batch: Keras takes the mean over replicas, which makes integers float64."""
+        if iterator is not None and self._distribute_strategy is not None:
+            local = self._distribute_strategy.experimental_local_results
+            for _, _, batches in iterator:
+                data_batch = keras.tree.map_structure(lambda value: local(value)[0], next(batches))
+                break
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)
+
+    def _run_through_graph(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keras' own; inputs that a clone is made on are as optional as the model's, which Keras forgets."""
+        named = inputs if isinstance(inputs, Mapping) else {}
+        for name, value in named.items():
+            source = operation_of(value) if isinstance(value, keras.KerasTensor) else None
+            if isinstance(source, keras.layers.InputLayer):
+                source.optional = self.get_layer(name).optional
+        return super()._run_through_graph(inputs, *args, **kwargs)
 
     def _complete(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """All inputs by name, None for each absent optional one, every value checked against its input."""
@@ -168,7 +227,7 @@ class GraphModel(keras.Model):
 
             return run
 
-        reached = self._run_through_graph(inputs, operation_fn=follow)
+        reached = super()._run_through_graph(inputs, operation_fn=follow)
         return [name for name, present in reached.items() if present is not None]
 
     def _open_name_scope(self) -> keras.name_scope:
@@ -234,6 +293,11 @@ def build_functional(
             add(node.name, node.layer(*positional, **keywords))
     results = {key: tensor(f"output {key!r}", source) for key, source in outputs.items()}
     return GraphModel(inputs=declared, outputs=results, name=name)
+
+
+def operation_of(tensor: keras.KerasTensor) -> keras.Operation:
+    """What gave a tensor of a functional model."""
+    return tensor._keras_history.operation
 
 
 def _one_list(declared: keras.KerasTensor, value: Any) -> Any:

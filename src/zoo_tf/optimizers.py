@@ -74,6 +74,7 @@ class Optimizer:
         from_canonical: Relayout,
     ) -> None:
         self.native = native
+        self.native.adds_replicas = False  # The norm is that of the sum, which ``apply`` takes.
         self.parameters = dict(named_parameters)
         self.slots = dict(slots)
         self.max_gradient_norm = max_gradient_norm
@@ -86,9 +87,10 @@ class Optimizer:
 
         ``gradients`` has every parameter's name; None (the loss does not reach it) counts as zeros. Inside a
         ``tf.function`` pass the rate as a float64 tensor, so that a new rate is no new trace. If the norm is
-        not finite, the variables are lost: the caller looks at it and stops without saving them.
+        not finite, the variables are lost: the caller looks at it and stops without saving them. Inside
+        ``tf.distribute.Strategy.run`` the gradients of all replicas are added up first.
         """
-        dense = [_dense(variable, gradients[name]) for name, variable in self.parameters.items()]
+        dense = _summed([_dense(variable, gradients[name]) for name, variable in self.parameters.items()])
         norm = tf.linalg.global_norm(dense)
         # The update scales the gradients itself, so that no second copy of them all is made.
         if self.max_gradient_norm is not None:
@@ -137,8 +139,18 @@ class Optimizer:
 
 
 def _plain_update(kind: type[_TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
-    """The update of a kind with these constants."""
-    return lambda *tensors: kind.update(*tensors, *constants)
+    """The update, in place, of a kind with these constants.
+
+    It takes handles: a ``tf.function`` sees one kind of tensor in them, and in variables that replicas mirror, or
+    that Keras made inside another function, the very objects of its first call, which it then updates for ever.
+    """
+
+    def run(handles: list[tf.Tensor], gradient: tf.Tensor, *scalars: tf.Tensor) -> None:
+        old = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=gradient.dtype) for handle in handles]
+        for handle, new in zip(handles, kind.update(old, gradient, *scalars, *constants), strict=True):
+            tf.raw_ops.AssignVariableOp(resource=handle, value=new)
+
+    return run
 
 
 @cache
@@ -152,6 +164,8 @@ class _TorchsForm:
 
     gradient_scale: float | tf.Tensor = 1.0
     """What the gradients are still to be multiplied by; who clips them sets it before each step."""
+    adds_replicas = True
+    """Whether the gradients are still to be added up over replicas; who clips them has done it."""
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Make the slots; on a CPU, have XLA make one loop of each variable's update.
@@ -164,6 +178,17 @@ class _TorchsForm:
         best = "compiled" if tf.test.is_built_with_xla() and not on_gpu else "plain"
         self._compiles = UPDATE.taken(best) == "compiled"
 
+    def apply(
+        self, grads: list[Gradient | None], trainable_variables: list[keras.Variable] | None = None
+    ) -> None:
+        """Update the variables.
+
+        An embedding's gradient comes as the rows that were used; Keras would square, clip and unscale repeated
+        ones each by itself, or not at all.
+        """
+        dense = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in grads]
+        super().apply(dense, trainable_variables)
+
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Update one variable and its slots."""
         decays = self.weight_decay and self._use_weight_decay(variable)
@@ -172,9 +197,10 @@ class _TorchsForm:
         scalars = (
             tf.cast(value, variable.dtype) for value in (self.gradient_scale, kept, *self.rates(wide_rate))
         )
-        slots = [slot.value for slot in self.slots_of(self._get_variable_index(variable))]
+        slots = [_beside(variable, slot.value) for slot in self.slots_of(self._get_variable_index(variable))]
         form = _compiled_update if self._compiles else _plain_update
-        form(type(self), self.constants())(variable, slots, gradient, *scalars)
+        handles = [variable.handle, *(slot.handle for slot in slots)]
+        form(type(self), self.constants())(handles, gradient, *scalars)
 
     def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
         """Nothing: ``update`` decays, where Keras' own would pass the constants through float32."""
@@ -185,7 +211,7 @@ class _TorchsForm:
         TensorFlow registers the gradient of such a sum, and with it holds the traced step, and the model, for as
         long as the process lives.
         """
-        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        if not self.adds_replicas or tf.distribute.get_strategy().num_replicas_in_sync == 1:
             return pairs
         return super()._all_reduce_sum_gradients(pairs)
 
@@ -208,22 +234,21 @@ class Sgd(_TorchsForm, keras.optimizers.SGD):
 
     @staticmethod
     def update(
-        variable: tf.Variable,
-        slots: list[tf.Variable],
+        old: list[tf.Tensor],
         gradient: tf.Tensor,
         scale: tf.Tensor,
         kept: tf.Tensor,
         rate: tf.Tensor,
         momentum: float,
         nesterov: bool,
-    ) -> None:
-        """``kept`` is what decay leaves of the variable."""
+    ) -> list[tf.Tensor]:
+        """The variable and its slots; ``kept`` is what decay leaves of the variable."""
+        variable, *slots = old
         change = gradient * scale
         if slots:
-            buffer = slots[0] * momentum + change
-            slots[0].assign(buffer)
-            change = change + buffer * momentum if nesterov else buffer
-        variable.assign(variable * kept - change * rate)
+            slots = [slots[0] * momentum + change]
+            change = change + slots[0] * momentum if nesterov else slots[0]
+        return [variable * kept - change * rate, *slots]
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -247,8 +272,7 @@ class AdamW(_TorchsForm, keras.optimizers.AdamW):
 
     @staticmethod
     def update(
-        variable: tf.Variable,
-        slots: list[tf.Variable],
+        old: list[tf.Tensor],
         gradient: tf.Tensor,
         scale: tf.Tensor,
         kept: tf.Tensor,
@@ -257,14 +281,13 @@ class AdamW(_TorchsForm, keras.optimizers.AdamW):
         beta_1: float,
         beta_2: float,
         epsilon: float,
-    ) -> None:
-        """``kept`` is what decay leaves of the variable."""
+    ) -> list[tf.Tensor]:
+        """The variable and its slots; ``kept`` is what decay leaves of the variable."""
+        variable, first, second = old
         change = gradient * scale
-        first = slots[0] + (change - slots[0]) * (1.0 - beta_1)
-        second = slots[1] * beta_2 + tf.square(change) * (1.0 - beta_2)
-        slots[0].assign(first)
-        slots[1].assign(second)
-        variable.assign(variable * kept - first * rate / (tf.sqrt(second) / root + epsilon))
+        first = first + (change - first) * (1.0 - beta_1)
+        second = second * beta_2 + tf.square(change) * (1.0 - beta_2)
+        return [variable * kept - first * rate / (tf.sqrt(second) / root + epsilon), first, second]
 
 
 @singledispatch
@@ -290,3 +313,21 @@ def _adamw(spec: specs.AdamW, rate: Callable[[], tf.Tensor]) -> tuple[Native, di
 def _dense(variable: keras.Variable, gradient: Gradient | None) -> tf.Tensor:
     """The gradient as a tensor: an embedding's comes as the rows that were used, repeats not yet added."""
     return tf.zeros_like(variable) if gradient is None else tf.convert_to_tensor(gradient)
+
+
+def _summed(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Their sums over the replicas, where there are several."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return gradients
+    return list(context.all_reduce(tf.distribute.ReduceOp.SUM, gradients))
+
+
+def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
+    """The replica of a slot that lies on the variable's device."""
+    replicas = tf.distribute.get_strategy().experimental_local_results(slot)
+    return (
+        replicas[0]
+        if len(replicas) == 1
+        else next(each for each in replicas if each.device == variable.device)
+    )

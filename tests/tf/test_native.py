@@ -375,11 +375,11 @@ def test_float64_is_float64_throughout(graph):
     assert {value.dtype for value in outputs.values()} == {np.dtype("float64")}
 
 
-def test_the_users_dtype_policy_neither_reaches_in_nor_is_changed(graph, monkeypatch):
+def test_the_users_dtype_policy_does_not_reach_where_a_dtype_is_given_and_is_not_changed(graph, monkeypatch):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = zoo_tf.compile(graph)
+        model = zoo_tf.compile(graph, dtype="float32")
         assert {layer.dtype_policy.name for layer in model.layers if layer.weights} == {"float32"}
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         monkeypatch.setitem(zoo_tf.compile.__globals__, "build_functional", None)

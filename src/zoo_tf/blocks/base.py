@@ -11,6 +11,11 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from zoo_spec.errors import InputError
+
+_FROZEN = "frozen"
+"""The entry of a config that lists the inner layers which are not trainable: Keras keeps that of the outermost."""
+
 
 class Block(keras.layers.Layer):
     """A Keras layer that Keras can save, and that gives nothing where a required input is absent.
@@ -78,7 +83,8 @@ class Block(keras.layers.Layer):
         """Keras' own entries and the constructor's arguments, layers among them serialised."""
         own = super().get_config()
         given = {key: value for key, value in self._given.arguments.items() if key not in own}
-        return {**own, **keras.saving.serialize_keras_object(given)}
+        frozen = [path for path, layer in walk("", self, set()) if not layer.trainable]
+        return {**own, **keras.saving.serialize_keras_object(given), **({_FROZEN: frozen} if frozen else {})}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Block:
@@ -86,8 +92,28 @@ class Block(keras.layers.Layer):
         plain = {
             key: value if key == "dtype" else keras.saving.deserialize_keras_object(value)
             for key, value in config.items()
+            if key != _FROZEN
         }
-        return super().from_config(plain)
+        block = super().from_config(plain)
+        frozen = config.get(_FROZEN, ())
+        for path, layer in walk("", block, set()):
+            if path in frozen:
+                layer.trainable = False
+        return block
+
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
+        """InputError: Keras would pass over the block, and say that it had quantized the model."""
+        raise InputError(
+            f"block {self.name!r} ({type(self).__name__}) has no quantized form: leave the model as it is, or keep "
+            "quantize() to layers of your own by its `filters`"
+        )
+
+    def enable_lora(self, rank: int, **kwargs: Any) -> None:
+        """InputError: there is no such form."""
+        raise InputError(
+            f"block {self.name!r} ({type(self).__name__}) has no LoRA form: freeze blocks by trainable = False, or "
+            "train all of them"
+        )
 
     def get_build_config(self) -> None:
         """None: a reloaded block is built by being called, so that its children are built too."""

@@ -51,7 +51,11 @@ class RmsNorm(Block):
 
 
 class BatchNorm(Block):
-    """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays."""
+    """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays.
+
+    As with Keras' own, one that is frozen (``trainable = False``) is no part of training: it uses the running
+    statistics and leaves them alone.
+    """
 
     def __init__(self, *, channels: int, epsilon: float, decay: float, **keras_: Any) -> None:
         super().__init__(**keras_)
@@ -69,7 +73,7 @@ class BatchNorm(Block):
 
     def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
         wide = at_least_float32(x)
-        if training:
+        if training and self.trainable:
             mean, variance = self._statistics(wide)
         else:
             mean, variance = (
