@@ -137,8 +137,13 @@ def _refuse_odd_characters(text: str, name: str) -> None:
     odd = _UNPRINTABLE.search(text)
     if odd:
         line = text.count("\n", 0, odd.start()) + 1
-        character = f"the control character U+{ord(odd[0]):04X}"
-        message = f"{character} is not allowed; write it as an escape in double quotes"
+        if "\ud800" <= odd[0] <= "\udfff":  # So Python has what a shell gave that is no UTF-8.
+            message = (
+                "a character that is no UTF-8; a spec is UTF-8, so give a file that it names another name"
+            )
+        else:
+            character = f"the control character U+{ord(odd[0]):04X}"
+            message = f"{character} is not allowed; write it as an escape in double quotes"
         raise SpecError(Problem(message, file=name, line=line))
     if "\t" in text:
         message = 'a tab is not allowed; YAML is laid out with spaces (in a text, write it as "\\t")'

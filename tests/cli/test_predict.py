@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import struct
 
 import numpy as np
@@ -340,6 +341,26 @@ def test_a_file_that_is_no_image_says_what_is_wrong(mnist, tmp_path, save, says)
     assert says in found.stderr
     assert str(path) in found.stderr
     assert "Traceback" not in found.output
+
+
+def test_an_image_whose_name_is_not_utf_8_is_answered_by_that_name(mnist, digits, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    Image.fromarray(digits[0][0]).save(path, "PNG")
+    [answer] = answers("--framework", "torch", "--run-dir", mnist, path)
+    assert answer["file"] == path
+
+
+def test_a_picture_beyond_the_limits_is_read_where_they_are_raised(mnist, digits, tmp_path):
+    Image.fromarray(digits[0][0]).save(tmp_path / "digit.png")
+    command = ("--framework", "torch", "--run-dir", mnist, tmp_path / "digit.png", "--limit")
+    found = run(*command, "picture_pixels=63")
+    assert found.exit_code == 2
+    assert "has 8 x 8 pixels, and 63 are the most; raise data.limits.picture_pixels" in found.stderr
+    assert len(answers(*command, "picture_pixels=64")) == 1
+    for limit in ("pixels=9", "picture_pixels=-1", "picture_pixels", "picture_pixels=999999999999"):
+        found = run(*command, limit)
+        assert (found.exit_code, found.stdout) == (2, "")
+        assert f"--limit {limit}" in found.stderr
 
 
 def test_a_missing_image_is_told_before_anything_is_computed(mnist, digits, tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from zoo_common.files import write_atomically
+from zoo_common.report.curves import read_curves
 from zoo_common.training.run_directory import RunDirectory, differences, read_metrics
 from zoo_spec.errors import EnvironmentFault, InputError
 
@@ -211,8 +212,25 @@ def test_a_damaged_line_is_named(tmp_path):
     path.write_bytes(b'{"step": 1}\nnonsense\n{"step": 3}\n')
     with pytest.raises(InputError, match=r"metrics\.jsonl:2: not a JSON object: b'nonsense'"):
         read_metrics(path)
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="there is no such file"):
         read_metrics(tmp_path / "other")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among its files")
+def test_a_pipe_in_the_place_of_a_runs_files_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    with pytest.raises(InputError, match=r"metrics\.jsonl: is a pipe"):
+        read_metrics(tmp_path / "metrics.jsonl")
+    os.mkfifo(tmp_path / "curves.json")
+    assert read_curves(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["[" * 500, '{"pid": 1e999, "host": 0}', "9" * 5000, "x" * 2000, ""])
+def test_whoever_holds_a_run_need_not_have_left_a_name(tmp_path, content):
+    with open_run(tmp_path):
+        (tmp_path / "holder.json").write_text(content)
+        with pytest.raises(InputError, match="is in use by another process"):
+            open_run(tmp_path)
 
 
 def test_a_record_needs_a_step(tmp_path):

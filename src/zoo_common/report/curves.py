@@ -16,8 +16,10 @@ from zoo_common.files import explained, write_atomically
 from zoo_common.parity import tolerances
 from zoo_common.report.plot import Floats, Gap, Line, Picture
 from zoo_spec.errors import InputError
+from zoo_spec.reading import read_file
 
 _FILE = "curves"
+_LONGEST = 100_000_000
 _FORMAT, _VERSION = "zoo-curves", 1
 
 
@@ -127,8 +129,8 @@ def read_curves(directory: Path) -> Curves | None:
     path = directory / f"{_FILE}.json"
     if not path.is_file():
         return None
-    with explained("read", path):
-        raw = path.read_bytes()
+    delete = "delete it to plot without its floor"
+    raw = read_file(path, most=_LONGEST, remedy=delete)
     try:
         found = json.loads(raw)
         if (found["format"], found["version"]) != (_FORMAT, _VERSION):
@@ -138,9 +140,9 @@ def read_curves(directory: Path) -> Curves | None:
         if not first.shape == second.shape == changed.shape == (len(first),):
             raise ValueError("curves of different lengths")
         return Curves(str(found["title"]), (one, other), first, second, changed)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         reason = f"is not what this version of zoo demo saves ({error})"
-        raise InputError(f"{path}: {reason}; delete it to plot without its floor") from None
+        raise InputError(f"{path}: {reason}; {delete}") from None
 
 
 def _listed(values: Floats) -> list[float | None]:

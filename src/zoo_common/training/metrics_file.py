@@ -10,10 +10,13 @@ from typing import IO, TypeAlias
 
 from zoo_common.files import explained, fsync_file, write_atomically
 from zoo_spec.errors import InputError
+from zoo_spec.reading import read_file
 
 MetricValue: TypeAlias = str | int | float | bool | None
 
 # JSON has no such numbers, and a diverged run has such losses; the names are those of proto3's JSON form.
+_LONGEST = 1_000_000_000
+"""Bytes: millions of records."""
 _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -78,8 +81,7 @@ def read_metrics(path: Path) -> list[dict[str, MetricValue]]:
 
 
 def _parse(path: Path) -> list[tuple[bytes, dict[str, MetricValue]]]:
-    with explained("read", path):
-        lines = path.read_bytes().split(b"\n")
+    lines = read_file(path, most=_LONGEST, remedy="leave out records that are no longer needed").split(b"\n")
     records = []
     for number, line in enumerate(lines, start=1):
         try:

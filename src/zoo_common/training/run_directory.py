@@ -21,12 +21,14 @@ from zoo_common.training.differences import Difference, Fields, compared, differ
 from zoo_common.training.metrics_file import MetricsFile, MetricValue, read_metrics
 from zoo_common.training.origin import Beginning, Change, Claim, Origin
 from zoo_common.training.run_record import FILE, read_record, write_record
-from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_spec.errors import EnvironmentFault, InputError, ZooError
+from zoo_spec.reading import read_file, reading
 
 __all__ = ["MetricValue", "RunDirectory", "differences", "read_metrics"]
 
 _LOCK, _HOLDER = "run.lock", "holder.json"
 _SHOWN = 20
+_LONGEST_HOLDER = 1_000
 
 
 class RunDirectory:
@@ -208,10 +210,12 @@ class RunDirectory:
         self._lock = lock
 
     def _holder(self) -> str:
+        path = self.path / _HOLDER
         try:
-            holder = json.loads((self.path / _HOLDER).read_bytes())
-            pid, host = int(holder["pid"]), holder["host"]
-        except (OSError, ValueError, KeyError, TypeError):
+            with reading(path, "JSON"):
+                holder = json.loads(read_file(path, most=_LONGEST_HOLDER, remedy="it is none of ours"))
+                pid, host = int(holder["pid"]), str(holder["host"])
+        except ZooError:
             return "another process"  # It has the lock and has not yet come to leave its name.
         if host == socket.gethostname() and not psutil.pid_exists(pid):
             return "another process"  # The name is that of one which was killed before.
