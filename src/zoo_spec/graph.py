@@ -278,7 +278,10 @@ class GraphBuilder:
             )
             raise SpecError(Problem(f"{kind} {name!r} {error}" + (f": {met}" if met else ""), path)) from None
         absent = any(specs[port].optional for port in required_ports(block, inputs))
-        outputs = {output: replace(spec, optional=absent) for output, spec in outputs.items()}
+        outputs = {
+            output: spec if spec.optional == absent else replace(spec, optional=absent)
+            for output, spec in outputs.items()
+        }
         if owner != name:
             self._check_shared(name, owner, block, specs, path)
         self.nodes[name] = Node(name, block, inputs, owner, specs, outputs)

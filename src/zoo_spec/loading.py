@@ -13,6 +13,7 @@ from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.explain import locate, spec_error
 from zoo_spec.extends import read_layers
 from zoo_spec.fields import class_at, default_kinds, spell_out_kinds, with_default_kinds
+from zoo_spec.graph import Graph
 from zoo_spec.merge import Layer, Origin, merge
 from zoo_spec.models.base import Model
 from zoo_spec.overrides import blocked, command_line_layer
@@ -20,7 +21,7 @@ from zoo_spec.shipped import list_specs
 from zoo_spec.slots import check_slot_conflicts, replacement_notes
 from zoo_spec.values import Path, Value
 
-__all__ = ["Resolved", "list_specs", "load_spec", "resolve", "spec_error", "validate"]
+__all__ = ["Resolved", "checked", "list_specs", "load_spec", "resolve", "spec_error", "validate"]
 
 _NO_DECAY = ("training", "optimizer", "no_decay")
 
@@ -84,6 +85,11 @@ def resolve(name_or_path: str | PathLike[str], overrides: Sequence[str] = ()) ->
 
 def validate(resolved: Resolved) -> ExperimentSpec:
     """The experiment of a resolved mapping; raises SpecError with everything that is wrong with it."""
+    return checked(resolved)[0]
+
+
+def checked(resolved: Resolved) -> tuple[ExperimentSpec, Graph]:
+    """The same, with the graph that it was checked by."""
     problems = list(resolved.conflicts)
     kinds = default_kinds(ExperimentSpec, resolved.layer)
     try:
@@ -101,4 +107,4 @@ def validate(resolved: Resolved) -> ExperimentSpec:
             spec.training.optimizer.decay_mask({name: each.role for name, each, _ in graph.folded_parameters})
         except SpecError as error:
             raise SpecError(resolved.layer.problem(str(error), _NO_DECAY)) from None
-    return spec
+    return spec, graph

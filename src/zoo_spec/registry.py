@@ -82,6 +82,7 @@ def _noun(role: type[Registered]) -> str:
     return f"{role.role} block" if is_block else role.role
 
 
+@cache
 def _family(cls: type[Registered]) -> str:
     """Name of the root role, within which kinds are unique: all blocks share one."""
     chain = [base for base in cls.__mro__ if issubclass(base, Registered) and base is not Registered]
@@ -137,8 +138,11 @@ def class_of(role: type[Registered], kind: str) -> type[Registered] | None:
     """The class of this kind if the role has it, importing no more than its module if it ships."""
     from zoo_spec.catalog import import_kind
 
-    import_kind(kind)
-    found = _classes.get(_family(role), {}).get(kind)
+    family = _family(role)
+    found = _classes.get(family, {}).get(kind)
+    if found is None:
+        import_kind(kind)
+        found = _classes.get(family, {}).get(kind)
     if found is None:
         return _known(role).get(kind)  # A plugin's, or nobody's.
     return found if issubclass(found, role) else None

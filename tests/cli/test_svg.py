@@ -16,6 +16,7 @@ from zoo_common.report.svg_layers import arrange, crossings
 from zoo_common.report.svg_layout import place
 from zoo_common.report.svg_scene import Box, Scene, Wire, text_width
 from zoo_spec import list_specs, load_spec
+from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -162,6 +163,12 @@ def test_what_may_be_left_out_is_dashed_and_the_loss_is_below_the_rest():
 def test_orders_without_crossings_are_found():
     assert crossings(arrange(u_shape(6))) == 0
     assert crossings(arrange(scene_of(load_spec("two_branch_classifier").graph()))) == 0
+
+
+def test_a_graph_of_thousands_of_nodes_is_not_drawn():
+    spec = load_spec("mnist_fc", [f"model.hidden_sizes={[2] * 1_000}"])
+    with pytest.raises(InputError, match=r"has 2,00\d nodes, and a drawing has room for 300"):
+        to_svg(spec)
 
 
 def test_names_cannot_break_the_document():

@@ -74,16 +74,14 @@ def validate(
     from zoo_common.cli.output import to_a_reader
     from zoo_common.cli.specs import each, print_documents, specs_of, worst
     from zoo_common.report.junit import Suite, write_junit
-    from zoo_spec.loading import resolve
-    from zoo_spec.loading import validate as checked
+    from zoo_spec.loading import checked, resolve
 
     specs = specs_of(spec)
 
     def check(name: str) -> _Checked:
         resolved = resolve(name, overrides or ())
-        loaded = checked(resolved)
+        loaded, graph = checked(resolved)
         failed = () if framework is None else _rehearse(loaded, framework, device)
-        graph = loaded.graph()
         if framework is None:
             _check_data(loaded, graph, resolved, opened=with_data)  # A rehearsal opens it too.
             if graph.loss_parts:

@@ -21,13 +21,16 @@ _LARGEST = 2**26
 """Values of an example: 256 MB. A model of larger ones is for another machine."""
 
 
-def open_dataset(spec: ExperimentSpec, run_dir: Path | None, split: Split) -> Dataset:
+def open_dataset(
+    spec: ExperimentSpec, run_dir: Path | None, split: Split, graph: Graph | None = None
+) -> Dataset:
     """The examples of a spec's training or evaluation data, for the inputs that its graph has.
 
-    With a ``run_dir``, the tokenizer is kept there; without one it is made anew each time. Raises InputError
+    With a ``run_dir``, the tokenizer is kept there; without one it is made anew each time. ``graph`` is the spec's
+    own, where it has been built already. Raises InputError
     for data that is missing, of another form, too small, or out of the model's ranges.
     """
-    graph, data, seed = spec.graph(), spec.data, spec.training.seed
+    graph, data, seed = graph or spec.graph(), spec.data, spec.training.seed
     inputs = frozenset(graph.inputs)
     check_data(spec, graph)
     found: Dataset
@@ -64,7 +67,7 @@ def require_data(spec: ExperimentSpec, graph: Graph) -> None:
         return
     with TemporaryDirectory(prefix="zoo-") as directory:  # It keeps the tokenizer for the second part.
         for split in SPLITS:
-            open_dataset(spec, Path(directory), split)
+            open_dataset(spec, Path(directory), split, graph)
 
 
 def is_small(spec: ExperimentSpec, graph: Graph) -> bool:

@@ -20,10 +20,13 @@ from zoo_common.report.svg_layout import (
 )
 from zoo_common.report.svg_scene import SMALL, TEXT, TITLE, text_width
 from zoo_common.screen import visible
+from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 
 _FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 _MARGIN, _HEAD, _BAND = 24.0, 52.0, 14.0
+_MOST_NODES = 300
+"""Of a graph: several times the largest that is shipped, and what is laid out in seconds."""
 _INK, _PALE = "#222222", "#666666"
 _FILLS = {
     "input": ("#ffffff", "#0072B2"),
@@ -42,6 +45,11 @@ _LEGEND = "blue: has parameters · grey: has none · dashed: may be left out"
 def to_svg(spec: ExperimentSpec) -> str:
     """The spec's graph: inputs at the top, outputs below, the loss and what only it needs apart from them."""
     graph = spec.graph()
+    if len(graph.nodes) > _MOST_NODES:
+        raise InputError(
+            f"{spec.name} has {len(graph.nodes):,} nodes, and a drawing has room for {_MOST_NODES}; "
+            "'zoo describe' lists them"
+        )
     scene = scene_of(graph)
     placed = place(scene)
     title = spec.name
