@@ -69,7 +69,8 @@ class TextData(Data):
     and kept in the run directory."""
     tokenizer: Literal["wordpiece", "byte_level_bpe"] = "wordpiece"
     """What text is cut into. ``wordpiece``, as BERT has it. ``byte_level_bpe``, as GPT-2 and RoBERTa have it: every
-    text has tokens, case and white space are kept."""
+    text has tokens, case and white space are kept. A ``vocabulary`` of a third kind (SentencePiece's, T5's) is read
+    as it is under either."""
     lower_case: bool = True
     """Lower-case the text and strip its accents, as the uncased BERT models do; ``wordpiece`` only."""
     sequence_length: PositiveInt = 128

@@ -35,6 +35,6 @@ class ImageLimits(ReadLimits):
     """Of pictures and arrays."""
 
     unpacked_bytes: PositiveInt = 256_000_000
-    """Bytes that a gzip file unpacks to: two million may be two thousand million."""
+    """Bytes of a picture's file, and of what a gzip file unpacks to: two million may be two thousand million."""
     picture_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 50_000_000
     """Height times width of a picture, at most as many as Pillow reads: half a megabyte may be 178 million pixels."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -52,6 +54,15 @@ def normalized(part: dict) -> bytes:
     return json.dumps(tokenizer_json(normalizer=part)).encode()
 
 
+def scans(count: int) -> bytes:
+    """A progressive JPEG of 25 million black pixels, one of whose scans comes so many times more."""
+    whole = io.BytesIO()
+    Image.new("L", (5000, 5000)).save(whole, "JPEG", progressive=True)
+    content = whole.getvalue()
+    starts = [found.start() for found in re.finditer(b"\xff\xda", content)]
+    return content[:-2] + content[starts[1] : starts[2]] * count + content[-2:]
+
+
 def zipped_zeros(header: bytes) -> bytes:
     """Two thousand million zeros in two million bytes, as members of one gzip file."""
     return gzip.compress(header) + gzip.compress(bytes(20_000_000)) * 100
@@ -74,6 +85,8 @@ FILES = {
     "negative.ppm": ("picture", b"P5 -9 9 255\n", "Pillow|no image"),
     "long.ppm": ("picture", b"P5 " + b"9" * 5000 + b" 9 255\n", "Pillow|no image"),
     "cut.png": ("picture", b"\x89PNG\r\n\x1a\n" + bytes(40), "Pillow|no image"),
+    "scans.jpg": ("picture", scans(10_000), "goes over its picture 10,006 times, and 100 are the most"),
+    "few_scans.jpg": ("picture", scans(0), "read"),
     "bool.npy": ("picture", array("(True, 8, 8)"), "NumPy|shape|read"),
     "negative.npy": ("picture", array("(-1, 8, 8)"), "NumPy"),
     "huge.npy": ("picture", array("(4611686018427387904, 8, 8)"), "NumPy"),

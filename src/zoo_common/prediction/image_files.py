@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -19,6 +20,7 @@ Pixels = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 _NUMPY, _GZIP, _IDX = b"\x93NUMPY", b"\x1f\x8b", b"\0\0\x08"
+_JPEG, _SCAN, _MOST_SCANS = b"\xff\xd8", b"\xff\xda", 100
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _READABLE = ("1", "L", "P", "RGB", "RGBA", "LA")
 """Modes of 8 bits a channel or less whose colours are plain."""
@@ -102,6 +104,7 @@ def _read_picture(file: BinaryIO, path: str, channels: int, limits: ImageLimits)
             ) from None
         # Only the header has been read so far.
         _check_pixels(path, opened.size[::-1], limits)
+        _check_scans(file, path, limits)
         _check_mode(opened, path)
         picture = ImageOps.exif_transpose(opened)
         if not _is_opaque(picture) and channels != 4:
@@ -116,6 +119,23 @@ def _check_pixels(path: str, size: tuple[int, ...], limits: ImageLimits) -> None
             path,
             f"has {height:,} x {width:,} pixels, and {limits.picture_pixels:,} are the most; "
             f"{limits.remedy('picture_pixels')}",
+        )
+
+
+def _check_scans(file: BinaryIO, path: str, limits: ImageLimits) -> None:
+    """A progressive JPEG is gone over once for each of its scans, and one takes a hundred bytes."""
+    size, most = os.fstat(file.fileno()).st_size, limits.unpacked_bytes
+    if size > most:
+        raise UnreadableFileError(
+            path, f"is {size:,} bytes long, and {most:,} are the most; {limits.remedy('unpacked_bytes')}"
+        )
+    place = file.tell()
+    file.seek(0)
+    scans = file.read(size).count(_SCAN) if file.read(len(_JPEG)) == _JPEG else 0
+    file.seek(place)
+    if scans > _MOST_SCANS:
+        raise UnreadableFileError(
+            path, f"goes over its picture {scans:,} times, and {_MOST_SCANS} are the most; save it again"
         )
 
 
