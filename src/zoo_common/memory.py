@@ -134,15 +134,20 @@ def largest_micro_batch(
     spec: ExperimentSpec, graph: Graph, room: int, framework: str | None = None
 ) -> int | None:
     """The largest ``micro_batch_size`` that fits into ``room`` bytes; None if there is none."""
-    return next(
-        (size for size in _micro_batches(spec) if _needed(spec, graph, framework, size) <= room), None
-    )
-
-
-def _micro_batches(spec: ExperimentSpec) -> list[int]:
-    """The sizes that divide the batch, the largest first."""
     batch = spec.training.batch_size
-    return [size for size in range(batch, 0, -1) if batch % size == 0]
+
+    def fits(size: int) -> bool:
+        return _needed(spec, graph, framework, size) <= room
+
+    if fits(batch):  # By itself: without a sum of gradients it may need less than half of it does.
+        return batch
+    if batch == 1 or not fits(1):
+        return None
+    most, too_large = 1, batch
+    while too_large - most > 1:
+        middle = (most + too_large) // 2
+        most, too_large = (middle, too_large) if fits(middle) else (most, middle)
+    return next(size for size in range(most, 0, -1) if batch % size == 0)
 
 
 def _needed(spec: ExperimentSpec, graph: Graph, framework: str | None, micro_batch: int) -> int:
@@ -158,7 +163,7 @@ def _remedy(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int
             f"set training.micro_batch_size to {fits}, which needs {needs} and trains "
             f"the same: --set training.micro_batch_size={fits}"
         )
-    least = bytes_text(min(_needed(spec, graph, framework, size) for size in _micro_batches(spec)))
+    least = bytes_text(min(_needed(spec, graph, framework, size) for size in (1, spec.training.batch_size)))
     shorter = "a shorter data.sequence_length, " if "sequence" in graph.bounds else ""
     return (
         f"no training.micro_batch_size makes it fit, the least is {least}: free some memory, or take "

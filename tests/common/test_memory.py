@@ -106,6 +106,22 @@ def test_a_refusal_names_every_term_and_the_largest_micro_batch_that_fits():
         require_memory(larger, spec.graph(), available=6 * GB)
 
 
+@pytest.mark.parametrize("batch", [96, 97, 2**63 - 1])
+def test_the_largest_micro_batch_of_any_batch_is_found_in_a_moment(batch):
+    spec = load_spec("bert_tiny", [f"training.batch_size={batch}"])
+    best = largest_micro_batch(spec, spec.graph(), GB)
+    room = [
+        size
+        for size in range(1, min(batch, 4_000) + 1)
+        if batch % size == 0
+        and needed(
+            load_spec("bert_tiny", [f"training.batch_size={size * 2}", f"training.micro_batch_size={size}"])
+        )
+        <= GB
+    ]
+    assert best == max(room)
+
+
 def test_a_refusal_without_a_remedy_says_so():
     spec = load_spec("bert_large")
     with pytest.raises(EnvironmentFault, match=r"no training\.micro_batch_size makes it fit"):
