@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -43,6 +43,19 @@ class State:
     weights: Weights
     optimizer: Weights
     step: int
+
+
+@dataclass(frozen=True)
+class BlockCall:
+    """One run of a block: its canonical path, what it was given by position and by keyword, and what it gave.
+
+    All in the layout that the graph declares. A block that gives one tensor calls it ``""``.
+    """
+
+    path: str
+    given: tuple[Array, ...]
+    named: Mapping[str, Array]
+    gave: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,11 @@ class Backend(Protocol):
     def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:
         """One optimizer step with these gradients."""
 
-    def block_outputs(self, batch: Batch) -> Iterable[tuple[str, Array]]:
-        """What each block gives, by canonical path, inner blocks before those around them."""
+    def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
+        """Every run of a block, inner ones before those around them.
+
+        In training with the masks of a first micro-batch; None: with nothing said of training.
+        """
 
     def export_state(self) -> State:
         """A copy of everything that training changes."""

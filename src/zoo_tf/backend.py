@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo_tf
-from zoo_common.backend import Array, Batch, Exported, State, StepResult, Weights
+from zoo_common.backend import Array, Batch, BlockCall, Exported, State, StepResult, Weights
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT32
 from zoo_spec.training import Training
@@ -177,11 +177,20 @@ class TensorFlowBackend:
             }
             self.optimizer.apply(given, rate)
 
-    def block_outputs(self, batch: Batch) -> Iterable[tuple[str, Array]]:
-        """What each block gives, by canonical path, inner blocks before those around them."""
-        with tf.device(self.device), recording(self.model) as calls:
-            self.model(self._tensors(batch), training=False)
-        return [(call.path, _array(_first(call.output))) for call in calls]
+    def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
+        """Every run of a block, inner ones before those around them; ``training`` may be left unsaid."""
+        with tf.device(self.device), self.random.at(self.optimizer.step, 0), recording(self.model) as calls:
+            said = {} if training is None else {"training": training}
+            self.model(self._tensors(batch), **said)
+        return [
+            BlockCall(
+                call.path,
+                tuple(_array(value) for value in call.args),
+                {name: _array(value) for name, value in call.kwargs.items() if tf.is_tensor(value)},
+                {name: _array(value) for name, value in _named(call.output).items()},
+            )
+            for call in calls
+        ]
 
     def export_state(self) -> State:
         """A copy of everything that training changes."""
@@ -260,5 +269,5 @@ def _array(value: tf.Tensor) -> Array:
     return (tf.cast(value, tf.float32) if value.dtype == tf.bfloat16 else value).numpy()
 
 
-def _first(output: tf.Tensor | Tensors) -> tf.Tensor:
-    return next(iter(output.values())) if isinstance(output, dict) else output
+def _named(output: tf.Tensor | Tensors) -> Tensors:
+    return output if isinstance(output, dict) else {"": output}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo_torch
-from zoo_common.backend import Array, Batch, Exported, State, StepResult, Weights
+from zoo_common.backend import Array, Batch, BlockCall, Exported, State, StepResult, Weights
 from zoo_common.paths import Choice
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT, INT, TensorSpec
@@ -124,21 +125,23 @@ class TorchBackend:
         given = {name: self._tensor(gradients[name], value.dtype) for name, value in self.parameters.items()}
         self.optimizer.apply(given, rate)
 
-    def block_outputs(self, batch: Batch) -> Iterable[tuple[str, Array]]:
-        """What each block gives, by canonical path, inner blocks before those around them."""
-        found: list[tuple[str, Array]] = []
+    def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
+        """Every run of a block, inner ones before those around them; ``training`` may be left unsaid."""
+        log = _Log(self.model)
         hooks = [
-            module.register_forward_hook(_Recorder(path, found))
+            module.register_forward_hook(partial(log.add, path), with_kwargs=True)
             for path, module in self.model.named_modules()
             if path
         ]
+        self.model.train(training is True)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self.random.at(self.optimizer.step, 0):
                 self.model(**self._tensors(batch))
         finally:
+            self.model.eval()
             for hook in hooks:
                 hook.remove()
-        return found
+        return log.calls
 
     def export_state(self) -> State:
         """A copy of everything that training changes."""
@@ -188,16 +191,42 @@ class TorchBackend:
         return torch.from_numpy(np.ascontiguousarray(value)).to(self.device, dtype)
 
 
-class _Recorder:
-    """Notes what a module gives, under its path."""
+class _Log:
+    """Notes what modules are given and give, each tensor copied once."""
 
-    def __init__(self, path: str, found: list[tuple[str, Array]]) -> None:
-        self.path = path
-        self.found = found
+    def __init__(self, model: nn.Module) -> None:
+        self.calls: list[BlockCall] = []
+        self._copies: dict[tuple[int, bool], tuple[Tensor, Array]] = {}
+        self._turned = {
+            f"{path}.{child}"
+            for path, module in model.named_modules()
+            for child in getattr(module, "turned", ())
+        }
 
-    def __call__(self, module: nn.Module, args: object, output: Tensor | dict[str, Tensor]) -> None:
-        first = next(iter(output.values())) if isinstance(output, dict) else output
-        self.found.append((self.path, _array(first)))
+    def add(
+        self,
+        path: str,
+        module: nn.Module,
+        given: tuple[Tensor, ...],
+        named: dict[str, Tensor | None],
+        gave: Tensor | dict[str, Tensor],
+    ) -> None:
+        """A module's run, as torch's hooks are called."""
+        outputs = gave if isinstance(gave, dict) else {"": gave}
+        self.calls.append(
+            BlockCall(
+                path,
+                tuple(self._copy(path, value) for value in given),
+                {name: self._copy(path, value) for name, value in named.items() if value is not None},
+                {name: self._copy(path, value) for name, value in outputs.items()},
+            )
+        )
+
+    def _copy(self, path: str, value: Tensor) -> Array:
+        key = (id(value), path in self._turned)
+        if key not in self._copies:
+            self._copies[key] = (value, _array(value.mT if path in self._turned else value))
+        return self._copies[key][1]
 
 
 def _array(value: Tensor) -> Array:

@@ -343,7 +343,12 @@ def test_parameters_gradients_and_the_common_half_s_arrays_are_float32(framework
         backend.gradients(examples),
         backend.evaluate_step(examples),
         backend.predict_step(examples),
-        {path: value for path, value in backend.block_outputs(examples) if value.dtype.kind == "f"},
+        {
+            f"{call.path} {name}": value
+            for call in backend.block_calls(examples)
+            for name, value in call.gave.items()
+            if value.dtype.kind == "f"
+        },
     ):
         assert arrays
         assert {str(value.dtype) for value in arrays.values()} == {"float32"}

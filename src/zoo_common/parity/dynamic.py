@@ -17,8 +17,9 @@ from zoo_common.data.base import batch as make_batch
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import Gap, gap, largest
+from zoo_common.parity.naming_steps import name_resumed, name_steps, name_training
 from zoo_common.parity.probes import nudged
-from zoo_common.parity.results import LevelResult
+from zoo_common.parity.results import Blame, LevelResult
 from zoo_common.training.loop import train_on
 from zoo_spec.random import Stream
 from zoo_spec.training import Training
@@ -52,8 +53,21 @@ def step(bench: Bench) -> Iterator[LevelResult]:
         if table[name].trainable and np.array_equal(value, bench.weights[name])
     ]
     detail = f"{unmoved[0]} did not move" if unmoved else ""
+    found = Blame(detail)
+    if worst.value > tolerances.STEP:
+        found = name_steps(bench, STEP_RATES, lambda number: _drawn_gradients(bench, number))
     passed = worst.value <= tolerances.STEP and not unmoved
-    yield LevelResult("step", "float64", passed, worst.value, tolerances.STEP, worst.name, detail)
+    yield LevelResult(
+        "step",
+        "float64",
+        passed,
+        worst.value,
+        tolerances.STEP,
+        worst.name,
+        found.text,
+        found.block,
+        found.side,
+    )
 
 
 def _drawn_gradients(bench: Bench, number: int) -> Weights:
@@ -115,7 +129,12 @@ def _curve(
         passed, detail = False, "a loss is not finite, and such curves are never the same"
     elif not moved:
         passed, detail = False, "the loss did not move, so agreement on it would prove nothing"
-    return LevelResult("curve", dtype, passed, judged.value, judged.limit, judged.worst, detail), curves
+    found = Blame("") if passed else name_training(short, dataset)
+    detail = f"{found.text}; {detail}" if found.text else detail
+    row = LevelResult(
+        "curve", dtype, passed, judged.value, judged.limit, judged.worst, detail, found.block, found.side
+    )
+    return row, curves
 
 
 @dataclass(frozen=True)
@@ -162,7 +181,7 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
     """
     training = _shortened(bench.spec.training, before + after)
     short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
-    worst = Gap.none()
+    worst, blame = Gap.none(), Blame("")
     for one, other in (tuple(bench.frameworks), tuple(reversed(bench.frameworks))):
         with tempfile.TemporaryDirectory(prefix="zoo-parity-") as folder:
             store = CheckpointStore(Path(folder))
@@ -173,13 +192,18 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
             straight = _train(short, backend, training, dataset, before, before + after)
             found = store.load(before)
             continued = short.fresh(other, "float64")
-            continued.import_state(State(found.weights(), found.optimizer(), found.step))
+            kept = State(found.weights(), found.optimizer(), found.step)
+            continued.import_state(kept)
             resumed = _train(short, continued, training, dataset, before, before + after)
         for index, (left, right) in enumerate(zip(resumed, straight, strict=True), before + 1):
             apart = abs(left - right) / abs(right) if math.isfinite(left - right) else math.inf
             worst = worst.worse(Gap(apart, f"step {index}, {one} then {other}"))
-    passed = worst.value <= tolerances.CHECKPOINT
-    yield LevelResult("checkpoint", "float64", passed, worst.value, tolerances.CHECKPOINT, worst.name)
+        if worst.value > tolerances.CHECKPOINT and not blame.text:
+            blame = name_resumed(short, other, kept, _drawn_gradients(bench, 0), STEP_RATES[0])
+    passed, limit = worst.value <= tolerances.CHECKPOINT, tolerances.CHECKPOINT
+    yield LevelResult(
+        "checkpoint", "float64", passed, worst.value, limit, worst.name, blame.text, blame.block, blame.side
+    )
     if passed and "bfloat16" in bench.narrow:
         yield _carried_over(short, dataset, before)
 

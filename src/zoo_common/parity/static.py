@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from zoo_common.backend import Array, Backend, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
-from zoo_common.parity.compare import Gap, gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
+from zoo_common.parity.compare import Gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
+from zoo_common.parity.compare import worst as worst_of
+from zoo_common.parity.naming import name_block, name_gradient
 from zoo_common.parity.results import Blame, Level, LevelResult
 from zoo_common.parity.rounded_once import rounded_once
 from zoo_common.parity.rounding import judge
-from zoo_common.parity.subject import Sizes, Turn
+from zoo_common.parity.subject import Sizes
 from zoo_spec.parameters import Parameter
 
 
@@ -74,11 +76,15 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
     first, last = bench.frameworks[0], bench.frameworks[-1]
     reference: dict[str, Weights] = {}
     sizes: dict[str, dict[str, Sizes]] = {first: {}, last: {}}
-    worst = Gap.none()
+    worst, blame = Gap.none(), None
     for name, batch in bench.inputs.items():
         reference[name] = bench.backend(first, "float64").gradients(batch)
         other = bench.backend(last, "float64").gradients(batch)
-        met = gradient_gap(other, reference[name], bench.sizes("gradient")[name])
+        gaps = gradient_gaps(other, reference[name], bench.sizes("gradient")[name])
+        met = worst_of(gaps)
+        if met.value > tolerances.FLOAT64_OUTPUTS and blame is None:
+            both = (reference[name], other)
+            blame = name_block(bench, batch, name) or name_gradient(bench, batch, name, both, gaps)
         worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
         sizes[first][name], sizes[last][name] = _sizes(reference[name]), _sizes(other)
     for name, turn in bench.subject.turns.items():
@@ -89,8 +95,11 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
                 )
             met = gradient_gap(theirs, ours)
             worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
-    apart = worst.value > tolerances.FLOAT64_OUTPUTS
-    found = locate(bench) if apart else Blame(bench.subject.doubt_gradients(reference, sizes))
+            if met.value > tolerances.FLOAT64_OUTPUTS and blame is None:
+                gaps = gradient_gaps(theirs, ours)
+                with taking(turn.path):
+                    blame = name_gradient(bench, turn.batch, name, (ours, theirs), gaps)
+    found = blame or Blame(bench.subject.doubt_gradients(reference, sizes))
     yield _judged("gradient", worst, found)
     if not found.text:
         for dtype in bench.narrow:
@@ -142,25 +151,14 @@ def _is_loss(bench: Bench, output: str) -> bool:
 
 
 def locate(bench: Bench) -> Blame:
-    """The first block, in the order in which they run, whose outputs part in float64."""
-    first, last = bench.frameworks[0], bench.frameworks[-1]
-    whole = {name: Turn(batch) for name, batch in bench.inputs.items()}
-    for name, turn in {**whole, **bench.subject.turns}.items():
+    """The first block, in the order in which they run, that is given the same and gives something else in float64."""
+    for name, batch in bench.inputs.items():
+        found = name_block(bench, batch, name)
+        if found is not None:
+            return found
+    for name, turn in bench.subject.turns.items():
         with taking(turn.path):
-            ours = _by_path(bench.backend(first, "float64").block_outputs(turn.batch))
-            theirs = _by_path(bench.backend(last, "float64").block_outputs(turn.batch))
-        for path, values in ours.items():
-            for left, right in zip(values, theirs.get(path, []), strict=False):
-                found = gap(right, left, largest(left))
-                if found > tolerances.FLOAT64_OUTPUTS:
-                    sizes = f"largest value {largest(left):.6g} in {first}, {largest(right):.6g} in {last}"
-                    text = f"the first block whose outputs part is {path} ({name}): by {found:.1e}; {sizes}"
-                    return Blame(text, path)
-    return Blame("no block's outputs part: what differs lies in the backward pass")
-
-
-def _by_path(outputs: Iterable[tuple[str, Array]]) -> dict[str, list[Array]]:
-    found: dict[str, list[Array]] = {}
-    for path, value in outputs:
-        found.setdefault(path, []).append(value)
-    return found
+            found = name_block(bench, turn.batch, name, training=None)
+        if found is not None:
+            return found
+    return Blame("no block gives something else where every one of them is recorded")

@@ -65,6 +65,9 @@ FLOAT32_INSIDE = 2.0**-19
 STEP = 1e-12
 """Of a tensor's largest magnitude, after optimizer steps in float64 with the same gradients. Seen: 4e-16."""
 
+TRAINED = 1e-9
+"""Of a tensor's largest magnitude, after a few training steps in float64, where a report looks for what parts."""
+
 CURVE_PERTURBATION = 1e-7
 """Relative change of the weights that the floor of a training curve is measured with, about one float32 ulp."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ class Block(keras.layers.Layer):
             object.__setattr__(self, "_output_keys", tuple(outputs))
         log = _log.get()
         if log is not None and tf.executing_eagerly():
-            log.add(self, outputs)
+            log.add(self, args, kwargs, outputs)
         return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
@@ -146,15 +146,17 @@ def legal_name_scope(layer: keras.layers.Layer, scope: keras.name_scope) -> kera
 
 
 class Call(NamedTuple):
-    """One block's run: its path (`encoder.layers.0.attention`) and what it gave."""
+    """One block's run: its path (`encoder.layers.0.attention`), what it was given, and what it gave."""
 
     path: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
     output: Any
 
 
 @contextlib.contextmanager
 def recording(model: keras.Model) -> Iterator[list[Call]]:
-    """Collects what each block of `model` gives while the model is called eagerly, inner blocks first.
+    """Collects what each block of `model` is given and gives while the model is called eagerly, inner blocks first.
 
     Runs inside a `tf.function` or of symbolic tensors leave no entry, nor do blocks of other models.
     """
@@ -207,11 +209,11 @@ class _Log(NamedTuple):
     paths: dict[int, str]
     calls: list[Call]
 
-    def add(self, block: Block, output: Any) -> None:
+    def add(self, block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> None:
         path = self.paths.get(id(block))
         leaves = keras.tree.flatten(output)
         if path is not None and not any(isinstance(leaf, keras.KerasTensor) for leaf in leaves):
-            self.calls.append(Call(path, output))
+            self.calls.append(Call(path, args, kwargs, output))
 
 
 _log: ContextVar[_Log | None] = ContextVar("recording", default=None)

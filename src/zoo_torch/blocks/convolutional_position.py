@@ -17,6 +17,9 @@ from zoo_torch.precision import narrowed
 class ConvolutionalPosition(nn.Module):
     """Adds ``activation(convolution(x))`` in groups of channels to ``x [B, T, D]``."""
 
+    turned = ("activation",)
+    """The parts that are given ``[B, D, T]``."""
+
     def __init__(self, *, hidden_size: int, size: int, groups: int, activation: nn.Module) -> None:
         super().__init__()
         self.size = size
@@ -32,7 +35,7 @@ class ConvolutionalPosition(nn.Module):
         bias = narrowed(self.bias, x)
         y_BDT = F.conv1d(x.mT, kernel, bias, padding=self.size // 2, groups=self.groups)
         # A kernel of even length, padded alike on both sides, gives one more than there are.
-        return x + self.activation(y_BDT)[:, :, : x.shape[1]].mT
+        return x + self.activation(y_BDT[:, :, : x.shape[1]]).mT
 
 
 @build.register

@@ -45,6 +45,11 @@ class WaveformLayer(nn.Module):
         # of a transposed view lays out its result in another way.
         self.gives_a_view = norm is None or isinstance(norm, TimeNorm)
 
+    @property
+    def turned(self) -> tuple[str, ...]:
+        """The parts that are given ``[B, C, T]``."""
+        return ("activation",) if self.gives_a_view else ()
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.convolution(x)
         if self.norm is not None:

@@ -94,7 +94,7 @@ POSITIONS: tuple[Defect, ...] = (
         "packing",
         "blocks/layer.py",
         "gpt_neox_tiny",
-        "*.layers.0*",
+        "decoder",
         torch=(
             "x = layer(x, example_ids=example_ids, positions=positions)",
             "x = layer(x, example_ids=example_ids)",
