@@ -87,7 +87,7 @@ def parity(
 
     With --spec, on drawn weights and inputs that leave nothing untested. With --run-dir, on the weights of the
     run's newest checkpoint and batches of its own evaluation data, also while it trains; the levels end with
-    gradient. The exit status is 1 if a level fails; the first block whose outputs part is then named. Several
+    gradient. The exit status is 1 if a level fails; the guilty block and framework are then named. Several
     specs are judged one after the other, and end with the worst status of theirs; a folder stands for every
     YAML file in it.
     """

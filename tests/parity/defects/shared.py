@@ -100,7 +100,10 @@ SHARED: tuple[Defect, ...] = (
         "losses",
         "zoo_common/training/denominators.py",
         "mnist_fc",
-        ("node.block.count(np.shape(batch[part.labels]))", "node.block.count(np.shape(batch[part.labels])) + 1"),
+        (
+            "node.block.count(np.shape(batch[part.labels]))",
+            "node.block.count(np.shape(batch[part.labels])) + 1",
+        ),
     ),
     *common(
         "evaluation averages over batches",
