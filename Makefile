@@ -20,7 +20,15 @@ STAMP := $(VENV)/set-up-$(KEY)
 # Waiting OpenMP threads that spin slow PyTorch down tenfold where other programs want the cores too.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help setup demo test lint parity mutations reference golden clean
+# What `benchmarks/device.py` takes along to a machine with a GPU, torch and no network; Python and folder of there.
+DEVICE_PYTHON ?= 3.12
+DEVICE_WHEELS ?= .device-wheels
+# What the package imports, without what comes with torch (NumPy) and what it plots with.
+DEVICE_PACKAGES := filelock pillow psutil pydantic pyyaml rich safetensors tokenizers typer
+DEVICE_PLATFORMS := $(foreach glibc,2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 1,--platform manylinux$(glibc)_x86_64)
+DEVICE_MEGABYTES := 60
+
+.PHONY: help setup demo test lint parity mutations device-wheels reference golden clean
 
 help:
 	@echo "make demo       train bert_tiny in PyTorch and TensorFlow, and compare the curves"
@@ -29,6 +37,7 @@ help:
 	@echo "make lint       ruff, mypy and import-linter"
 	@echo "make parity     every family, task, kind of rows and dtype; for one spec: zoo parity --spec bert_tiny"
 	@echo "make mutations  plant defects in the source, and say what parity, or else all tests, make of each: hours"
+	@echo "make device-wheels  what benchmarks/device.py needs on a machine without a network, into $(DEVICE_WHEELS)"
 	@echo "make reference  write docs/reference.md from the code"
 	@echo "make golden     rewrite the golden files, where the meaning was changed on purpose"
 	@echo "make clean      delete $(VENV) and all caches; runs/ stays"
@@ -62,6 +71,13 @@ parity: $(STAMP)
 
 mutations: $(STAMP)
 	$(BIN)/python tests/parity/mutations.py --all-tests --write docs/mutations.md
+
+device-wheels: $(STAMP)
+	rm -rf $(DEVICE_WHEELS)
+	$(BIN)/python -m pip download --quiet --only-binary :all: --implementation cp --python-version $(DEVICE_PYTHON) \
+		$(DEVICE_PLATFORMS) -c constraints.txt -d $(DEVICE_WHEELS) $(DEVICE_PACKAGES)
+	@size=$$(du -sm $(DEVICE_WHEELS) | cut -f 1); echo "$$size MB in $(DEVICE_WHEELS)"; \
+		test $$size -lt $(DEVICE_MEGABYTES) || { echo "that is more than $(DEVICE_MEGABYTES) MB"; exit 1; }
 
 reference: $(STAMP)
 	$(BIN)/zoo schema --markdown > docs/reference.md

@@ -31,11 +31,14 @@ class Row:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
+        value = (
+            f"{self.value:>9.3f}" if self.value == 0 or abs(self.value) >= 0.001 else f"{self.value:>9.1e}"
+        )
         if self.limit is None:
-            return f"{self.what:<66}{self.value:>9.3f} {self.unit:<10}no limit"
+            return f"{self.what:<66}{value} {self.unit:<10}no limit"
         side = "at least" if self.at_least else "at most"
         verdict = "pass" if self.passed else "FAIL"
-        return f"{self.what:<66}{self.value:>9.3f} {self.unit:<10}{side} {self.limit:<6g} {verdict}"
+        return f"{self.what:<66}{value} {self.unit:<10}{side} {self.limit:<6.4g} {verdict}"
 
 
 def alternate(ways: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
