@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import collections
+import math
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from random import Random
 
@@ -55,8 +57,9 @@ def aim(draw: Random, reference: Reference, startup: float) -> Aim:
     return Aim(seconds=draw.uniform(0.05, 1.5 * startup))
 
 
-def torture(framework: str, kills: int, seed: int, delay: float, root: Path) -> bool:
-    """Kill that often; print the table; whether nothing was lost."""
+def torture(framework: str, kills: int, seed: int, delay: float, root: Path, minutes: float) -> bool:
+    """Kill that often, or for so long; print the table; whether nothing was lost."""
+    ends = time.monotonic() + 60 * minutes
     draw = Random(seed)
     reference = Reference(framework, root / "undisturbed", STEPS)
     hits: collections.Counter[str] = collections.Counter()
@@ -65,7 +68,7 @@ def torture(framework: str, kills: int, seed: int, delay: float, root: Path) -> 
     chain = Chain(reference, root / "1" / "run", delay)
     readers = Readers(reference, WAIT)
     readers.look_at(chain.directory)
-    while hits.total() < kills:
+    while hits.total() < kills and time.monotonic() < ends:
         at = chain.kill(aim(draw, reference, chain.startup), draw)
         if at is not None:
             hits[at] += 1
@@ -120,13 +123,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="torture", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--framework", choices=("torch", "tf"), action="append", help="default: both")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="end before that many kills, a framework"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.01, help="seconds before each operation on the disk")
     options = parser.parse_args()
     passed = True
     for framework in options.framework or ("torch", "tf"):
         with tempfile.TemporaryDirectory(prefix="torture-") as root:
-            passed &= torture(framework, options.kills, options.seed, options.delay, Path(root))
+            passed &= torture(
+                framework, options.kills, options.seed, options.delay, Path(root), options.minutes
+            )
     return 0 if passed else 1
 
 

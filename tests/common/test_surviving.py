@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import threading
 
@@ -201,6 +202,30 @@ def test_an_interrupt_is_status_130_with_nothing_half_written(
     found = zoo(arguments)
     assert found.exit_code == 0, found.output
     assert_same(tmp_path / "run", undisturbed.directory)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize(
+    ("owner", "function", "count"),
+    [(RunDirectory, "sync_metrics", 3), (CheckpointStore, "save", 2), (Run, "evaluate", 1)],
+)
+def test_a_directory_that_is_removed_under_a_run_ends_it_with_one_line(
+    tmp_path, monkeypatch, framework, owner, function, count
+):
+    directory, calls, real = tmp_path / "run", [], getattr(owner, function)
+
+    def work(*arguments, **options):
+        calls.append(None)
+        if len(calls) == count:
+            shutil.rmtree(directory)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(owner, function, work)
+    found = zoo(command(framework, directory, STEPS))
+    assert found.exit_code == 3, found.output
+    assert isinstance(found.exception, SystemExit)
+    assert f"{directory}: was removed, or replaced by another" in found.stderr.splitlines()[-1]
+    assert not directory.exists()
 
 
 def test_a_run_that_is_done_makes_up_for_a_missing_evaluation_and_only_for_that(undisturbed, tmp_path):

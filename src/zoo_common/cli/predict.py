@@ -67,6 +67,8 @@ def predict(
 
     A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another.
     """
+    import sys
+
     from zoo_common.backend import find_backend
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
@@ -82,6 +84,7 @@ def predict(
     limits = data.limits if isinstance(data, TextData) else TextLimits()
     lines, is_typed = _lines(inputs or [], file, predictor, limits)
     run.load()
+    print(f"{run.checkpoint}: answers come from these weights", file=sys.stderr)
     training = run.spec.training
     size = 1 if is_typed else training.micro_batch_size or training.batch_size
     _print(answers(run.backend, predictor, lines, batch_size=batch_size or size, strict=False))

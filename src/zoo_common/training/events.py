@@ -84,7 +84,11 @@ class EventWriter:
 
     def _open(self) -> FileIO:
         with explained("write", self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
+            for folder in (
+                self.directory.parent,
+                self.directory,
+            ):  # No more: a run that was deleted stays so.
+                folder.mkdir(exist_ok=True)
             # TensorBoard reads the files by name, so this one's time is after that of every other.
             others = [_time(path.name) for path in self.directory.iterdir()]
             now = max([int(time.time()), *(other + 1 for other in others)])

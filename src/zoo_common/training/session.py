@@ -89,6 +89,7 @@ class Session:
                 metrics = request.unless_made(lambda: dict(self.evaluate() if self.evaluate else {}))
                 if metrics is None:
                     return False
+                self.directory.require_there()
                 eval_events.add(number, metrics)
                 log({"step": number, "split": "eval", **metrics})
                 LOG.info(f"{self.title}: step {number}: evaluation: {format_metrics(metrics)}")
