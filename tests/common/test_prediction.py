@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from itertools import count, islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,6 +203,17 @@ def test_whatever_is_cut_off_or_changed_in_a_picture_ends_in_an_input_error_or_a
             assert found.dtype == np.uint8
             assert found.shape[-1] == 1
     assert refused > 40
+
+
+def test_an_image_whose_name_is_not_utf_8_is_read_and_told_in_printable_form(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    Image.fromarray(np.ones((2, 3), np.uint8)).save(path, "PNG")
+    [(_, found)] = read_images(path, 1)
+    assert found.shape == (2, 3, 1)
+    Path(path).write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(InputError, match=r"caf\\udce9\.png: ") as raised:
+        list(read_images(path, 1))
+    assert str(raised.value).isprintable()
 
 
 def test_an_array_of_images_stays_on_the_disk(tmp_path):

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo_common.data.idx import read_idx
-from zoo_spec.errors import InputError
 from zoo_spec.read_limits import ImageLimits
-from zoo_spec.reading import UnreadableFileError, open_file, reading
+from zoo_spec.reading import UnreadableFileError, open_file, printable, reading
 
 Pixels = NDArray[np.uint8]
 
@@ -56,8 +55,8 @@ def read_images(
 def _checked(images: Pixels, path: str, channels: int) -> Iterator[tuple[int | None, Pixels]]:
     """``[count, height, width, channels]`` one by one, or the one image that ``[height, width, channels]`` is."""
     if images.shape[-1] != channels:
-        raise InputError(
-            f"{path}: the images have {images.shape[-1]} channel(s), the model's input {channels}; convert them"
+        raise UnreadableFileError(
+            path, f"the images have {images.shape[-1]} channel(s), the model's input {channels}; convert them"
         )
     if images.ndim == 3:
         yield None, np.asarray(images)
@@ -68,27 +67,29 @@ def _checked(images: Pixels, path: str, channels: int) -> Iterator[tuple[int | N
 
 def _read_numpy(path: str, channels: int) -> Pixels:
     """An array that stays on the disk until each image is read."""
-    with reading(path, "NumPy", remedy="save it again"):
+    with reading(path, "NumPy", remedy="it is not an array that NumPy reads; save it again"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.dtype != np.uint8:
-        raise InputError(
-            f"{path}: holds {array.dtype}; pixels are uint8, 0 to 255: "
-            "for values in [0, 1], save (array * 255).round().astype('uint8')"
+        raise UnreadableFileError(
+            path,
+            f"holds {printable(str(array.dtype))[:80]}; pixels are uint8, 0 to 255: "
+            "for values in [0, 1], save (array * 255).round().astype('uint8')",
         )
     if array.ndim == 2 or (array.ndim == 3 and array.shape[-1] != channels):
         array = array[..., None]
     if array.ndim not in (3, 4) or 0 in array.shape:
-        raise InputError(
-            f"{path}: has the shape {list(array.shape)}; images are [height, width], "
-            "[height, width, channels], [count, height, width] or [count, height, width, channels]"
+        raise UnreadableFileError(
+            path,
+            f"has the shape {list(array.shape)}; images are [height, width], "
+            "[height, width, channels], [count, height, width] or [count, height, width, channels]",
         )
     return np.asarray(array) if array.ndim == 3 else array
 
 
 def _read_picture(file: BinaryIO, path: str, channels: int, limits: ImageLimits) -> Pixels:
     if channels not in _MODES:
-        raise InputError(
-            f"{path}: the model's input has {channels} channels, and a picture 1, 3 or 4; save an .npy file"
+        raise UnreadableFileError(
+            path, f"the model's input has {channels} channels, and a picture 1, 3 or 4; save an .npy file"
         )
     with reading(path, "Pillow"), warnings.catch_warnings():
         # Pillow warns of a picture that is very large, and refuses one that is twice that.
@@ -97,7 +98,7 @@ def _read_picture(file: BinaryIO, path: str, channels: int, limits: ImageLimits)
             opened = Image.open(file, formats=FORMATS)
         except UnidentifiedImageError:
             kinds = ", ".join(FORMATS)
-            raise InputError(f"{path}: is no image that is read here ({kinds}, IDX or .npy)") from None
+            raise UnreadableFileError(path, f"is no image that is read here ({kinds}, IDX or .npy)") from None
         except Image.DecompressionBombError:
             raise UnreadableFileError(
                 path, "has more pixels than the 178,956,970 that Pillow reads; make the picture smaller"
@@ -108,7 +109,7 @@ def _read_picture(file: BinaryIO, path: str, channels: int, limits: ImageLimits)
         _check_mode(opened, path)
         picture = ImageOps.exif_transpose(opened)
         if not _is_opaque(picture) and channels != 4:
-            raise InputError(f"{path}: is transparent in places; put it on a background first")
+            raise UnreadableFileError(path, "is transparent in places; put it on a background first")
         return _converted(picture, _MODES[channels])
 
 
@@ -141,11 +142,11 @@ def _check_scans(file: BinaryIO, path: str, limits: ImageLimits) -> None:
 
 def _check_mode(picture: Image.Image, path: str) -> None:
     if picture.mode not in _READABLE:
-        raise InputError(
-            f"{path}: has pixels of mode {picture.mode}; save it in grey or RGB with 8 bits a channel"
+        raise UnreadableFileError(
+            path, f"has pixels of mode {picture.mode}; save it in grey or RGB with 8 bits a channel"
         )
     if getattr(picture, "n_frames", 1) > 1:
-        raise InputError(f"{path}: holds several pictures; save each in a file of its own")
+        raise UnreadableFileError(path, "holds several pictures; save each in a file of its own")
 
 
 def _is_opaque(picture: Image.Image) -> bool:
