@@ -36,5 +36,5 @@ class ImageLimits(ReadLimits):
 
     unpacked_bytes: PositiveInt = 256_000_000
     """Bytes of a picture's file, and of what a gzip file unpacks to: two million may be two thousand million."""
-    picture_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 50_000_000
+    picture_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 40_000_000
     """Height times width of a picture, at most as many as Pillow reads: half a megabyte may be 178 million pixels."""

@@ -21,6 +21,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 _NUMPY, _GZIP, _IDX = b"\x93NUMPY", b"\x1f\x8b", b"\0\0\x08"
 _JPEG, _SCAN, _MOST_SCANS = b"\xff\xd8", b"\xff\xda", 100
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_ROWS = 256
 _READABLE = ("1", "L", "P", "RGB", "RGBA", "LA")
 """Modes of 8 bits a channel or less whose colours are plain."""
 
@@ -107,10 +108,10 @@ def _read_picture(file: BinaryIO, path: str, channels: int, limits: ImageLimits)
         _check_pixels(path, opened.size[::-1], limits)
         _check_scans(file, path, limits)
         _check_mode(opened, path)
-        picture = ImageOps.exif_transpose(opened)
-        if not _is_opaque(picture) and channels != 4:
+        ImageOps.exif_transpose(opened, in_place=True)
+        if not _is_opaque(opened) and channels != 4:
             raise UnreadableFileError(path, "is transparent in places; put it on a background first")
-        return _converted(picture, _MODES[channels])
+        return _converted(opened, channels)
 
 
 def _check_pixels(path: str, size: tuple[int, ...], limits: ImageLimits) -> None:
@@ -152,13 +153,19 @@ def _check_mode(picture: Image.Image, path: str) -> None:
 def _is_opaque(picture: Image.Image) -> bool:
     if picture.mode not in ("RGBA", "LA") and "transparency" not in picture.info:
         return True
-    lowest, _ = picture.convert("RGBA").getchannel("A").getextrema()
+    clear = picture if picture.mode in ("RGBA", "LA") else picture.convert("RGBA")
+    lowest, _ = clear.getchannel("A").getextrema()
     return lowest == 255
 
 
-def _converted(picture: Image.Image, mode: str) -> Pixels:
-    if mode != "L":
-        return np.asarray(picture.convert(mode))
-    # Not at once: a palette's or a transparent picture's own way to grey is not that of its colours.
-    grey = picture if picture.mode in ("1", "L") else picture.convert("RGB")
-    return np.asarray(grey.convert("L"))[..., None]
+def _converted(picture: Image.Image, channels: int) -> Pixels:
+    """The pixels, some rows at a time: each step of Pillow's way to an array holds a copy of its own."""
+    pixels = np.empty((picture.height, picture.width, channels), np.uint8)
+    for top in range(0, picture.height, _ROWS):
+        rows = pixels[top : top + _ROWS]
+        strip = picture.crop((0, top, picture.width, top + len(rows)))
+        if channels == 1 and strip.mode not in ("1", "L"):
+            # Not at once: a palette's or a transparent picture's own way to grey is not that of its colours.
+            strip = strip.convert("RGB")
+        rows[...] = np.asarray(strip.convert(_MODES[channels])).reshape(rows.shape)
+    return pixels
