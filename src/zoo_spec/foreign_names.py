@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from zoo_spec.arrays import Array
+from zoo_spec.foreign_settings import Fixed, Setting
 
 Arrays: TypeAlias = tuple[Array, ...]
 
@@ -129,6 +130,8 @@ class Part:
     repeats: tuple[Repeat, ...] = ()
     node: str | None = None
     unused: tuple[str, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
+    """What the source's head computes whatever its configuration says."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ class NameTable:
     ``prefix`` stands in front of the backbone's foreign names where a head stands beside it, and may stand
     there where none does. ``old_endings`` are endings of names that the source wrote once and still reads, and
     ``old_parts`` other parts of them, replaced in this order. ``bare``: published files lack the prefix even where
-    the source's own model has it.
+    the source's own model has it. ``settings`` are what the source computes with and weights do not say.
     """
 
     backbone: Part
@@ -174,6 +177,7 @@ class NameTable:
     old_endings: Mapping[str, str] | None = None
     old_parts: Mapping[str, str] | None = None
     bare: bool = False
+    settings: tuple[Setting, ...] = ()
 
     def current(self, foreign: str) -> str:
         """A foreign name as the source spells it today."""

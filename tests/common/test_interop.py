@@ -262,3 +262,35 @@ def test_t5_is_read_with_the_bias_that_its_files_have_and_nothing_reads():
     assert all(np.array_equal(read[name], array) for name, array in draw(spec).items())
     with pytest.raises(InputError, match=r"unknown.*block\.1\.layer\.1\.EncDecAttention\.relative"):
         from_transformers(spec, tensors | {extra.replace("block.0", "block.1"): np.ones((32, 2))})
+
+
+@pytest.mark.parametrize("convert", [from_transformers, to_transformers])
+def test_a_head_that_the_source_computes_otherwise_whatever_its_configuration_is_refused(convert):
+    with pytest.raises(
+        InputError, match=r"masked_lm computes with the activation relu, .* always with gelu_erf"
+    ):
+        convert(load_spec("roberta_tiny", ["model.activation=relu"]), {})
+    without = load_spec("roberta_tiny", ["model.activation=relu", "task={kind: representation}"])
+    weights = draw(without)
+    config = {"hidden_act": "relu", "layer_norm_eps": 1e-5}
+    assert from_transformers(without, to_transformers(without, weights), config).keys() == weights.keys()
+
+
+def test_what_weights_do_not_say_is_refused_beside_a_configuration_and_said_without_one(caplog):
+    spec = load_spec("vit_tiny")
+    tensors = to_transformers(spec, draw(spec))
+    caplog.clear()
+    from_transformers(spec, tensors)
+    (line,) = [record.message for record in caplog.records]
+    assert "model.feed_forward.activation is gelu_tanh, and hidden_act there gelu_erf" in line
+    assert "model.norm.epsilon is 1e-06, and layer_norm_eps there 1e-12" in line
+    with pytest.raises(InputError, match=r"hidden_act there gelu_erf; set these"):
+        from_transformers(spec, tensors, {"hidden_act": "gelu", "layer_norm_eps": 1e-6})
+    caplog.clear()
+    from_transformers(spec, tensors, {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6})
+    erf = load_spec("vit_tiny", ["model.activation=gelu_erf", "model.layer_norm_epsilon=1e-12"])
+    from_transformers(erf, tensors)
+    for name in ("bert_tiny", "roberta_tiny", "gpt2_tiny", "gptj_tiny", "gpt_neox_tiny", "hubert_tiny"):
+        usual = load_spec(name)
+        from_transformers(usual, to_transformers(usual, draw(usual)))
+    assert not caplog.records

@@ -11,9 +11,16 @@ from zoo_spec.experiment import ExperimentSpec
 __all__ = ["from_foreign", "from_transformers", "to_foreign", "to_transformers"]
 
 
-def from_transformers(spec: ExperimentSpec, state_dict: Mapping[str, object]) -> dict[str, Array]:
-    """``{transformers' name: array}`` to ``{canonical name: array}``; refuses as ``from_foreign`` does."""
-    return from_foreign(spec, "transformers", state_dict)
+def from_transformers(
+    spec: ExperimentSpec, state_dict: Mapping[str, object], config: Mapping[str, object] | None = None
+) -> dict[str, Array]:
+    """``{transformers' name: array}`` to ``{canonical name: array}``; refuses as ``from_foreign`` does.
+
+    ``config`` is what stands in ``config.json`` (``model.config.to_dict()``): where the spec computes something else
+    with these weights (another form of GELU, another epsilon), that is refused. Without it the log says so where
+    the spec is not what is usual there.
+    """
+    return from_foreign(spec, "transformers", state_dict, config=config)
 
 
 def to_transformers(spec: ExperimentSpec, weights: Mapping[str, object]) -> dict[str, Array]:

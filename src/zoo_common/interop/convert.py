@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from zoo_common.log import LOG
 from zoo_spec.arrays import Array, as_array, dtype_name, rounded
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.foreign_names import ModelNames, NameTable, Repeat
+from zoo_spec.foreign_settings import differing
 from zoo_spec.models.base import Model
 from zoo_spec.registry import classes
 from zoo_spec.weights import check_names, check_shape
@@ -17,15 +19,26 @@ from zoo_spec.weights import check_names, check_shape
 _SHOWN = 20
 
 
-def from_foreign(spec: ExperimentSpec, source: str, tensors: Mapping[str, object]) -> dict[str, Array]:
+def from_foreign(
+    spec: ExperimentSpec,
+    source: str,
+    tensors: Mapping[str, object],
+    *,
+    config: Mapping[str, object] | None = None,
+) -> dict[str, Array]:
     """``{name in source: array}`` to ``{canonical name: array}``, in the dtypes that were given.
 
     Tensors and parameters of torch, on any device, and TensorFlow's serve as NumPy's arrays do; bfloat16, which
     NumPy lacks, comes as float32. An array whose layout is the same in both is not copied. Raises InputError, with
     everything at once, where a name is unknown or missing, a shape is not the model's, a weight is no float, or a
     tensor that only repeats another (a tied one, a buffer) differs from it.
+
+    Weights do not say how they are computed with (which GELU, which epsilon). ``config`` is what the source's
+    configuration says of that, and where the spec computes otherwise that is an InputError; without one the log
+    says what is not usual there.
     """
     table = _table(spec, source)
+    _check_computation(spec, source, table, config)
     shapes = _shapes(spec)
     prefixed = bool(table.prefix) and any(name.startswith(table.prefix) for name in tensors)
     names = _names(spec, source, table, shapes, prefixed=prefixed)
@@ -50,7 +63,9 @@ def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, object])
     Raises InputError unless the weights have the model's names and shapes, and the source a name for each.
     """
     shapes = _shapes(spec)
-    names = _names(spec, source, _table(spec, source), shapes, prefixed=None)
+    table = _table(spec, source)
+    _check_computation(spec, source, table, None)
+    names = _names(spec, source, table, shapes, prefixed=None)
     check_names(shapes, weights)
     arrays = {name: as_array(name, weights[name]) for name in shapes}
     for name, shape in shapes.items():
@@ -81,6 +96,31 @@ def _table(spec: ExperimentSpec, source: str) -> NameTable:
         f"{spec.name} is a model of kind {kind!r}, whose weights have no names in {source} (families that "
         f"have: {', '.join(families)}); give them their canonical names yourself and call set_weights"
     )
+
+
+def _check_computation(
+    spec: ExperimentSpec, source: str, table: NameTable, config: Mapping[str, object] | None
+) -> None:
+    nodes = spec.graph().nodes
+    for fixed in (each for head in table.heads for each in head.fixed if each.node in nodes):
+        here = getattr(nodes[fixed.node].block, fixed.field, fixed.value)
+        if here != fixed.value:
+            raise InputError(
+                f"{spec.name}: {fixed.node} computes with the {fixed.field} {here}, and the head that {source} has "
+                f"for it always with {fixed.value}, whatever its configuration says: the same weights would mean "
+                f"something else. Take model.{fixed.field}: {fixed.value}, or a task without that head"
+            )
+    found = "; ".join(differing(table.settings, spec.model, config))
+    if found and config is not None:
+        raise InputError(
+            f"{spec.name} computes something else than these {source} weights were made for: {found}; set these "
+            "fields of the spec to what is there"
+        )
+    if found:
+        LOG.warning(
+            f"{spec.name} computes otherwise than is usual in {source}: {found}. The weights do not say which is "
+            "meant; give config=, what their config.json holds, to have it checked"
+        )
 
 
 def _shapes(spec: ExperimentSpec) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from zoo_spec.arrays import Array
 from zoo_spec.foreign_names import TRANSPOSE, Entry, NameTable, Part, Repeat
+from zoo_spec.foreign_settings import usual_settings
 
 # Modules here and in transformers. google-research/bert's scopes are the same, with slashes.
 _EMBEDDINGS = (
@@ -76,6 +77,7 @@ TRANSFORMERS = NameTable(
     ),
     # Checkpoints converted from TensorFlow 1 still have these, bert-base-uncased among them.
     old_endings={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
+    settings=usual_settings("gelu", 1e-12),
 )
 
 

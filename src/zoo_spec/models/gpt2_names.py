@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo_spec.foreign_names import TRANSPOSE, Entry, Fused, NameTable, Part, Repeat
+from zoo_spec.foreign_settings import Setting
 from zoo_spec.models.decoder_names import attention_buffers
 
 _LAYER = "decoder.layers.{layer}"
@@ -41,4 +42,8 @@ def gpt2_names(positions: int) -> NameTable:
             Part(entries=(Entry("span.dense.{leaf}", "qa_outputs.{leaf}"),)),
         ),
         bare=True,
+        settings=(
+            Setting("feed_forward.activation", "activation_function", "gelu_new"),
+            Setting("norm.epsilon", "layer_norm_epsilon", 1e-5),
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo_spec.foreign_names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign_settings import Fixed, usual_settings
 from zoo_spec.models.bert_names import TRANSFORMERS as BERT
 
 TRANSFORMERS = NameTable(
@@ -19,8 +20,11 @@ TRANSFORMERS = NameTable(
                 Repeat("lm_head.decoder.weight", "embeddings.token.weight"),
                 Repeat("lm_head.decoder.bias", "masked_lm.decoder.bias"),
             ),
+            # RobertaLMHead calls it by name, where BERT's head takes config.hidden_act.
+            fixed=(Fixed("masked_lm", "activation", "gelu_erf"),),
         ),
     ),
+    settings=usual_settings("gelu", 1e-5),
 )
 
 ROBERTA_NAMES = {"transformers": TRANSFORMERS}

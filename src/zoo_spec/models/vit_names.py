@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_spec.foreign_names import Arrays, Entry, NameTable, Part
+from zoo_spec.foreign_settings import usual_settings
 
 _LAYER = (
     ("attention.query", "attention.q_proj"),
@@ -54,6 +55,7 @@ TRANSFORMERS = NameTable(
         "intermediate.dense.": "mlp.fc1.",
         ".output.dense.": ".mlp.fc2.",
     },
+    settings=usual_settings("gelu", 1e-12),
 )
 
 VIT_NAMES = {"transformers": TRANSFORMERS}
