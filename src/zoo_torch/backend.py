@@ -57,6 +57,7 @@ class TorchBackend:
                 module.sparse = (
                     True  # Not in a model that a user trains: not all that torch can do goes with it.
                 )
+        self.model.train().eval()  # Told: `gradients` means those without dropout.
         self.parameters = dict(self.model.named_parameters())
         roles = {name: parameter.role for name, parameter in graph.parameters().items()}
         self.optimizer = make_optimizer(training.optimizer, self.parameters, roles)

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 from zoo_torch.blocks.base import build
-from zoo_torch.blocks.embedding import Embedding
-from zoo_torch.container import Model, assemble
+from zoo_torch.blocks.dense import Dense
+from zoo_torch.container import Model, assemble, compute_in
 from zoo_torch.weights import initialize
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 
 def compile(
-    spec: ExperimentSpec | Graph, seed: int = 0, dtype: str = "float32", device: str | torch.device = "cpu"
+    spec: ExperimentSpec | Graph,
+    seed: int = 0,
+    dtype: str = "float32",
+    device: str | torch.device | None = None,
 ) -> Model:
-    """The native model of a spec, with initial values drawn from ``seed``, in evaluation mode.
+    """The native model of a spec, with initial values drawn from ``seed``.
+
+    It is in evaluation mode until it is told otherwise: call ``model.train()`` before training.
 
     ``model(**inputs)`` takes the graph's inputs by name and gives ``{output name: tensor}``. The same seed
     gives the same weights, bit for bit, as ``zoo_tf.compile``. ``dtype`` is ``"float32"``, ``"float64"`` or
     ``"bfloat16"``: products and activations are then bfloat16, and parameters, norms, softmax and losses
-    float32. Raises SpecError if the spec does not make a graph.
+    float32. ``device`` is torch's own default if it is left out (``with torch.device(...)``). On ``meta``, and
+    where parameters are kept from getting memory (accelerate's ``init_empty_weights``), no values are drawn: give
+    it some by ``set_weights`` or ``load_state_dict(..., assign=True)``. Raises SpecError if the spec does not make
+    a graph.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype {dtype!r} is not one of {', '.join(DTYPES)}")
@@ -34,11 +43,33 @@ def compile(
             if node.owner == node.name
         }
     half = DTYPES[dtype] if dtype == "bfloat16" else None
-    model = assemble(graph, modules, input_dtype=half)
-    for module in model.modules():
-        if isinstance(module, Embedding):
-            module.compute_dtype = half
+    model = assemble(graph, modules).eval()
     kept = torch.float32 if half is not None else DTYPES[dtype]
     model.to(kept)
-    initialize(model, graph, seed, kept)
-    return model.to(device).eval()
+    if half is None:
+        _take_plain_linears(model)
+    else:
+        compute_in(model, half)
+    where = torch.get_default_device() if device is None else torch.device(device)
+    if _gives_no_memory():
+        return model
+    if where.type != "meta":
+        initialize(model, graph, seed, kept)
+    return model.to(where)
+
+
+def _take_plain_linears(model: Model) -> None:
+    """Where nothing is narrowed a dense layer is torch's own, and of its class.
+
+    ``quantize_dynamic`` and others like it look for exactly that, and would leave a subclass as it is in silence.
+    """
+    for module in model.modules():
+        if type(module) is Dense:
+            module.__class__ = nn.Linear
+
+
+def _gives_no_memory() -> bool:
+    """Whether parameters that are registered now lose their values, as in accelerate's ``init_empty_weights``."""
+    probe = nn.Module()
+    probe.register_parameter("probe", nn.Parameter(torch.empty(0, device="cpu")))
+    return bool(probe.probe.is_meta)

@@ -17,6 +17,9 @@ from torch import Tensor, fx, nn
 
 from zoo_spec.graph import Graph, Node, Ref
 from zoo_spec.tensors import FLOAT
+from zoo_torch.blocks.embedding import Embedding
+from zoo_torch.modes import notice_untold_training
+from zoo_torch.precision import HALF, Applied, dtype_asked_for
 from zoo_torch.presence import cast, if_present, pick, present
 
 
@@ -30,41 +33,64 @@ class Model(nn.Module):
     code: str
     """The source of ``forward``."""
     _input_dtype: torch.dtype | None = None
+    _was_trained = False
 
     # What the source calls beside its nodes. All that is generated begins with an underscore, as no name of a node
     # or an input can: a name that a user may write, too, would run another's weights in silence.
     _if_present = staticmethod(if_present)
     _pick = staticmethod(pick)
-    _present = staticmethod(present)
 
     def _cast(self, value: Tensor | None) -> Tensor | None:
         return cast(value, self._input_dtype)
+
+    def _present(self, outputs: dict[str, Tensor | None]) -> dict[str, Tensor]:
+        found = present(outputs)
+        if not self._was_trained and not torch.compiler.is_compiling() and torch.is_grad_enabled():
+            notice_untold_training(self, found)
+        return found
+
+    def train(self, mode: bool = True) -> Model:
+        """As of any module; until it is called, a model is in evaluation mode."""
+        self._was_trained = self._was_trained or mode
+        return super().train(mode)
+
+    def _apply(self, applied: Applied, recurse: bool = True) -> Model:
+        """As of any module; where a user asks for another dtype, it is what the model computes in from then on."""
+        dtype = dtype_asked_for(applied)
+        super()._apply(applied, recurse)
+        if dtype is not None:
+            compute_in(self, dtype if dtype in HALF else None)
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self).__name__, self.code), self.__dict__
 
 
-def assemble(graph: Graph, modules: dict[str, nn.Module], *, input_dtype: torch.dtype | None = None) -> Model:
-    """The container of a graph whose nodes' modules are given by owner name.
-
-    It casts float inputs to ``input_dtype``; None leaves them as they are.
-    """
-    model = _restore(graph.name, generate(graph, casts=input_dtype is not None))
-    model._input_dtype = input_dtype
+def assemble(graph: Graph, modules: dict[str, nn.Module]) -> Model:
+    """The container of a graph whose nodes' modules are given by owner name."""
+    model = _restore(graph.name, generate(graph))
     for name, module in modules.items():
         model.add_module(name, module)
     return model
 
 
-def generate(graph: Graph, *, casts: bool = False) -> str:
-    """The source of a graph's forward; ``casts`` has it take float inputs in the model's own dtype."""
+def compute_in(model: Model, dtype: torch.dtype | None) -> None:
+    """Have it compute in a half-width dtype; None: in that of its weights."""
+    model._input_dtype = dtype
+    for module in model.modules():
+        if isinstance(module, Embedding):
+            module.compute_dtype = dtype
+
+
+def generate(graph: Graph) -> str:
+    """The source of a graph's forward."""
     traced = fx.Graph()
     values: dict[str, fx.Node] = {}
     for name in sorted(graph.inputs, key=lambda name: graph.inputs[name].optional):
         default = (None,) if graph.inputs[name].optional else ()
         values[name] = traced.create_node("placeholder", name, args=default)
     for name, spec in graph.inputs.items():
-        if casts and spec.dtype == FLOAT:
+        if spec.dtype == FLOAT:
             values[name] = traced.create_node("call_module", "_cast", (values[name],), name=f"_{name}")
     picked: dict[tuple[str, str], fx.Node] = {}
 
@@ -85,11 +111,7 @@ def generate(graph: Graph, *, casts: bool = False) -> str:
     for node in graph.nodes.values():
         values[node.name] = _call(traced, node, value)
     outputs = {name: value(ref) for name, ref in graph.output_refs.items()}
-    optional = any(spec.optional for spec in graph.outputs.values())
-    if optional:
-        traced.output(traced.create_node("call_module", "_present", (outputs,), name="_outputs"))
-    else:
-        traced.output(outputs)
+    traced.output(traced.create_node("call_module", "_present", (outputs,), name="_outputs"))
     return _readable(traced.python_code("self").src)
 
 

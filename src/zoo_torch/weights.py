@@ -14,8 +14,8 @@ from zoo_spec.weights import check_names, check_shape
 
 
 def get_weights(model: nn.Module) -> dict[str, np.ndarray]:
-    """Copies of all weights, ``{canonical name: array}``, in torch's layout."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+    """Copies of all weights, ``{canonical name: array}``, in torch's layout; bfloat16 ones as float32."""
+    return {name: as_array(name, tensor).copy() for name, tensor in model.state_dict().items()}
 
 
 def set_weights(model: nn.Module, weights: Mapping[str, object]) -> None:
@@ -28,9 +28,17 @@ def set_weights(model: nn.Module, weights: Mapping[str, object]) -> None:
     arrays = {name: as_array(name, weights[name]) for name in state}
     for name, tensor in state.items():
         check_shape(name, tuple(tensor.shape), arrays[name].shape)
+    values = {
+        name: torch.from_numpy(np.ascontiguousarray(arrays[name]).reshape(tensor.shape))
+        for name, tensor in state.items()
+    }
     with torch.no_grad():
+        if any(tensor.is_meta for tensor in state.values()):  # Which would take nothing, in silence.
+            narrow = {name: value.to(state[name].dtype, copy=True) for name, value in values.items()}
+            model.load_state_dict(narrow, assign=True)
+            return
         for name, tensor in state.items():
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(arrays[name]).reshape(tensor.shape)))
+            tensor.copy_(values[name])
 
 
 def initialize(model: nn.Module, graph: Graph, seed: int, dtype: torch.dtype) -> None:

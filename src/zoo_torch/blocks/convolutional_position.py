@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import convolutional_position as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build, build_children
-from zoo_torch.precision import narrowed
+from zoo_torch.precision import at_least_float32, narrowed
 
 # B batch, T frames, D hidden, K the kernel's length.
 
@@ -30,8 +30,9 @@ class ConvolutionalPosition(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor, *, positions: Tensor | None = None) -> Tensor:
-        length = self.direction.square().sum((0, 1), keepdim=True).sqrt()
-        kernel = narrowed(self.gain * self.direction / length, x)
+        direction = at_least_float32(self.direction)
+        length = direction.square().sum((0, 1), keepdim=True).sqrt()
+        kernel = narrowed(self.gain * direction / length, x)
         bias = narrowed(self.bias, x)
         y_BDT = F.conv1d(x.mT, kernel, bias, padding=self.size // 2, groups=self.groups)
         # A kernel of even length, padded alike on both sides, gives one more than there are.

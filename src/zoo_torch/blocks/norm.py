@@ -1,4 +1,4 @@
-"""Norms, of vectors and across places: torch's own, with every default stated."""
+"""Norms, of vectors and across places: torch's own, with every default stated; their weights stay in float32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import norm as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
-from zoo_torch.precision import at_least_float32
+from zoo_torch.precision import Applied, at_least_float32, keeping_width
 
 
 class LayerNorm(nn.LayerNorm):
@@ -18,12 +18,18 @@ class LayerNorm(nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(at_least_float32(x)).to(x.dtype)
 
+    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
+        return super()._apply(keeping_width(applied), recurse)
+
 
 class RmsNorm(nn.RMSNorm):
     """``x / sqrt(mean(x^2) + eps) * weight``; half-width input is computed in float32."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(at_least_float32(x)).to(x.dtype)
+
+    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
+        return super()._apply(keeping_width(applied), recurse)
 
 
 class BatchNorm(nn.Module):
@@ -54,6 +60,9 @@ class BatchNorm(nn.Module):
         )
         return y.movedim(1, -1).to(x.dtype)
 
+    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
+        return super()._apply(keeping_width(applied), recurse)
+
 
 class GroupNorm(nn.Module):
     """Each group of channels of an example of ``[B, ..., C]`` over all places."""
@@ -68,6 +77,9 @@ class GroupNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.group_norm(_channels_first(x), self.groups, self.weight, self.bias, self.epsilon)
         return y.movedim(1, -1).to(x.dtype)
+
+    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
+        return super()._apply(keeping_width(applied), recurse)
 
 
 def _channels_first(x: Tensor) -> Tensor:

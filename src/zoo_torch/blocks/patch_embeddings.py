@@ -9,7 +9,7 @@ from zoo_spec.blocks import patch_embeddings as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.dropout import Dropout
-from zoo_torch.precision import narrowed
+from zoo_torch.precision import Tabled, at_least_float32, narrowed
 
 # B batch, H height, W width, C channels, T tokens, D hidden.
 Pair = tuple[int, int]
@@ -32,19 +32,18 @@ class PatchEmbeddings(nn.Module):
         return self.dropout(self.position(x_BTD))
 
 
-class InterpolatedPositions(nn.Module):
+class InterpolatedPositions(Tabled):
     """Adds positions learned on one grid, stretched to another, to ``x [B, T, D]``."""
 
     def __init__(self, *, hidden_size: int, learned_grid: Pair, grid: Pair) -> None:
         super().__init__()
         rows, columns = learned_grid
         self.weight = nn.Parameter(torch.empty(1 + rows * columns, hidden_size))
-        # Follows from the grids, so it is no weight, and is real also where the weights are not yet.
-        matrix = torch.from_numpy(specs.interpolation_matrix(learned_grid, grid))
-        self.register_buffer("matrix", matrix, persistent=False)
+        self.register_table("matrix", specs.interpolation_matrix(learned_grid, grid))
 
     def forward(self, x: Tensor) -> Tensor:
-        stretched_TD = torch.cat([self.weight[:1], self.matrix @ self.weight[1:]])
+        weight = at_least_float32(self.weight)
+        stretched_TD = torch.cat([weight[:1], self.matrix @ weight[1:]])
         return x + narrowed(stretched_TD, x)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import position as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
-from zoo_torch.precision import at_least_float32, narrowed
+from zoo_torch.precision import Tabled, at_least_float32, narrowed
 
 # B batch, T tokens, D hidden, N heads, H head size.
 
@@ -43,7 +43,7 @@ class OffsetPositions(nn.Module):
         return x + narrowed(F.embedding(positions + self.offset, self.weight), x)
 
 
-class Rotary(nn.Module):
+class Rotary(Tabled):
     """Turns pairs of the first features of queries or keys ``x [B, N, T, H]`` (Su et al., 2021, 3.2.2).
 
     ``interleaved``: pairs are neighbours; else a feature of the first half and one of the second.
@@ -57,9 +57,8 @@ class Rotary(nn.Module):
         self.interleaved = interleaved
         self.pairs = dims // 2
         angles = specs.rotary_angles(size=size, dims=dims, base=base)
-        # From NumPy, so that they are there on a model that is built without memory.
-        self.register_buffer("cos", torch.from_numpy(np.cos(angles)), persistent=False)
-        self.register_buffer("sin", torch.from_numpy(np.sin(angles)), persistent=False)
+        self.register_table("cos", np.cos(angles))
+        self.register_table("sin", np.sin(angles))
 
     def forward(self, x: Tensor, *, positions: Tensor | None = None) -> Tensor:
         wide_BNTH = at_least_float32(x)

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from zoo_spec.blocks import relative_position as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
-from zoo_torch.precision import narrowed
+from zoo_torch.precision import Tabled, narrowed
 
 # T tokens, N heads.
 
 
-class RelativePositions(nn.Module):
+class RelativePositions(Tabled):
     """A learned bias for each head and bucket of distances: ``[N, T, T]`` for ``x [B, T, D]``."""
 
     buckets: Tensor
@@ -23,9 +23,8 @@ class RelativePositions(nn.Module):
     def __init__(self, *, num_buckets: int, num_heads: int, max_distance: int, bidirectional: bool) -> None:
         super().__init__()
         self.max_distance = max_distance
-        table = np.array(specs.bucket_table(num_buckets, max_distance, bidirectional=bidirectional))
-        # From NumPy, so that it is there on a model that is built without memory.
-        self.register_buffer("buckets", torch.from_numpy(table), persistent=False)
+        table = specs.bucket_table(num_buckets, max_distance, bidirectional=bidirectional)
+        self.register_table("buckets", np.array(table))
         self.weight = nn.Parameter(torch.empty(num_buckets, num_heads))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo_spec.blocks import sinusoidal as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
+from zoo_torch.precision import Tabled
 
 
-class SinusoidalPositions(nn.Module):
+class SinusoidalPositions(Tabled):
     """Adds sines and cosines of each position to ``x [B, T, D]``.
 
-    ``table [size, D]`` is no weight: it is computed in float64, and has the parameters' dtype.
+    ``table [size, D]`` is no weight: it is computed in float64, and has the parameters' dtype, at least float32.
     """
 
     def __init__(self, *, size: int, hidden_size: int, layout: specs.Layout) -> None:
         super().__init__()
-        # From NumPy, since the model is built on the meta device, where nothing has a value.
-        self.register_buffer(
-            "table", torch.from_numpy(specs.sinusoids(size, hidden_size, layout)), persistent=False
-        )
+        self.register_table("table", specs.sinusoids(size, hidden_size, layout))
 
     def forward(self, x: Tensor, *, positions: Tensor | None = None) -> Tensor:
         if positions is None:

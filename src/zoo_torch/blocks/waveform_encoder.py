@@ -10,7 +10,7 @@ from zoo_spec.blocks import waveform_encoder as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_spec.errors import InputError
 from zoo_torch.blocks.base import build, build_children
-from zoo_torch.precision import at_least_float32, narrowed
+from zoo_torch.precision import Applied, at_least_float32, keeping_width, narrowed
 
 # B batch, S samples, T frames, C channels.
 
@@ -31,6 +31,9 @@ class TimeNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(at_least_float32(x).mT).mT.to(x.dtype)
+
+    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
+        return super()._apply(keeping_width(applied), recurse)
 
 
 class WaveformLayer(nn.Module):
