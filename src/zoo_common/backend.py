@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,20 @@ class State:
     weights: Weights
     optimizer: Weights
     step: int
+
+
+Masks = Literal["own", "native", "portable"]
+"""Where dropout's masks come from: the model itself, as where a user trains it; or a training loop, by the
+framework's generator or the portable one."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """One use of a dropout, by its canonical path: what it took, and what it gave."""
+
+    path: str
+    before: Array
+    after: Array
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,12 @@ class Backend(Protocol):
 
     def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:
         """One optimizer step with these gradients."""
+
+    def dropouts(self, batch: Batch, masks: Masks, at: tuple[int, int]) -> Sequence[Dropped]:
+        """What each dropout does in a training pass, those in fused kernels too; weights and buffers may change.
+
+        ``at`` is the step and the micro-batch, counted from 0.
+        """
 
     def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
         """Every run of a block, inner ones before those around them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -11,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 import zoo_tf
-from zoo_common.backend import Array, Batch, BlockCall, Exported, State, StepResult, Weights
+from zoo_common.backend import Array, Batch, BlockCall, Dropped, Exported, Masks, State, StepResult, Weights
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT32
 from zoo_spec.training import Training
 from zoo_tf.blocks.base import recording
 from zoo_tf.device import choose_device, held_bytes
+from zoo_tf.dropouts import watch_dropouts
 from zoo_tf.export import export_serving
 from zoo_tf.leaves import from_canonical, named_variables, to_canonical
 from zoo_tf.optimizers import make_optimizer
@@ -41,7 +43,7 @@ class TensorFlowBackend:
         tf.config.experimental.enable_tensor_float_32_execution(training.tf32)
         # It counts the traces of all models together, and warns of a loop where there are only several models.
         tf.get_logger().setLevel(logging.ERROR)
-        self.graph = graph
+        self.graph, self.seed = graph, seed
         self.dtype = dtype
         self.traces = 0
         with tf.device(self.device):
@@ -176,6 +178,14 @@ class TensorFlowBackend:
                 for name, variable in self.parameters.items()
             }
             self.optimizer.apply(given, rate)
+
+    def dropouts(self, batch: Batch, masks: Masks, at: tuple[int, int]) -> Sequence[Dropped]:
+        """What each dropout does in a training pass."""
+        with tf.device(self.device):
+            random = StepRandomness(self.model, seed=self.seed, portable=masks == "portable")
+            with nullcontext() if masks == "own" else random.at(*at):
+                uses = watch_dropouts(self.model, lambda: self.model(self._tensors(batch), training=True))
+        return [Dropped(path, _array(before), _array(after)) for path, before, after in uses]
 
     def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
         """Every run of a block, inner ones before those around them; ``training`` may be left unsaid."""

@@ -175,8 +175,8 @@ class _TorchsForm:
         """
         super().build(variables)
         on_gpu = any("GPU" in variable.value.device for variable in variables)
-        best = "compiled" if tf.test.is_built_with_xla() and not on_gpu else "plain"
-        self._compiles = UPDATE.taken(best) == "compiled"
+        way = UPDATE.taken("plain" if on_gpu else "compiled")
+        self._compiles = way == "compiled" and tf.test.is_built_with_xla()
 
     def apply(
         self, grads: list[Gradient | None], trainable_variables: list[keras.Variable] | None = None

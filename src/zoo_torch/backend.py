@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo_torch
-from zoo_common.backend import Array, Batch, BlockCall, Exported, State, StepResult, Weights
+from zoo_common.backend import Array, Batch, BlockCall, Dropped, Exported, Masks, State, StepResult, Weights
 from zoo_common.paths import Choice
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT, INT, TensorSpec
@@ -20,6 +21,7 @@ from zoo_torch.allocation import keep_large_tensors_apart
 from zoo_torch.blocks.embedding import Embedding
 from zoo_torch.compile import DTYPES
 from zoo_torch.device import choose_device, held_bytes
+from zoo_torch.dropouts import watch_dropouts
 from zoo_torch.export import PROGRAM, export_serving
 from zoo_torch.optimizers import make_optimizer
 from zoo_torch.precision import at_least_float32
@@ -47,7 +49,7 @@ class TorchBackend:
             keep_large_tensors_apart()
             if dtype == "float32":
                 use_fast_products()
-        self.graph = graph
+        self.graph, self.seed = graph, seed
         self.dtype = DTYPES[dtype]
         self.model: nn.Module = zoo_torch.compile(graph, seed=seed, dtype=dtype, device=self.device)
         if training.recompute:
@@ -125,6 +127,13 @@ class TorchBackend:
         """One optimizer step with these gradients."""
         given = {name: self._tensor(gradients[name], value.dtype) for name, value in self.parameters.items()}
         self.optimizer.apply(given, rate)
+
+    def dropouts(self, batch: Batch, masks: Masks, at: tuple[int, int]) -> Sequence[Dropped]:
+        """What each dropout does in a training pass, those in fused kernels too."""
+        random = StepRandomness(self.model, seed=self.seed, portable=masks == "portable")
+        with nullcontext() if masks == "own" else random.at(*at):
+            uses = watch_dropouts(self.model, lambda: self.model(**self._tensors(batch)))
+        return [Dropped(path, _array(before), _array(after)) for path, before, after in uses]
 
     def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
         """Every run of a block, inner ones before those around them; ``training`` may be left unsaid."""

@@ -1,4 +1,4 @@
-"""The levels over time: an optimizer step, a training curve, a run continued in the other framework."""
+"""The levels over time: a training curve, a run continued in the other framework."""
 
 from __future__ import annotations
 
@@ -10,76 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo_common.backend import Backend, Batch, State, Weights
+from zoo_common.backend import Backend, Batch, State
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import Dataset
 from zoo_common.data.base import batch as make_batch
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
-from zoo_common.parity.compare import Gap, gap, largest
-from zoo_common.parity.naming_steps import name_resumed, name_steps, name_training
+from zoo_common.parity.compare import Gap
+from zoo_common.parity.naming_steps import name_resumed, name_training
 from zoo_common.parity.probes import nudged
 from zoo_common.parity.results import Blame, LevelResult
+from zoo_common.parity.states import shortened
+from zoo_common.parity.step import RATES, drawn_gradients
 from zoo_common.training.loop import train_on
-from zoo_spec.random import Stream
 from zoo_spec.training import Training
-
-STEP_RATES = (1e-2, 3e-3, 7e-3)
-
-
-def step(bench: Bench) -> Iterator[LevelResult]:
-    """Optimizer steps at a changing rate, both frameworks handed the same gradients, in float64.
-
-    The gradients' sizes span seven decades, so that the place and value of an epsilon shows.
-    """
-    states: dict[str, State] = {}
-    for framework in bench.frameworks:
-        backend = bench.fresh(framework, "float64")
-        backend.set_weights(bench.weights)
-        for number, rate in enumerate(STEP_RATES):
-            backend.apply_gradients(_drawn_gradients(bench, number), rate)
-        states[framework] = backend.export_state()
-    first, last = (states[framework] for framework in (bench.frameworks[0], bench.frameworks[-1]))
-    worst = Gap.none()
-    for left, right in ((last.weights, first.weights), (last.optimizer, first.optimizer)):
-        for name in sorted(set(left) | set(right)):
-            both = name in left and name in right
-            value = gap(left[name], right[name], largest(right[name])) if both else math.inf
-            worst = worst.worse(Gap(value, name))
-    table = bench.graph.parameters()
-    unmoved = [
-        name
-        for name, value in first.weights.items()
-        if table[name].trainable and np.array_equal(value, bench.weights[name])
-    ]
-    detail = f"{unmoved[0]} did not move" if unmoved else ""
-    found = Blame(detail)
-    if worst.value > tolerances.STEP:
-        found = name_steps(bench, STEP_RATES, lambda number: _drawn_gradients(bench, number))
-    passed = worst.value <= tolerances.STEP and not unmoved
-    yield LevelResult(
-        "step",
-        "float64",
-        passed,
-        worst.value,
-        tolerances.STEP,
-        worst.name,
-        found.text,
-        found.block,
-        found.side,
-    )
-
-
-def _drawn_gradients(bench: Bench, number: int) -> Weights:
-    def draw(name: str, value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Weights:
-        stream = Stream(bench.seed, "gradient", number, name)
-        sizes = 10.0 ** (-7 * stream.uniforms(value.size))
-        return {name: ((2 * stream.uniforms(value.size) - 1) * sizes).reshape(value.shape)}
-
-    gradients: Weights = {}
-    for name, value in bench.weights.items():
-        gradients.update(draw(name, value))
-    return gradients
 
 
 def curve(bench: Bench, dataset: Dataset, steps: int) -> Iterator[tuple[LevelResult, dict[str, list[float]]]]:
@@ -96,7 +40,7 @@ def curve(bench: Bench, dataset: Dataset, steps: int) -> Iterator[tuple[LevelRes
 def _curve(
     bench: Bench, dataset: Dataset, steps: int, dtype: str
 ) -> tuple[LevelResult, dict[str, list[float]]]:
-    training = _shortened(bench.spec.training, steps)
+    training = shortened(bench.spec.training, steps)
     short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
     rule = tolerances.CURVES[dtype]
     backends = {framework: short.fresh(framework, dtype) for framework in bench.frameworks}
@@ -179,7 +123,7 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
     If the spec computes in bfloat16, what a checkpoint of that holds must also be what the other framework holds
     after reading it: all of it float32, and the same bit for bit.
     """
-    training = _shortened(bench.spec.training, before + after)
+    training = shortened(bench.spec.training, before + after)
     short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
     worst, blame = Gap.none(), Blame("")
     for one, other in (tuple(bench.frameworks), tuple(reversed(bench.frameworks))):
@@ -199,7 +143,7 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
             apart = abs(left - right) / abs(right) if math.isfinite(left - right) else math.inf
             worst = worst.worse(Gap(apart, f"step {index}, {one} then {other}"))
         if worst.value > tolerances.CHECKPOINT and not blame.text:
-            blame = name_resumed(short, other, kept, _drawn_gradients(bench, 0), STEP_RATES[0])
+            blame = name_resumed(short, other, kept, drawn_gradients(bench, 0), RATES[0])
     passed, limit = worst.value <= tolerances.CHECKPOINT, tolerances.CHECKPOINT
     yield LevelResult(
         "checkpoint", "float64", passed, worst.value, limit, worst.name, blame.text, blame.block, blame.side
@@ -240,19 +184,3 @@ def _train(
         batch: Batch = make_batch(dataset, training.seed, index, training.batch_size)
         losses.append(float(train_on(backend, bench.graph, training, batch, index).result.loss))
     return losses
-
-
-def _shortened(training: Training, steps: int) -> Training:
-    """The spec's own training over few steps: a short warm-up, a small batch, dropout that is comparable."""
-    size = min(training.batch_size, 8)
-    micro = training.micro_batch_size
-    warmup = min(training.schedule.warmup_steps, 3)
-    return training.model_copy(
-        update={
-            "steps": steps,
-            "batch_size": size,
-            "micro_batch_size": size // 2 if micro is not None and size % 2 == 0 else None,
-            "schedule": training.schedule.model_copy(update={"warmup_steps": warmup}),
-            "random": "portable",
-        }
-    )

@@ -10,6 +10,7 @@ from zoo_common.data import Dataset, open_dataset
 from zoo_common.parity import dynamic, static
 from zoo_common.parity.bench import Bench, Prepare
 from zoo_common.parity.results import LEVELS, Level, LevelResult, ParityReport
+from zoo_common.parity.step import step
 from zoo_common.parity.trained import open_trained
 from zoo_common.training.loop import require_parameters
 from zoo_common.training.origin import Accepted
@@ -26,7 +27,7 @@ _STATIC: dict[Level, Callable[[Bench], Iterator[LevelResult]]] = {
     "loss": static.loss,
     "gradient": static.gradient,
 }
-_WITHOUT_DATA = {**_STATIC, "step": dynamic.step}
+_WITHOUT_DATA = {**_STATIC, "step": step}
 
 
 def run_parity(

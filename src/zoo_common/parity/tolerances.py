@@ -68,6 +68,20 @@ STEP = 1e-12
 TRAINED = 1e-9
 """Of a tensor's largest magnitude, after a few training steps in float64, where a report looks for what parts."""
 
+DEVIATIONS = 6.0
+"""By how many standard deviations of a binomial the number of dropped elements may be off, either way. Chance alone
+leaves it beyond that once in 500 million places; half the rate, or twice, is 14 off and more."""
+
+DROPOUT_SCALE = 1e-9
+"""Of 1 / (1 - rate), by which what stays is multiplied, in float64. Rounding leaves 4e-16, or, where a fused
+attention computes the weights that it drops another way than without dropout, some 1e-14."""
+
+STATE_NUDGES = 8
+"""Up to how many changes of the first weights by an ulp are tried before training is said to differ."""
+
+STATE_MULTIPLE = 50.0
+"""How many times what such a change moves a tensor the frameworks may be apart, where that is more than STEP."""
+
 CURVE_PERTURBATION = 1e-7
 """Relative change of the weights that the floor of a training curve is measured with, about one float32 ulp."""
 
