@@ -175,6 +175,22 @@ def test_another_file_to_evaluate_on_is_told_and_no_more(tmp_path, caplog):
     assert not caplog.records
 
 
+def test_a_file_of_images_or_labels_of_other_content_is_refused_and_the_held_out_ones_are_told(
+    tmp_path, caplog
+):
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tmp_path / f"{name}-ubyte").write_text(name)
+    feed, path = fed(ImageData(directory=str(tmp_path))), tmp_path / "run"
+    open_run(path, feed=feed).close()
+    assert len(Origin.read(path).feed.files) == 4
+    (tmp_path / "t10k-labels-idx1-ubyte").write_text("other")
+    require_data(path, feed, ())
+    assert "evaluation_labels" in caplog.text
+    (tmp_path / "train-labels-idx1-ubyte").write_text("other")
+    with pytest.raises(InputError, match=r"train_labels \(.*/train-labels-idx1-ubyte\): had 17 bytes"):
+        require_data(path, feed, ())
+
+
 def test_files_that_were_moved_are_the_same(tmp_path):
     (tmp_path / "a").mkdir()
     open_run(tmp_path / "run", feed=fed(text(tmp_path / "a"))).close()
