@@ -23,6 +23,7 @@ from zoo_torch.compile import DTYPES
 from zoo_torch.device import choose_device, held_bytes
 from zoo_torch.dropouts import watch_dropouts
 from zoo_torch.export import PROGRAM, export_serving
+from zoo_torch.modes import mean_evaluation
 from zoo_torch.optimizers import make_optimizer
 from zoo_torch.precision import at_least_float32
 from zoo_torch.products import use_fast_products
@@ -59,7 +60,7 @@ class TorchBackend:
                 module.sparse = (
                     True  # Not in a model that a user trains: not all that torch can do goes with it.
                 )
-        self.model.train().eval()  # Told: `gradients` means those without dropout.
+        mean_evaluation(self.model)  # By `gradients`.
         self.parameters = dict(self.model.named_parameters())
         roles = {name: parameter.role for name, parameter in graph.parameters().items()}
         self.optimizer = make_optimizer(training.optimizer, self.parameters, roles)

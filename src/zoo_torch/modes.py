@@ -38,3 +38,8 @@ def notice_untold_training(model: nn.Module, outputs: Mapping[str, Tensor]) -> N
     for value in outputs.values():
         if value.requires_grad and value.grad_fn is not None:
             value.register_hook(came_back)
+
+
+def mean_evaluation(model: nn.Module) -> None:
+    """Gradients in evaluation mode are meant: no warning. The mode stays as it is."""
+    model._was_trained = True

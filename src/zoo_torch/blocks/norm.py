@@ -15,21 +15,21 @@ from zoo_torch.precision import Applied, at_least_float32, keeping_width
 class LayerNorm(nn.LayerNorm):
     """``(x - mean) / sqrt(variance + eps) * weight + bias``; half-width input is computed in float32."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(at_least_float32(x)).to(x.dtype)
-
     def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
         return super()._apply(keeping_width(applied), recurse)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(at_least_float32(x)).to(x.dtype)
 
 
 class RmsNorm(nn.RMSNorm):
     """``x / sqrt(mean(x^2) + eps) * weight``; half-width input is computed in float32."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(at_least_float32(x)).to(x.dtype)
-
     def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
         return super()._apply(keeping_width(applied), recurse)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(at_least_float32(x)).to(x.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -47,6 +47,9 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.empty(channels))
         self.register_buffer("running_var", torch.empty(channels))
 
+    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
+        return super()._apply(keeping_width(applied), recurse)
+
     def forward(self, x: Tensor) -> Tensor:
         y = F.batch_norm(
             _channels_first(x),
@@ -60,9 +63,6 @@ class BatchNorm(nn.Module):
         )
         return y.movedim(1, -1).to(x.dtype)
 
-    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
-        return super()._apply(keeping_width(applied), recurse)
-
 
 class GroupNorm(nn.Module):
     """Each group of channels of an example of ``[B, ..., C]`` over all places."""
@@ -74,12 +74,12 @@ class GroupNorm(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
 
+    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
+        return super()._apply(keeping_width(applied), recurse)
+
     def forward(self, x: Tensor) -> Tensor:
         y = F.group_norm(_channels_first(x), self.groups, self.weight, self.bias, self.epsilon)
         return y.movedim(1, -1).to(x.dtype)
-
-    def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
-        return super()._apply(keeping_width(applied), recurse)
 
 
 def _channels_first(x: Tensor) -> Tensor:

@@ -29,11 +29,11 @@ class TimeNorm(nn.GroupNorm):
     def __init__(self, *, size: int, epsilon: float) -> None:
         super().__init__(size, size, eps=epsilon)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(at_least_float32(x).mT).mT.to(x.dtype)
-
     def _apply(self, applied: Applied, recurse: bool = True) -> nn.Module:
         return super()._apply(keeping_width(applied), recurse)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(at_least_float32(x).mT).mT.to(x.dtype)
 
 
 class WaveformLayer(nn.Module):

@@ -57,8 +57,8 @@ POSITIONS: tuple[Defect, ...] = (
         "transformer_tiny",
         "*position",
         torch=(
-            "torch.from_numpy(specs.sinusoids(size, hidden_size, layout))",
-            'torch.from_numpy(specs.sinusoids(size, hidden_size, layout).astype("float32"))',
+            "specs.sinusoids(size, hidden_size, layout)",
+            'specs.sinusoids(size, hidden_size, layout).astype("float32")',
         ),
         tf=(
             "specs.sinusoids(size, hidden_size, layout)",

@@ -139,7 +139,7 @@ TRAINING: tuple[Defect, ...] = (
         "compile.py",
         "unet_tiny",
         "*norm*",
-        torch=("return model.to(device).eval()", "return model.to(device).train()"),
+        torch=("assemble(graph, modules).eval()", "assemble(graph, modules).train()"),
     ),
     *halves(
         "AdamW's epsilon is ten times as large",
