@@ -27,8 +27,8 @@ class TextLimits(ReadLimits):
 
     line_bytes: PositiveInt = 1 << 20
     """Bytes of a line of text: one without line ends may be all of a machine's memory."""
-    vocabulary_tokens: PositiveInt = 1_000_000
-    """Tokens of a vocabulary; its files have fifty bytes for each at most."""
+    vocabulary_tokens: PositiveInt = 500_000
+    """Tokens of a vocabulary; its files have a hundred bytes for each at most."""
 
 
 class ImageLimits(ReadLimits):

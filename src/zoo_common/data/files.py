@@ -48,10 +48,10 @@ def read_text(path: str | Path, limits: TextLimits) -> str:
 
 
 def read_vocabulary_bytes(path: str | Path, limits: TextLimits) -> bytes:
-    """The bytes of a file of a vocabulary, fifty for each token that it may have at most."""
+    """The bytes of a file of a vocabulary, a hundred for each token that it may have at most."""
     most = limits.vocabulary_tokens
     return _whole(
-        path, 50 * most, f"for a vocabulary of {most:,} tokens at most; {limits.remedy('vocabulary_tokens')}"
+        path, 100 * most, f"for a vocabulary of {most:,} tokens at most; {limits.remedy('vocabulary_tokens')}"
     )
 
 

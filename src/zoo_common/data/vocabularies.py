@@ -26,6 +26,8 @@ from zoo_spec.reading import reading
 MERGES = "merges.txt"
 """What stands beside a ``vocab.json``: the merges of byte-level BPE, a pair a line, the first one first."""
 _REMEDY = f"it is not a tokenizer; give a tokenizer.json that tokenizers wrote, or a vocab.json with {MERGES}"
+_PARTS_A_TOKEN = 8
+"""Strings and lists for each token, with its merges: a token and two merges of two are seven."""
 _LONGEST_TOKEN, _LONGEST_WORD = 1000, 500
 """Characters: beyond these, the time for one long word of a text is a matter of minutes."""
 
@@ -39,8 +41,7 @@ def read_vocabulary(path: str, lower_case: bool, limits: TextLimits | None = Non
     text = _text(path, limits)
     if not path.endswith(".json"):
         return _word_pieces(text, path, lower_case, limits)
-    with reading(path, "JSON", remedy=_REMEDY):
-        content = json.loads(text)
+    content = _content(text, path, _REMEDY, limits)
     if _is_table(content):
         return _bytes_and_merges(content, path, limits)
     return parse(text, path, _REMEDY, limits)
@@ -51,22 +52,19 @@ def fingerprint(path: str, limits: TextLimits | None = None) -> str:
     limits = limits or TextLimits()
     data = read_vocabulary_bytes(path, limits)
     digest = hashlib.sha256(data)
-    if path.endswith(".json"):
-        with reading(path, "JSON", remedy=_REMEDY):
-            is_table = _is_table(json.loads(decoded(data, path, _REMEDY)))
-        if is_table:
-            digest.update(read_vocabulary_bytes(_merges(path), limits))
+    if path.endswith(".json") and _is_table(_content(decoded(data, path, _REMEDY), path, _REMEDY, limits)):
+        digest.update(read_vocabulary_bytes(_merges(path), limits))
     return digest.hexdigest()
 
 
 def parse(text: str, path: str | Path, remedy: str, limits: TextLimits | None = None) -> Subwords:
     """A ``tokenizer.json``; raises InputError, with a remedy, for what is none."""
     limits = limits or TextLimits()
-    with reading(path, "JSON", remedy=remedy):
-        content = json.loads(text)
-    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+    content = _content(text, path, remedy, limits)
+    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(model, dict):
         raise InputError(f"{path}: has no model; {remedy}")
-    _check_tokens(_size(content["model"].get("vocab")), path, limits)
+    _check_tokens(_size(model.get("vocab")), path, limits)
     patterns = patterns_of(content)
     # First in a process of its own: what it does not survive is not tried in this one.
     watched = Watched(text, path, patterns) if patterns else None
@@ -118,6 +116,19 @@ def _check_costs(found: Subwords, path: str | Path) -> None:
 
 def _text(path: str | Path, limits: TextLimits) -> str:
     return decoded(read_vocabulary_bytes(path, limits), path, "a vocabulary is text")
+
+
+def _content(text: str, path: str | Path, remedy: str, limits: TextLimits) -> JsonValue:
+    """What a JSON document holds; counted first, for Python takes fifty times a short string's bytes."""
+    parts = text.count('"') // 2 + text.count("[") + text.count("{")
+    if parts > _PARTS_A_TOKEN * limits.vocabulary_tokens:
+        raise InputError(
+            f"{path}: has {parts:,} strings, lists and mappings, more than a vocabulary of "
+            f"{limits.vocabulary_tokens:,} tokens; {limits.remedy('vocabulary_tokens')}"
+        )
+    with reading(path, "JSON", remedy=remedy):
+        found: JsonValue = json.loads(text)
+    return found
 
 
 def _check_tokens(count: int, path: str | Path, limits: TextLimits) -> None:
