@@ -15,7 +15,7 @@ from zoo_common.data.base import Split
 from zoo_common.data.generated import open_generated
 from zoo_common.memory import available_bytes, require_memory, training_bytes
 from zoo_common.training.denominators import denominators
-from zoo_common.training.loop import require_parameters
+from zoo_common.training.loop import require_trainable
 from zoo_common.units import bytes_text, counted
 from zoo_spec.data import GeneratedData
 from zoo_spec.errors import ZooError
@@ -84,7 +84,7 @@ def _step(spec: ExperimentSpec, framework: str, device: str) -> str:
     data = spec.data if isinstance(spec.data, GeneratedData) else GeneratedData()
     examples = open_generated(data, graph, seed=training.seed, split="train")
     given = batch(examples, training.seed, 0, EXAMPLES)
-    require_parameters(graph)
+    require_trainable(graph, training)
     start = time.perf_counter()
     backend = find_backend(framework)()
     backend.initialize(graph, training, seed=training.seed, dtype=training.precision, device=device)

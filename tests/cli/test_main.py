@@ -77,6 +77,22 @@ def test_help_of_every_command_has_an_example(command):
     assert f"  zoo {command}" in found.stdout
 
 
+@pytest.mark.parametrize("command", commands())
+def test_the_readme_names_every_command(command):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"| `zoo {command}" in readme
+
+
+def test_help_of_parity_names_its_levels_in_order():
+    from zoo_common.parity.results import LEVELS
+
+    told = " ".join(
+        CliRunner().invoke(application(), ["parity", "--help"], env={"COLUMNS": "400"}).stdout.split()
+    )
+    places = [told.index(f" {level}", told.index("The last level:")) for level in LEVELS]
+    assert places == sorted(places)
+
+
 def test_version_is_printed():
     found = zoo("--version")
     assert (found.returncode, found.stderr) == (0, "")

@@ -224,3 +224,34 @@ def test_that_data_is_drawn_is_said_wherever_a_spec_is_shown():
     assert "sequence_classification  drawn data" in next(line for line in listed.splitlines() if name in line)
     assert said in open_dataset(load_spec(name), None, "train").description().source  # In train's first line.
     assert said not in CliRunner().invoke(application(), ["describe", "--spec", "bert_tiny"]).stdout
+
+
+def test_micro_batches_that_would_not_add_up_are_refused_before_a_step(tmp_path):
+    """A node computes the weights of the loss, so that a batch's sum is not known before all of it ran."""
+    model = {
+        "kind": "graph",
+        "inputs": {
+            "x": {"shape": ["batch", 4], "dtype": "float32"},
+            "labels": {"shape": ["batch"], "dtype": "int32", "label": True},
+            "label_weights": {"shape": ["batch"], "label": True},
+        },
+        "nodes": {
+            "scores": {"block": {"kind": "dense", "size": 3}, "inputs": "x"},
+            "gates": {"block": {"kind": "sigmoid"}, "inputs": "label_weights"},
+            "fit": {
+                "block": {"kind": "softmax_cross_entropy"},
+                "inputs": {"logits": "scores", "labels": "labels", "weights": "gates"},
+            },
+        },
+        "outputs": {"loss": "fit", "gates": "gates"},
+    }
+    spec = {
+        "model": model,
+        "data": {"kind": "generated"},
+        "training": {"batch_size": 4, "micro_batch_size": 2},
+    }
+    (tmp_path / "my.yaml").write_text(json.dumps(spec))
+    found = run("--spec", str(tmp_path / "my.yaml"))
+    assert found.exit_code == 2
+    assert "training.micro_batch_size needs losses whose labels and weights are inputs" in found.stderr
+    assert run("--spec", str(tmp_path / "my.yaml"), "--set", "training.micro_batch_size=null").exit_code == 0

@@ -168,3 +168,10 @@ def test_heads_that_do_not_divide_the_width_are_refused_at_their_own_field(name,
         SpecError, match=f"model.num_heads: hidden_size {width} is not a multiple of num_heads 7"
     ):
         load_spec(name, ["model.num_heads=7"])
+
+
+def test_the_tasks_on_pairs_are_those_that_examples_can_be_made_for():
+    from zoo_common.data import sentence_pairs
+    from zoo_spec import data_fit
+
+    assert tuple(sentence_pairs.PAIRS) == data_fit.PAIRS

@@ -85,9 +85,9 @@ def validate(
         if framework is None:
             _check_data(loaded, graph, resolved, opened=with_data)  # A rehearsal opens it too.
             if graph.loss_parts:
-                from zoo_common.training.loop import require_parameters
+                from zoo_common.training.loop import require_trainable
 
-                require_parameters(graph)
+                require_trainable(graph, loaded.training)
         return _Checked(loaded.name, graph.parameter_count, tuple(_summary(loaded, graph)), failed)
 
     found = {}

@@ -74,12 +74,25 @@ def train_on(
     micro_batches = split(batch, training.micro_batch_size) if training.micro_batch_size else [batch]
     divisors = denominators(graph, batch)
     if divisors is None and len(micro_batches) > 1:
-        raise InputError(
-            "training.micro_batch_size needs losses whose labels and weights are inputs of the graph; leave it out"
-        )
+        raise InputError(_UNKNOWN_SUMS)
     result = backend.train_step(micro_batches, divisors, rate)
     examples = len(next(iter(batch.values())))
     return Step(index + 1, rate, examples, real_tokens(batch), result, waited)
+
+
+_UNKNOWN_SUMS = (
+    "training.micro_batch_size needs losses whose labels and weights are inputs of the graph; leave it out"
+)
+
+
+def require_trainable(graph: Graph, training: Training) -> None:
+    """Raise InputError where no step could be taken: nothing has weights, or micro-batches would not add up."""
+    require_parameters(graph)
+    if (training.micro_batch_size or training.batch_size) < training.batch_size and any(
+        part.weights is None and (part.labels is None or "weights" in graph.nodes[part.node].inputs)
+        for part in graph.loss_parts
+    ):
+        raise InputError(_UNKNOWN_SUMS)
 
 
 def require_parameters(graph: Graph) -> None:

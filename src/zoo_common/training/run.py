@@ -24,7 +24,7 @@ from zoo_common.training.differences import Fields
 from zoo_common.training.evaluation import evaluate, evaluate_batches
 from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import InputFn, open_feed
-from zoo_common.training.loop import Step, require_parameters, run_batches, run_steps
+from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
 from zoo_common.training.named_batches import named_batches
 from zoo_common.training.origin import (
     Accepted,
@@ -116,7 +116,7 @@ class Run:
         if not self.graph.loss_parts:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.spec.name} has no loss to train; its outputs are {outputs}")
-        require_parameters(self.graph)
+        require_trainable(self.graph, self.spec.training)
         require_memory(self.spec, self.graph, self.backend.name)
         claim = Claim(
             self.spec.fingerprint(),
