@@ -153,7 +153,7 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
 
 
 def _carried_over(bench: Bench, dataset: Dataset, steps: int) -> LevelResult:
-    worst = Gap.none()
+    worst, block, side = Gap.none(), "", ""
     for one, other in (tuple(bench.frameworks), tuple(reversed(bench.frameworks))):
         backend, continued = bench.fresh(one, "bfloat16"), bench.fresh(other, "bfloat16")
         _train(bench, backend, bench.spec.training, dataset, 0, steps)
@@ -172,8 +172,12 @@ def _carried_over(bench: Bench, dataset: Dataset, steps: int) -> LevelResult:
                     and left[name].dtype == right[name].dtype == np.float32
                     and np.array_equal(left[name], right[name])
                 )
+                if not same and not block:
+                    block, side = name, other
                 worst = worst.worse(Gap(0.0 if same else math.inf, f"{name}, {one} then {other}"))
-    return LevelResult("checkpoint", "bfloat16", worst.value == 0, worst.value, 0.0, worst.name)
+    detail = f"{block} is not what the checkpoint holds once {side} has read it" if block else ""
+    passed = worst.value == 0
+    return LevelResult("checkpoint", "bfloat16", passed, worst.value, 0.0, worst.name, detail, block, side)
 
 
 def _train(

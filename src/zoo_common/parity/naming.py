@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo_common.backend import Array, Batch, BlockCall, Weights
+from zoo_common.backend import Array, Backend, Batch, BlockCall, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import Gap, output_gap
@@ -85,6 +86,29 @@ def _difference(bench: Bench, batch: Batch, parameter: str, at: int) -> float:
         losses.append(float(backend.evaluate_step(batch)["loss"]))
     backend.set_weights(bench.weights)
     return (losses[0] - losses[1]) / (2 * _STEP)
+
+
+def name_rounding(bench: Bench, batch: Batch, dtype: str, side: str) -> str:
+    """The block whose own error in ``dtype`` is most times the other framework's, if it is many times that.
+
+    A block's own error is how far it is from what NumPy makes, in float64, of what the block itself was given.
+    """
+    rule = tolerances.ROUNDING[dtype]
+    other = next(framework for framework in bench.frameworks if framework != side)
+    ours, theirs = (_own_errors(bench, bench.backend(framework, dtype), batch) for framework in (side, other))
+    times = {path: error / max(theirs.get(path, 0.0), rule.roundoff) for path, error in ours.items()}
+    worst = max(times, key=lambda path: times[path], default="")
+    return worst if worst and times[worst] > rule.ratio else ""
+
+
+def _own_errors(bench: Bench, backend: Backend, batch: Batch) -> dict[str, float]:
+    party = ThirdParty(bench.graph, bench.weights)
+    errors: dict[str, float] = {}
+    for call in backend.block_calls(batch):
+        with contextlib.suppress(NoOpinionError):
+            wanted = party.say(call.path, by_port(party.blocks[call.path], call))
+            errors[call.path] = max(errors.get(call.path, 0.0), output_gap(call.gave, wanted).value)
+    return errors
 
 
 def strayed(bench: Bench, party: ThirdParty, guilt: Guilt) -> tuple[str, str]:

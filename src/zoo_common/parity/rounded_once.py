@@ -43,7 +43,7 @@ def rounded_once(bench: Bench) -> Iterator[LevelResult]:
     paths = {f"b{index}": path for index, path in enumerate(named)}
     weights = {name: value.astype(np.float32) for name, value in probe_weights(graph, bench.seed).items()}
     batch = _batch(graph, bench.seed)
-    worst, where = 0.0, ""
+    worst, where, block, side = 0.0, "", "", ""
     for framework in bench.frameworks:
         wide = _outputs(bench, framework, graph, "float64", weights, batch)
         for name, value in _outputs(bench, framework, graph, "bfloat16", weights, batch).items():
@@ -51,11 +51,14 @@ def rounded_once(bench: Bench) -> Iterator[LevelResult]:
                 continue
             found = _beyond_one_rounding(value, wide[name], graph.outputs[name])
             if found > worst or not where:
-                worst, where = found, f"{paths[name.partition('_')[0]]} ({framework})"
+                worst, block, side = found, paths[name.partition("_")[0]], framework
+                where = f"{block} ({side})"
     detail = ""
     if worst > 1:
         detail = f"{where} computes in bfloat16 what is to stay in float32, or wider, and be rounded once"
-    yield LevelResult("forward", "bfloat16", worst <= 1, worst, 1.0, where, detail)
+    if not detail:
+        block = side = ""
+    yield LevelResult("forward", "bfloat16", worst <= 1, worst, 1.0, where, detail, block, side)
 
 
 def _blocks(graph: Graph) -> dict[str, tuple[Block, Inputs]]:

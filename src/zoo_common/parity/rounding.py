@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from zoo_common.backend import Backend, Batch, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import Gap
+from zoo_common.parity.naming import name_rounding
 from zoo_common.parity.probes import nudged
 from zoo_common.parity.results import Level, LevelResult
 from zoo_common.parity.subject import Sizes
@@ -40,7 +42,19 @@ def judge(
         result = _judged(errors, explained, rule, level, dtype)
         if result.passed:
             break
-    return result
+    return result if result.passed else _named(bench, dtype, result)
+
+
+def _named(bench: Bench, dtype: str, result: LevelResult) -> LevelResult:
+    """With the block that rounds away most in the framework that strayed, or the tensor where none stands out."""
+    tensor, _, rest = result.worst.partition(" (")
+    batch = bench.inputs[rest.partition(")")[0]]
+    block = name_rounding(bench, batch, dtype, result.side)
+    if not block:
+        return replace(result, block=tensor)
+    return replace(
+        result, block=block, detail=f"{result.detail}; {block} rounds away the most beyond the other's"
+    )
 
 
 def _judged(

@@ -43,7 +43,7 @@ def _parameters(
 ) -> Iterator[LevelResult]:
     table = bench.graph.parameters()
     for dtype in bench.narrow or ("float32",):
-        worst, detail = Gap.none(), ""
+        worst, detail, block, side = Gap.none(), "", "", ""
         for framework in bench.frameworks:
             weights = make(framework, dtype).export_state().weights
             if set(weights) != set(table):
@@ -55,8 +55,14 @@ def _parameters(
                 differs = (found.shape, found.dtype) != (wanted.shape, wanted.dtype) or not np.array_equal(
                     found, wanted
                 )
+                if differs and not block:
+                    block, side = name, framework
+                    detail = (
+                        f"{name} in {framework} is not what it should be, bit for bit; {framework} strayed"
+                    )
                 worst = worst.worse(Gap(float("inf") if differs else 0.0, f"{name} ({framework})"))
-        yield LevelResult("parameters", dtype, worst.value == 0, worst.value, 0.0, worst.name, detail)
+        passed = worst.value == 0
+        yield LevelResult("parameters", dtype, passed, worst.value, 0.0, worst.name, detail, block, side)
 
 
 def forward(bench: Bench) -> Iterator[LevelResult]:
