@@ -42,14 +42,14 @@ def count_rates(bench: Bench, framework: str, backend: Backend) -> Iterator[Part
             with taking(path):
                 uses = list(backend.dropouts(batch, masks, (0, 0)))
             yield from _counts(
-                rates, uses, ", ".join([framework, f"{masks} masks", *([path] if path else [])])
+                rates, uses, framework, ", ".join([f"{masks} masks", *([path] if path else [])])
             )
     first = list(backend.dropouts(batch, "native", (0, 0)))
     for what, at in (("step", (1, 0)), ("micro-batch", (0, 1))):
         yield from _renewed(first, list(backend.dropouts(batch, "native", at)), framework, what)
 
 
-def _counts(rates: Mapping[str, float], uses: Sequence[Dropped], how: str) -> Iterator[Part]:
+def _counts(rates: Mapping[str, float], uses: Sequence[Dropped], framework: str, how: str) -> Iterator[Part]:
     found: dict[str, list[Dropped]] = {}
     for use in uses:
         found.setdefault(use.path, []).append(use)
@@ -57,7 +57,8 @@ def _counts(rates: Mapping[str, float], uses: Sequence[Dropped], how: str) -> It
         rate = rates.get(path, 0.0)
         if rate or path in found:
             deviations, said = _count(rate, found.get(path, []))
-            yield Part(path, deviations, tolerances.DEVIATIONS, f"{path} ({how})", said)
+            where = f"{path} ({framework}, {how})"
+            yield Part(path, deviations, tolerances.DEVIATIONS, where, said, framework)
 
 
 def _count(rate: float, uses: Sequence[Dropped]) -> tuple[float, str]:
@@ -94,7 +95,7 @@ def _renewed(uses: Sequence[Dropped], others: Sequence[Dropped], framework: str,
                 f"{one.path} ({framework}, native masks)",
                 f"drops the same elements in another {what}",
             )
-            yield Part(one.path, math.inf, tolerances.DEVIATIONS, where, said)
+            yield Part(one.path, math.inf, tolerances.DEVIATIONS, where, said, framework)
 
 
 def _batch(graph: Graph, seed: int) -> Batch:

@@ -131,7 +131,7 @@ TRAINING: tuple[Defect, ...] = (
         "blocks/norm.py",
         "unet_tiny",
         "*norm*",
-        tf=("        if training:\n", "        if training is not False:\n"),
+        tf=("if training and self.trainable:", "if training is not False and self.trainable:"),
     ),
     *halves(
         "a new model trains",
@@ -167,8 +167,8 @@ TRAINING: tuple[Defect, ...] = (
         "*",
         torch=("fused=True", "fused=True, amsgrad=True"),
         tf=(
-            "slots[1].assign(second)",
-            "second = tf.maximum(second, slots[1])\n        slots[1].assign(second)",
+            "second * beta_2 + tf.square(change) * (1.0 - beta_2)",
+            "tf.maximum(second, second * beta_2 + tf.square(change) * (1.0 - beta_2))",
         ),
     ),
     *halves(
@@ -197,7 +197,7 @@ TRAINING: tuple[Defect, ...] = (
         "mnist_fc",
         "*weight",
         torch=("register_step_pre_hook(_decay)", "register_step_post_hook(_decay)"),
-        tf=("variable * kept - change * rate)\n\n\n@keras", "(variable - change * rate) * kept)\n\n\n@keras"),
+        tf=("[variable * kept - change * rate, *slots]", "[(variable - change * rate) * kept, *slots]"),
         sets=SGD,
     ),
     *halves(
@@ -230,7 +230,7 @@ TRAINING: tuple[Defect, ...] = (
         "mnist_fc",
         "*",
         torch=("nesterov=spec.nesterov", "nesterov=False"),
-        tf=("change + buffer * momentum if nesterov else buffer", "buffer"),
+        tf=("change + slots[0] * momentum if nesterov else slots[0]", "slots[0]"),
         sets=NESTEROV,
     ),
     *halves(
