@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from defects.base import Defect, halves
 
-FORWARD = '; half-width input is computed in float32."""\n\n    def forward(self, x: Tensor) -> Tensor:\n        return '
 HALF = ("training.precision=bfloat16",)
 
 PRECISION: tuple[Defect, ...] = (
@@ -15,8 +14,8 @@ PRECISION: tuple[Defect, ...] = (
         "bert_tiny",
         "*norm",
         torch=(
-            f"* weight + bias``{FORWARD}super().forward(at_least_float32(x)).to(x.dtype)",
-            f"* weight + bias``{FORWARD}F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)",
+            "return super().forward(at_least_float32(x)).to(x.dtype)\n\n\nclass RmsNorm",
+            "return torch.nn.functional.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)\n\n\nclass RmsNorm",
         ),
         tf=("wide = at_least_float32(x)\n        mean = ", "wide = x\n        mean = "),
         sets=HALF,
@@ -28,8 +27,8 @@ PRECISION: tuple[Defect, ...] = (
         "t5_tiny",
         "*norm",
         torch=(
-            f"+ eps) * weight``{FORWARD}super().forward(at_least_float32(x)).to(x.dtype)",
-            f"+ eps) * weight``{FORWARD}x * (x.square().mean(-1, keepdim=True) + self.eps).rsqrt() * self.weight.to(x.dtype)",
+            "return super().forward(at_least_float32(x)).to(x.dtype)\n\n\nclass BatchNorm",
+            "return (x * (x.square().mean(-1, keepdim=True) + self.eps).rsqrt() * self.weight.to(x.dtype)).to(x.dtype)\n\n\nclass BatchNorm",
         ),
         tf=("wide = at_least_float32(x)\n        mean_square", "wide = x\n        mean_square"),
         sets=HALF,
