@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -32,19 +33,22 @@ def unpack(given: Path, folder: Path) -> Path:
 
 
 def register_backends(pyproject: Path, folder: Path) -> None:
-    """The metadata by which the backends are found where this package is not installed, and those on the host."""
+    """The metadata by which backends are found: this package's, if it is not installed, and of those on the host."""
     project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
     name, version = project["name"], project["version"]
-    entries = {} if _installed(name) else dict(project["entry-points"]["zoo.backends"])
-    entries |= {
+    if not _installed(name):
+        _register(folder, name, version, project["entry-points"]["zoo.backends"])
+    hosts = {
         "torch-host": "device_parts.host_torch:HostTorch",
         "tf-host": "device_parts.host_tf:HostTensorFlow",
     }
-    info = folder / f"{name}_device-{version}.dist-info"
+    _register(folder, f"{name}_hosts", version, hosts)
+
+
+def _register(folder: Path, name: str, version: str, entries: Mapping[str, str]) -> None:
+    info = folder / f"{name}-{version}.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {name}-device\nVersion: {version}\n", "utf-8"
-    )
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
     lines = "".join(f"{key} = {value}\n" for key, value in entries.items())
     (info / "entry_points.txt").write_text(f"[zoo.backends]\n{lines}", "utf-8")
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import zoo_tf
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Exported, Masks, State, StepResult, Weights
+from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT32
 from zoo_spec.training import Training
@@ -69,7 +70,13 @@ class TensorFlowBackend:
     def train_step(
         self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
     ) -> StepResult:
-        """One optimizer step over all micro-batches."""
+        """One optimizer step over all micro-batches; InputError where a layer was frozen, which no run obeys."""
+        frozen = [name for name, variable in self.parameters.items() if not variable.trainable]
+        if frozen:
+            raise InputError(
+                f"{frozen[0]} is frozen (layer.trainable = False), and a run trains everything; compile the spec by "
+                "zoo_tf.compile and use Keras' fit for that"
+            )
         with tf.device(self.device):
             divisors = self._scalars(denominators or {})
             wide_rate = tf.constant(rate, tf.float64)

@@ -104,7 +104,9 @@ def test_backends_are_found_where_the_package_is_not_installed(modules, monkeypa
     wheels = modules("device_parts.wheels")
     monkeypatch.setattr(wheels, "_installed", lambda name: False)
     wheels.register_backends(BENCHMARKS.parent / "pyproject.toml", tmp_path)
-    (found,) = importlib.metadata.distributions(path=[str(tmp_path)])
-    entries = {entry.name: entry.value for entry in found.entry_points if entry.group == "zoo.backends"}
+    found = list(importlib.metadata.distributions(path=[str(tmp_path)]))
+    entries = {entry.name: entry.value for each in found for entry in each.entry_points}
     assert entries["torch"] == "zoo_torch.backend:TorchBackend"
     assert set(entries) == {"torch", "tf", "torch-host", "tf-host"}
+    # A run records the version.
+    assert {each.name: each.version for each in found}["dualzoo"] == importlib.metadata.version("dualzoo")
