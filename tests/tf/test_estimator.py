@@ -18,6 +18,7 @@ from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import batches, open_dataset
 from zoo_common.training.run import Run
+from zoo_common.training.session import DivergedError
 from zoo_common.training.stop import TerminatedError
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -442,3 +443,26 @@ def test_the_readmes_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
     assert float(capsys.readouterr().out.split()[0]) > 0.9
+
+
+def regression_fn(features, labels, mode):
+    outputs = keras.layers.Dense(1)(features)
+    loss = tf.reduce_mean(tf.square(outputs - labels))
+    return zoo_tf.EstimatorSpec(
+        mode, loss=loss, optimizer=keras.optimizers.SGD(0.1) if mode == TRAIN else None
+    )
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_number_that_is_none_is_named_and_not_the_learning_rate(tmp_path, part, caplog):
+    good = (PIXELS[:8].astype(">f4"), np.ones((8, 1), np.float32)[::-1])
+    bad = [array.copy() for array in good]
+    bad[part][3] = np.nan
+    says = f"{('features', 'labels')[part]} of example 3 is nan in batch 1 of the input"
+    with pytest.raises(DivergedError, match=f"correct the data: {says}"):
+        zoo_tf.Estimator(regression_fn, tmp_path / "new").train([tuple(bad)], steps=1)
+    face = zoo_tf.Estimator(regression_fn, tmp_path / "run")
+    face.train([good], steps=1)
+    caplog.clear()
+    assert np.isnan(face.evaluate([tuple(bad)])["loss"])
+    assert says in caplog.text

@@ -19,10 +19,14 @@ import zoo_torch
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import batches, open_dataset
+from zoo_common.training import run
 from zoo_common.training.run import Run
+from zoo_common.training.run_directory import read_metrics
+from zoo_common.training.session import DivergedError
 from zoo_common.training.stop import TerminatedError
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
+from zoo_spec.shrink import shrunk
 
 DIGITS = sklearn.datasets.load_digits()
 PIXELS = torch.from_numpy((DIGITS.data / 16).astype(np.float32))
@@ -354,3 +358,91 @@ def test_the_readmes_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
     assert float(capsys.readouterr().out.split()[0]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [(0, "features of example 3 is nan in batch 1"), (1, "labels of example 3 is nan in batch 1")],
+)
+def test_a_number_that_is_none_is_named_and_not_the_learning_rate(tmp_path, part, says, caplog):
+    bad = [PIXELS[:8].clone(), torch.ones(8, 1)]
+    bad[part][3] = torch.nan
+    options = {"loss": F.mse_loss, "metrics": {}}
+    with pytest.raises(DivergedError, match=f"correct the data: {says} of the input"):
+        runner(tmp_path / "new", nn.Linear(64, 1), **options).train([tuple(bad)], steps=1)
+    face = runner(tmp_path / "run", nn.Linear(64, 1), **options)
+    face.train([(PIXELS[:8], torch.ones(8, 1))], steps=1)
+    caplog.clear()
+    assert np.isnan(face.evaluate([tuple(bad)])["loss"])
+    assert says in caplog.text
+
+
+def test_a_first_loss_that_is_not_finite_is_not_blamed_on_the_learning_rate(tmp_path):
+    model = nn.Linear(64, 1)
+    nn.init.constant_(model.weight, torch.inf)
+    options = {"model": model, "loss": F.mse_loss, "metrics": {}}
+    with pytest.raises(DivergedError, match=r"look at the weights .* so the learning rate is not the reason"):
+        runner(tmp_path / "run", **options).train([(PIXELS[:8], torch.ones(8, 1))], steps=1)
+
+
+def test_a_module_that_nothing_moves_is_said(tmp_path, caplog):
+    options = {"loss": lambda outputs, labels: 0 * outputs.sum(), "metrics": {}}
+    runner(tmp_path / "run", **options).train(train_input, steps=3)
+    assert caplog.text.count("step 1 has nothing to learn: all gradients are 0") == 1
+
+
+@pytest.mark.parametrize(
+    "make", [lambda x: x.astype(">f4"), lambda x: x[::-1].copy()[::-1], lambda x: x[..., ::1]]
+)
+def test_a_module_is_given_arrays_of_every_make(tmp_path, make):
+    pixels = PIXELS[:8].numpy().copy()
+    pixels.flags.writeable = False
+    wanted = runner(tmp_path / "a").train([(PIXELS[:8], LABELS[:8])], steps=1)
+    assert runner(tmp_path / "b").train([(make(pixels), LABELS[:8])], steps=1)[0]["loss"] == wanted[0]["loss"]
+
+
+class Unweighted:
+    """A data set whose labels have no weight."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+    def examples(self, places):
+        return [
+            {**example, "label_weights": 0 * example["label_weights"]}
+            for example in self.dataset.examples(places)
+        ]
+
+    def why_weightless(self):
+        return "it is told so"
+
+
+def test_a_specs_run_ends_with_its_first_epoch_where_that_has_nothing_to_learn(tmp_path, monkeypatch, caplog):
+    spec = shrunk(load_spec("bert_tiny_ner", ["training.batch_size=20", "training.steps=9"]))
+    opened = run.open_dataset
+    monkeypatch.setattr(run, "open_dataset", lambda *given: Unweighted(opened(*given)))
+    said = "nothing to learn in the first 4 steps, the last because no label of classification has a weight"
+    with pytest.raises(InputError, match=said) as caught:
+        zoo_torch.Runner(spec, tmp_path / "run").train()
+    assert caught.value.exit_status == 2
+    assert caplog.text.count("step 1 has nothing to learn: no label of classification") == 1
+    assert [record["step"] for record in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [1, 2, 3]
+
+
+def test_a_run_of_fed_batches_ends_after_a_hundred_steps_of_nothing(tmp_path):
+    spec = shrunk(load_spec("bert_tiny_ner", ["training.steps=200"]))
+    ids = np.ones((1, 2), np.int32)
+    batch = {"input_ids": ids, "labels": ids, "label_weights": np.zeros((1, 2), np.float32)}
+    with pytest.raises(InputError, match="in the first 100 steps"):
+        zoo_torch.Runner(spec, tmp_path / "run").train([batch])
+    assert newest(tmp_path / "run") is not None
+    other = zoo_torch.Runner(spec, tmp_path / "other").train(
+        [batch, {**batch, "label_weights": ids * 0.5}], steps=101
+    )
+    assert other[-1]["step"] == 101

@@ -47,6 +47,7 @@ def evaluate(
     limits = dict(_limit(text) for text in at_least or ())
     run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     metrics = run.evaluate()
+    _require_numbers(metrics)
     if as_json:
         found: dict[str, JsonValue] = {
             "run_dir": str(run_dir),
@@ -70,6 +71,16 @@ def _limit(text: str) -> tuple[str, float]:
     except ValueError:
         shown = text if equals else f"{text} (no '=')"
         raise InputError(f"--at-least {shown}: give a metric and a number, such as accuracy=0.96") from None
+
+
+def _require_numbers(metrics: dict[str, float]) -> None:
+    import math
+
+    from zoo_spec.errors import ZooError
+
+    wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
+    if wrong:
+        raise ZooError(f"the evaluation gives no number: {', '.join(wrong)}; look at the weights of the run")
 
 
 def _require(metrics: dict[str, float], limits: dict[str, float]) -> None:

@@ -66,6 +66,10 @@ class Dataset(Protocol):
     def description(self) -> DataDescription:
         """Where the examples come from and how large they are."""
 
+    def why_weightless(self) -> str:
+        """What it may come from, and the remedy, if no label of many examples has a weight; nothing if unknown."""
+        return ""
+
 
 def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
     """The batch of one training step: examples ``step * batch_size`` onwards, epoch after epoch.

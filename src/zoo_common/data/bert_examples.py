@@ -102,6 +102,20 @@ class BertExamples(Dataset):
         """Where the examples come from and how large they are."""
         return described(self, self._about)
 
+    def why_weightless(self) -> str:
+        """Spans that are longer than what an example may predict are never chosen."""
+        if self._spans is None:
+            return ""
+        settings = self._settings
+        most = min(
+            settings.max_predictions, max(1, round(settings.sequence_length * settings.masked_fraction))
+        )
+        return (
+            f"words are masked as a whole, and none is as short as the {most} tokens that an example predicts at "
+            "most, as in text without spaces; set data.masking to tokens, or raise data.max_predictions and "
+            "data.masked_fraction"
+        )
+
     def example(self, epoch: int, index: int) -> Example:
         """One example; positions beyond its predictions have position 0, id 0 and weight 0."""
         return self.examples([(epoch, index)])[0]

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from zoo_common.backend import Backend, Batch
 from zoo_common.data import Dataset, evaluation_batches
+from zoo_common.log import LOG
 from zoo_common.metrics import open_metric
 from zoo_common.metrics.base import ratio
+from zoo_common.training.numbers import checked, warn_unless_finite
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -24,13 +26,14 @@ def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Data
     weights = [part.weights for part in graph.loss_parts]
     weights += [metric.weights for metric in spec.task.metrics() if _applies(metric, graph)]
     all_weighted = {name for name in weights if name is not None} if all(weights) else set()
-    return evaluate_batches(backend, spec, graph, evaluation_batches(dataset, size, all_weighted))
+    batches = checked(evaluation_batches(dataset, size, all_weighted), graph, "of the evaluation, batch")
+    return evaluate_batches(backend, spec, graph, batches)
 
 
 def evaluate_batches(
     backend: Backend, spec: ExperimentSpec, graph: Graph, batches: Iterable[Batch]
 ) -> dict[str, float]:
-    """As ``evaluate``, over these batches."""
+    """As ``evaluate``, over these batches. A part without any weight, and what is not finite, are warned of."""
     parts = graph.loss_parts
     if not parts:
         raise InputError(f"{spec.name} has no loss to evaluate; its outputs are {', '.join(graph.outputs)}")
@@ -46,7 +49,15 @@ def evaluate_batches(
     ratios = {name: ratio(*total) for name, total in totals.items()}
     losses = {f"{name}_loss": value for name, value in ratios.items()} if len(ratios) > 1 else {}
     loss = sum(part.factor * ratios[part.name] for part in parts)
-    return {"loss": loss, **losses, **{metric.metric.name: metric.value for metric in metrics}}
+    found = {"loss": loss, **losses, **{metric.metric.name: metric.value for metric in metrics}}
+    weightless = [name for name, (_, denominator) in totals.items() if denominator == 0]
+    if weightless:
+        LOG.warning(
+            f"{spec.name}: the evaluation has no label of {' and '.join(weightless)} with a weight above 0, so that "
+            "its loss of 0 says nothing"
+        )
+    warn_unless_finite(spec.name, found)
+    return found
 
 
 def _applies(metric: Metric, graph: Graph) -> bool:

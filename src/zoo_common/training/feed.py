@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 from zoo_spec.errors import InputError
@@ -19,14 +20,18 @@ class Feed:
 
     source: Iterable[object]
     repeats: bool = False
+    look: Callable[[int, object], None] = lambda number, batch: None
+    """Is shown every batch, with its number from 1."""
 
     def __iter__(self) -> Iterator[object]:
         """Raises InputError if there is no batch at all."""
         is_empty = True
+        numbers = count(1)
         while True:
             found = False
             for batch in self.source:
                 found = True
+                self.look(next(numbers), batch)
                 yield batch
             if is_empty and not found:
                 raise InputError(

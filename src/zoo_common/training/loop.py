@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from zoo_common.backend import Backend, Batch, Scalar, StepResult
 from zoo_common.data import Dataset, batches
 from zoo_common.training.denominators import denominators, split
+from zoo_common.training.numbers import checked
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
@@ -24,7 +26,8 @@ T = TypeVar("T")
 class Step:
     """A finished step, counted from 1; ``result`` may still be on a device.
 
-    ``data_seconds`` is how long it waited for its batch.
+    ``data_seconds`` is how long it waited for its batch; ``weightless`` are the parts of the loss whose labels in it
+    have no weight at all.
     """
 
     number: int
@@ -33,6 +36,7 @@ class Step:
     tokens: int | None
     result: StepResult
     data_seconds: float = 0.0
+    weightless: tuple[str, ...] = ()
 
 
 def run_steps(
@@ -40,6 +44,7 @@ def run_steps(
 ) -> Generator[Step, None, None]:
     """Train from ``start`` steps done to ``stop``; batch, rate and randomness depend on the step alone."""
     ahead = batches(dataset, training.seed, training.batch_size, start, stop)
+    ahead = checked(ahead, graph, "the batch of step", start + 1)
     return run_batches(backend, graph, training, ahead, start)
 
 
@@ -77,7 +82,8 @@ def train_on(
         raise InputError(_UNKNOWN_SUMS)
     result = backend.train_step(micro_batches, divisors, rate)
     examples = len(next(iter(batch.values())))
-    return Step(index + 1, rate, examples, real_tokens(batch), result, waited)
+    weightless = tuple(name for name, divisor in (divisors or {}).items() if math.isinf(divisor))
+    return Step(index + 1, rate, examples, real_tokens(batch), result, waited, weightless)
 
 
 _UNKNOWN_SUMS = (

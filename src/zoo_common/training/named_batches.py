@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from zoo_common.backend import Array, Batch
 from zoo_common.data.base import check_range
 from zoo_common.data.generated import id_limits
+from zoo_common.training.arrays import read_array
 from zoo_common.training.batch_sizes import check_alignments, check_sizes
 from zoo_common.training.feed import Feed
+from zoo_common.training.numbers import check_numbers
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.packing import EXAMPLES, mixes_examples
@@ -23,22 +25,23 @@ def named_batches(feed: Feed, graph: Graph, *, labelled: bool = True) -> Iterato
 
     A batch is a dictionary, or a pair of features and labels, each a dictionary or the one input that there
     is. ``labelled`` asks for every label that the loss needs. Raises InputError for an input that the graph
-    lacks, one that is missing, and one of another shape, kind of number or range; it says which batch, from 1.
+    lacks, one that is missing, and one of another shape, kind of number or range, NaN and infinity among them; it
+    says which batch, from 1.
     """
     mixing = mixes_examples(graph.inputs, graph.places())
     limits: dict[int, dict[str, int]] = {}
     for number, element in enumerate(feed, start=1):
-        batch = {name: _array(value) for name, value in _named(element, graph).items()}
-        _check_names(batch, graph, labelled)
-        for name, value in batch.items():
-            _check(name, value, graph)
         try:
+            batch = {name: read_array(name, value) for name, value in _named(element, graph).items()}
+            _check_names(batch, graph, labelled)
+            batch = {name: _fitting(name, value, graph) for name, value in batch.items()}
             check_sizes(batch, graph)
             length = _length(batch, graph)
             if length not in limits:
                 limits[length] = id_limits(graph, {"sequence": length} if length else {})
             _check_ids(batch, graph, limits[length])
             _check_examples(batch, mixing)
+            check_numbers(batch, graph)
             check_alignments(batch, graph)
         except InputError as error:
             raise InputError(f"{error} (batch {number})") from None
@@ -96,12 +99,6 @@ def _part(value: object, names: list[str], what: str) -> Mapping[str, object]:
     return {names[0]: value}
 
 
-def _array(value: object) -> Array:
-    # Tensors of either framework know how; one on a device of torch has to be asked for its copy here.
-    cpu = getattr(value, "cpu", None)
-    return np.asarray(cpu() if callable(cpu) and hasattr(value, "is_cuda") else value)
-
-
 def _check_names(batch: Batch, graph: Graph, labelled: bool) -> None:
     unknown = [name for name in batch if name not in graph.inputs]
     needed = [name for name in graph.features if not graph.inputs[name].optional]
@@ -120,7 +117,8 @@ def _check_names(batch: Batch, graph: Graph, labelled: bool) -> None:
         )
 
 
-def _check(name: str, value: Array, graph: Graph) -> None:
+def _fitting(name: str, value: Array, graph: Graph) -> Array:
+    """The value, of the kind that the graph declares; InputError for another shape or kind of number."""
     declared = graph.inputs[name]
     # Labels of packed examples have one more dimension than those of rows with one example each.
     more = value.ndim - len(declared.shape)
@@ -132,6 +130,12 @@ def _check(name: str, value: Array, graph: Graph) -> None:
     if not fits or value.dtype.kind not in kinds:
         met = ", ".join(map(str, value.shape))
         raise InputError(f"a batch's {name} is {value.dtype} [{met}]; the model's input is {declared}")
+    if declared.dtype != INT:
+        return value.astype(np.result_type(value, np.float16), copy=False)
+    narrow = value.astype(np.int32, copy=False)
+    if not np.array_equal(narrow, value):
+        raise InputError(f"a batch's {name} has {int(value[narrow != value][0])}, which is beyond int32")
+    return narrow
 
 
 def _length(batch: Batch, graph: Graph) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from zoo_common.training.cadence import EvaluatingWhereSaved, EverySteps, stop_s
 from zoo_common.training.differences import Fields
 from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import Feed, InputFn, open_feed
+from zoo_common.training.idle import IdleWatch
 from zoo_common.training.loop import Step, timed
+from zoo_common.training.numbers import Suspect, warn_unless_finite
 from zoo_common.training.origin import Claim, TrainedOn
 from zoo_common.training.own_model import ModeKeys, OwnModel, describe, fingerprint, read_description
 from zoo_common.training.place import Place
@@ -78,6 +81,7 @@ class OwnRun:
                 self.config.save_checkpoints_steps,
                 self.config.log_step_count_steps,
             )
+            suspect = Suspect()
             session = Session(
                 title=f"{self.model.title} ({self.model.name})",
                 directory=directory,
@@ -89,23 +93,25 @@ class OwnRun:
                 if evaluation is None
                 else lambda: self.evaluate(evaluation.input_fn, evaluation.steps),
                 device_bytes=self.model.device_bytes,
+                suspect=lambda: suspect.found,
             )
             if stop is not None and start >= stop and not session.lacks_evaluation():
                 LOG.info(f"{self.place.path}: has {start} steps, and max_steps is {stop}; nothing to train")
                 return []
-            feed = self._open(ModeKeys.TRAIN, input_fn, start, repeats=stop is not None)
+            feed = self._open(ModeKeys.TRAIN, input_fn, start, suspect, repeats=stop is not None)
             batches = self.model.begin(ModeKeys.TRAIN, feed)
             if newest is None and self._warm_start_from is not None:
                 weights, beginning = warm_started(self.model.weights(), self._warm_start_from)
                 self.model.set_weights(weights)
                 directory.note_beginning(beginning)
             LOG.info(f"{self.model.title} ({self.model.name}): {self.place.path}, from step {start}")
+            watch = IdleWatch(f"{self.model.title} ({self.model.name})")
             try:
-                return session.follow(self._steps(batches, start, stop))
+                return session.follow(watch.through(self._steps(batches, start, stop)))
             except BaseException as error:
                 self._is_ready = False  # What the model holds now is of no checkpoint.
                 if isinstance(error, DivergedError):
-                    raise DivergedError(error.step, error.what, self._way_on()) from error
+                    raise DivergedError(error.step, error.what, error.advice or self._way_on()) from error
                 raise
 
     def _way_on(self) -> str:
@@ -120,7 +126,10 @@ class OwnRun:
         Raises InputError if there is no checkpoint yet, or no batch.
         """
         stop_step(0, steps, None)
-        return self.model.evaluate(islice(self._begin(ModeKeys.EVAL, input_fn), steps))
+        suspect = Suspect()
+        found = self.model.evaluate(islice(self._begin(ModeKeys.EVAL, input_fn, suspect), steps))
+        warn_unless_finite(self.model.title, found, suspect.found)
+        return found
 
     def predict(self, input_fn: InputFn | None) -> Iterator[dict[str, Array]]:
         """Outputs by name for one example after the other, with the newest weights; errors as ``evaluate``."""
@@ -143,13 +152,17 @@ class OwnRun:
         if not self._is_ready:
             self._restore(self.place.newest())
 
-    def _begin(self, mode: ModeKeys, input_fn: InputFn | None) -> Iterator[object]:
+    def _begin(
+        self, mode: ModeKeys, input_fn: InputFn | None, suspect: Suspect | None = None
+    ) -> Iterator[object]:
         self.load()
-        return self.model.begin(mode, self._open(mode, input_fn, 0))
+        return self.model.begin(mode, self._open(mode, input_fn, 0, suspect or Suspect()))
 
-    def _open(self, mode: ModeKeys, input_fn: InputFn | None, start: int, *, repeats: bool = False) -> Feed:
+    def _open(
+        self, mode: ModeKeys, input_fn: InputFn | None, start: int, suspect: Suspect, *, repeats: bool = False
+    ) -> Feed:
         offered = {"mode": mode, "start_step": start, "params": self._params, "config": self.config}
-        return open_feed(input_fn, offered, repeats=repeats)
+        return replace(open_feed(input_fn, offered, repeats=repeats), look=suspect.look)
 
     def _steps(self, batches: Iterator[object], start: int, stop: int | None) -> Generator[Step, None, None]:
         done, count = start, None if stop is None else max(stop - start, 0)

@@ -24,6 +24,7 @@ from zoo_common.training.differences import Fields
 from zoo_common.training.evaluation import evaluate, evaluate_batches
 from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import InputFn, open_feed
+from zoo_common.training.idle import PATIENCE, IdleWatch
 from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
 from zoo_common.training.named_batches import named_batches
 from zoo_common.training.origin import (
@@ -155,7 +156,7 @@ class Run:
                 self._is_ready = False  # What the model holds now is of no checkpoint.
                 if isinstance(error, DivergedError):
                     directory.note_divergence(error.step)
-                    raise DivergedError(error.step, error.what, self._way_on()) from error
+                    raise DivergedError(error.step, error.what, error.advice or self._way_on()) from error
                 raise
 
     def _way_on(self) -> str:
@@ -216,11 +217,16 @@ class Run:
         self, dataset: Dataset | None, input_fn: InputFn | None, start: int, stop: int
     ) -> Generator[Step, None, None]:
         training = self.spec.training
+        title = f"{self.spec.name} ({self.backend.name})"
+        watch = IdleWatch(title, ends=not start)
         if dataset is not None:
-            return run_steps(self.backend, self.graph, training, dataset, start, stop)
+            epoch = -(-len(dataset) // training.batch_size)
+            watch.patience = min(PATIENCE, epoch, stop) if not start else min(PATIENCE, epoch)
+            watch.why = dataset.why_weightless()
+            return watch.through(run_steps(self.backend, self.graph, training, dataset, start, stop))
         feed = open_feed(input_fn, {"mode": ModeKeys.TRAIN, "start_step": start}, repeats=True)
         batches = islice(named_batches(feed, self.graph), max(stop - start, 0))
-        return run_batches(self.backend, self.graph, training, batches, start)
+        return watch.through(run_batches(self.backend, self.graph, training, batches, start))
 
     def _session(
         self, directory: RunDirectory, start: int, stop: int, evaluation: EvalSpec | None, *, has_data: bool

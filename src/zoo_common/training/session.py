@@ -25,11 +25,11 @@ Record = dict[str, MetricValue]
 class DivergedError(ZooError):
     """The loss, the gradients or the weights are no longer finite (exit status 1)."""
 
-    def __init__(
-        self, step: int, what: str, advice: str = "lower the learning rate, or lengthen its warm-up"
-    ) -> None:
-        self.step, self.what = step, what
-        super().__init__(f"step {step}: {what}; nothing of this was saved. To go on, {advice}")
+    def __init__(self, step: int, what: str, advice: str = "") -> None:
+        """``advice`` is what to change, unless it is the learning rate."""
+        self.step, self.what, self.advice = step, what, advice
+        to_do = advice or "lower the learning rate, or lengthen its warm-up"
+        super().__init__(f"step {step}: {what}; nothing of this was saved. To go on, {to_do}")
 
 
 class Cadence(Protocol):
@@ -60,6 +60,8 @@ class Session:
     save: Callable[[], None]
     evaluate: Callable[[], Mapping[str, float]] | None = None
     device_bytes: Callable[[], int | None] = lambda: None
+    suspect: Callable[[], str] = str
+    """What of the input so far was not finite, in words; nothing where that is checked before a step."""
     quiet: bool = False
 
     def follow(self, steps: Generator[Step, None, None]) -> list[Record]:
@@ -103,7 +105,7 @@ class Session:
                 logs = self.cadence.logs(number) or is_last
                 saves = self.cadence.saves(number) or is_last or request.is_made
                 evaluates = self.evaluate is not None and self.cadence.evaluates(number)
-                record = _record(step) if logs or saves or evaluates else None
+                record = self._record(step) if logs or saves or evaluates else None
                 reporter.step(step, float(step.result.loss) if logs else None)
                 clock.computed()  # Only now: a device may have been at work until its loss was read.
                 if record is not None and logs:
@@ -118,17 +120,47 @@ class Session:
                 is_evaluated = not evaluates or evaluate(number)
                 if request.is_made and not (is_last and is_evaluated):
                     if not saves:  # The signal came after this step's turn to save.
-                        _record(step)
+                        self._record(step)
                         self._save()
                     self._end(number)
             if unsaved is not None:  # The input ended before the steps that were asked for.
-                record = _record(unsaved)
+                record = self._record(unsaved)
                 if not self.cadence.logs(unsaved.number):
                     log(record)
                 self._save()
                 if self.evaluate is not None and not evaluate(unsaved.number):
                     self._end(unsaved.number)
         return logged
+
+    def _record(self, step: Step) -> Record:
+        """The step's line in metrics.jsonl; raises DivergedError."""
+        result = step.result
+        parts = result.parts if len(result.parts) > 1 else {}
+        loss, norm = float(result.loss), float(result.gradient_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what = f"the loss is {loss} and the gradients' norm {norm}"
+            raise DivergedError(step.number, what, self._advice(step, loss))
+        return {
+            "step": step.number,
+            "split": "train",
+            "loss": loss,
+            **{f"{name}_loss": float(value) for name, value in parts.items()},
+            "learning_rate": float(step.rate),
+            "gradient_norm": norm,
+        }
+
+    def _advice(self, step: Step, loss: float) -> str:
+        """What to change in the input or the model; nothing where an update may have caused it."""
+        suspect = self.suspect()
+        if suspect:
+            return f"correct the data: {suspect}"
+        if step.number > 1:
+            return ""
+        what = "gradients" if math.isfinite(loss) else "loss"
+        return (
+            f"look at the weights that the model began with, and at how it computes the {what}: no update came "
+            "before, so the learning rate is not the reason"
+        )
 
     def _save(self) -> None:
         self.directory.require_there()
@@ -210,23 +242,6 @@ class _Clock:
         }
         self._reset()
         return found
-
-
-def _record(step: Step) -> Record:
-    """The step's line in metrics.jsonl; raises DivergedError."""
-    result = step.result
-    parts = result.parts if len(result.parts) > 1 else {}
-    loss, norm = float(result.loss), float(result.gradient_norm)
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise DivergedError(step.number, f"the loss is {loss} and the gradients' norm {norm}")
-    return {
-        "step": step.number,
-        "split": "train",
-        "loss": loss,
-        **{f"{name}_loss": float(value) for name, value in parts.items()},
-        "learning_rate": float(step.rate),
-        "gradient_norm": norm,
-    }
 
 
 def _numbers(record: Mapping[str, MetricValue]) -> dict[str, float]:
