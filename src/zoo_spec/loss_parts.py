@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from zoo_spec.blocks.losses import Loss, SumLosses
 from zoo_spec.errors import Problem, SpecError
@@ -37,6 +37,18 @@ def check_losses(inputs: Collection[str], nodes: Mapping[str, Node], output_refs
             if output_refs.get(name) not in (wanted, Ref(part.node) if which == "loss" else wanted):
                 message = f"output {name!r} must be '{wanted}', for that is what a part of the loss is called"
                 raise SpecError(Problem(message, f"model.outputs.{name}"))
+
+
+def inputs_needed(inputs: Collection[str], nodes: Mapping[str, Node], parts: Iterable[LossPart]) -> set[str]:
+    """The inputs without any of which there is no loss: labels, and what its logits are made of."""
+    waiting, seen = [part.node for part in parts], set[str]()
+    while waiting:
+        source = waiting.pop()
+        if source not in seen:
+            seen.add(source)
+            node = nodes.get(source)
+            waiting += [] if node is None else [node.inputs[port].source for port in node.required]
+    return seen & set(inputs)
 
 
 def _terms(nodes: Mapping[str, Node], output_refs: Mapping[str, Ref]) -> list[tuple[Ref, float]]:

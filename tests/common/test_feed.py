@@ -89,3 +89,33 @@ def test_labels_and_positions_that_the_model_lacks_are_refused_with_their_exampl
     given[label][2] = limit
     with pytest.raises(InputError, match=f"a batch's {label} {limit} of example 2 is out of range"):
         list(named_batches(open_feed([given], {}), graph))
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("bert_tiny", "masked_positions"),
+        ("bert_tiny", "masked_ids"),
+        ("bert_tiny", "next_sentence_labels"),
+        ("bert_tiny_summarization", "sentence_positions"),
+        ("bert_tiny_squad", "end_positions"),
+        ("t5_tiny", "decoder_input_ids"),
+    ],
+)
+def test_an_input_without_which_there_is_no_loss_is_asked_for_by_name(name, left_out):
+    graph = load_spec(name).graph()
+    sizes = {"batch": 2, "sequence": 6, "target_sequence": 5, "predictions": 2, "sentences": 2}
+    given = {
+        name: np.zeros([sizes.get(size, size) for size in spec.shape], spec.dtype)
+        for name, spec in graph.inputs.items()
+        if name not in ("pooled_positions", left_out)
+    }
+    with pytest.raises(InputError, match=f"also needs {left_out}; its inputs are"):
+        list(named_batches(open_feed([given], {}), graph))
+
+
+def test_inputs_that_only_add_to_a_loss_may_be_left_out():
+    graph = load_spec("bert_tiny").graph()
+    names = ("input_ids", "masked_positions", "masked_ids")
+    given = {name: np.zeros((2, 4), np.int32) for name in names}
+    list(named_batches(open_feed([{**given, "next_sentence_labels": np.zeros(2, np.int32)}], {}), graph))

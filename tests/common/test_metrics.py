@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 
 from zoo_common.metrics import COUNTERS, open_metric
 from zoo_common.metrics.span import best_spans
@@ -127,3 +127,24 @@ def test_an_answer_is_looked_for_behind_the_question_where_token_types_tell_it()
     assert value(metric, [(batch, {"start": start, "end": end})]) == 1
     del batch["token_type_ids"]
     assert value(metric, [(batch, {"start": start, "end": end})]) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("weights", [None, "weights"])
+def test_classes_that_never_occur_are_not_in_the_mean_of_overlaps(weights):
+    """Of seven, two are neither labelled nor predicted, one is predicted alone, one labelled alone."""
+    rng = np.random.default_rng(4)
+    batches = []
+    for _ in range(3):
+        labels, said = rng.integers(0, 4, (2, 4, 5)), rng.choice([0, 1, 2, 4], (2, 4, 5))
+        weighted = {"labels": labels, "weights": rng.integers(1, 3, labels.shape) / 2}
+        batches.append((weighted, {"logits": np.eye(7)[said]}))
+    labels, given = (
+        np.concatenate([batch[name].ravel() for batch, _ in batches]) for name in ("labels", "weights")
+    )
+    said = np.concatenate([outputs["logits"].argmax(-1).ravel() for _, outputs in batches])
+    sample = None if weights is None else given
+    for kind, score in (("mean_iou", jaccard_score), ("mean_dice", f1_score)):
+        wanted = score(labels, said, labels=range(5), average="macro", sample_weight=sample)
+        found = value(Metric("m", kind, "logits", "labels", weights), batches)
+        assert found == pytest.approx(wanted, rel=1e-12)
+        assert 0 < found < 1

@@ -13,9 +13,11 @@ from zoo_common.data.generated import id_limits
 from zoo_common.training.arrays import read_array
 from zoo_common.training.batch_sizes import check_alignments, check_sizes
 from zoo_common.training.feed import Feed
+from zoo_common.training.masks import with_examples
 from zoo_common.training.numbers import check_numbers
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
+from zoo_spec.loss_parts import inputs_needed
 from zoo_spec.packing import EXAMPLES, mixes_examples
 from zoo_spec.tensors import INT
 
@@ -24,15 +26,16 @@ def named_batches(feed: Feed, graph: Graph, *, labelled: bool = True) -> Iterato
     """Every batch as the graph's inputs by name, arrays with a batch dimension.
 
     A batch is a dictionary, or a pair of features and labels, each a dictionary or the one input that there
-    is. ``labelled`` asks for every label that the loss needs. Raises InputError for an input that the graph
-    lacks, one that is missing, and one of another shape, kind of number or range, NaN and infinity among them; it
-    says which batch, from 1.
+    is; an ``attention_mask`` is taken for ``example_ids``. ``labelled`` asks for every label that the loss needs.
+    Raises InputError for an input that the graph lacks, one that is missing, and one of another shape, kind of
+    number or range, NaN and infinity among them; it says which batch, from 1.
     """
     mixing = mixes_examples(graph.inputs, graph.places())
     limits: dict[int, dict[str, int]] = {}
     for number, element in enumerate(feed, start=1):
         try:
-            batch = {name: read_array(name, value) for name, value in _named(element, graph).items()}
+            given = {name: read_array(name, value) for name, value in _named(element, graph).items()}
+            batch = with_examples(given, graph)
             _check_names(batch, graph, labelled)
             batch = {name: _fitting(name, value, graph) for name, value in batch.items()}
             check_sizes(batch, graph)
@@ -103,7 +106,8 @@ def _check_names(batch: Batch, graph: Graph, labelled: bool) -> None:
     unknown = [name for name in batch if name not in graph.inputs]
     needed = [name for name in graph.features if not graph.inputs[name].optional]
     if labelled:
-        needed += [part.labels for part in graph.loss_parts if part.labels is not None]
+        of_loss = inputs_needed(graph.inputs, graph.nodes, graph.loss_parts)
+        needed += [name for name in graph.inputs if name in of_loss and name not in needed]
     missing = [name for name in needed if name not in batch]
     if unknown or missing:
         parts = [
