@@ -219,3 +219,35 @@ def test_a_step_without_any_weight_has_a_loss_of_0_and_moves_nothing(framework):
         np.testing.assert_array_equal(value, before[name])
     found = evaluate_batches(backend, spec, graph, [batch])
     assert found == {"loss": 0.0, "accuracy": 0.0}
+
+
+@each_framework
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_an_example_without_frames_or_with_labels_that_do_not_fit_counts_by_its_weight(framework, weight):
+    """The second has no frames: no labels are certain then, and any are impossible; the third's do not fit."""
+    x = np.random.default_rng(0).standard_normal((3, 4, 5))
+    labels, frames = np.array([[1, 2], [0, 0], [3, 3]], np.int32), np.array([4, 0, 2])
+    ids = (np.arange(4) < frames[:, None]).astype(np.int32)
+    made = layer("ctc_loss", framework, "float64")
+
+    def loss(weights, labels=labels):
+        if framework == "torch":
+            logits, rest = torch.tensor(x, requires_grad=True), (torch.tensor(labels), torch.tensor(weights))
+            found = made(logits, *rest, frame_ids=torch.tensor(ids))["loss"]
+            return found.item(), torch.autograd.grad(found, logits)[0].numpy()
+        logits = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            found = made(logits, tf.constant(labels), tf.constant(weights), frame_ids=tf.constant(ids))[
+                "loss"
+            ]
+        return float(found), tape.gradient(found, logits).numpy()
+
+    alone, slope = loss(np.array([1.0, 0.0, 0.0]))
+    value, gradient = loss(np.array([1.0, weight, 0.0]))
+    assert value == pytest.approx(alone / (1 + weight), rel=1e-12)
+    np.testing.assert_allclose(gradient, slope / (1 + weight), rtol=1e-12)
+    assert np.abs(gradient[0]).max() > 1e-3
+    assert not gradient[1:].any()
+    assert loss(np.array([1.0, 0.0, 1.0]))[0] == np.inf
+    assert loss(np.array([1.0, 1.0, 0.0]), labels[[0, 2, 2]])[0] == np.inf

@@ -38,6 +38,8 @@ class CtcLoss(Block):
         # The recursion adds up the logarithms of whole paths, of whose size float32 leaves a gradient few digits.
         log_BTC = tf.nn.log_softmax(tf.cast(logits, tf.float64))
         is_label = labels != specs.BLANK
+        if weights is not None:  # An infinite loss times no weight is no number.
+            is_label = is_label & (weights > 0)[:, tf.newaxis]
         order = tf.argsort(tf.cast(~is_label, tf.int32), stable=True)
         labels = tf.gather(labels, order, batch_dims=1)
         counts = tf.reduce_sum(tf.cast(is_label, tf.int32), 1)
@@ -70,9 +72,10 @@ def _minus_log_probability(
         after_BS = said_BS + tf.reduce_logsumexp(tf.stack([before_BS, one_BS, two_BS]), 0)
         return tf.where(time < lengths_B[:, None], after_BS, before_BS)
 
-    first_BS = tf.where(tf.range(tf.shape(states_BS)[1]) < 2, said_TBS[0], never)
-    times_T = tf.range(1, tf.shape(said_TBS)[0])
-    reached_BS = tf.foldl(step, (said_TBS[1:], times_T), initializer=first_BS)
+    # Before the first frame all is at the first blank, of which nothing was said.
+    first_BS = tf.where(tf.range(tf.shape(states_BS)[1]) < 1, tf.zeros_like(said_TBS[0]), never)
+    times_T = tf.range(tf.shape(said_TBS)[0])
+    reached_BS = tf.foldl(step, (said_TBS, times_T), initializer=first_BS)
     blank_B = tf.gather(reached_BS, 2 * counts_B, axis=1, batch_dims=1)
     label_B = tf.gather(reached_BS, tf.maximum(2 * counts_B - 1, 0), axis=1, batch_dims=1)
     label_B = tf.where(counts_B > 0, label_B, never)

@@ -28,6 +28,8 @@ class CtcLoss(nn.Module):
         # The recursion adds up the logarithms of whole paths, of whose size float32 leaves a gradient few digits.
         log_TBC = logits.double().log_softmax(-1).transpose(0, 1)
         is_label = labels != specs.BLANK
+        if weights is not None:  # An infinite loss times no weight is no number.
+            is_label = is_label & (weights > 0)[:, None]
         order = torch.sort((~is_label).int(), dim=1, stable=True).indices
         every = logits.new_ones(logits.shape[:2])
         lengths = ((every if frame_ids is None else frame_ids) > 0).sum(1)
