@@ -169,3 +169,33 @@ def test_a_block_without_a_third_opinion_is_named_and_the_framework_is_said_to_b
     last = report.levels[-1]
     assert (last.block, last.side) == ("hidden_0", "")
     assert "no third opinion on" in last.detail
+
+
+def through_bfloat16(backend, path):
+    """What a block gives loses half its width, under the name of float32."""
+    if backend.name == "torch":
+        import torch
+
+        backend.model.get_submodule(path).register_forward_hook(
+            lambda module, given, gave: gave.to(torch.bfloat16).to(gave.dtype), prepend=True
+        )
+    else:
+        import tensorflow as tf
+
+        from zoo_tf.blocks.base import named_layers
+
+        target = dict(named_layers(backend.model))[path]
+        keep = target.call
+        object.__setattr__(target, "call", lambda x: tf.cast(tf.cast(keep(x), tf.bfloat16), x.dtype))
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_the_block_that_rounds_away_too_much_is_named_with_its_framework(framework):
+    path = "encoder.layers.1.attention.value"
+
+    def prepare(backend):
+        if backend.name == framework and str(backend.dtype).endswith("float32"):
+            through_bfloat16(backend, path)
+
+    last = run_parity(shrunk(load_spec("bert_tiny")), prepare=prepare, level="forward").levels[-1]
+    assert (last.dtype, last.side, last.block) == ("float32", framework, path), last.detail
