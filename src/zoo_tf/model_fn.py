@@ -17,10 +17,15 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 
 from zoo_common.training.own_model import ModeKeys
+from zoo_common.training.own_outputs import tensors_in
 from zoo_spec.errors import InputError
 
 ModelFn: TypeAlias = Callable[..., "EstimatorSpec"]
 Metric: TypeAlias = keras.metrics.Metric | tf.Tensor | tuple[tf.Tensor, tf.Tensor]
+
+
+PREDICTED = (tf.Tensor, tf.Variable, keras.Variable)
+"""What a prediction may be; all else in its structure is left out."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,15 @@ class EstimatorSpec:
 
     ``loss`` is a scalar, for TRAIN and, where there is one, EVAL. ``optimizer`` is a Keras optimizer, for
     TRAIN; the estimator takes the gradients. ``eval_metric_ops`` are, by name, Keras metrics that the function
-    updated, or values an example, alone or with their weights. ``predictions`` are tensors by name.
+    updated, or values an example, alone or with their weights. ``predictions`` are a tensor, or tensors in any
+    structure: dictionaries, tuples, objects.
     """
 
     mode: str
     loss: tf.Tensor | None = None
     optimizer: keras.optimizers.Optimizer | None = None
     eval_metric_ops: Mapping[str, Metric] = field(default_factory=dict)
-    predictions: Mapping[str, tf.Tensor] | None = None
+    predictions: Any = None
     train_op: None = None
     """There is none any more: InputError says what stands in its place."""
 
@@ -166,15 +172,25 @@ def _check(spec: object, mode: ModeKeys, title: str) -> None:
                 f"{title} gives {met} in mode 'train'; give EstimatorSpec(mode, loss=…, "
                 "optimizer=keras.optimizers.Adam(…))"
             )
+    if mode is ModeKeys.TRAIN and _averages_in_vain(spec.optimizer):
+        raise InputError(
+            f"the optimizer of {title} has use_ema without ema_overwrite_frequency: only Keras' fit would put the "
+            "averages in the weights' place at the end; give a frequency, or leave use_ema out"
+        )
     if mode is ModeKeys.EVAL and spec.loss is None and not spec.eval_metric_ops:
         raise InputError(f"{title} gives neither loss nor eval_metric_ops in mode 'eval'; give either")
-    if mode is ModeKeys.PREDICT and not (isinstance(spec.predictions, Mapping) and spec.predictions):
+    if mode is ModeKeys.PREDICT and not tensors_in(spec.predictions, PREDICTED):
         raise InputError(
-            f"{title} gives predictions {type(spec.predictions).__name__} in mode 'infer'; give a dictionary "
-            "of tensors"
+            f"{title} gives predictions {type(spec.predictions).__name__} in mode 'infer', which hold no tensor; "
+            "give a dictionary of tensors"
         )
     shape = None if spec.loss is None else tf.convert_to_tensor(spec.loss).shape
     if shape is not None and shape.rank not in (0, None):
         raise InputError(
             f"the loss of {title} has shape {shape.as_list()}; it must be one number: take the mean"
         )
+
+
+def _averages_in_vain(optimizer: keras.optimizers.Optimizer) -> bool:
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return bool(inner.use_ema) and not inner.ema_overwrite_frequency

@@ -15,11 +15,13 @@ from zoo_common.backend import Array, State, StepResult, Weights
 from zoo_common.training.feed import Feed
 from zoo_common.training.loop import Step
 from zoo_common.training.own_model import ModeKeys, plain, qualified_name
+from zoo_common.training.own_outputs import Rows
 from zoo_common.training.run_config import RunConfig
+from zoo_spec.arrays import as_array
 from zoo_spec.errors import InputError
 from zoo_tf.device import choose_device, held_bytes
 from zoo_tf.model_fn import ModelFn
-from zoo_tf.programs import Program
+from zoo_tf.programs import Program, first_of
 
 
 class OwnModelFn:
@@ -94,15 +96,12 @@ class OwnModelFn:
         return measured
 
     def predict(self, batches: Iterator[Any]) -> Iterator[dict[str, Array]]:
-        """The predictions of one example after the other."""
+        """The predictions of one example after the other; ``Rows`` says which and how they are called."""
+        rows = Rows(self.title, tf.Tensor, lambda value: as_array(self.title, value))
         for program, features, labels in batches:
             with tf.device(self.device):
-                found = {name: value.numpy() for name, value in program.run(features, labels).items()}
-            sizes = {name: value.shape[:1] for name, value in found.items()}
-            if len(set(sizes.values())) > 1 or () in sizes.values():
-                raise InputError(f"the predictions of {self.title} are not a row an example each: {sizes}")
-            for index in range(next(iter(sizes.values()))[0]):
-                yield {name: value[index] for name, value in found.items()}
+                found = program.run(features, labels)
+            yield from rows.of(found, _count(features))
 
     def export_state(self) -> State:
         """Copies of all variables, and of the optimizer's."""
@@ -216,4 +215,4 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _count(features: Any) -> int:
-    return int(tf.nest.flatten(features)[0].shape[0])
+    return int(first_of(features).shape[0])

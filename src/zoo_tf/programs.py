@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from zoo_common.backend import Array, Weights
 from zoo_common.training.own_model import ModeKeys
+from zoo_common.training.own_outputs import tensors_in
 from zoo_spec.errors import InputError
 from zoo_spec.weights import check_names, check_shape
-from zoo_tf.model_fn import Call, ModelFn, call, fresh_names
+from zoo_tf.model_fn import PREDICTED, Call, ModelFn, call, fresh_names
 
 _SEED = "seed_generator_state"
 """The last part of the path of what Keras counts its random numbers with."""
@@ -34,8 +35,9 @@ class Program:
         def train(features: Any, labels: Any) -> dict[str, tf.Tensor]:
             with tf.GradientTape() as tape:
                 made = call(model_fn, features, labels, mode, given)
+                scaled = _scaled(made)
             self._calls.append(made)
-            return _update(made, tape)
+            return _update(made, tape, scaled)
 
         def run(features: Any, labels: Any) -> dict[str, tf.Tensor]:
             made = call(model_fn, features, labels, mode, given)
@@ -47,6 +49,8 @@ class Program:
         with fresh_names(seed):
             self._compiled = function.get_concrete_function(*structure)
         (self.call,) = self._calls
+        if mode is ModeKeys.TRAIN:
+            self._check_kept()
 
     def run(self, features: Any, labels: Any) -> dict[str, tf.Tensor]:
         """TRAIN: loss, rate and gradients' norm after an update. EVAL: nothing. PREDICT: the predictions."""
@@ -103,6 +107,16 @@ class Program:
             variable.assign(state[key])
         self._optimizer.iterations.assign(step)
 
+    def _check_kept(self) -> None:
+        """Raise InputError, before the first step, for variables that a checkpoint cannot hold."""
+        kept = {**self.call.variables, **self._slot_variables()}
+        strange = [f"{path} ({value.dtype})" for path, value in kept.items() if not _is_kept(value.dtype)]
+        if strange:
+            raise InputError(
+                f"the model_fn has variables of a kind that a checkpoint cannot hold: {', '.join(strange[:5])}; keep "
+                "real and imaginary part as two real variables"
+            )
+
     @property
     def _optimizer(self) -> keras.optimizers.Optimizer:
         assert self.call.spec.optimizer is not None
@@ -117,7 +131,13 @@ class Program:
                 continue
             owners = (path for path in paths if variable.name.startswith(f"{path.replace('/', '_')}_"))
             path = next(owners, "")
-            found[f"{path}/{variable.name[len(path) + 1 if path else 0 :]}"] = variable
+            key = f"{path}/{variable.name[len(path) + 1 if path else 0 :]}"
+            if key in found:
+                raise InputError(
+                    f"Keras calls two variables of the optimizer {variable.name}, so that a checkpoint could not "
+                    f"tell them apart; give one of the layers with the path {path or variable.name} another name"
+                )
+            found[key] = variable
         return found
 
     def _measure(self, made: Call, features: Any) -> dict[str, tf.Tensor]:
@@ -133,8 +153,19 @@ class Program:
         return {}
 
 
-def _update(made: Call, tape: tf.GradientTape) -> dict[str, tf.Tensor]:
-    """Gradients, and one step of the optimizer."""
+def _scaled(made: Call) -> tf.Tensor:
+    """The loss as the optimizer wants it: one that scales gradients back expects a loss that was scaled."""
+    optimizer = made.spec.optimizer
+    assert optimizer is not None
+    if made.trainable:
+        optimizer.build(
+            list(made.trainable.values())
+        )  # Before that its scale is not yet the one that changes.
+    return optimizer.scale_loss(tf.convert_to_tensor(made.spec.loss))
+
+
+def _update(made: Call, tape: tf.GradientTape, scaled: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Gradients of the scaled loss, and one step of the optimizer."""
     optimizer, variables = made.spec.optimizer, list(made.trainable.values())
     assert optimizer is not None
     known = {id(variable.value) for variable in made.variables.values()}
@@ -144,24 +175,38 @@ def _update(made: Call, tape: tf.GradientTape) -> dict[str, tf.Tensor]:
             f"the model_fn uses variables that belong to no layer: {', '.join(strange)}; make them by a "
             "layer's add_weight, so that they are found in every mode"
         )
-    gradients = tape.gradient(made.spec.loss, [variable.value for variable in variables])
+    gradients = tape.gradient(scaled, [variable.value for variable in variables])
     reached = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
     if not reached:
         raise InputError("the loss reaches no trainable variable of any layer that the model_fn runs")
-    optimizer.build(variables)
     # A tensor of its own: the variable itself would be read after the step.
     rate = tf.identity(tf.convert_to_tensor(optimizer.learning_rate))
+    scale = optimizer.scale_loss(tf.ones_like(scaled))
     norm = tf.linalg.global_norm([gradient for gradient, _ in reached])
+    norm = norm / tf.cast(scale, norm.dtype)
     optimizer.apply([gradient for gradient, _ in reached], [variable for _, variable in reached])
     return {"loss": tf.convert_to_tensor(made.spec.loss), "rate": rate, "norm": norm}
 
 
 def _predictions(made: Call) -> dict[str, tf.Tensor]:
-    return {name: tf.convert_to_tensor(value) for name, value in (made.spec.predictions or {}).items()}
+    found = tensors_in(made.spec.predictions, PREDICTED)
+    return {name: tf.convert_to_tensor(value) for name, value in found.items()}
 
 
 def _examples(features: Any) -> tf.Tensor:
-    return tf.shape(tf.nest.flatten(features)[0])[0]
+    return tf.shape(first_of(features))[0]
+
+
+def first_of(features: Any) -> tf.Tensor:
+    """The first tensor in features that has a dimension for the examples; InputError if none has."""
+    for value in tf.nest.flatten(features):
+        if value is not None and value.shape.rank != 0:
+            return value
+    raise InputError("a batch's features hold no tensor with a dimension for the examples")
+
+
+def _is_kept(dtype: str) -> bool:
+    return str(tf.as_dtype(dtype).name).startswith(("float", "bfloat16", "int", "uint", "bool"))
 
 
 def _array(variable: keras.Variable) -> Array:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from zoo_common.backend import Array
 from zoo_common.log import LOG
 from zoo_spec.errors import InputError
 
 T = TypeVar("T")
+Kinds: TypeAlias = type[T] | tuple[type[T], ...]
 OUTPUT = "output"
 """What a model's only output is called."""
 
@@ -18,7 +19,7 @@ OUTPUT = "output"
 class Rows(Generic[T]):
     """Predictions of batch after batch; which of a model's outputs have a row an example, the first batch says."""
 
-    def __init__(self, title: str, kind: type[T], read: Callable[[T], Array]) -> None:
+    def __init__(self, title: str, kind: Kinds[T], read: Callable[[T], Array]) -> None:
         self._title = title
         self._kind = kind
         self._read = read
@@ -62,12 +63,12 @@ class Rows(Generic[T]):
             )
 
 
-def tensors_in(outputs: object, kind: type[T]) -> dict[str, T]:
+def tensors_in(outputs: object, kind: Kinds[T]) -> dict[str, T]:
     """The tensors of this kind by name, however they are nested."""
     return {name: value for name, value in leaves(outputs, kind).items() if isinstance(value, kind)}
 
 
-def leaves(outputs: object, kind: type[T]) -> dict[str, object]:
+def leaves(outputs: object, kind: Kinds[T]) -> dict[str, object]:
     """Everything that is no structure, by name: keys and fields, or numbers, joined by dots.
 
     Mappings, tuples, lists, named tuples and data classes are structures; at the top any object is, by its
@@ -92,7 +93,7 @@ def shape_of(value: object) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
 
 
-def _walk(parts: Mapping[str, object], path: str, kind: type[T]) -> Iterator[tuple[str, object]]:
+def _walk(parts: Mapping[str, object], path: str, kind: Kinds[T]) -> Iterator[tuple[str, object]]:
     for name, value in parts.items():
         where = f"{path}.{name}" if path else name
         inner = None if isinstance(value, kind) else _parts(value)
