@@ -202,9 +202,9 @@ class TensorFlowBackend:
         return [
             BlockCall(
                 call.path,
-                tuple(_array(value) for value in call.args),
+                tuple(_array(value) for value in call.args if tf.is_tensor(value)),
                 {name: _array(value) for name, value in call.kwargs.items() if tf.is_tensor(value)},
-                {name: _array(value) for name, value in _named(call.output).items()},
+                {name: _array(value) for name, value in _named(call.output).items() if tf.is_tensor(value)},
             )
             for call in calls
         ]

@@ -218,20 +218,23 @@ class _Log:
         self,
         path: str,
         module: nn.Module,
-        given: tuple[Tensor, ...],
-        named: dict[str, Tensor | None],
-        gave: Tensor | dict[str, Tensor],
+        given: tuple[object, ...],
+        named: dict[str, object],
+        gave: object,
     ) -> None:
-        """A module's run, as torch's hooks are called."""
+        """A module's run, as torch's hooks are called; inside a user's own, what is no tensor is left out."""
         outputs = gave if isinstance(gave, dict) else {"": gave}
         self.calls.append(
             BlockCall(
                 path,
-                tuple(self._copy(path, value) for value in given),
-                {name: self._copy(path, value) for name, value in named.items() if value is not None},
-                {name: self._copy(path, value) for name, value in outputs.items()},
+                tuple(self._copy(path, value) for value in given if isinstance(value, Tensor)),
+                self._copies_of(path, named),
+                self._copies_of(path, outputs),
             )
         )
+
+    def _copies_of(self, path: str, values: Mapping[str, object]) -> dict[str, Array]:
+        return {name: self._copy(path, value) for name, value in values.items() if isinstance(value, Tensor)}
 
     def _copy(self, path: str, value: Tensor) -> Array:
         key = (id(value), path in self._turned)

@@ -106,8 +106,15 @@ def test_the_third_opinion_is_each_frameworks_own_in_every_block(name, framework
     for seed in (None, spec.training.seed):
         for run in backend.block_calls(batch, training=seed is not None):
             party = opinions.ThirdParty(bench.graph, bench.weights, training_seed=seed)
-            wanted = party.say(run.path, by_port(party.blocks[run.path], run))
+            wanted = party.say(run.path, by_port(party, run))
             assert output_gap(run.gave, wanted).value < 1e-11, (run.path, seed)
+
+
+def test_what_is_inside_a_users_own_block_has_no_third_opinion():
+    graph = shrunk(load_spec("mnist_fc")).graph()
+    party = opinions.ThirdParty(graph, {})
+    with pytest.raises(opinions.NoOpinionError, match=r"mine\.linear"):
+        party.say("mine.linear", by_port(party, call("mine.linear", ONE, ONE)))
 
 
 OPTIMIZERS = (

@@ -14,7 +14,6 @@ from zoo_common.parity.compare import Gap, output_gap
 from zoo_common.parity.guilt import Guilt, find_guilty
 from zoo_common.parity.opinions import NoOpinionError, ThirdParty
 from zoo_common.parity.results import Blame
-from zoo_spec.blocks.base import Block
 
 _STEP = 1e-5
 """To either side of a parameter's value: beyond it lies what is left of a difference of losses in float64."""
@@ -106,7 +105,7 @@ def _own_errors(bench: Bench, backend: Backend, batch: Batch) -> dict[str, float
     errors: dict[str, float] = {}
     for call in backend.block_calls(batch):
         with contextlib.suppress(NoOpinionError):
-            wanted = party.say(call.path, by_port(party.blocks[call.path], call))
+            wanted = party.say(call.path, by_port(party, call))
             errors[call.path] = max(errors.get(call.path, 0.0), output_gap(call.gave, wanted).value)
     return errors
 
@@ -114,9 +113,8 @@ def _own_errors(bench: Bench, backend: Backend, batch: Batch) -> dict[str, float
 def strayed(bench: Bench, party: ThirdParty, guilt: Guilt) -> tuple[str, str]:
     """The framework whose outputs are not those of a third party, and the words for it; no framework if unknown."""
     path = guilt.pair.path
-    block = party.blocks[path]
     try:
-        wanted = party.say(path, by_port(block, guilt.pair.ours))
+        wanted = party.say(path, by_port(party, guilt.pair.ours))
     except NoOpinionError as error:
         return "", f"which framework strayed is not known: there is no third opinion on {error}"
     calls = {bench.frameworks[0]: guilt.pair.ours, bench.frameworks[-1]: guilt.pair.theirs}
@@ -129,7 +127,9 @@ def strayed(bench: Bench, party: ThirdParty, guilt: Guilt) -> tuple[str, str]:
     return "", f"which framework strayed is not known: {which} from NumPy ({each})"
 
 
-def by_port(block: Block, call: BlockCall) -> dict[str, Array]:
-    """What a run was given, by port."""
-    ports = map(str, range(len(call.given))) if block.variadic else block.required
-    return {**dict(zip(ports, call.given, strict=True)), **call.named}
+def by_port(party: ThirdParty, call: BlockCall) -> dict[str, Array]:
+    """What a run was given, by port; by number where the graph has no such block."""
+    block = party.blocks.get(call.path)
+    numbers = tuple(map(str, range(len(call.given))))
+    ports = numbers if block is None or block.variadic else block.required
+    return {**dict(zip(ports, call.given, strict=False)), **call.named}

@@ -36,6 +36,8 @@ class ThirdParty:
 
     def say(self, path: str, given: Given) -> dict[str, Array]:
         """What the block at ``path`` gives, by name, ``""`` for one that gives one tensor; raises NoOpinionError."""
+        if path not in self.blocks:  # Inside a block of a user's own, which the graph does not look into.
+            raise NoOpinionError(path)
         found = opinion(self.blocks[path], Seat(self, path, given))
         return found if isinstance(found, dict) else {"": found}
 
