@@ -134,6 +134,11 @@ class GraphModel(keras.Model):
         self._refuse_what_needs_targets(kwargs)
         return super().fit(*args, **kwargs)
 
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras' own; InputError as of `fit`."""
+        self._refuse_what_needs_targets(kwargs)
+        return super().train_on_batch(*args, **kwargs)
+
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' own; InputError for weights and metrics that it would leave out beside the model's own loss."""
         self._refuse_what_needs_targets(kwargs)

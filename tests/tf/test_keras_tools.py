@@ -177,6 +177,8 @@ def test_weights_and_metrics_that_would_be_ignored_beside_the_own_loss_are_refus
     model.compile("sgd", **compiled)
     with pytest.raises(InputError, match=message):
         model.fit(inputs, verbose=0, **given)
+    with pytest.raises(InputError, match=message):
+        model.train_on_batch(inputs, **given)
 
 
 def adamw(gradients, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, decay=0.004):
@@ -238,16 +240,16 @@ def test_a_model_trains_when_another_that_keras_trained_is_gone():
     assert first[-1] < first[0]
 
 
-def test_a_loss_scale_optimizer_gives_the_same_steps(model, graph, inputs):
-    other = zoo_tf.compile(graph)
-    zoo_tf.set_weights(other, probe_weights(graph))
-    model.compile(optimizers.AdamW(1e-2), jit_compile=False)
-    other.compile(keras.optimizers.LossScaleOptimizer(optimizers.AdamW(1e-2)), jit_compile=False)
-    histories = [
-        each.fit(inputs, verbose=0, epochs=3, shuffle=False).history["loss"] for each in (model, other)
-    ]
-    np.testing.assert_allclose(*histories, rtol=1e-5)
-    assert histories[0][-1] < histories[0][0]
+def test_a_loss_scale_optimizer_gives_the_same_steps():
+    def losses(optimizer):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, kernel_initializer="ones")])
+        model.compile(optimizer, loss="mse", jit_compile=False)
+        return model.fit(np.ones((8, 4)), np.ones((8, 4)), epochs=3, verbose=0).history["loss"]
+
+    plain = losses(optimizers.AdamW(0.125))
+    scaled = losses(keras.optimizers.LossScaleOptimizer(optimizers.AdamW(0.125)))
+    np.testing.assert_allclose(scaled, plain, rtol=1e-5)
+    assert plain[-1] < plain[0]
 
 
 def test_replicas_train_as_one_does():
