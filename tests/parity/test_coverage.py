@@ -19,6 +19,7 @@ from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import output_gap
 from zoo_common.parity.coverage import every_pair, further_inputs, given_outputs
 from zoo_common.parity.subject import Probes
+from zoo_common.parity.suite import run_parity
 from zoo_common.paths import Choice, fixed, paths
 from zoo_spec import load_spec
 from zoo_spec.shrink import shrunk
@@ -176,9 +177,36 @@ def test_a_defect_in_a_branch_is_seen_where_it_hides(defect, monkeypatch):
     assert output_gap(full, same).value < 1e-10, "full rows show it too"
 
 
+UNEVEN = """
+model:
+  kind: graph
+  inputs:
+    x: {shape: [batch, 9, 7, 2]}
+    labels: {shape: [batch, 12, 7], dtype: int32, label: true}
+    label_weights: {shape: [batch, 12, 7], label: true}
+  nodes:
+    first: {block: {kind: conv2d, channels: 5, size: [3, 2], stride: [2, 3], padding: [[1, 0], [0, 2]]}, inputs: x}
+    second: {block: {kind: conv2d, channels: 4, size: [2, 3], padding: [[2, 1], [1, 1]]}, inputs: first}
+    pooled: {block: {kind: max_pool2d, size: [2, 1], stride: [1, 2]}, inputs: second}
+    norm: {block: {kind: batch_norm, epsilon: 1e-5}, inputs: pooled}
+    wider: {block: {kind: transposed_conv2d, channels: 3, size: [4, 5], stride: [2, 2]}, inputs: norm}
+    loss: {block: {kind: softmax_cross_entropy}, inputs: {logits: wider, labels: labels, weights: label_weights}}
+  outputs: {logits: wider, loss: loss}
+task: {kind: segmentation}
+data: {kind: generated}
+"""
+
+
 @pytest.mark.parametrize("name", ["gpt2_tiny", "unet_tiny_residual", "two_branch_classifier"])
 def test_without_a_defect_no_turn_parts_the_frameworks(name):
     spec = shrunk(load_spec(name))
     bench = Bench(spec, spec.graph(), ("tf", "torch"), 1, dtypes=["float64"])
     for level in (static.forward, static.loss, static.gradient):
         assert next(level(bench)).passed
+
+
+def test_odd_and_unequal_sizes_strides_and_pads_agree(tmp_path):
+    file = tmp_path / "uneven.yaml"
+    file.write_text(UNEVEN, encoding="utf-8")
+    report = run_parity(load_spec(str(file)), level="step", dtypes=["float64"])
+    assert report.passed, report
