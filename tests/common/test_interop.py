@@ -294,3 +294,17 @@ def test_what_weights_do_not_say_is_refused_beside_a_configuration_and_said_with
         usual = load_spec(name)
         from_transformers(usual, to_transformers(usual, draw(usual)))
     assert not caplog.records
+
+
+def test_a_body_without_the_head_says_how_to_begin_with_a_new_one_and_that_works():
+    spec = load_spec("bert_tiny_classification", SMALL)
+    body = load_spec("bert_tiny_classification", [*SMALL, "task={kind: representation}"])
+    tensors = to_transformers(body, draw(body))
+    for given in (tensors, {f"bert.{name}": array for name, array in tensors.items()}):
+        with pytest.raises(InputError, match=r"a head is not.*task\.kind=representation.*set_weights"):
+            from_transformers(spec, given)
+    weights = {**draw(spec), **from_transformers(body, tensors)}
+    assert weights.keys() == draw(spec).keys()
+    with pytest.raises(InputError) as refused:
+        from_transformers(spec, {name: tensors[name] for name in list(tensors)[3:]})
+    assert "a head is not" not in str(refused.value)

@@ -44,6 +44,13 @@ def from_foreign(
     names = _names(spec, source, table, shapes, prefixed=prefixed)
     given = {table.current(name): name for name in tensors}
     problems = _name_problems(names, given, tensors)
+    if problems and _lacks_a_head_alone(names, given, table.prefix):
+        problems.insert(
+            0,
+            "all of the body is there, and a head is not. To begin with a new one: convert these, without any head "
+            "of theirs, for the same spec with task.kind=representation, and set them beside the new head's initial "
+            "values by set_weights(model, {**get_weights(model), **weights})",
+        )
     weights: dict[str, Array] = {}
     if not problems:
         read = [name for name in given if name not in names.unused]
@@ -142,6 +149,14 @@ def _names(
             f"{_listed(names.unnamed)}; use the family's own blocks in the model's slots, and its own tasks"
         )
     return names
+
+
+def _lacks_a_head_alone(names: ModelNames, given: Mapping[str, str], prefix: str) -> bool:
+    """Whether what is missing is of no backbone: its names begin with the prefix, or stand there without it."""
+    missing = [name for name in names.required if name not in given]
+    of_heads = [name for name in missing if not name.startswith(prefix)]
+    body = [name for name in missing if name.startswith(prefix)]
+    return bool(prefix and of_heads) and all(name.removeprefix(prefix) in given for name in body)
 
 
 def _name_problems(names: ModelNames, given: Mapping[str, str], tensors: Iterable[str]) -> list[str]:
