@@ -12,7 +12,8 @@ from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import batch, open_dataset
 from zoo_common.training.denominators import denominators, split
 from zoo_common.training.loop import train_on
-from zoo_common.training.run import Run, losses
+from zoo_common.training.metrics_file import losses
+from zoo_common.training.run import Run
 from zoo_common.training.run_directory import read_metrics
 from zoo_common.training.session import DivergedError
 from zoo_spec import load_spec

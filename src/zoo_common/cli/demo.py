@@ -47,7 +47,8 @@ def demo(
     from zoo_common.cli.output import console
     from zoo_common.report.curves import Curves
     from zoo_common.report.progress import format_metrics
-    from zoo_common.training.run import Run, losses
+    from zoo_common.training.metrics_file import losses
+    from zoo_common.training.run import Run
     from zoo_spec import load_spec
 
     # Every step is logged; dropout, if there is any, has to be the same in both.

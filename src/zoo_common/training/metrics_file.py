@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -78,6 +78,16 @@ def read_metrics(path: Path) -> list[dict[str, MetricValue]]:
     Raises InputError if there is no such file or a line before the last is damaged.
     """
     return [record for _, record in _parse(path)]
+
+
+def losses(logged: Sequence[Mapping[str, MetricValue]], split: str = "train") -> dict[int, float]:
+    """The loss by step of what ``train`` returned or ``metrics.jsonl`` holds."""
+    found = {}
+    for record in logged:
+        step, loss = record.get("step"), record.get("loss")
+        if record.get("split") == split and isinstance(step, int) and isinstance(loss, float):
+            found[step] = loss
+    return found
 
 
 def _parse(path: Path) -> list[tuple[bytes, dict[str, MetricValue]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -26,6 +26,7 @@ from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import InputFn, open_feed
 from zoo_common.training.idle import PATIENCE, IdleWatch
 from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
+from zoo_common.training.metrics_file import losses, read_metrics
 from zoo_common.training.named_batches import named_batches
 from zoo_common.training.origin import (
     Accepted,
@@ -38,7 +39,7 @@ from zoo_common.training.origin import (
 from zoo_common.training.own_model import ModeKeys, read_description
 from zoo_common.training.place import Place
 from zoo_common.training.run_config import RunConfig
-from zoo_common.training.run_directory import MetricValue, RunDirectory, read_metrics
+from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.session import Cadence, DivergedError, Record, Session
 from zoo_common.training.taking_over import not_finite, require_fit, require_origin, state_of
 from zoo_common.training.warm_start import WarmStart, source_of, warm_started
@@ -399,13 +400,3 @@ def run_of(
         warm_start_from=warm_start_from,
         accept=said.accept,
     )
-
-
-def losses(logged: Sequence[Mapping[str, MetricValue]], split: str = "train") -> dict[int, float]:
-    """The loss by step of what ``train`` returned or ``metrics.jsonl`` holds."""
-    found = {}
-    for record in logged:
-        step, loss = record.get("step"), record.get("loss")
-        if record.get("split") == split and isinstance(step, int) and isinstance(loss, float):
-            found[step] = loss
-    return found
