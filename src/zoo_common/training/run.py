@@ -162,9 +162,7 @@ class Run:
 
     def _way_on(self) -> str:
         """What to do after a divergence."""
-        change = (
-            "lower training.optimizer.learning_rate, or lengthen training.schedule's warm-up, in this command"
-        )
+        change = "lower training.optimizer.learning_rate, or lengthen the schedule's warm-up, in this command"
         steps = self.place.store.steps()
         if not steps:
             return f"{change}, which then begins again"
