@@ -180,3 +180,10 @@ def test_a_group_without_a_limit_limits_nothing(tmp_path):
     )
     assert list(_cgroup_room(tmp_path)) == []
     assert list(_cgroup_room(tmp_path / "elsewhere")) == []
+
+
+def test_parity_of_weights_that_do_not_fit_is_refused_before_any_is_drawn():
+    from zoo_common.parity.suite import run_parity
+
+    with pytest.raises(EnvironmentFault, match="parity of bert_tiny does not fit into memory: its weights"):
+        run_parity(load_spec("bert_tiny", ["model.num_layers=100000"]), level="parameters")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo_common.backend import backends
 from zoo_common.data import Dataset, open_dataset
+from zoo_common.memory import available_bytes
 from zoo_common.parity import dynamic, static
 from zoo_common.parity.bench import Bench, Prepare
 from zoo_common.parity.results import LEVELS, Level, LevelResult, ParityReport
@@ -14,8 +15,11 @@ from zoo_common.parity.step import step
 from zoo_common.parity.trained import open_trained
 from zoo_common.training.loop import require_parameters
 from zoo_common.training.origin import Accepted
+from zoo_common.units import bytes_text
+from zoo_spec.cost import BYTES
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
 
 DTYPES = ("float64", "float32", "bfloat16")
 
@@ -51,7 +55,7 @@ def run_parity(
     ``bfloat16``) are held against float64 instead of what the spec computes in. ``prepare`` is called with every
     backend that is made, and ``watch`` with every result as it is found. A graph without a loss has only the
     levels up to ``forward``. Raises InputError for an unknown level or dtype, and for rows that the model does
-    not take.
+    not take; EnvironmentFault where the weights alone do not fit into memory.
     """
     wanted = _levels(level)
     strange = sorted(set(dtypes or ()) - set(DTYPES))
@@ -59,6 +63,7 @@ def run_parity(
         raise InputError(f"no dtype {strange[0]!r} of parity; there are: {', '.join(DTYPES)}")
     graph = spec.graph()
     require_parameters(graph)
+    _require_room(graph)
     notes: list[str] = []
     if not graph.loss_parts and len(wanted) > 2:
         wanted = wanted[:2]
@@ -104,6 +109,17 @@ def run_trained_parity(
     levels = {**_STATIC, "parameters": static.loaded}
     results = _until_failure((levels[name](bench) for name in wanted), watch)
     return ParityReport(trained.spec.name, results, tuple(trained.notes), source=trained.source)
+
+
+def _require_room(graph: Graph) -> None:
+    """Raise EnvironmentFault if the drawn weights and two models of them in float64 do not fit."""
+    needed, room = 3 * BYTES["float64"] * graph.value_count, available_bytes()
+    if needed > room:
+        raise EnvironmentFault(
+            f"parity of {graph.name} does not fit into memory: its weights in both frameworks and float64 need "
+            f"{bytes_text(needed)}, and {bytes_text(room)} are available; free some, take a machine with more, or "
+            "try the architecture at a small size: zoo parity --spec S --small"
+        )
 
 
 def _levels(last: str) -> list[Level]:
