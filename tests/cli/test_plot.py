@@ -2,6 +2,7 @@
 
 import json
 import math
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -245,3 +246,10 @@ def test_a_run_with_a_spec_that_is_no_longer_valid_is_drawn(tmp_path):
     run = make_run(tmp_path / "run", losses())
     (run / "spec.yaml").write_text("model: {kind: gone}", encoding="utf-8")
     assert picture(run, make_run(tmp_path / "two", losses())).gap is None
+
+
+def test_what_steers_a_terminal_is_drawn_as_escapes():
+    name = "a\x1b[31m$\\frac$\udcff"
+    drawn = Picture(name, name, (Line(name, np.arange(1, 4), np.ones(3)),)).render()["svg"]
+    ElementTree.fromstring(drawn)
+    assert drawn.decode("utf-8").count("a\\u001b[31m$\\frac$\\udcff") >= 3
