@@ -12,7 +12,7 @@ from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import output_gap
 from zoo_common.parity.guilt import find_guilty
 from zoo_common.parity.naming import by_port
-from zoo_common.parity.naming_steps import name_resumed, name_steps, name_training
+from zoo_common.parity.naming_steps import name_resumed, name_statistics, name_steps, name_training
 from zoo_common.parity.opinions.base import opinion
 from zoo_common.parity.opinions.optimizers import advance
 from zoo_common.parity.suite import run_parity
@@ -206,3 +206,19 @@ def test_the_block_that_rounds_away_too_much_is_named_with_its_framework(framewo
 
     last = run_parity(shrunk(load_spec("bert_tiny")), prepare=prepare, level="forward").levels[-1]
     assert (last.dtype, last.side, last.block) == ("float32", framework, path), last.detail
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_a_batch_norm_that_keeps_other_statistics_is_named_with_its_framework(framework):
+    spec = shrunk(load_spec("unet_tiny"))
+    bench = Bench(spec, spec.graph(), ("torch", "tf"), 1)
+    batch = bench.inputs["full"]
+    backends = [bench.backend(name, "float64") for name in bench.frameworks]
+    calls = [backend.block_calls(batch, training=True) for backend in backends]
+    assert name_statistics(bench, backends, calls) is None
+    strayed = backends[bench.frameworks.index(framework)]
+    weights = strayed.export_state().weights
+    name = next(name for name in weights if name.endswith("running_var"))
+    strayed.set_weights({**weights, name: 1.001 * weights[name]})
+    blame = name_statistics(bench, backends, calls)
+    assert (f"{blame.block}.running_var", blame.side) == (name, framework)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from zoo_common.backend import Array, Backend, Batch, State, Weights
+from zoo_common.backend import Array, Backend, Batch, BlockCall, State, Weights
 from zoo_common.data import Dataset
 from zoo_common.data.base import batch as make_batch
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
-from zoo_common.parity.compare import Gap, gap, largest
+from zoo_common.parity.compare import Gap, gap, largest, output_gap
 from zoo_common.parity.naming import name_calls
 from zoo_common.parity.opinions import NoOpinionError, ThirdParty
+from zoo_common.parity.opinions.layers import running
 from zoo_common.parity.opinions.optimizers import advance
 from zoo_common.parity.results import Blame
 from zoo_common.training.denominators import split
 from zoo_common.training.loop import train_on
+from zoo_spec.blocks.norm import BatchNorm
 
 _TRAINED = 3
 """Steps of training that are looked at one by one."""
@@ -61,6 +63,35 @@ def name_training(bench: Bench, dataset: Dataset) -> Blame:
                 f"{text}; no block gives something else in training, so its gradient does", worst.name
             )
     return Blame(f"nothing parts in {_TRAINED} steps in float64")
+
+
+def name_statistics(
+    bench: Bench, backends: Sequence[Backend], calls: Sequence[Sequence[BlockCall]]
+) -> Blame | None:
+    """The first batch norm whose statistics are not the formula's after these runs in training; None if all are."""
+    for place in bench.graph.places():
+        if not isinstance(place.block, BatchNorm):
+            continue
+        names = [f"{place.path}.{leaf}" for leaf in ("running_mean", "running_var")]
+        far: dict[str, float] = {}
+        for framework, backend, runs in zip(_ends(bench), backends, calls, strict=True):
+            given = [run.given[0] for run in runs if run.path == place.path]
+            if len(given) == 1:
+                wanted = running(place.block, given[0], *(bench.weights[name] for name in names))
+                found = backend.export_state().weights
+                kept = {leaf: found[f"{place.path}.{leaf}"] for leaf in wanted}
+                value = output_gap(kept, wanted).value
+                far |= {framework: value} if value > tolerances.FLOAT64_OUTPUTS else {}
+        if far:
+            each = ", ".join(f"{framework} {value:.1e}" for framework, value in far.items())
+            side = next(iter(far)) if len(far) == 1 else ""
+            text = f"{place.path} keeps other statistics than the formula's after a run in training ({each})"
+            return Blame(f"{text}; {side or 'who is not known'} strayed", place.path, side)
+    return None
+
+
+def _ends(bench: Bench) -> tuple[str, str]:
+    return bench.frameworks[0], bench.frameworks[-1]
 
 
 def name_resumed(bench: Bench, framework: str, kept: State, gradients: Weights, rate: float) -> Blame:

@@ -14,6 +14,7 @@ from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import gap, largest
 from zoo_common.parity.naming import name_calls
+from zoo_common.parity.naming_steps import name_statistics
 from zoo_common.parity.opinions import ThirdParty
 from zoo_common.parity.part import Part
 from zoo_common.parity.probes import nudged, probe_inputs
@@ -66,13 +67,10 @@ def trained_states(bench: Bench) -> list[Part]:
 def _blamed(bench: Bench, training: Training, batch: Batch, part: Part) -> Part:
     """With the first block that gives something else in training, if one does; else the tensor is named."""
     first = split(batch, training.micro_batch_size)[0] if training.micro_batch_size else batch
-    calls = [
-        _fresh(bench, framework).block_calls(first, training=True)
-        for framework in (bench.frameworks[0], bench.frameworks[-1])
-    ]
-    found = name_calls(
-        bench, calls, "training", ThirdParty(bench.graph, bench.weights, training_seed=training.seed)
-    )
+    backends = [_fresh(bench, framework) for framework in (bench.frameworks[0], bench.frameworks[-1])]
+    calls = [backend.block_calls(first, training=True) for backend in backends]
+    party = ThirdParty(bench.graph, bench.weights, training_seed=training.seed)
+    found = name_calls(bench, calls, "training", party) or name_statistics(bench, backends, calls)
     said = f"{part.worst} parts, by {part.value:.1e}"
     if found is None:
         return replace(

@@ -119,6 +119,18 @@ def _batch_norm(block: norm.BatchNorm, seat: Seat) -> Array:
     return _affine(seat, centred / np.sqrt(seat.weight("running_var") + block.epsilon))
 
 
+def running(block: norm.BatchNorm, x: Array, mean: Array, variance: Array) -> dict[str, Array]:
+    """A batch norm's statistics after a run in training on ``x``: the variance that is kept is unbiased."""
+    wide = np.asarray(x, np.float64)
+    axes = tuple(range(wide.ndim - 1))
+    found = {"running_mean": wide.mean(axes), "running_var": wide.var(axes, ddof=1)}
+    before = {"running_mean": mean, "running_var": variance}
+    return {
+        name: block.decay * np.asarray(before[name], np.float64) + (1 - block.decay) * value
+        for name, value in found.items()
+    }
+
+
 @opinion.register
 def _group_norm(block: norm.GroupNorm, seat: Seat) -> Array:
     return _grouped(seat, block.groups, block.epsilon)
