@@ -119,6 +119,7 @@ def surroundings(folder: Path, given: Path) -> dict[str, str]:
         "OMP_WAIT_POLICY": "passive",
         "HF_HUB_OFFLINE": "1",
         **os.environ,
+        "TMPDIR": str(folder),  # What a stage that is killed leaves goes with the rest.
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join([*map(str, path), *before]),
     }
