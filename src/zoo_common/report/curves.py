@@ -69,7 +69,7 @@ class Curves:
 
     def floor_is(self) -> str:
         """What the floor is, in a phrase."""
-        least = f"{tolerances.CURVE_ULPS:g} float32 ulps of the loss at least"
+        least = f"{tolerances.CURVE_ULPS:g} float32 ulp of the loss at least"
         return f"{self.names[0]} against itself from weights changed by 1e-7, {least}"
 
     def table(self, rows: int = 14) -> Table:

@@ -158,7 +158,7 @@ def _gap(curves: Sequence[RunCurve], metric: str, split: str) -> Gap | None:
     ulps = tolerances.CURVE_ULPS * _EPSILON[precision] * np.abs(first.values[one])
     floor = np.fmax.accumulate(np.where(np.isfinite(ulps), ulps, np.nan))
     floor_is = (
-        f"{tolerances.CURVE_ULPS:g} {precision} ulps of the {metric.replace('_', ' ')}, no run measured it"
+        f"{tolerances.CURVE_ULPS:g} {precision} ulp of the {metric.replace('_', ' ')}, no run measured it"
     )
     if _draws_own_masks(first.spec):
         floor_is += (
