@@ -170,6 +170,8 @@ def _fit_labels(graph: Graph, sizes: Mapping[str, int], batch: dict[str, Array])
         if isinstance(frames, Windows):
             samples = sizes[frames.source]
             frames = frames.fitting(max(graph.bounds[frames.source].minimum, samples - 1 - samples // 3))
+        elif isinstance(frames, str):
+            frames = max(1, sizes[frames] - 1 - sizes[frames] // 3)
         if isinstance(frames, int):
             batch[part.labels] = batch[part.labels].copy()
             batch[part.labels][:, (frames + 1) // 2 :] = 0

@@ -11,6 +11,7 @@ from zoo_spec.blocks import convolutional_position as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build, build_children
+from zoo_tf.blocks.convolve1d import convolve1d
 from zoo_tf.precision import add_bias
 
 # B batch, T frames, D hidden, K the kernel's length.
@@ -49,7 +50,7 @@ class ConvolutionalPosition(Block):
         padded = tf.pad(x, [[0, 0], [self.size // 2, (self.size - 1) // 2], [0, 0]])
         # One convolution a group: the gradient of a grouped one raises in float64 on the CPU (TensorFlow 2.21).
         parts = zip(tf.split(padded, self.groups, axis=2), tf.split(kernel, self.groups, axis=2), strict=True)
-        y_BTD = tf.concat([tf.nn.conv1d(part, inside, 1, "VALID") for part, inside in parts], axis=2)
+        y_BTD = tf.concat([convolve1d(part, inside) for part, inside in parts], axis=2)
         return x + self.activation(add_bias(y_BTD, self.bias))
 
 

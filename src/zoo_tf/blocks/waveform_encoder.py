@@ -12,6 +12,7 @@ from zoo_spec.blocks.base import Inputs
 from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build, build_children
+from zoo_tf.blocks.convolve1d import convolve1d
 from zoo_tf.precision import add_bias, at_least_float32
 
 # B batch, S samples, T frames, C channels.
@@ -33,7 +34,7 @@ class Conv1d(Block):
         if self.kernel.shape[0] == 1 and stride > 1:
             # The kernel's gradient overruns memory on several threads (TensorFlow 2.21, CPU): skip steps beforehand.
             x, stride = x[:, ::stride], 1
-        y = tf.nn.conv1d(x, tf.convert_to_tensor(self.kernel), stride, "VALID")
+        y = convolve1d(x, tf.convert_to_tensor(self.kernel), stride=stride)
         return y if self.bias is None else add_bias(y, self.bias)
 
 

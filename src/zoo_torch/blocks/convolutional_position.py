@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo_spec.blocks import convolutional_position as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build, build_children
-from zoo_torch.precision import at_least_float32, narrowed
+from zoo_torch.blocks.convolve1d import convolve1d
+from zoo_torch.precision import at_least_float32
 
 # B batch, T frames, D hidden, K the kernel's length.
 
@@ -32,9 +32,8 @@ class ConvolutionalPosition(nn.Module):
     def forward(self, x: Tensor, *, positions: Tensor | None = None) -> Tensor:
         direction = at_least_float32(self.direction)
         length = direction.square().sum((0, 1), keepdim=True).sqrt()
-        kernel = narrowed(self.gain * direction / length, x)
-        bias = narrowed(self.bias, x)
-        y_BDT = F.conv1d(x.mT, kernel, bias, padding=self.size // 2, groups=self.groups)
+        kernel = self.gain * direction / length
+        y_BDT = convolve1d(x.mT, kernel, self.bias, padding=self.size // 2, groups=self.groups)
         # A kernel of even length, padded alike on both sides, gives one more than there are.
         return x + self.activation(y_BDT[:, :, : x.shape[1]]).mT
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo_spec.blocks import waveform_encoder as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_spec.errors import InputError
 from zoo_torch.blocks.base import build, build_children
-from zoo_torch.precision import Applied, at_least_float32, keeping_width, narrowed
+from zoo_torch.blocks.convolve1d import convolve1d
+from zoo_torch.precision import Applied, at_least_float32, keeping_width
 
 # B batch, S samples, T frames, C channels.
 
@@ -19,8 +19,7 @@ class Conv1d(nn.Conv1d):
     """Cross-correlation along time without padding: ``[B, S, C]`` to ``[B, T, C']``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = None if self.bias is None else narrowed(self.bias, x)
-        return F.conv1d(x.mT, narrowed(self.weight, x), bias, self.stride).mT
+        return convolve1d(x.mT, self.weight, self.bias, stride=self.stride[0]).mT
 
 
 class TimeNorm(nn.GroupNorm):
