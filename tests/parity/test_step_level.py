@@ -176,7 +176,7 @@ def sums_kept(patch) -> None:
 
 
 STATES = {
-    "statistics of another momentum": ("unet_tiny", (), other_momentum, "running"),
+    "statistics of another momentum": ("unet_tiny", (), other_momentum, "encoder_0_norm_0"),
     "recomputed with other masks": ("gpt2_tiny", DROPS, masks_drawn_anew, "decoder"),
     "sums that are not cleared": ("mnist_fc", (), sums_kept, ""),
 }
