@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zoo_common.backend import Array, Batch, Weights
 from zoo_common.data.generated import id_limits
-from zoo_spec.graph import Graph
+from zoo_spec.graph import Bound, Graph
 from zoo_spec.initializers import Normal
 from zoo_spec.parameters import Parameter
 from zoo_spec.random import Stream
@@ -133,7 +133,7 @@ def _told(graph: Graph, seed: int, name: str, kind: str, sizes: Mapping[str, int
         # Of other lengths than the first sequence's, so that whoever mistakes one for the other is seen.
         dimension, first, seed = "target_sequence", "decoder_example_ids", seed + 1
     elif name == "sample_ids":
-        dimension, first, least = "samples", "sample_ids", graph.bounds["samples"].minimum
+        dimension, first, least = "samples", "sample_ids", graph.bounds.get("samples", Bound()).minimum
     length = _length(graph, first, sizes, dimension)
     rows = _rows(kind, sizes["batch"], length, seed, examples=sizes.get("examples", EXAMPLES), least=least)
     return rows[{"sample_ids": "example_ids"}.get(name, name.removeprefix("decoder_"))]
