@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo_common.data.base import Array, DataDescription, Dataset, Example, Place, Split, example_bytes
-from zoo_spec.blocks.losses import Loss
+from zoo_spec.blocks.losses import Loss, PositionCrossEntropy
 from zoo_spec.data import GeneratedData
 from zoo_spec.data_fit import drawn_sizes
 from zoo_spec.graph import Graph
@@ -96,12 +96,15 @@ def open_generated(data: GeneratedData, graph: Graph, *, seed: int, split: Split
 
 
 def id_limits(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
-    """How many ids each integer input may take: rows of the table or classes of the loss that reads it."""
+    """How many ids each integer input may take: rows of the table, or classes or places of the loss that reads it."""
     limits = graph.table_rows()
     for part in graph.loss_parts:
         node = graph.nodes[part.node]
         assert isinstance(node.block, Loss)
         classes = node.block.label_limit(node.specs)
+        if isinstance(node.block, PositionCrossEntropy):
+            length = node.specs["logits"].shape[1]
+            classes = length if isinstance(length, int) else sizes.get(length)
         if part.labels is not None and classes is not None:
             limits[part.labels] = min(classes, limits.get(part.labels, classes))
     for name in graph.inputs:

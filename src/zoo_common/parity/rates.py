@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.backend import Backend, Batch, Dropped, Masks
 from zoo_common.parity import tolerances
@@ -89,13 +90,20 @@ def _count(rate: float, uses: Sequence[Dropped]) -> tuple[float, str]:
 def _renewed(uses: Sequence[Dropped], others: Sequence[Dropped], framework: str, what: str) -> Iterator[Part]:
     """Other elements are dropped at another step, and in another micro-batch."""
     for one, other in zip(uses, others, strict=False):
-        gone = np.equal(one.after, 0)
-        if gone.any() and not gone.all() and np.array_equal(gone, np.equal(other.after, 0)):
+        gone = _gone(one)
+        if gone.any() and np.array_equal(gone, _gone(other)):
             where, said = (
                 f"{one.path} ({framework}, native masks)",
                 f"drops the same elements in another {what}",
             )
             yield Part(one.path, math.inf, tolerances.DEVIATIONS, where, said, framework)
+
+
+def _gone(use: Dropped) -> NDArray[np.bool_]:
+    """Which elements were dropped; one that was zero already, such as what attention may not see, is none."""
+    there = np.abs(np.asarray(use.before, np.float64)) > np.finfo(np.float64).tiny
+    gone: NDArray[np.bool_] = there & np.equal(use.after, 0)
+    return gone
 
 
 def _batch(graph: Graph, seed: int) -> Batch:
