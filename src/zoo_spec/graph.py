@@ -15,6 +15,7 @@ from zoo_spec.packing import check_packing
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import TensorSpec, Windows
 from zoo_spec.walk import descend, folded
+from zoo_spec.windows import with_room_for_windows
 from zoo_spec.wiring import BlockPlace, Bound, LossPart, Node, Ref, required_ports
 
 __all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref"]
@@ -330,7 +331,7 @@ class GraphBuilder:
 
     def finish(self) -> Graph:
         """The finished graph; raises SpecError if a node or an input reaches no output, or windows fit nowhere."""
-        self._make_room_for_windows()
+        self.bounds = with_room_for_windows(self.bounds, self.nodes)
         graph = self._draft()
         reached = _reached(graph)
         read = {ref.source for name in reached for ref in graph.nodes[name].inputs.values()}
@@ -350,18 +351,6 @@ class GraphBuilder:
         check_losses(graph.inputs, graph.nodes, graph.output_refs)
         check_packing(graph.inputs, graph.folded())
         return graph
-
-    def _make_room_for_windows(self) -> None:
-        """Let no dimension be shorter than a window along it, of which there would be none then."""
-        for node in self.nodes.values():
-            for size in (size for spec in node.outputs.values() for size in spec.shape):
-                bound = self.bounds.get(size.source) if isinstance(size, Windows) else None
-                if not isinstance(size, Windows) or bound is None or bound.minimum >= size.size:
-                    continue
-                if bound.maximum is not None and bound.maximum < size.size:
-                    message = f"{node.name!r} needs {size.size} {size.source}, and there are {bound.maximum} at most"
-                    raise SpecError(Problem(message, f"model.bounds.{size.source}"))
-                self.bounds[size.source] = Bound(bound.maximum, size.size)
 
     def folded(self) -> Iterator[BlockPlace]:
         """The blocks that have been added, as ``Graph.folded`` gives them."""

@@ -17,10 +17,11 @@ import zoo_torch.blocks.layer
 import zoo_torch.blocks.norm
 import zoo_torch.optimizers
 import zoo_torch.randomness
+from zoo_common.backend import Dropped
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.part import Part
-from zoo_common.parity.rates import count_rates
+from zoo_common.parity.rates import _renewed, count_rates
 from zoo_common.parity.states import trained_states
 from zoo_common.parity.step import _optimizers, drawn_gradients
 from zoo_spec import load_spec
@@ -135,6 +136,16 @@ def test_a_dropout_that_the_spec_does_not_have_is_seen():
 
     failed = [part for part in counted("torch", "gpt2_tiny", DROPS[1], prepare=more) if not part.passed]
     assert {part.block for part in failed} == {"decoder.layers.1.attention_dropout"}
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["drops nothing", "drops the same"])
+def test_what_was_zero_already_is_no_mask_that_repeats(keeps):
+    """A causal mask's zeros are the same at every step, and a place without a rate drops none."""
+    before = np.tril(np.ones((4, 4)))
+    after = before * (1.0 if keeps else np.array([2.0, 0.0, 2.0, 2.0]))
+    use = Dropped("attention.dropout", before, after)
+    found = [part.block for part in _renewed([use], [use], "tf", "step")]
+    assert found == ([] if keeps else ["attention.dropout"])
 
 
 def test_gradients_stand_on_both_sides_of_the_clip_and_are_zero_once():

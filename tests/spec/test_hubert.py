@@ -9,7 +9,9 @@ import pytest
 
 from zoo_spec import load_spec
 from zoo_spec.errors import SpecError
+from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.tensors import Windows
+from zoo_spec.wiring import Bound
 
 
 @pytest.mark.parametrize("name", ["hubert_base", "hubert_large", "hubert_tiny"])
@@ -45,6 +47,25 @@ def test_a_dimension_of_windows_equals_another_of_the_same_windows_alone():
 def test_a_waveform_shorter_than_the_convolutions_need_is_refused():
     with pytest.raises(SpecError, match="samples is 719; it must be at least 720 and at most 250000"):
         load_spec("hubert_base").graph().bind(samples=719)
+
+
+def composed(bounds):
+    """A waveform through two convolutions that make a frame of 5 samples."""
+    encoder = {"kind": "waveform_encoder", "channels": (3, 3), "sizes": (3, 2), "strides": (2, 1)}
+    model = {
+        "kind": "graph",
+        "bounds": bounds,
+        "inputs": {"wave": {"shape": ("batch", "samples")}},
+        "nodes": {"frames": {"block": encoder, "inputs": "wave"}},
+        "outputs": {"y": "frames"},
+    }
+    return ExperimentSpec.model_validate({"model": model, "task": "representation"}).graph()
+
+
+def test_a_composed_graph_takes_no_waveform_shorter_than_a_window():
+    assert composed({}).bounds["samples"] == Bound(None, 5)
+    with pytest.raises(SpecError, match="'frames' needs 5 samples, and there are 4 at most"):
+        composed({"samples": 4})
 
 
 @pytest.mark.parametrize(
