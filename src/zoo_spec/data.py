@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt, Rate, Spec
+from zoo_spec.base import Float, NonNegativeInt, PositiveFloat, PositiveInt, Rate, Spec
 from zoo_spec.errors import InputError
 from zoo_spec.read_limits import ImageLimits, ReadLimits, TextLimits
 from zoo_spec.registry import Registered
@@ -140,7 +140,7 @@ class ImageData(Data):
     drawn by ``split_seed``. ``last_fifth``: the last fifth in file order; in ``digits``, other writers."""
     split_seed: NonNegativeInt = 0
     """Decides which images are held out; apart from ``training.seed``, so that runs stay comparable."""
-    mean: float = 0.0
+    mean: Float = 0.0
     """Subtracted from the pixels, which are in [0, 1]."""
     std: PositiveFloat = 1.0
     """What the difference is divided by."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from zoo_spec.base import PositiveFloat, Spec
+from zoo_spec.base import Float, PositiveFloat, Spec
 from zoo_spec.random import Key, bits, derive_key
 
 Cut = Annotated[float, Field(ge=0.01, le=8)]
@@ -63,7 +63,7 @@ class Constant(Initializer):
     """All the same value."""
 
     kind: Literal["constant"] = "constant"
-    value: float
+    value: Float
     """The value of every element."""
 
     def draw(self, seed: int, name: str, shape: tuple[int, ...]) -> Values:

@@ -97,6 +97,16 @@ CASES = {
         5,
         'model.hidden_sizes[1]: "x" is a string; an integer is expected',
     ),
+    "number beyond float32": (
+        "extends: bert_tiny\ntraining:\n  optimizer:\n    learning_rate: 1e60\n",
+        4,
+        "training.optimizer.learning_rate: is beyond float32, whose largest number is 3.4e+38",
+    ),
+    "number that float32 takes for zero": (
+        "extends: bert_tiny\nmodel: {layer_norm_epsilon: 1e-60}\n",
+        2,
+        "model.layer_norm_epsilon: is zero in float32, whose smallest number is 1.4e-45",
+    ),
     "mapping expected": (
         "extends: bert_tiny\ntraining: 3\n",
         2,
