@@ -26,8 +26,8 @@ LayerCount = Annotated[int, Field(gt=0, le=100_000)]
 ClassCount = Annotated[int, Field(ge=2)]
 """Of a softmax: with one class it would have nothing to tell."""
 Float = Annotated[float, AfterValidator(_float32)]
-PositiveFloat = Annotated[Float, Field(gt=0)]
-NonNegativeFloat = Annotated[Float, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0), AfterValidator(_float32)]
+NonNegativeFloat = Annotated[float, Field(ge=0), AfterValidator(_float32)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 """A probability that may not be one: dropout, label smoothing, momentum."""
 
