@@ -134,7 +134,8 @@ class ImageData(Data):
     """The same files under any names."""
     corpus: Literal["digits"] = "digits"
     """Embedded images, read when there is neither ``directory`` nor ``files``: the 1,797 scanned digits of
-    8 by 8 pixels that scikit-learn carries (UCI Optical Recognition of Handwritten Digits)."""
+    8 by 8 pixels that scikit-learn carries (UCI Optical Recognition of Handwritten Digits); the extra ``digits``
+    installs it."""
     split: Literal["stratified", "last_fifth"] = "stratified"
     """What is held out where the source has no test files of its own. ``stratified``: of every class a fifth,
     drawn by ``split_seed``. ``last_fifth``: the last fifth in file order; in ``digits``, other writers."""

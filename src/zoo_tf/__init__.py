@@ -24,7 +24,7 @@ def _choose_backend() -> None:
         if name not in sys.modules and importlib.util.find_spec(name) is None
     ]
     if missing:
-        raise EnvironmentFault(f"zoo_tf needs {' and '.join(missing)}: pip install dualzoo[tf]")
+        raise EnvironmentFault(f"zoo_tf needs {' and '.join(missing)}: pip install 'dualzoo[tf]'")
     if "keras" in sys.modules:
         backend = sys.modules["keras"].config.backend()
         if backend != "tensorflow":

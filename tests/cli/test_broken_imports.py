@@ -1,4 +1,4 @@
-"""A framework or a plugin that raises when it is imported is one line, and what does not need it lives."""
+"""A framework, a plugin or a library that is missing or raises is one line, and what does not need it lives."""
 
 from __future__ import annotations
 
@@ -18,6 +18,26 @@ def zoo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(SOURCE)])}
     command = [sys.executable, "-m", "zoo_common.cli.main", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+class Missing(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] in ("matplotlib", "sklearn")
+        return None if hidden else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Missing
+from zoo_common.cli.main import application, main
+"""
+"""Makes a process where the libraries that are extras are not installed."""
+
+
+def without_extras(folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT + code, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
 def installed(folder: Path, code: str, entries: str = PLUGINS) -> Path:
@@ -91,3 +111,50 @@ def test_a_framework_that_fails_to_import_is_one_line_and_status_3(tmp_path, fra
     (line,) = found.stderr.splitlines()
     assert says in line
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "library", "extra"),
+    [
+        (["demo"], "matplotlib", "plot"),
+        (["plot", "runs"], "matplotlib", "plot"),
+        (["validate", "--spec", "mnist_fc"], "scikit-learn", "digits"),
+        (["train", "--framework", "torch", "--spec", "vit_tiny"], "scikit-learn", "digits"),
+    ],
+)
+def test_a_library_that_is_an_extra_is_asked_for_in_one_line(tmp_path, arguments, library, extra):
+    found = without_extras(tmp_path, "main(sys.argv[1:])", *arguments)
+    assert (found.returncode, found.stdout) == (3, ""), found
+    (line,) = found.stderr.splitlines()
+    assert f"needs {library}, which is not installed: pip install 'dualzoo[{extra}]'" in line
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_library_that_fails_to_import_is_one_line_too(tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise OSError('libpng16.so: cannot open')")
+    found = zoo(tmp_path, "plot", "runs")
+    assert (found.returncode, found.stdout) == (3, ""), found
+    (line,) = found.stderr.splitlines()
+    assert "matplotlib, which cannot be imported (OSError: libpng16.so: cannot open): pip install" in line
+
+
+def test_text_is_learned_and_specs_are_listed_without_the_extras(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("The cat sat on the mat. The dog ran to the door, and the cat ran too.\n\n\n" * 40)
+    settings = [
+        "training.steps=2",
+        "training.batch_size=2",
+        "data.sequence_length=24",
+        f"data.files=[{text}]",
+    ]
+    train = ["train", "--framework", "torch", "--spec", "bert_tiny", "--run-dir", "run"]
+    code = """
+from typer.testing import CliRunner
+for given in (["--help"], ["list"], ["describe", "--spec", "mnist_fc"], sys.argv[1:]):
+    found = CliRunner().invoke(application(), given)
+    assert found.exit_code == 0, (given, found.output, found.exception)
+assert not {"matplotlib", "sklearn"} & set(sys.modules)
+"""
+    found = without_extras(tmp_path, code, *train, *(part for each in settings for part in ("--set", each)))
+    assert found.returncode == 0, found.stderr
+    assert '"split": "eval"' in (tmp_path / "run" / "metrics.jsonl").read_text()

@@ -41,9 +41,14 @@ def imported(*rooms):
 
 
 def test_what_is_declared_is_what_is_imported():
-    assert imported("zoo_spec", "zoo_common") == declared()
+    assert imported("zoo_spec", "zoo_common") == declared("plot", "digits")
     assert imported("zoo_torch") <= declared("torch")
     assert imported("zoo_tf") <= declared("tf")
+
+
+def test_what_only_some_commands_need_is_no_dependency_of_all():
+    assert declared("plot") - declared() == {"matplotlib"}
+    assert declared("digits") - declared() == {"scikit-learn"}
 
 
 def test_needed_libraries_are_the_installed_packages_own():
@@ -57,4 +62,4 @@ def test_needed_libraries_are_the_installed_packages_own():
 def test_readers_of_data_name_libraries_that_are_declared():
     kinds = {load_spec(name).data.kind: name for name in list_specs()}
     for name in kinds.values():
-        assert set(open_dataset(load_spec(name), None, "train").description().libraries) <= declared()
+        assert set(open_dataset(load_spec(name), None, "train").description().libraries) <= declared("digits")

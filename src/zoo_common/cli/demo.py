@@ -46,11 +46,13 @@ def demo(
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import console
     from zoo_common.report.curves import Curves
+    from zoo_common.report.plot import require_matplotlib
     from zoo_common.report.progress import format_metrics
     from zoo_common.training.metrics_file import losses
     from zoo_common.training.run import Run
     from zoo_spec import load_spec
 
+    require_matplotlib()  # Before all the training.
     # Every step is logged; dropout, if there is any, has to be the same in both.
     loaded = load_spec(spec, overrides or ())
     training = loaded.training.model_copy(update={"log_every": 1, "random": "portable"})

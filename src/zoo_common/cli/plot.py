@@ -59,8 +59,10 @@ def plot(
     import sys
 
     from zoo_common.files import explained, write_atomically
+    from zoo_common.report.plot import require_matplotlib
     from zoo_common.report.plot_runs import find_runs, picture_of, read_curves_of
 
+    require_matplotlib()
     curves = read_curves_of(find_runs(runs), metric, split)
     for curve in curves:
         if not len(curve.steps):

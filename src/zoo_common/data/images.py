@@ -13,6 +13,7 @@ from zoo_common.data.idx import read_idx
 from zoo_common.data.resize import resize
 from zoo_spec.data import IdxFiles, ImageData
 from zoo_spec.errors import InputError
+from zoo_spec.importing import require_extra
 from zoo_spec.random import Stream
 from zoo_spec.read_limits import ImageLimits
 
@@ -166,6 +167,12 @@ def idx_files(directory: str) -> IdxFiles:
 
 
 def _digits() -> Images:
+    require_extra(
+        "sklearn",
+        library="scikit-learn",
+        extra="digits",
+        what="data.corpus: digits, read where there is neither data.directory nor data.files,",
+    )
     # Imported here: it takes a second, and only the digits need it.
     from sklearn.datasets import load_digits
 

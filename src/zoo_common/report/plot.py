@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zoo_common.parity import tolerances
 from zoo_common.screen import visible
+from zoo_spec.importing import require_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,11 @@ class Picture:
     smooth: int = 1
 
     def render(self) -> dict[str, bytes]:
-        """The picture as ``png`` and as ``svg``; the same curves give the same bytes."""
+        """The picture as ``png`` and as ``svg``; the same curves give the same bytes.
+
+        Raises EnvironmentFault as ``require_matplotlib``.
+        """
+        require_matplotlib()
         from matplotlib import rc_context
 
         with rc_context(_STYLE):
@@ -165,6 +170,11 @@ class Picture:
         shown = shown[np.isfinite(shown) & (shown > 0)]
         if shown.size:  # Whole decades, so that each has its number.
             axes.set_ylim(10 ** np.floor(np.log10(shown.min())), 10 ** np.ceil(np.log10(shown.max())))
+
+
+def require_matplotlib() -> None:
+    """Raise EnvironmentFault where there is nothing to draw with; called before what takes long, too."""
+    require_extra("matplotlib", library="matplotlib", extra="plot", what="a picture of curves")
 
 
 def running_mean(values: Floats, size: int) -> Floats:
