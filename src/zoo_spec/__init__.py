@@ -1,5 +1,5 @@
 """The spec layer: everything that can be known of a model without a framework."""
 
-from zoo_spec.loading import list_specs, load_spec
+from zoo_spec.spec_files.loading import list_specs, load_spec
 
 __all__ = ["list_specs", "load_spec"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from zoo_spec.data import Data, GeneratedData, GeneratedShapes, ImageData, TextData
+from zoo_spec.data.spans import SpanSettings
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
-from zoo_spec.span_settings import SpanSettings
 
 PAIRS = ("next_sentence", "sentence_order", "sentence_distance")
 """The tasks on pairs of segments, whose labels text gives: ``<name>_labels``."""

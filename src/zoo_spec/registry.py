@@ -102,7 +102,7 @@ def _register(cls: type[Registered], kind: str) -> None:
 
 @cache
 def _load() -> None:
-    from zoo_spec.catalog import import_all
+    from zoo_spec.shipped_kinds import import_all
 
     import_all()
     for plugin in sorted(entry_points(group="zoo.plugins"), key=lambda entry: entry.name):
@@ -136,7 +136,7 @@ def _known(role: type[Registered]) -> dict[str, type[Registered]]:
 
 def class_of(role: type[Registered], kind: str) -> type[Registered] | None:
     """The class of this kind if the role has it, importing no more than its module if it ships."""
-    from zoo_spec.catalog import import_kind
+    from zoo_spec.shipped_kinds import import_kind
 
     family = _family(role)
     found = _classes.get(family, {}).get(kind)

@@ -1,6 +1,6 @@
 """Optimizer specs as Keras optimizers, by canonical names: gradients in, norm out, neutral state.
 
-``zoo_spec.optimizers`` has the formulas and the order of a step. Keras' own forms differ, so ``Sgd`` and
+``zoo_spec.training.optimizers`` has the formulas and the order of a step. Keras' own forms differ, so ``Sgd`` and
 ``AdamW`` are Keras optimizers with another ``update_step``.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo_common.paths import Choice
-from zoo_spec import optimizers as specs
 from zoo_spec.errors import EnvironmentFault
+from zoo_spec.training import optimizers as specs
 
 ADAMW_SLOTS = {"first_moment": "_momentums", "second_moment": "_velocities"}
 SGD_SLOTS = {"momentum": "momentums"}
@@ -253,7 +253,7 @@ class Sgd(_TorchsForm, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable("zoo")
 class AdamW(_TorchsForm, keras.optimizers.AdamW):
-    """Keras' AdamW in torch's form, as ``zoo_spec.optimizers`` has it, its bias corrections in float64."""
+    """Keras' AdamW in torch's form, as ``zoo_spec.training.optimizers`` has it, its bias corrections in float64."""
 
     def rates(self, rate: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The rate and the root of the second moment, each with its bias correction."""

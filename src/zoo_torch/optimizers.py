@@ -1,6 +1,6 @@
 """Optimizer specs as torch's own optimizers, by canonical names: gradients in, norm out, neutral state.
 
-``zoo_spec.optimizers`` has the formulas and the order of a step. ``torch.optim`` follows them but for the
+``zoo_spec.training.optimizers`` has the formulas and the order of a step. ``torch.optim`` follows them but for the
 decay of SGD, which a hook does instead.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo_spec import optimizers as specs
 from zoo_spec.errors import EnvironmentFault
+from zoo_spec.training import optimizers as specs
 
 ADAMW_SLOTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
 SGD_SLOTS = {"momentum": "momentum_buffer"}

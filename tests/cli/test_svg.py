@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from compositions import ARCHITECTURES, composition
 from zoo_common.cli.main import application
-from zoo_common.report.svg import to_svg
-from zoo_common.report.svg_graph import scene_of
-from zoo_common.report.svg_layers import arrange, crossings
-from zoo_common.report.svg_layout import place
-from zoo_common.report.svg_scene import Box, Scene, Wire, text_width
+from zoo_common.report.svg.document import to_svg
+from zoo_common.report.svg.graph import scene_of
+from zoo_common.report.svg.layers import arrange, crossings
+from zoo_common.report.svg.layout import place
+from zoo_common.report.svg.scene import Box, Scene, Wire, text_width
 from zoo_spec import list_specs, load_spec
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec

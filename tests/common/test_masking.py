@@ -8,7 +8,7 @@ from zoo_common.data.masking import WholeSpans, choose_spans, read_phrases
 from zoo_common.data.tokenizer import train
 from zoo_spec.errors import InputError, SpecError
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.loading import load_spec
+from zoo_spec.spec_files.loading import load_spec
 
 # Ids from 10 on go on with the word before them.
 CONTINUES = np.arange(20) >= 10

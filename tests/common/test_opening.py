@@ -12,8 +12,8 @@ from zoo_common.data import batch, open_dataset
 from zoo_common.data.generated import id_limits
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.loading import load_spec
-from zoo_spec.shipped import list_specs
+from zoo_spec.spec_files.loading import load_spec
+from zoo_spec.spec_files.shipped import list_specs
 
 BERT = {
     "kind": "bert",

@@ -16,7 +16,7 @@ from zoo_common.data.tokenizer_files import open_tokenizer, run_tokenizer
 from zoo_common.data.vocabularies import fingerprint, read_vocabulary
 from zoo_spec.data import TextData
 from zoo_spec.errors import InputError
-from zoo_spec.loading import load_spec
+from zoo_spec.spec_files.loading import load_spec
 
 TEXT = ["the cat sat on the mat", " The dog sat on the cat,", "a naïve cat: 猫", " lower and lowest"] * 5
 UNICODE = [

@@ -11,8 +11,8 @@ import tensorflow as tf
 import torch
 
 from zoo_spec.errors import InputError, SpecError
-from zoo_spec.optimizers import AdamW, Sgd
-from zoo_spec.schedules import Cosine
+from zoo_spec.training.optimizers import AdamW, Sgd
+from zoo_spec.training.schedules import Cosine
 from zoo_tf import optimizers as tf_optimizers
 from zoo_torch import optimizers as torch_optimizers
 

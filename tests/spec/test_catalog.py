@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from zoo_spec.blocks.base import Block
-from zoo_spec.catalog import _modules_by_kind
 from zoo_spec.models.base import Model
 from zoo_spec.registry import class_of, classes
+from zoo_spec.shipped_kinds import _modules_by_kind
 from zoo_spec.tasks.base import Task
 
 

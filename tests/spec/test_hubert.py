@@ -10,8 +10,8 @@ import pytest
 from zoo_spec import load_spec
 from zoo_spec.errors import SpecError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph.wiring import Bound
 from zoo_spec.tensors import Windows
-from zoo_spec.wiring import Bound
 
 
 @pytest.mark.parametrize("name", ["hubert_base", "hubert_large", "hubert_tiny"])

@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from zoo_spec.errors import SpecError
-from zoo_spec.optimizers import AdamW, AnyOptimizer, Sgd
-from zoo_spec.schedules import AnySchedule, Constant, Cosine, InverseSquareRoot, Linear
+from zoo_spec.training.optimizers import AdamW, AnyOptimizer, Sgd
+from zoo_spec.training.schedules import AnySchedule, Constant, Cosine, InverseSquareRoot, Linear
 
 ALL = [Constant, Linear, Cosine, InverseSquareRoot]
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from zoo_common.parity.probes import probe_inputs
 from zoo_common.parity.suite import DTYPES
 from zoo_spec import list_specs, load_spec
-from zoo_spec.catalog import import_all
 from zoo_spec.errors import SpecError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.models.base import Model
 from zoo_spec.registry import kinds
+from zoo_spec.shipped_kinds import import_all
 from zoo_spec.shrink import shrunk
 from zoo_spec.tasks.base import Task
 

@@ -261,7 +261,7 @@ def test_replicas_train_as_one_does():
         cpu, = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         import zoo_tf, keras
-        from zoo_spec import load_spec, optimizers as specs
+        from zoo_spec import load_spec; from zoo_spec.training import optimizers as specs
         from zoo_tf import optimizers
 
         mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -111,7 +111,7 @@ def _print(found: Description, as_markdown: bool) -> None:
 
 def _draw(path: Path, spec: str, overrides: Sequence[str]) -> None:
     from zoo_common.files import write_atomically
-    from zoo_common.report.svg import to_svg
+    from zoo_common.report.svg.document import to_svg
     from zoo_spec import load_spec
 
     if path.suffix != ".svg":

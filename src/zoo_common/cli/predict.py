@@ -12,7 +12,7 @@ from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, 
 
 if TYPE_CHECKING:
     from zoo_common.prediction import Answer, Line, Predictor
-    from zoo_spec.read_limits import TextLimits
+    from zoo_spec.data.limits import TextLimits
 
 
 def register(app: typer.Typer) -> None:
@@ -73,8 +73,8 @@ def predict(
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
     from zoo_common.training.run import Run
-    from zoo_spec.data import TextData, with_limits
-    from zoo_spec.read_limits import TextLimits
+    from zoo_spec.data import TextData
+    from zoo_spec.data.limits import TextLimits, with_limits
 
     run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     run.require_vocabulary()

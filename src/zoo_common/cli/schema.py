@@ -32,6 +32,6 @@ def schema(
         sys.stdout.write(to_markdown())
         return
     from zoo_common.cli.output import print_json
-    from zoo_spec.schema import json_schema
+    from zoo_spec.spec_files.schema import json_schema
 
     print_json(json_schema())

@@ -17,8 +17,8 @@ def show(spec: SpecOption, overrides: SetOption = None) -> None:
 
     All that it inherits is in it; the output is itself a spec file.
     """
-    from zoo_spec.loading import resolve, validate
-    from zoo_spec.show import show as text
+    from zoo_spec.spec_files.loading import resolve, validate
+    from zoo_spec.spec_files.show import show as text
 
     resolved = resolve(spec, overrides or ())
     print(text(resolved, validate(resolved)), end="")

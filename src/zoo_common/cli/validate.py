@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zoo_spec.errors import ZooError
     from zoo_spec.experiment import ExperimentSpec
     from zoo_spec.graph import Graph
-    from zoo_spec.loading import Resolved
+    from zoo_spec.spec_files.loading import Resolved
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def validate(
     from zoo_common.cli.output import to_a_reader
     from zoo_common.cli.specs import each, print_documents, specs_of, worst
     from zoo_common.report.junit import Suite, write_junit
-    from zoo_spec.loading import checked, resolve
+    from zoo_spec.spec_files.loading import checked, resolve
 
     specs = specs_of(spec)
 

@@ -6,7 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from zoo_spec.read_limits import ReadLimits, TextLimits
+from zoo_spec.data.limits import ReadLimits, TextLimits
 from zoo_spec.reading import UnreadableFileError, open_file, read_file, reading
 
 _MARK = "\ufeff"

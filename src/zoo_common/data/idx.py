@@ -15,8 +15,8 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_spec.data.limits import ImageLimits
 from zoo_spec.errors import InputError
-from zoo_spec.read_limits import ImageLimits
 from zoo_spec.reading import open_file, printable, reading
 
 _GZIP = b"\x1f\x8b"

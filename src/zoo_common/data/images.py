@@ -12,10 +12,10 @@ from zoo_common.data.base import DataDescription, Dataset, Example, Split, check
 from zoo_common.data.idx import read_idx
 from zoo_common.data.resize import resize
 from zoo_spec.data import IdxFiles, ImageData
+from zoo_spec.data.limits import ImageLimits
 from zoo_spec.errors import InputError
 from zoo_spec.importing import require_extra
 from zoo_spec.random import Stream
-from zoo_spec.read_limits import ImageLimits
 
 
 @dataclass(frozen=True)

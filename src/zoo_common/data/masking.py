@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from zoo_common.data.files import read_text
 from zoo_common.data.tokenizer import Subwords
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
-from zoo_spec.read_limits import TextLimits
 
 Positions = NDArray[np.intp]
 

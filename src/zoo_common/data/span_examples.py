@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Place, described
 from zoo_common.data.tokens import TokenCorpus
+from zoo_spec.data.spans import SpanSettings
 from zoo_spec.random import Stream
-from zoo_spec.span_settings import SpanSettings
 
 Ids = NDArray[np.int32]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from zoo_common.data.files import read_text
 from zoo_common.data.tables import refuse_table
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
-from zoo_spec.read_limits import TextLimits
 
 Document = tuple[str, ...]
 """Sentences in order."""

@@ -17,8 +17,8 @@ from zoo_common.data.tokenizer import SENTINEL, Subwords, WordPiece, train
 from zoo_common.data.vocabularies import parse, read_vocabulary
 from zoo_common.files import explained, write_atomically
 from zoo_spec.data import TextData
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
-from zoo_spec.read_limits import TextLimits
 from zoo_spec.reading import UnreadableFileError, read_file, reading
 
 log = logging.getLogger("zoo")

@@ -19,8 +19,8 @@ from zoo_common.data.sentence_pieces import SentencePieces
 from zoo_common.data.tokenizer import CONTINUES, SPECIALS, Subwords, WordPiece, finished
 from zoo_common.data.watched import Watched, patterns_of
 from zoo_common.data.word_marks import SpaceBefore, Suffixed, marks_of
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
-from zoo_spec.read_limits import TextLimits
 from zoo_spec.reading import reading
 
 MERGES = "merges.txt"

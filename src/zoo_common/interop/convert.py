@@ -10,8 +10,8 @@ from zoo_common.log import LOG
 from zoo_spec.arrays import Array, as_array, dtype_name, rounded
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.foreign_names import ModelNames, NameTable, Repeat
-from zoo_spec.foreign_settings import differing
+from zoo_spec.foreign.names import ModelNames, NameTable, Repeat
+from zoo_spec.foreign.settings import differing
 from zoo_spec.models.base import Model
 from zoo_spec.registry import classes
 from zoo_spec.weights import check_names, check_shape

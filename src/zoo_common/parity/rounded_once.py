@@ -22,9 +22,9 @@ from zoo_spec.blocks.base import Block, Inputs, ShapeError
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.losses import Loss
 from zoo_spec.graph import Graph, GraphBuilder
+from zoo_spec.graph.wiring import Ref
 from zoo_spec.random import Stream
 from zoo_spec.tensors import INT, Dimension, TensorSpec
-from zoo_spec.wiring import Ref
 
 _TRAINED = "trained"
 _MOST = 9

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo_common.data.idx import read_idx
-from zoo_spec.read_limits import ImageLimits
+from zoo_spec.data.limits import ImageLimits
 from zoo_spec.reading import UnreadableFileError, open_file, printable, reading
 
 Pixels = NDArray[np.uint8]

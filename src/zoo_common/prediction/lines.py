@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zoo_common.data.files import existing_file
-from zoo_spec.read_limits import TextLimits
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.reading import open_file, reading
 
 _MARK = b"\xef\xbb\xbf"

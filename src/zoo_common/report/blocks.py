@@ -11,7 +11,7 @@ from zoo_common.report.description import BlockDescription
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.layer import Layer
 from zoo_spec.graph import Graph
-from zoo_spec.graph_cost import CostTree, GraphCost
+from zoo_spec.graph.cost import CostTree, GraphCost
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 

@@ -15,11 +15,11 @@ from zoo_common.backend import backends
 from zoo_spec.errors import SpecError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import GraphBuilder
-from zoo_spec.loading import load_spec
 from zoo_spec.models.base import Model
 from zoo_spec.models.composed import Composed
 from zoo_spec.registry import classes
-from zoo_spec.shipped import display_name, looks_like_path, shipped_specs
+from zoo_spec.spec_files.loading import load_spec
+from zoo_spec.spec_files.shipped import display_name, looks_like_path, shipped_specs
 from zoo_spec.tasks.base import Task
 from zoo_spec.training import Training
 

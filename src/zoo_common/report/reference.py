@@ -13,17 +13,17 @@ from pydantic.fields import FieldInfo
 from zoo_common.metrics import COUNTERS
 from zoo_common.report.field_types import default_text, type_text
 from zoo_common.report.reference_tensors import tensor_tables
-from zoo_spec.attribute_docs import attribute_docs
 from zoo_spec.base import Spec
 from zoo_spec.blocks.base import Block
 from zoo_spec.data import Data
 from zoo_spec.initializers import AnyInitializer
 from zoo_spec.models.base import Model
-from zoo_spec.optimizers import AnyOptimizer
 from zoo_spec.registry import classes
-from zoo_spec.schedules import AnySchedule
+from zoo_spec.spec_files.attribute_docs import attribute_docs
 from zoo_spec.tasks.base import MetricKind, Task
 from zoo_spec.training import Training
+from zoo_spec.training.optimizers import AnyOptimizer
+from zoo_spec.training.schedules import AnySchedule
 
 _HEAD = """# Reference
 

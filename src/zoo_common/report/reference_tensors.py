@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from zoo_spec.loading import load_spec
 from zoo_spec.models.composed import Composed
-from zoo_spec.shipped import shipped_specs
+from zoo_spec.spec_files.loading import load_spec
+from zoo_spec.spec_files.shipped import shipped_specs
 from zoo_spec.tensors import TensorSpec
 
 _PART = ("loss", "numerator", "denominator")

@@ -17,8 +17,8 @@ from zoo_common.training.masks import with_examples
 from zoo_common.training.numbers import check_numbers
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
-from zoo_spec.loss_parts import inputs_needed
-from zoo_spec.packing import EXAMPLES, mixes_examples
+from zoo_spec.graph.loss_parts import inputs_needed
+from zoo_spec.graph.packing import EXAMPLES, mixes_examples
 from zoo_spec.tensors import INT
 
 

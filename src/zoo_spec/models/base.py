@@ -13,7 +13,7 @@ from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.tied_dense import TiedDense
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import AnyInitializer
 from zoo_spec.registry import Registered, class_of

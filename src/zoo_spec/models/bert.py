@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.bert_names import BERT_NAMES

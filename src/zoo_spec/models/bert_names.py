@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_spec.arrays import Array
-from zoo_spec.foreign_names import TRANSPOSE, Entry, NameTable, Part, Repeat
-from zoo_spec.foreign_settings import usual_settings
+from zoo_spec.foreign.names import TRANSPOSE, Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.settings import usual_settings
 
 # Modules here and in transformers. google-research/bert's scopes are the same, with slashes.
 _EMBEDDINGS = (

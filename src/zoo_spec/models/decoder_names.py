@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_spec.arrays import Array
-from zoo_spec.foreign_names import Repeat
+from zoo_spec.foreign.names import Repeat
 
 
 def attention_buffers(attention: str, positions: int, hidden: float) -> tuple[Repeat, ...]:

@@ -19,7 +19,7 @@ from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position
 from zoo_spec.blocks.scale import Scale
 from zoo_spec.blocks.sinusoidal import SinusoidalPositions
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import AnyInitializer, GlorotUniform, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model

@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo_spec.arrays import Array
 from zoo_spec.blocks.sinusoidal import sinusoids
-from zoo_spec.foreign_names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
 
 _TABLE = "embeddings.weight"
 _ATTENTION = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "project": "out_proj"}

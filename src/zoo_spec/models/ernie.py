@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings, TaskTypeEmbeddings
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.encoder import encode, examples, post_norm_stack

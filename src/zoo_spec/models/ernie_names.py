@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zoo_spec.foreign_names import Entry
+from zoo_spec.foreign.names import Entry
 from zoo_spec.models.bert_names import TRANSFORMERS as BERT
 
 _TASK_TYPES = Entry("embeddings.task_type.weight", "embeddings.task_type_embeddings.weight")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from zoo_spec.blocks.layer import Layer, PreNormLayer
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.decoder import Decoder
 from zoo_spec.models.gpt2_names import gpt2_names
 

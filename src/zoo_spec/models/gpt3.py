@@ -12,7 +12,7 @@ from zoo_spec.blocks.attention import Attention, BandedAttention
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.layer import PatternStack
 from zoo_spec.errors import Problem, SpecError
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.gpt2 import Gpt2
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import LayerCount, PositiveInt, Rate
 from zoo_spec.blocks.layer import Layer, ParallelTwoNormLayer
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.base import HeadCount
 from zoo_spec.models.decoder import Decoder
 from zoo_spec.models.gpt_neox_names import gpt_neox_names

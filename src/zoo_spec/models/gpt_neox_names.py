@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign_names import Entry, Fused, NameTable, Part
-from zoo_spec.foreign_settings import usual_settings
+from zoo_spec.foreign.names import Entry, Fused, NameTable, Part
+from zoo_spec.foreign.settings import usual_settings
 from zoo_spec.models.decoder_names import attention_buffers
 
 _LAYER = "decoder.layers.{layer}"

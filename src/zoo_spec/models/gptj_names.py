@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign_names import Entry, NameTable, Part
-from zoo_spec.foreign_settings import Setting
+from zoo_spec.foreign.names import Entry, NameTable, Part
+from zoo_spec.foreign.settings import Setting
 from zoo_spec.models.decoder_names import attention_buffers
 
 _MODULES = (

@@ -16,7 +16,7 @@ from zoo_spec.blocks.layer import PostNormLayer, PreNormLayer, Stack
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position
 from zoo_spec.blocks.waveform_encoder import FrameIds, Sizes, WaveformEncoder
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.initializers import AnyInitializer, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model

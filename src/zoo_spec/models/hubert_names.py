@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign_names import Entry, NameTable, Part
-from zoo_spec.foreign_settings import usual_settings
+from zoo_spec.foreign.names import Entry, NameTable, Part
+from zoo_spec.foreign.settings import usual_settings
 
 _LAYER = (
     ("attention.query", "attention.q_proj"),

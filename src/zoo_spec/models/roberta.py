@@ -9,7 +9,7 @@ from pydantic import Field
 
 from zoo_spec.base import PositiveFloat, PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.encoder import encode, examples, post_norm_stack

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign_names import Entry, NameTable, Part, Repeat
-from zoo_spec.foreign_settings import Fixed, usual_settings
+from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.settings import Fixed, usual_settings
 from zoo_spec.models.bert_names import TRANSFORMERS as BERT
 
 TRANSFORMERS = NameTable(

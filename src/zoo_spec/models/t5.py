@@ -22,7 +22,7 @@ from zoo_spec.blocks.relative_layer import (
 )
 from zoo_spec.blocks.relative_position import PositionBias
 from zoo_spec.blocks.tied_dense import TiedDense
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import AnyInitializer, LecunNormal, Normal
 from zoo_spec.models.base import Backbone, Model

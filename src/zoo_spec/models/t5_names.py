@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo_spec.blocks.feed_forward import FeedForwardBlock
-from zoo_spec.foreign_names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
 
 _PROJECTIONS = {"query": "q", "key": "k", "value": "v", "project": "o"}
 _PLAIN = {"inner": "wi", "outer": "wo"}

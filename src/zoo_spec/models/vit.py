@@ -15,7 +15,7 @@ from zoo_spec.blocks.layer import PreNormLayer, Stack
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.patch_embeddings import InterpolatedPositions, PatchEmbeddings
 from zoo_spec.blocks.pooler import FirstToken
-from zoo_spec.foreign_names import NameTable
+from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.initializers import AnyInitializer, TruncatedNormal
 from zoo_spec.models.base import Backbone, HeadCount, Model

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo_spec.foreign_names import Arrays, Entry, NameTable, Part
-from zoo_spec.foreign_settings import usual_settings
+from zoo_spec.foreign.names import Arrays, Entry, NameTable, Part
+from zoo_spec.foreign.settings import usual_settings
 
 _LAYER = (
     ("attention.query", "attention.q_proj"),

@@ -1,4 +1,4 @@
-"""A third opinion on an optimizer's step, by the formulas of ``zoo_spec.optimizers``."""
+"""A third opinion on an optimizer's step, by the formulas of ``zoo_spec.training.optimizers``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo_common.backend import State, Weights
 from zoo_common.parity.opinions.base import Floats, NoOpinionError
-from zoo_spec import optimizers as specs
+from zoo_spec.training import optimizers as specs
 
 
 def advance(

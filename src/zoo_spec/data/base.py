@@ -1,0 +1,34 @@
+"""The base of every spec of data, and the paths in one.
+
+Every path in a spec is relative to the working directory of the command that reads it, as in a shell.
+Nothing here opens a file: ``zoo_common.data`` does.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from zoo_spec.registry import Registered
+
+
+class Data(Registered):
+    """Base of the specs of data."""
+
+    role: ClassVar[str] = "data"
+    drawn: ClassVar[str] = ""
+    """What of it is drawn at random and not read, in words; nothing where all is read."""
+
+
+def _as_tuple(value: object) -> object:
+    """YAML has lists and no tuples, and one file may stand alone."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+FilePath = Annotated[str, Field(min_length=1)]
+"""A path relative to the working directory; ``~`` is not expanded."""
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""One path or several."""

@@ -1,0 +1,77 @@
+"""How a model is trained: steps, batches, optimizer, schedule, precision, seed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from zoo_spec.base import NonNegativeInt, PositiveInt, Spec
+from zoo_spec.training.optimizers import AdamW, AnyOptimizer
+from zoo_spec.training.schedules import AnySchedule, Constant
+
+
+class Training(Spec):
+    """The ``training`` part of an experiment."""
+
+    steps: PositiveInt = 1000
+    """Number of optimizer steps."""
+    batch_size: PositiveInt = 32
+    """Examples a step."""
+    micro_batch_size: PositiveInt | None = None
+    """Examples that are in memory at once; gradients accumulate to batch_size. Null: the whole batch."""
+    optimizer: AnyOptimizer = AdamW()
+    """The optimizer and its constants."""
+    schedule: AnySchedule = Constant()
+    """How the learning rate changes over the steps."""
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    """The dtype in which everything is computed and kept. bfloat16: products and activations alone; parameters,
+    optimizer, norms, softmax and losses are float32."""
+    seed: NonNegativeInt = 0
+    """Seed of initial values, data order, masking and dropout."""
+    execution: Literal["resident"] = "resident"
+    """resident: all weights stay in memory."""
+    recompute: bool = False
+    """Whether training keeps only the input of each transformer layer, and computes the rest again on the way back:
+    less memory for a third more computing, and the same results."""
+    random: Literal["native", "portable"] = "native"
+    """Dropout's generator: each framework's own, or the portable one, bit for bit the same in both."""
+    tf32: bool = False
+    """Whether a GPU may shorten float32 products to TF32's 10-bit mantissa."""
+    log_every: PositiveInt | None = None
+    """Steps between two lines of metrics. Null: every step up to 100, then every tenth."""
+    save_every: PositiveInt | None = None
+    """Steps between two checkpoints. Null: a tenth of the steps. The last step is always saved."""
+    evaluate_every: PositiveInt | None = None
+    """Steps between two evaluations. Null: only after the last step."""
+
+    @field_validator("execution", mode="before")
+    @classmethod
+    def _built(cls, execution: object) -> object:
+        if execution == "weight_streaming":
+            raise ValueError(
+                "weight_streaming is not built yet; the one execution there is now is 'resident'"
+            )
+        return execution
+
+    @model_validator(mode="after")
+    def _whole_micro_batches(self) -> Training:
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
+            )
+        return self
+
+    def logs(self, step: int) -> bool:
+        """Whether the metrics of ``step`` (counted from 1) are written."""
+        if step == self.steps:
+            return True
+        return step % self.log_every == 0 if self.log_every else step <= 100 or step % 10 == 0
+
+    def saves(self, step: int) -> bool:
+        """Whether a checkpoint follows ``step`` (counted from 1)."""
+        return step == self.steps or step % (self.save_every or max(1, self.steps // 10)) == 0
+
+    def evaluates(self, step: int) -> bool:
+        """Whether an evaluation follows ``step`` (counted from 1)."""
+        return step == self.steps or (self.evaluate_every is not None and step % self.evaluate_every == 0)
