@@ -27,8 +27,8 @@ SHAPE, TENSORS, ROUNDS = (1000, 2500), 10, 7
 def main() -> int:
     draw = np.random.default_rng(0)
     weights = {f"layers.{index}.weight": draw.random(SHAPE, np.float32) for index in range(TENSORS)}
-    slots = ("first_moment", "second_moment")
-    optimizer = {f"{name}/{slot}": array + 1 for name, array in weights.items() for slot in slots}
+    moments = ("first_moment", "second_moment")
+    optimizer = {f"{name}/{moment}": array + 1 for name, array in weights.items() for moment in moments}
     megabytes = sum(array.nbytes for arrays in (weights, optimizer) for array in arrays.values()) / 1e6
     with tempfile.TemporaryDirectory(prefix="saving-") as root:
         store, steps = CheckpointStore(Path(root) / "ours"), itertools.count(1)

@@ -38,7 +38,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that training changes: weights and optimizer slots by canonical name, and the step."""
+    """Everything that training changes: weights and optimizer moments by canonical name, and the step."""
 
     weights: Weights
     optimizer: Weights

@@ -81,7 +81,7 @@ def training_bytes(
     overhead = OVERHEADS.get(framework or "", OVERHEADS["tf"])
     parts = graph.cost(
         precision=training.precision,
-        optimizer_slots=len(training.optimizer.slots),
+        moments=len(training.optimizer.moments),
         recompute=training.recompute,
         **step_sizes(spec, graph, **given),
     ).bytes

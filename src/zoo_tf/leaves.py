@@ -41,7 +41,7 @@ def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
 
 
 def to_canonical(variable: keras.Variable, value: np.ndarray) -> np.ndarray:
-    """A value of this variable (or its gradient, or an optimizer's slot) in torch's layout."""
+    """A value of this variable (or its gradient, or an optimizer's moment) in torch's layout."""
     return np.transpose(value, TO_TORCH[value.ndim]) if variable.name == "kernel" else value
 
 

@@ -17,9 +17,9 @@ from zoo_common.paths import Choice
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.training import optimizers as specs
 
-ADAMW_SLOTS = {"first_moment": "_momentums", "second_moment": "_velocities"}
-SGD_SLOTS = {"momentum": "momentums"}
-"""Neutral slot name -> the attribute of a Keras optimizer that lists its variables."""
+ADAMW_MOMENTS = {"first_moment": "_momentums", "second_moment": "_velocities"}
+SGD_MOMENTS = {"momentum": "momentums"}
+"""Neutral moment name -> the attribute of a Keras optimizer that lists its variables."""
 
 UPDATE = Choice("update", "compiled", "plain", part="update")
 
@@ -50,24 +50,24 @@ def make_optimizer(
         name="learning_rate",
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     )
-    native, slots = make_native(spec, lambda: rate)
+    native, moments = make_native(spec, lambda: rate)
     native.exclude_from_weight_decay(var_list=[named_parameters[name] for name in decays if not decays[name]])
     native.build(list(named_parameters.values()))
     clip = spec.max_gradient_norm
-    return Optimizer(native, named_parameters, slots, clip, rate, to_canonical, from_canonical)
+    return Optimizer(native, named_parameters, moments, clip, rate, to_canonical, from_canonical)
 
 
 class Optimizer:
     """A Keras optimizer over named variables, with clipping by global norm and neutral state.
 
-    ``native`` is the Keras optimizer; ``slots`` maps neutral slot names to the attributes that hold them.
+    ``native`` is the Keras optimizer; ``moments`` maps neutral moment names to the attributes that hold them.
     """
 
     def __init__(
         self,
         native: Native,
         named_parameters: Mapping[str, keras.Variable],
-        slots: Mapping[str, str],
+        moments: Mapping[str, str],
         max_gradient_norm: float | None,
         rate: tf.Variable,
         to_canonical: Relayout,
@@ -76,7 +76,7 @@ class Optimizer:
         self.native = native
         self.native.adds_replicas = False  # The norm is that of the sum, which ``apply`` takes.
         self.parameters = dict(named_parameters)
-        self.slots = dict(slots)
+        self.moments = dict(moments)
         self.max_gradient_norm = max_gradient_norm
         self._rate = rate
         self._to_canonical = to_canonical
@@ -110,31 +110,31 @@ class Optimizer:
         self.native.iterations.assign(step)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of all slots by ``<canonical name>/<slot>``, in torch's layout."""
+        """Copies of all moments by ``<canonical name>/<moment>``, in torch's layout."""
         return {
-            f"{name}/{slot}": np.array(self._to_canonical(name, variable.numpy()))
-            for name, slot, variable in self._slot_variables()
+            f"{name}/{moment}": np.array(self._to_canonical(name, variable.numpy()))
+            for name, moment, variable in self._moment_variables()
         }
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take what either framework's ``state`` gave; InputError unless it has every slot in its shape."""
+        """Take what either framework's ``state`` gave; InputError unless it has every moment in its shape."""
         specs.check_state(self._shapes(), {key: np.shape(array) for key, array in state.items()})
-        for name, slot, variable in self._slot_variables():
-            variable.assign(self._from_canonical(name, np.asarray(state[f"{name}/{slot}"], variable.dtype)))
+        for name, moment, variable in self._moment_variables():
+            variable.assign(self._from_canonical(name, np.asarray(state[f"{name}/{moment}"], variable.dtype)))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every slot in torch's layout."""
+        """The shape of every moment in torch's layout."""
         return {
-            f"{name}/{slot}": self._to_canonical(name, np.broadcast_to(np.float32(0), variable.shape)).shape
-            for name, slot, variable in self._slot_variables()
+            f"{name}/{moment}": self._to_canonical(name, np.broadcast_to(np.float32(0), variable.shape)).shape
+            for name, moment, variable in self._moment_variables()
         }
 
-    def _slot_variables(self) -> list[tuple[str, str, keras.Variable]]:
-        """(canonical name, neutral slot name, variable) of every slot."""
+    def _moment_variables(self) -> list[tuple[str, str, keras.Variable]]:
+        """(canonical name, neutral moment name, variable) of every moment."""
         return [
-            (name, slot, getattr(self.native, attribute)[index])
+            (name, moment, getattr(self.native, attribute)[index])
             for index, name in enumerate(self.parameters)
-            for slot, attribute in self.slots.items()
+            for moment, attribute in self.moments.items()
         ]
 
 
@@ -168,7 +168,7 @@ class _TorchsForm:
     """Whether the gradients are still to be added up over replicas; who clips them has done it."""
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Make the slots; on a CPU, have XLA make one loop of each variable's update.
+        """Make the moments; on a CPU, have XLA make one loop of each variable's update.
 
         TensorFlow itself would pass over the memory some fifteen times. A GPU is fast without XLA, which many
         installations there cannot use.
@@ -190,16 +190,18 @@ class _TorchsForm:
         super().apply(dense, trainable_variables)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Update one variable and its slots."""
+        """Update one variable and its moments."""
         decays = self.weight_decay and self._use_weight_decay(variable)
         wide_rate = tf.cast(learning_rate, tf.float64)
         kept = 1.0 - wide_rate * self.weight_decay if decays else tf.ones((), tf.float64)
         scalars = (
             tf.cast(value, variable.dtype) for value in (self.gradient_scale, kept, *self.rates(wide_rate))
         )
-        slots = [_beside(variable, slot.value) for slot in self.slots_of(self._get_variable_index(variable))]
+        moments = [
+            _beside(variable, moment.value) for moment in self.moments_of(self._get_variable_index(variable))
+        ]
         form = _compiled_update if self._compiles else _plain_update
-        handles = [variable.handle, *(slot.handle for slot in slots)]
+        handles = [variable.handle, *(moment.handle for moment in moments)]
         form(type(self), self.constants())(handles, gradient, *scalars)
 
     def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
@@ -228,7 +230,7 @@ class Sgd(_TorchsForm, keras.optimizers.SGD):
         """What an update computes with, whatever the variable and the step."""
         return self.momentum, self.nesterov
 
-    def slots_of(self, index: int) -> list[keras.Variable]:
+    def moments_of(self, index: int) -> list[keras.Variable]:
         """The momentum of a variable, if there is any."""
         return [self.momentums[index]] if self.momentum else []
 
@@ -242,13 +244,13 @@ class Sgd(_TorchsForm, keras.optimizers.SGD):
         momentum: float,
         nesterov: bool,
     ) -> list[tf.Tensor]:
-        """The variable and its slots; ``kept`` is what decay leaves of the variable."""
-        variable, *slots = old
+        """The variable and its moments; ``kept`` is what decay leaves of the variable."""
+        variable, *moments = old
         change = gradient * scale
-        if slots:
-            slots = [slots[0] * momentum + change]
-            change = change + slots[0] * momentum if nesterov else slots[0]
-        return [variable * kept - change * rate, *slots]
+        if moments:
+            moments = [moments[0] * momentum + change]
+            change = change + moments[0] * momentum if nesterov else moments[0]
+        return [variable * kept - change * rate, *moments]
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -266,7 +268,7 @@ class AdamW(_TorchsForm, keras.optimizers.AdamW):
         """What an update computes with, whatever the variable and the step."""
         return self.beta_1, self.beta_2, self.epsilon
 
-    def slots_of(self, index: int) -> list[keras.Variable]:
+    def moments_of(self, index: int) -> list[keras.Variable]:
         """The two moments of a variable."""
         return [self._momentums[index], self._velocities[index]]
 
@@ -282,7 +284,7 @@ class AdamW(_TorchsForm, keras.optimizers.AdamW):
         beta_2: float,
         epsilon: float,
     ) -> list[tf.Tensor]:
-        """The variable and its slots; ``kept`` is what decay leaves of the variable."""
+        """The variable and its moments; ``kept`` is what decay leaves of the variable."""
         variable, first, second = old
         change = gradient * scale
         first = first + (change - first) * (1.0 - beta_1)
@@ -292,14 +294,14 @@ class AdamW(_TorchsForm, keras.optimizers.AdamW):
 
 @singledispatch
 def make_native(spec: specs.Optimizer, rate: Callable[[], tf.Tensor]) -> tuple[Native, dict[str, str]]:
-    """The Keras optimizer that runs at ``rate()``, and the attributes of its slots."""
+    """The Keras optimizer that runs at ``rate()``, and the attributes of its moments."""
     raise EnvironmentFault(f"optimizer {spec.kind!r} has no TensorFlow form; register one with make_native")
 
 
 @make_native.register
 def _sgd(spec: specs.Sgd, rate: Callable[[], tf.Tensor]) -> tuple[Native, dict[str, str]]:
     native = Sgd(rate, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=spec.weight_decay)
-    return native, {slot: SGD_SLOTS[slot] for slot in spec.slots}
+    return native, {moment: SGD_MOMENTS[moment] for moment in spec.moments}
 
 
 @make_native.register
@@ -307,7 +309,7 @@ def _adamw(spec: specs.AdamW, rate: Callable[[], tf.Tensor]) -> tuple[Native, di
     native = AdamW(
         rate, beta_1=spec.beta_1, beta_2=spec.beta_2, epsilon=spec.epsilon, weight_decay=spec.weight_decay
     )
-    return native, {slot: ADAMW_SLOTS[slot] for slot in spec.slots}
+    return native, {moment: ADAMW_MOMENTS[moment] for moment in spec.moments}
 
 
 def _dense(variable: keras.Variable, gradient: Gradient | None) -> tf.Tensor:
@@ -323,9 +325,9 @@ def _summed(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
     return list(context.all_reduce(tf.distribute.ReduceOp.SUM, gradients))
 
 
-def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
-    """The replica of a slot that lies on the variable's device."""
-    replicas = tf.distribute.get_strategy().experimental_local_results(slot)
+def _beside(variable: tf.Variable, moment: tf.Variable) -> tf.Variable:
+    """The replica of a moment that lies on the variable's device."""
+    replicas = tf.distribute.get_strategy().experimental_local_results(moment)
     return (
         replicas[0]
         if len(replicas) == 1

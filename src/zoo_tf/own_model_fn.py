@@ -69,7 +69,7 @@ class OwnModelFn:
         if mode is ModeKeys.TRAIN:
             if self._state is not None:
                 program.set_weights(self._state.weights)
-                program.load_slots(self._state.optimizer, self._state.step)
+                program.load_optimizer_state(self._state.optimizer, self._state.step)
             self._training = program
         elif self._training is not None or self._state is not None:
             program.set_weights(self.weights())
@@ -106,7 +106,7 @@ class OwnModelFn:
     def export_state(self) -> State:
         """Copies of all variables, and of the optimizer's."""
         assert self._training is not None
-        return State(self._training.weights(), self._training.slots(), self._step)
+        return State(self._training.weights(), self._training.optimizer_state(), self._step)
 
     def weights(self) -> Weights:
         """Copies of all variables as they are now."""

@@ -90,13 +90,13 @@ class Program:
         for path in named:
             variables[path].assign(weights[path])
 
-    def slots(self) -> Weights:
-        """Copies of the optimizer's variables, by ``<path>/<slot>``, or ``/<name>`` where they are of no path."""
-        return {key: _array(variable) for key, variable in self._slot_variables().items()}
+    def optimizer_state(self) -> Weights:
+        """Copies of the optimizer's variables, by ``<path>/<key>``, or ``/<name>`` where they are of no path."""
+        return {key: _array(variable) for key, variable in self._optimizer_variables().items()}
 
-    def load_slots(self, state: Mapping[str, Array], step: int) -> None:
-        """Take what ``slots`` gave, and the number of updates; InputError unless it is all there."""
-        found = self._slot_variables()
+    def load_optimizer_state(self, state: Mapping[str, Array], step: int) -> None:
+        """Take what ``optimizer_state`` gave, and the number of updates; InputError unless it is all there."""
+        found = self._optimizer_variables()
         missing, unknown = sorted(found.keys() - state.keys()), sorted(state.keys() - found.keys())
         if missing or unknown:
             raise InputError(
@@ -109,7 +109,7 @@ class Program:
 
     def _check_kept(self) -> None:
         """Raise InputError, before the first step, for variables that a checkpoint cannot hold."""
-        kept = {**self.call.variables, **self._slot_variables()}
+        kept = {**self.call.variables, **self._optimizer_variables()}
         strange = [f"{path} ({value.dtype})" for path, value in kept.items() if not _is_kept(value.dtype)]
         if strange:
             raise InputError(
@@ -122,8 +122,8 @@ class Program:
         assert self.call.spec.optimizer is not None
         return self.call.spec.optimizer
 
-    def _slot_variables(self) -> dict[str, keras.Variable]:
-        # Longest first: a path may begin with another, and Keras writes both into a slot's name.
+    def _optimizer_variables(self) -> dict[str, keras.Variable]:
+        # Longest first: a path may begin with another, and Keras writes both into the name of what it keeps.
         paths = sorted(self.call.trainable, key=len, reverse=True)
         found = {}
         for variable in self._optimizer.variables:

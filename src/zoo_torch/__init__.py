@@ -25,8 +25,8 @@ def _register_blocks() -> None:
 _require_torch()
 _register_blocks()
 
-from zoo_common.training.evaluations import EvalSpec, TrainSpec  # noqa: E402
 from zoo_common.training.run_config import RunConfig  # noqa: E402
+from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec  # noqa: E402
 from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402
 from zoo_torch.compile import compile  # noqa: E402 (the blocks are registered first)
 from zoo_torch.export import export_serving  # noqa: E402

@@ -17,9 +17,9 @@ from torch import Tensor
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.training import optimizers as specs
 
-ADAMW_SLOTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
-SGD_SLOTS = {"momentum": "momentum_buffer"}
-"""Neutral slot name -> torch's key in an optimizer's state."""
+ADAMW_MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
+SGD_MOMENTS = {"momentum": "momentum_buffer"}
+"""Neutral moment name -> torch's key in an optimizer's state."""
 
 Native = torch.optim.Optimizer
 Groups = list[dict[str, Any]]
@@ -37,33 +37,33 @@ def make_optimizer(
         {"params": [named_parameters[name] for name in decays if decays[name] is decayed], "decay": decay}
         for decayed, decay in ((True, spec.weight_decay), (False, 0.0))
     ]
-    native, slots = make_native(spec, [group for group in groups if group["params"]])
-    return Optimizer(native, named_parameters, slots, spec.max_gradient_norm)
+    native, moments = make_native(spec, [group for group in groups if group["params"]])
+    return Optimizer(native, named_parameters, moments, spec.max_gradient_norm)
 
 
 class Optimizer:
     """A torch optimizer over named parameters, with clipping by global norm and neutral state.
 
-    ``native`` is torch's own; ``slots`` maps neutral slot names to the keys of its state.
+    ``native`` is torch's own; ``moments`` maps neutral moment names to the keys of its state.
     """
 
     def __init__(
         self,
         native: Native,
         named_parameters: Mapping[str, Tensor],
-        slots: Mapping[str, str],
+        moments: Mapping[str, str],
         max_gradient_norm: float | None,
     ) -> None:
         self.native = native
         self.parameters = dict(named_parameters)
-        self.slots = dict(slots)
+        self.moments = dict(moments)
         self.max_gradient_norm = max_gradient_norm
         self._step = 0
         for parameter in self.parameters.values():
             # All but the step, which SGD has no use for, is in the parameter's dtype.
             native.state[parameter] = {
                 "step": torch.zeros((), device=parameter.device),
-                **{key: torch.zeros_like(parameter) for key in slots.values()},
+                **{key: torch.zeros_like(parameter) for key in moments.values()},
             }
 
     def apply(self, gradients: Mapping[str, Tensor | None], rate: float) -> Tensor:
@@ -98,28 +98,28 @@ class Optimizer:
             state["step"].fill_(step)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of all slots by ``<canonical name>/<slot>``, in torch's layout."""
+        """Copies of all moments by ``<canonical name>/<moment>``, in torch's layout."""
         return {
-            f"{name}/{slot}": np.array(self.native.state[parameter][key].cpu())
+            f"{name}/{moment}": np.array(self.native.state[parameter][key].cpu())
             for name, parameter in self.parameters.items()
-            for slot, key in self.slots.items()
+            for moment, key in self.moments.items()
         }
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take what either framework's ``state`` gave; InputError unless it has every slot in its shape."""
+        """Take what either framework's ``state`` gave; InputError unless it has every moment in its shape."""
         specs.check_state(self._shapes(), {key: np.shape(array) for key, array in state.items()})
         with torch.no_grad():
             for name, parameter in self.parameters.items():
-                for slot, key in self.slots.items():
-                    values = np.asarray(state[f"{name}/{slot}"], order="C")
+                for moment, key in self.moments.items():
+                    values = np.asarray(state[f"{name}/{moment}"], order="C")
                     self.native.state[parameter][key].copy_(torch.from_numpy(values))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every slot in torch's layout."""
+        """The shape of every moment in torch's layout."""
         return {
-            f"{name}/{slot}": tuple(parameter.shape)
+            f"{name}/{moment}": tuple(parameter.shape)
             for name, parameter in self.parameters.items()
-            for slot in self.slots
+            for moment in self.moments
         }
 
 
@@ -134,7 +134,7 @@ def global_norm(gradients: list[Tensor]) -> Tensor:
 
 @singledispatch
 def make_native(spec: specs.Optimizer, groups: Groups) -> tuple[Native, dict[str, str]]:
-    """torch's optimizer over parameter groups, each with its ``decay``, and the keys of its slots."""
+    """torch's optimizer over parameter groups, each with its ``decay``, and the keys of its moments."""
     raise EnvironmentFault(f"optimizer {spec.kind!r} has no torch form; register one with make_native")
 
 
@@ -144,7 +144,7 @@ def _sgd(spec: specs.Sgd, groups: Groups) -> tuple[Native, dict[str, str]]:
         groups, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=0.0
     )
     native.register_step_pre_hook(_decay)
-    return native, {slot: SGD_SLOTS[slot] for slot in spec.slots}
+    return native, {moment: SGD_MOMENTS[moment] for moment in spec.moments}
 
 
 @make_native.register
@@ -156,7 +156,7 @@ def _adamw(spec: specs.AdamW, groups: Groups) -> tuple[Native, dict[str, str]]:
         eps=spec.epsilon,
         fused=True,
     )
-    return native, {slot: ADAMW_SLOTS[slot] for slot in spec.slots}
+    return native, {moment: ADAMW_MOMENTS[moment] for moment in spec.moments}
 
 
 @torch.no_grad()

@@ -87,12 +87,12 @@ def check_scheduler(scheduler: object) -> None:
         )
 
 
-def check_slots(optimizer: torch.optim.Optimizer, names: dict[nn.Parameter, str]) -> None:
+def check_optimizer_state(optimizer: torch.optim.Optimizer, names: dict[nn.Parameter, str]) -> None:
     """Raise InputError, after the first step, for an optimizer whose state a checkpoint cannot hold."""
     strange = [
-        f"{names[parameter]}/{slot} ({type(value).__name__})"
+        f"{names[parameter]}/{key} ({type(value).__name__})"
         for parameter, kept in optimizer.state.items()
-        for slot, value in kept.items()
+        for key, value in kept.items()
         if not (value is None or isinstance(value, bool | int | float | Tensor))
     ]
     if strange:

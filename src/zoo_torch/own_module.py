@@ -26,7 +26,7 @@ from zoo_torch.device import choose_device, held_bytes
 from zoo_torch.export import PROGRAM, save_program
 from zoo_torch.optimizers import global_norm
 from zoo_torch.own_batches import arguments, moved, pair, size
-from zoo_torch.own_checks import check_module, check_optimizer, check_scheduler, check_slots
+from zoo_torch.own_checks import check_module, check_optimizer, check_optimizer_state, check_scheduler
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -105,7 +105,7 @@ class OwnModule:
             if self._scheduler is not None:
                 check_scheduler(self._scheduler)
             if self._state is not None:
-                load_slots(self._optimizer, self._names(), self._state.optimizer)
+                load_optimizer_state(self._optimizer, self._names(), self._state.optimizer)
                 self._replay(self._state.step)
             # For what the input draws when it is opened, such as the order of a shuffling DataLoader.
             self._draw_from("input", self._step)
@@ -138,7 +138,7 @@ class OwnModule:
         finally:
             self.model.eval()
         if not self._has_stepped:
-            check_slots(optimizer, self._names())
+            check_optimizer_state(optimizer, self._names())
             self._has_stepped = True
         self._step = index + 1
         return Step(index + 1, rate, count, None, StepResult(loss.detach(), {}, norm), waited)
@@ -189,9 +189,9 @@ class OwnModule:
         save_program(program, directory / PROGRAM)
 
     def export_state(self) -> State:
-        """Copies of all weights, and of the optimizer's slots by ``<parameter>/<slot>``."""
+        """Copies of all weights, and of the optimizer's state by ``<parameter>/<key>``."""
         assert self._optimizer is not None
-        return State(self.weights(), slots(self._optimizer, self._names()), self._step)
+        return State(self.weights(), optimizer_state(self._optimizer, self._names()), self._step)
 
     def weights(self) -> Weights:
         """Copies of all weights, buffers included."""
@@ -241,31 +241,33 @@ class OwnModule:
         return loss
 
 
-def slots(optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]) -> Weights:
-    """Copies of what an optimizer keeps, by ``<parameter>/<slot>``; what is None is left out."""
+def optimizer_state(optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]) -> Weights:
+    """Copies of what an optimizer keeps, by ``<parameter>/<key>``; what is None is left out."""
     return {
-        f"{names[parameter]}/{slot}": _array(torch.as_tensor(value))
+        f"{names[parameter]}/{key}": _array(torch.as_tensor(value))
         for parameter, kept in optimizer.state.items()
-        for slot, value in kept.items()
+        for key, value in kept.items()
         if value is not None
     }
 
 
-def load_slots(
+def load_optimizer_state(
     optimizer: torch.optim.Optimizer, names: Mapping[nn.Parameter, str], state: Mapping[str, Array]
 ) -> None:
-    """Take what ``slots`` gave; InputError for slots of a parameter that the optimizer does not have.
+    """Take what ``optimizer_state`` gave; InputError for state of a parameter that the optimizer does not have.
 
     The rates and constants stay those that the optimizer was made with: they are the code's to say.
     """
     packed = optimizer.state_dict()
     ordered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     places = {names[parameter]: index for index, parameter in enumerate(ordered)}
-    for key, array in state.items():
-        name, slot = key.rsplit("/", 1)
+    for whole, array in state.items():
+        name, key = whole.rsplit("/", 1)
         if name not in places:
-            raise InputError(f"the checkpoint has {key}, and the optimizer is not given the parameter {name}")
-        packed["state"].setdefault(places[name], {})[slot] = torch.from_numpy(np.array(array))
+            raise InputError(
+                f"the checkpoint has {whole}, and the optimizer is not given the parameter {name}"
+            )
+        packed["state"].setdefault(places[name], {})[key] = torch.from_numpy(np.array(array))
     optimizer.load_state_dict(packed)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from zoo_common.training import evaluations
-from zoo_common.training.evaluations import EvalSpec, TrainSpec
+from zoo_common.training import train_and_evaluate as common
 from zoo_common.training.feed import InputFn
 from zoo_common.training.own_run import OwnRun
 from zoo_common.training.run import Run, run_of
 from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import MetricValue
+from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec
 from zoo_common.training.warm_start import WarmStart
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -114,4 +114,4 @@ class Runner:
 
 def train_and_evaluate(runner: Runner, train_spec: TrainSpec, eval_spec: EvalSpec) -> dict[str, float]:
     """Train up to ``train_spec.max_steps``, evaluating at each checkpoint; returns the last evaluation."""
-    return evaluations.train_and_evaluate(runner._run, train_spec, eval_spec)
+    return common.train_and_evaluate(runner._run, train_spec, eval_spec)

@@ -47,7 +47,7 @@ def test_each_framework_has_its_own_needs_and_an_unknown_one_the_largest():
 
 
 def test_a_save_needs_what_a_step_has_not_let_go_of():
-    """Copies of weights and slots, in the room of gradients and activations where that is given back."""
+    """Copies of weights and moments, in the room of gradients and activations where that is given back."""
     spec = load_spec("bert_base", ["training.micro_batch_size=1"])
     parts = training_bytes(spec, spec.graph(), "torch")
     copies = parts["weights"] + parts["optimizer"]
@@ -72,7 +72,7 @@ def test_nothing_accumulates_where_a_batch_is_one_piece():
     assert training_bytes(spec, spec.graph())["accumulated"] == 0
 
 
-def test_the_optimizer_holds_what_its_slots_need():
+def test_the_optimizer_holds_what_its_moments_need():
     for kind, copies in (("{kind: sgd}", 0), ("{kind: sgd, momentum: 0.9}", 1), ("adamw", 2)):
         spec = load_spec("mnist_fc", [f"training.optimizer={kind}"])
         parts = training_bytes(spec, spec.graph())

@@ -317,14 +317,14 @@ def weights(dtype="f4", **others):
     return {**found, **others}
 
 
-def taken(run: Path, arrays=None, state=RIGHT, spec_hash=None, slots=None):
+def taken(run: Path, arrays=None, state=RIGHT, spec_hash=None, moments=None):
     """What a run of TINY takes over of a checkpoint with this content."""
     if not run.exists():
         with open_run(run, spec_hash=TINY.fingerprint()):
             pass
     store = CheckpointStore(run / "checkpoints")
     store.save(
-        2, weights() if arrays is None else arrays, slots or {}, state, spec_hash or TINY.fingerprint()
+        2, weights() if arrays is None else arrays, moments or {}, state, spec_hash or TINY.fingerprint()
     )
     found = store.latest()
     training = TINY.training
@@ -367,7 +367,7 @@ def test_a_checkpoint_of_another_spec_is_refused_and_one_of_before_is_not(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("arrays", "slots", "says"),
+    ("arrays", "moments", "says"),
     [
         (weights("f8"), {}, "is float64, and with training.precision float32 it is float32"),
         (weights("f2"), {}, "is float16"),
@@ -380,9 +380,9 @@ def test_a_checkpoint_of_another_spec_is_refused_and_one_of_before_is_not(tmp_pa
         (weights(), {"hidden_0.bias/momentum": np.full(4, np.nan, "f4")}, "momentum holds NaN"),
     ],
 )
-def test_weights_of_another_dtype_shape_or_name_or_with_nan_are_refused(tmp_path, arrays, slots, says):
+def test_weights_of_another_dtype_shape_or_name_or_with_nan_are_refused(tmp_path, arrays, moments, says):
     with pytest.raises(InputError, match=says) as error:
-        taken(tmp_path / "run", arrays=arrays, slots=slots)
+        taken(tmp_path / "run", arrays=arrays, moments=moments)
     assert str(error.value).startswith(str(tmp_path / "run" / "checkpoints" / "step-00000002"))
 
 

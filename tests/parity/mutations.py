@@ -91,7 +91,7 @@ def table(found: list[tuple[Defect, Outcome]]) -> str:
         "",
         "Defects planted in the source, one text for another, and what `zoo parity --small` made of each; written by",
         "`make mutations`. The suite's code knows none of them. Named: the report has the side, and the block,",
-        "parameter or slot, in which the defect was planted.",
+        "parameter or moment, in which the defect was planted.",
         "",
         f"- on one side: {len(one_sided)} planted, {len(caught)} caught by parity alone, {len(named)} named rightly",
         f"- in what both share, which parity alone cannot see: {len(shared)} planted",

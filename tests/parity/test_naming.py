@@ -149,9 +149,9 @@ def test_where_nothing_parts_no_step_and_no_block_is_named():
     bench = Bench(spec, spec.graph(), ("torch", "tf"), 1)
     zeros = {name: np.ones_like(value) for name, value in bench.weights.items()}
     empty = {
-        f"{name}/{slot}": 0 * value
+        f"{name}/{moment}": 0 * value
         for name, value in bench.weights.items()
-        for slot in spec.training.optimizer.slots
+        for moment in spec.training.optimizer.moments
     }
     for blame in (
         name_steps(bench, (0.01, 0.02), lambda number: zeros),

@@ -219,7 +219,7 @@ def test_one_continues_from_the_state_of_the_other(kind, first, second):
     assert gap(rest.values(), whole.values()) <= LIMIT
     state, expected = rest.optimizer.state(), whole.optimizer.state()
     assert state.keys() == expected.keys()
-    assert len(state) == len(spec.slots) * len(PARAMETERS)
+    assert len(state) == len(spec.moments) * len(PARAMETERS)
     if state:
         assert gap(state, expected) <= LIMIT
     assert rest.optimizer.step == whole.optimizer.step == STEPS

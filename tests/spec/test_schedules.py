@@ -120,7 +120,7 @@ def test_an_exclusion_that_matches_nothing_is_refused_unless_it_is_the_default()
         AdamW(no_decay=("bias", "norm", "embedding")).decay_mask(roles)
 
 
-def test_slots_are_what_is_kept_for_a_parameter():
-    assert AdamW().slots == ("first_moment", "second_moment")
-    assert Sgd(momentum=0.9).slots == ("momentum",)
-    assert Sgd().slots == ()
+def test_moments_are_what_is_kept_for_a_parameter():
+    assert AdamW().moments == ("first_moment", "second_moment")
+    assert Sgd(momentum=0.9).moments == ("momentum",)
+    assert Sgd().moments == ()

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from drawn_blocks import Mapping, Place
+from drawn_blocks import Mapping, Surroundings
 from zoo_spec.blocks.activation import Activation
 from zoo_spec.blocks.base import Block
 from zoo_spec.registry import classes
@@ -32,7 +32,7 @@ class Composition:
     """The parts of a model of kind graph, put together node by node."""
 
     draw: DrawFn
-    place: Place
+    place: Surroundings
     inputs: dict[str, Mapping] = field(default_factory=dict)
     nodes: dict[str, Mapping] = field(default_factory=dict)
     bounds: dict[str, int] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Composition:
         told = {port: stream.told[port] for port in cls.ports() if port in stream.told}
         return replace(stream, ref=self.node(block, {cls.ports()[0]: stream.ref, **told}, like=like))
 
-    def width(self, stream: Stream) -> Place:
+    def width(self, stream: Stream) -> Surroundings:
         return self.place.of_width(self.tensors[stream.ref].width)
 
     def activated(self, stream: Stream) -> Stream:

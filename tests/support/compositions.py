@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from composing import LONGEST, Composition, as_yaml
-from drawn_blocks import Mapping, Place, drawn
+from drawn_blocks import Mapping, Surroundings, drawn
 from endings import finish, flat, lose, pooled, score
 from steps import join, journey, step, steps, through
 from streams import patches, pixels, tokens, waveform
@@ -109,7 +109,7 @@ ARCHITECTURES = {build.__name__: build for build in (text, decoder, image, sound
 def compositions(draw: DrawFn, *names: str) -> Mapping:
     """The mapping of a whole spec file, of one of the named architectures, or of any."""
     build = ARCHITECTURES[draw(st.sampled_from(names or tuple(ARCHITECTURES)))]
-    place = Place(
+    place = Surroundings(
         width=draw(st.sampled_from((12, 24))), length=LONGEST, heads=draw(st.sampled_from((2, 3, 1)))
     )
     model = Composition(draw, place)

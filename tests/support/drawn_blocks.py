@@ -30,7 +30,7 @@ Mapping = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class Surroundings:
     """Where a block stands, as far as its values depend on it.
 
     ``width`` of the vectors, at most ``length`` of them in a row; ``heads`` divide the width. ``apart``: rows may be
@@ -46,25 +46,25 @@ class Place:
     over_time: bool = False
     grid: tuple[int, int] | None = None
 
-    def of_width(self, width: int) -> Place:
+    def of_width(self, width: int) -> Surroundings:
         """The same with vectors of another width."""
         return replace(self, width=width)
 
 
-def one_of(*values: Any) -> Callable[[Place], SearchStrategy]:
+def one_of(*values: Any) -> Callable[[Surroundings], SearchStrategy]:
     return lambda place: st.sampled_from(values)
 
 
-def _table_size(place: Place) -> SearchStrategy:
+def _table_size(place: Surroundings) -> SearchStrategy:
     return st.sampled_from((place.length, place.length + 3))
 
 
-def _divisors(place: Place) -> SearchStrategy:
+def _divisors(place: Surroundings) -> SearchStrategy:
     return st.sampled_from([size for size in range(1, place.width) if place.width % size == 0])
 
 
 # By kind or role and field, or by field alone. Whatever is not here is drawn by the type of the field.
-RULES: dict[str, Callable[[Place], SearchStrategy]] = {
+RULES: dict[str, Callable[[Surroundings], SearchStrategy]] = {
     "epsilon": one_of(1e-5, 1e-3),
     "num_layers": one_of(1, 2),
     "num_heads": lambda place: st.just(place.heads),
@@ -92,7 +92,7 @@ RULES: dict[str, Callable[[Place], SearchStrategy]] = {
 }
 
 
-def fitting(role: type[Registered], place: Place) -> list[type[Registered]]:
+def fitting(role: type[Registered], place: Surroundings) -> list[type[Registered]]:
     """The classes of a role that may stand in a slot of it: they ask for no port that the slot does not feed."""
 
     def fits(cls: type[Registered]) -> bool:
@@ -112,7 +112,7 @@ def fitting(role: type[Registered], place: Place) -> list[type[Registered]]:
     return [cls for cls in classes(role).values() if fits(cls)]
 
 
-def drawable(cls: type[Block], place: Place) -> bool:
+def drawable(cls: type[Block], place: Surroundings) -> bool:
     """Whether the block, with something in each of its slots, keeps packed examples apart where that is asked."""
     slots = [field.annotation for field in cls.model_fields.values() if field.is_required()]
     filled = all(
@@ -122,7 +122,7 @@ def drawable(cls: type[Block], place: Place) -> bool:
 
 
 @st.composite
-def drawn(draw: DrawFn, role: type[Registered] | str, place: Place, **given: Any) -> Mapping:
+def drawn(draw: DrawFn, role: type[Registered] | str, place: Surroundings, **given: Any) -> Mapping:
     """A block of a role, or of a kind; ``given`` are values of fields that it has."""
     cls = classes(Block)[role] if isinstance(role, str) else draw(st.sampled_from(fitting(role, place)))
     values: Mapping = {"kind": cls.model_fields["kind"].default}
@@ -135,7 +135,7 @@ def drawn(draw: DrawFn, role: type[Registered] | str, place: Place, **given: Any
 
 
 @st.composite
-def _field(draw: DrawFn, cls: type[Registered], name: str, field: FieldInfo, place: Place) -> Mapping:
+def _field(draw: DrawFn, cls: type[Registered], name: str, field: FieldInfo, place: Surroundings) -> Mapping:
     """The field's value by its name; nothing where it is left out, and so has its default."""
     kind = cls.model_fields["kind"].default
     for key in (f"{kind}.{name}", f"{cls.role}.{name}", name):
@@ -147,7 +147,7 @@ def _field(draw: DrawFn, cls: type[Registered], name: str, field: FieldInfo, pla
     return {name: draw(_of_type(annotation, place, f"{kind}.{name}"))}
 
 
-def _of_type(annotation: Any, place: Place, where: str) -> SearchStrategy:
+def _of_type(annotation: Any, place: Surroundings, where: str) -> SearchStrategy:
     """Values of a field's type; a type that is not known here fails, lest a field be left undrawn."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if _is_activation(annotation):
@@ -181,7 +181,7 @@ def _of_type(annotation: Any, place: Place, where: str) -> SearchStrategy:
 
 
 @st.composite
-def _plain(draw: DrawFn, cls: type[Spec], place: Place) -> Mapping:
+def _plain(draw: DrawFn, cls: type[Spec], place: Surroundings) -> Mapping:
     """An initializer, or any other spec that is not registered."""
     values: Mapping = {"kind": cls.model_fields["kind"].default}
     for name, field in cls.model_fields.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from composing import Composition, Stream
-from drawn_blocks import Place, drawable, drawn, fitting
+from drawn_blocks import Surroundings, drawable, drawn, fitting
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position
@@ -58,7 +58,7 @@ def steps(model: Composition, stream: Stream, *, mixes: bool) -> list[str]:
     return [kind for kind, cls in classes(Block).items() if takes(kind, cls)]
 
 
-def _kinds(role: type[Block], place: Place) -> list[str]:
+def _kinds(role: type[Block], place: Surroundings) -> list[str]:
     return [cls.model_fields["kind"].default for cls in fitting(role, place)]
 
 

@@ -81,7 +81,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def directory(trained):
-    return trained._run.place.path
+    return trained._run.storage.path
 
 
 def test_a_model_fn_learns_and_its_metrics_are_means_over_all_examples(trained):
@@ -116,7 +116,7 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit_where_the_input_does(tmp
     short = zoo_tf.RunConfig(save_checkpoints_steps=1000)
     estimator(tmp_path / "run", config=short).train(train_input, max_steps=25)
     estimator(tmp_path / "run", config=short).train(train_input, max_steps=60)
-    resumed, straight = newest(tmp_path / "run"), newest(trained._run.place.path)
+    resumed, straight = newest(tmp_path / "run"), newest(trained._run.storage.path)
     assert_same(straight.weights(), resumed.weights())
     assert_same(straight.optimizer(), resumed.optimizer())
     assert "dense/kernel/momentum" in resumed.optimizer()

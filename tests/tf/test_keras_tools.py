@@ -267,7 +267,7 @@ def test_replicas_train_as_one_does():
         mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         draw = np.random.default_rng(0)
 
-        # Steps of the user's own: two variables of one shape, so that one's slots may be taken for the other's.
+        # Steps of the user's own: two variables of one shape, so that one's moments may be taken for the other's.
         gradients = draw.normal(size=(10, 2, 2, 3))  # step, replica, variable, size
 
         def steps(spec, strategy, compiled):

@@ -101,7 +101,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def directory(trained):
-    return trained._run.place.path
+    return trained._run.storage.path
 
 
 def test_a_module_learns_and_its_metrics_are_means_over_all_examples(trained):

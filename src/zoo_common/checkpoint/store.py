@@ -60,7 +60,7 @@ class Checkpoint:
         return self.weights_file.arrays()
 
     def optimizer(self) -> dict[str, Array]:
-        """Every optimizer slot by ``<canonical name>/<slot>``, in torch's layout; errors as above."""
+        """Every optimizer moment by ``<canonical name>/<moment>``, in torch's layout; errors as above."""
         return self.optimizer_file.arrays()
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from zoo_spec.random import Stream
 
 Array = NDArray[np.int32 | np.float32]
 Example = dict[str, Array]
-Place = tuple[int, int]
+EpochIndex = tuple[int, int]
 """Epoch and index."""
 
 Split = Literal["train", "eval"]
@@ -59,9 +59,9 @@ class Dataset(Protocol):
     def example(self, epoch: int, index: int) -> Example:
         """One example, without a batch dimension, in shapes that are the same for all examples."""
 
-    def examples(self, places: Sequence[Place]) -> list[Example]:
-        """What ``example`` gives for each of the places; a data set may have a cheaper way for many at once."""
-        return [self.example(*place) for place in places]
+    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
+        """What ``example`` gives for each of the wanted; a data set may have a cheaper way for many at once."""
+        return [self.example(*each) for each in wanted]
 
     def description(self) -> DataDescription:
         """Where the examples come from and how large they are."""
@@ -77,11 +77,11 @@ def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
     Each epoch has an order of its own, drawn by (seed, epoch); a batch may span two epochs.
     """
     count = len(dataset)
-    places: list[Place] = []
+    wanted: list[EpochIndex] = []
     for number in range(step * batch_size, (step + 1) * batch_size):
         epoch, place = divmod(number, count)
-        places.append((epoch, int(_order(seed, epoch, count)[place])))
-    return stack(dataset.examples(places))
+        wanted.append((epoch, int(_order(seed, epoch, count)[place])))
+    return stack(dataset.examples(wanted))
 
 
 @lru_cache(maxsize=4)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, Example, Place, described
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
 from zoo_common.data.masking import WholeSpans, choose_spans
 from zoo_common.data.sentence_pairs import PAIRS, Run, below, fill
 from zoo_common.data.tokens import TokenCorpus
@@ -120,11 +120,11 @@ class BertExamples(Dataset):
         """One example; positions beyond its predictions have position 0, id 0 and weight 0."""
         return self.examples([(epoch, index)])[0]
 
-    def examples(self, places: Sequence[Place]) -> list[Example]:
+    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """Several, whose random numbers cost little more than those of one."""
-        paths = [("masked", self._split, epoch, index) for epoch, index in places]
+        paths = [("masked", self._split, epoch, index) for epoch, index in wanted]
         streams = Stream.several(self._seed, paths, 2 * (self._draws + _SPARE))
-        made = (self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True))
+        made = (self._example(index, stream) for (_, index), stream in zip(wanted, streams, strict=True))
         return [{name: value for name, value in each.items() if name in self._inputs} for each in made]
 
     def _check_spans(self) -> None:

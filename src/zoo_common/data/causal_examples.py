@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, Example, Place, described
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
 from zoo_common.data.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -57,11 +57,11 @@ class CausalExamples(Dataset):
         """One example; ``labels`` are the next tokens, with weight 0 at the end and on padding."""
         return self.examples([(epoch, index)])[0]
 
-    def examples(self, places: Sequence[Place]) -> list[Example]:
+    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """Several, whose random numbers cost little more than those of one."""
-        paths = [("causal", self._split, epoch, index) for epoch, index in places]
-        streams = Stream.several(self._seed, paths, 2) if self._jitter else [None] * len(places)
-        return [self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True)]
+        paths = [("causal", self._split, epoch, index) for epoch, index in wanted]
+        streams = Stream.several(self._seed, paths, 2) if self._jitter else [None] * len(wanted)
+        return [self._example(index, stream) for (_, index), stream in zip(wanted, streams, strict=True)]
 
     def _example(self, index: int, stream: Stream | None) -> Example:
         start, latest, stop = map(int, self._windows[index])

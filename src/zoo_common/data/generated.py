@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo_common.data.base import Array, DataDescription, Dataset, Example, Place, Split, example_bytes
+from zoo_common.data.base import Array, DataDescription, Dataset, EpochIndex, Example, Split, example_bytes
 from zoo_spec.blocks.losses import Loss, PositionCrossEntropy
 from zoo_spec.data import GeneratedData
 from zoo_spec.data_fit import drawn_sizes
@@ -51,15 +51,15 @@ class GeneratedExamples(Dataset):
         """One example, drawn input by input in the order of their names."""
         return self.examples([(epoch, index)])[0]
 
-    def examples(self, places: Sequence[Place]) -> list[Example]:
+    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """Several, whose random numbers cost little more than those of one."""
-        drawn: list[Example] = [{} for _ in places]
+        drawn: list[Example] = [{} for _ in wanted]
         for name, spec in sorted(self._inputs.items()):
             if name in self._weights:
                 for example in drawn:
                     example[name] = np.ones(_shape(spec), np.float32)
                 continue
-            paths = [("generated", self._split, epoch, index, name) for epoch, index in places]
+            paths = [("generated", self._split, epoch, index, name) for epoch, index in wanted]
             streams = Stream.several(self._seed, paths, min(2 * spec.elements, _DRAWN_TOGETHER))
             for example, stream in zip(drawn, streams, strict=True):
                 example[name] = self._draw(name, spec, stream)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, Example, Place, described
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
 from zoo_common.data.tokens import TokenCorpus
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.random import Stream
@@ -63,11 +63,11 @@ class SpanExamples(Dataset):
         """One example; ``decoder_input_ids`` are the labels shifted to the right, behind the padding token."""
         return self.examples([(epoch, index)])[0]
 
-    def examples(self, places: Sequence[Place]) -> list[Example]:
+    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """Several, whose random numbers cost little more than those of one."""
-        paths = [("spans", self._split, epoch, index) for epoch, index in places]
+        paths = [("spans", self._split, epoch, index) for epoch, index in wanted]
         streams = Stream.several(self._seed, paths, 2 * (self._tokens + 1))
-        return [self._example(index, stream) for (_, index), stream in zip(places, streams, strict=True)]
+        return [self._example(index, stream) for (_, index), stream in zip(wanted, streams, strict=True)]
 
     def _example(self, index: int, stream: Stream) -> Example:
         start, latest, stop = map(int, self._windows[index])

@@ -1,4 +1,4 @@
-"""Where training makes two frameworks part: the block, parameter or slot, the step, and who strayed."""
+"""Where training makes two frameworks part: the block, parameter or moment, the step, and who strayed."""
 
 from __future__ import annotations
 
@@ -115,19 +115,21 @@ def name_resumed(bench: Bench, framework: str, kept: State, gradients: Weights, 
 
 
 def parted(bench: Bench, states: Sequence[State], limit: float) -> Gap | None:
-    """What two states differ in by more than ``limit``: statistics, then slots, then weights; None if in nothing.
+    """What two states differ in by more than ``limit``: statistics, then moments, then weights; None if in nothing.
 
-    Of slots and weights the last in graph order that differ: what is wrong with a gradient shows in all that lies
+    Of moments and weights the last in graph order that differ: what is wrong with a gradient shows in all that lies
     before it.
     """
     ours, theirs = states
     table = bench.graph.parameters()
     statistics = [name for name in table if not table[name].trainable]
     trained = [name for name in table if table[name].trainable]
-    slots = [f"{name}/{slot}" for name in reversed(trained) for slot in bench.spec.training.optimizer.slots]
+    moments = [
+        f"{name}/{moment}" for name in reversed(trained) for moment in bench.spec.training.optimizer.moments
+    ]
     for names, one, other in (
         (statistics, ours.weights, theirs.weights),
-        (slots, ours.optimizer, theirs.optimizer),
+        (moments, ours.optimizer, theirs.optimizer),
         (list(reversed(trained)), ours.weights, theirs.weights),
     ):
         for name in names:

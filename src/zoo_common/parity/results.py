@@ -14,7 +14,7 @@ LEVELS: tuple[Level, ...] = ("parameters", "forward", "loss", "gradient", "step"
 
 @dataclass(frozen=True)
 class Blame:
-    """Where a difference comes from, in words; the block, parameter or slot, and the framework, if they are known."""
+    """Where a difference comes from, in words; block, parameter or moment, and framework, if they are known."""
 
     text: str
     block: str = ""

@@ -1,4 +1,4 @@
-"""What training leaves behind, compared: weights, optimizer slots and buffers after one real step and after ten, in
+"""What training leaves behind, compared: weights, optimizer moments and buffers after one real step and after ten, in
 float64, with micro-batches of unequal size, layers recomputed and dropout from the portable generator."""
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _tensors(state: State) -> Weights:
 def _scales(state: State) -> dict[str, float]:
     """What a tensor's differences are judged on: its own size, or a part of the largest of its kind.
 
-    A slot of a gradient that is zero but for rounding has nothing of its own to be judged on.
+    A moment of a gradient that is zero but for rounding has nothing of its own to be judged on.
     """
     tops: dict[str, float] = {}
     for name, value in _tensors(state).items():

@@ -140,7 +140,7 @@ def open_trained(run_dir: Path, framework: str, number: int, *, accept: Collecti
     damaged or does not fit ``spec.yaml``, or data that will not do; EnvironmentFault if memory is short.
     """
     run = Run.reopen(find_backend(framework)(), run_dir, accept=accept)
-    spec, graph, store = run.spec, run.graph, run.place.store
+    spec, graph, store = run.spec, run.graph, run.storage.store
     checkpoint = store.latest()
     if checkpoint is None:
         raise InputError(

@@ -40,7 +40,7 @@ def describe(
     chosen = step_sizes(spec, graph, **given)
     cost = graph.cost(
         precision=training.precision,
-        optimizer_slots=len(training.optimizer.slots),
+        moments=len(training.optimizer.moments),
         recompute=training.recompute,
         **chosen,
     )

@@ -15,17 +15,17 @@ from zoo_common.files import explained
 from zoo_common.log import LOG
 from zoo_common.training.cadence import EvaluatingWhereSaved, EverySteps, stop_step
 from zoo_common.training.differences import Fields
-from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import Feed, InputFn, open_feed
 from zoo_common.training.idle import IdleWatch
 from zoo_common.training.loop import Step, timed
 from zoo_common.training.numbers import Suspect, warn_unless_finite
 from zoo_common.training.origin import Claim, TrainedOn
 from zoo_common.training.own_model import ModeKeys, OwnModel, describe, fingerprint, read_description
-from zoo_common.training.place import Place
 from zoo_common.training.run_config import RunConfig
+from zoo_common.training.run_storage import RunStorage
 from zoo_common.training.session import DivergedError, Record, Session
 from zoo_common.training.taking_over import require_origin
+from zoo_common.training.train_and_evaluate import EvalSpec
 from zoo_common.training.warm_start import WarmStart, source_of, warm_started
 from zoo_spec.errors import InputError
 
@@ -45,7 +45,7 @@ class OwnRun:
         self.model = model
         self.config = config
         self.seed = config.seed or 0
-        self.place = Place(directory, keep=config.keep_checkpoint_max)
+        self.storage = RunStorage(directory, keep=config.keep_checkpoint_max)
         self.description = describe(model, self.seed)
         self._params = params
         self._warm_start_from = warm_start_from
@@ -70,8 +70,10 @@ class OwnRun:
             self.config.accept,
             source_of(self._warm_start_from),
         )
-        with self.place.opened(self.description, self.model.versions(), _description_in, claim) as directory:
-            newest = self.place.store.latest()
+        with self.storage.opened(
+            self.description, self.model.versions(), _description_in, claim
+        ) as directory:
+            newest = self.storage.store.latest()
             start = newest.step if newest else 0
             stop = stop_step(start, steps, max_steps)
             directory.cut_metrics(start)
@@ -96,7 +98,7 @@ class OwnRun:
                 suspect=lambda: suspect.found,
             )
             if stop is not None and start >= stop and not session.lacks_evaluation():
-                LOG.info(f"{self.place.path}: has {start} steps, and max_steps is {stop}; nothing to train")
+                LOG.info(f"{self.storage.path}: has {start} steps, and max_steps is {stop}; nothing to train")
                 return []
             feed = self._open(ModeKeys.TRAIN, input_fn, start, suspect, repeats=stop is not None)
             batches = self.model.begin(ModeKeys.TRAIN, feed)
@@ -104,7 +106,7 @@ class OwnRun:
                 weights, beginning = warm_started(self.model.weights(), self._warm_start_from)
                 self.model.set_weights(weights)
                 directory.note_beginning(beginning)
-            LOG.info(f"{self.model.title} ({self.model.name}): {self.place.path}, from step {start}")
+            LOG.info(f"{self.model.title} ({self.model.name}): {self.storage.path}, from step {start}")
             watch = IdleWatch(f"{self.model.title} ({self.model.name})")
             try:
                 return session.follow(watch.through(self._steps(batches, start, stop)))
@@ -116,9 +118,11 @@ class OwnRun:
 
     def _way_on(self) -> str:
         """What to do after a divergence."""
-        steps = self.place.store.steps()
+        steps = self.storage.store.steps()
         then = f"goes on from its step {steps[-1]}" if steps else "begins again"
-        return f"give the optimizer a lower learning rate, or a longer warm-up: {self.place.path} {then} then"
+        return (
+            f"give the optimizer a lower learning rate, or a longer warm-up: {self.storage.path} {then} then"
+        )
 
     def evaluate(self, input_fn: InputFn | None, steps: int | None = None) -> dict[str, float]:
         """Loss and metrics over at most ``steps`` batches, with the newest weights.
@@ -150,7 +154,7 @@ class OwnRun:
     def load(self) -> None:
         """Take the newest checkpoint's state, unless this object has trained or loaded it; InputError if none."""
         if not self._is_ready:
-            self._restore(self.place.newest())
+            self._restore(self.storage.newest())
 
     def _begin(
         self, mode: ModeKeys, input_fn: InputFn | None, suspect: Suspect | None = None
@@ -178,7 +182,7 @@ class OwnRun:
         else:
             require_origin(
                 checkpoint,
-                self.place.path,
+                self.storage.path,
                 spec_hash=fingerprint(self.description),
                 seed=self.seed,
                 generator=None,
@@ -194,7 +198,9 @@ class OwnRun:
             "framework": self.model.name,
             "random": {"seed": self.seed},
         }
-        self.place.store.save(state.step, state.weights, state.optimizer, rest, fingerprint(self.description))
+        self.storage.store.save(
+            state.step, state.weights, state.optimizer, rest, fingerprint(self.description)
+        )
 
 
 def _description_in(file: Path) -> Fields:

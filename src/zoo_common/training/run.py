@@ -22,7 +22,6 @@ from zoo_common.memory import require_memory
 from zoo_common.training.cadence import EvaluatingWhereSaved, stop_step
 from zoo_common.training.differences import Fields
 from zoo_common.training.evaluation import evaluate, evaluate_batches
-from zoo_common.training.evaluations import EvalSpec
 from zoo_common.training.feed import InputFn, open_feed
 from zoo_common.training.idle import PATIENCE, IdleWatch
 from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
@@ -37,11 +36,12 @@ from zoo_common.training.origin import (
     require_files,
 )
 from zoo_common.training.own_model import ModeKeys, read_description
-from zoo_common.training.place import Place
 from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import RunDirectory
+from zoo_common.training.run_storage import RunStorage
 from zoo_common.training.session import Cadence, DivergedError, Record, Session
 from zoo_common.training.taking_over import not_finite, require_fit, require_origin, state_of
+from zoo_common.training.train_and_evaluate import EvalSpec
 from zoo_common.training.warm_start import WarmStart, source_of, warm_started
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -70,8 +70,8 @@ class Run:
         self.backend = backend
         self.spec = spec
         self.graph = spec.graph()
-        self.place = Place(directory, keep=keep, quiet=quiet)
-        self.directory = self.place.path
+        self.storage = RunStorage(directory, keep=keep, quiet=quiet)
+        self.directory = self.storage.path
         self.device = device
         self.quiet = quiet
         self.checkpoint: Path | None = None
@@ -126,11 +126,11 @@ class Run:
             self._accept,
             source_of(self._warm_start_from),
         )
-        with self.place.opened(
+        with self.storage.opened(
             self.spec.resolved(), self.backend.versions(), _resolved_in, claim
         ) as directory:
             dataset = open_dataset(self.spec, self.directory, "train") if input_fn is None else None
-            newest = self.place.store.latest()
+            newest = self.storage.store.latest()
             start = newest.step if newest else 0
             stop = self._stop(start, steps, max_steps)
             self._restore(newest, directory)
@@ -163,14 +163,14 @@ class Run:
     def _way_on(self) -> str:
         """What to do after a divergence."""
         change = "lower training.optimizer.learning_rate, or lengthen the schedule's warm-up, in this command"
-        steps = self.place.store.steps()
+        steps = self.storage.store.steps()
         if not steps:
             return f"{change}, which then begins again"
         at = losses(read_metrics(RunDirectory(self.directory).metrics_file)).get(steps[-1])
         loss = "" if at is None else f", of loss {at:.4g}"
         return (
             f"{change}: {self.directory} goes on from its step {steps[-1]}{loss}; where that is beyond help, delete "
-            f"{self.place.store.directory} to begin again there"
+            f"{self.storage.store.directory} to begin again there"
         )
 
     def _spec_feed(self, known: TrainedOn | None) -> TrainedOn:
@@ -240,7 +240,7 @@ class Run:
             cadence=cadence,
             start=start,
             stop=stop,
-            save=lambda: self._save(self.place.store),
+            save=lambda: self._save(self.storage.store),
             evaluate=(lambda: self.evaluate(chosen.input_fn, chosen.steps))
             if has_data or evaluation is not None
             else None,
@@ -295,7 +295,7 @@ class Run:
         """
         if self._is_ready:
             return
-        with contextlib.closing(self.place.newest()) as newest:
+        with contextlib.closing(self.storage.newest()) as newest:
             require_memory(self.spec, self.graph, self.backend.name)
             self._restore(newest)
 

@@ -65,7 +65,7 @@ def graph_cost(
     held: Held,
     *,
     precision: str,
-    optimizer_slots: int,
+    moments: int,
     recompute: bool,
 ) -> GraphCost:
     """The cost of nodes whose sizes are all known; ``Graph.cost`` says what the bytes are."""
@@ -76,7 +76,7 @@ def graph_cost(
         "weights": held.weights * wide,
         "copies": held.narrowed * narrow if narrow < wide else 0,
         "gradients": held.trained * wide,
-        "optimizer": held.trained * wide * optimizer_slots,
+        "optimizer": held.trained * wide * moments,
         "activations": kept.saved_bytes(precision),
         "recomputed": max(
             (layer.saved_bytes(precision) for each in costs for layer in each.recomputed), default=0

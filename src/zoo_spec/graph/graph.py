@@ -151,14 +151,14 @@ class Graph:
         self,
         *,
         precision: str = "float32",
-        optimizer_slots: int = 2,
+        moments: int = 2,
         recompute: bool = False,
         **sizes: int,
     ) -> GraphCost:
         """FLOPs and bytes of a forward pass and a training step, in all and by block.
 
         Open dimensions that are not given take their maximum; ``batch`` is 1. Bytes: ``weights``, ``copies``
-        of them, ``gradients``, ``optimizer`` (``optimizer_slots`` values a parameter) and ``activations``. With
+        of them, ``gradients``, ``optimizer`` (``moments`` values a parameter) and ``activations``. With
         ``recompute`` a transformer layer keeps its inputs alone; ``recomputed`` are the activations of the layer
         that has most.
         """
@@ -168,7 +168,7 @@ class Graph:
             chosen,
             self._held(recompute),
             precision=precision,
-            optimizer_slots=optimizer_slots,
+            moments=moments,
             recompute=recompute,
         )
 

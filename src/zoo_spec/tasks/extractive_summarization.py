@@ -29,7 +29,7 @@ class ExtractiveSummarization(Task):
         limit = graph.bounds["sequence"].maximum if "sequence" in graph.bounds else None
         positions = TensorSpec(SENTENCES, INT, optional=True, description="where each sentence's [CLS] is")
         labels = TensorSpec(SENTENCES, INT, optional=True, description="1 if it is in the summary, else 0")
-        weights = TensorSpec(SENTENCES, FLOAT32, optional=True, description="0 where a slot is unused")
+        weights = TensorSpec(SENTENCES, FLOAT32, optional=True, description="0 where a position is unused")
         most = {} if limit is None else {"sentences": limit}
         given = graph.input("sentence_positions", positions, bounds=most)
         gathered = graph.add("sentences", Gather(), backbone.hidden_states, given)

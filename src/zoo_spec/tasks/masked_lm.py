@@ -40,7 +40,7 @@ class MaskedTokens(Task):
         require_both_sides(graph, backbone, str(getattr(self, "kind", "")))
         positions = TensorSpec(PREDICTIONS, INT, optional=True, description="which positions are masked")
         ids = TensorSpec(PREDICTIONS, INT, optional=True, description="the tokens that stood there")
-        weights = TensorSpec(PREDICTIONS, FLOAT32, optional=True, description="0 where a slot is unused")
+        weights = TensorSpec(PREDICTIONS, FLOAT32, optional=True, description="0 where a position is unused")
         limit = graph.bounds["sequence"].maximum
         most = {} if limit is None else {"predictions": limit}
         masked_positions = graph.input("masked_positions", positions, bounds=most)

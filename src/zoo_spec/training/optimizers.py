@@ -2,7 +2,7 @@
 
 Both frameworks follow one order: the global norm of all gradients; their scaling by ``max_gradient_norm /
 max(norm, max_gradient_norm)``; the decay ``p *= 1 - rate * weight_decay`` of the parameters that decay; the
-update. State is kept by ``<canonical parameter name>/<slot>``.
+update. State is kept by ``<canonical parameter name>/<moment>``.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Optimizer(Spec):
     """Gradients of a larger global norm are scaled down to it, without torch's 1e-6; None: never."""
 
     @property
-    def slots(self) -> tuple[str, ...]:
+    def moments(self) -> tuple[str, ...]:
         """Names of what is kept for each parameter, each of the parameter's own shape and dtype."""
-        raise TypeError(f"optimizer {self.kind!r} does not say its slots")
+        raise TypeError(f"optimizer {self.kind!r} does not say its moments")
 
     def decay_mask(self, roles: Mapping[str, str]) -> dict[str, bool]:
         """Which parameters decay, from each parameter's role; SpecError where a rule matches none of them."""
@@ -79,7 +79,7 @@ class Sgd(Optimizer):
         return self
 
     @property
-    def slots(self) -> tuple[str, ...]:
+    def moments(self) -> tuple[str, ...]:
         """The momentum buffer, if there is a momentum."""
         return ("momentum",) if self.momentum else ()
 
@@ -108,7 +108,7 @@ class AdamW(Optimizer):
     """Gradients of a larger global norm are scaled down to it, without torch's 1e-6; None: never."""
 
     @property
-    def slots(self) -> tuple[str, ...]:
+    def moments(self) -> tuple[str, ...]:
         """The two moments."""
         return ("first_moment", "second_moment")
 

@@ -18,7 +18,7 @@ class Defect:
     """A defect of one framework's half, or of what both share (``both``: parity alone cannot see it).
 
     ``file`` is relative to ``src``. ``spec`` and ``sets`` are a shipped spec and overrides of it with which the
-    defect shows. ``place`` is the pattern of the block, parameter or slot that a report should name.
+    defect shows. ``place`` is the pattern of the block, parameter or moment that a report should name.
     """
 
     name: str

@@ -197,7 +197,7 @@ TRAINING: tuple[Defect, ...] = (
         "mnist_fc",
         "*weight",
         torch=("register_step_pre_hook(_decay)", "register_step_post_hook(_decay)"),
-        tf=("[variable * kept - change * rate, *slots]", "[(variable - change * rate) * kept, *slots]"),
+        tf=("[variable * kept - change * rate, *moments]", "[(variable - change * rate) * kept, *moments]"),
         sets=SGD,
     ),
     *halves(
@@ -220,7 +220,7 @@ TRAINING: tuple[Defect, ...] = (
             "momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=0.0",
             "momentum=spec.momentum, dampening=0.1, weight_decay=0.0",
         ),
-        tf=("slots[0] * momentum + change", "slots[0] * momentum + 0.9 * change"),
+        tf=("moments[0] * momentum + change", "moments[0] * momentum + 0.9 * change"),
         sets=SGD,
     ),
     *halves(
@@ -230,7 +230,7 @@ TRAINING: tuple[Defect, ...] = (
         "mnist_fc",
         "*",
         torch=("nesterov=spec.nesterov", "nesterov=False"),
-        tf=("change + slots[0] * momentum if nesterov else slots[0]", "slots[0]"),
+        tf=("change + moments[0] * momentum if nesterov else moments[0]", "moments[0]"),
         sets=NESTEROV,
     ),
     *halves(
@@ -280,11 +280,11 @@ TRAINING: tuple[Defect, ...] = (
         "*second_moment",
         torch=(
             ".copy_(torch.from_numpy(values))",
-            '.copy_(torch.from_numpy(values) * (slot != "second_moment"))',
+            '.copy_(torch.from_numpy(values) * (moment != "second_moment"))',
         ),
         tf=(
-            'np.asarray(state[f"{name}/{slot}"], variable.dtype)))',
-            'np.asarray(state[f"{name}/{slot}"], variable.dtype) * (slot != "second_moment")))',
+            'np.asarray(state[f"{name}/{moment}"], variable.dtype)))',
+            'np.asarray(state[f"{name}/{moment}"], variable.dtype) * (moment != "second_moment")))',
         ),
     ),
     *halves(

@@ -25,40 +25,40 @@ def advance(
     limit = spec.max_gradient_norm
     scale = 1.0 if limit is None else limit / max(norm, limit)
     decays = spec.decay_mask(roles)
-    weights, slots = dict(state.weights), dict(state.optimizer)
+    weights, moments = dict(state.weights), dict(state.optimizer)
     for name, gradient in given.items():
-        own = {slot: np.asarray(slots[f"{name}/{slot}"], np.float64) for slot in spec.slots}
+        own = {moment: np.asarray(moments[f"{name}/{moment}"], np.float64) for moment in spec.moments}
         change, moved = update(spec, own, gradient * scale, rate, state.step + 1)
         kept = 1.0 - rate * spec.weight_decay if decays[name] else 1.0
         weights[name] = np.asarray(state.weights[name], np.float64) * kept - change
-        slots |= {f"{name}/{slot}": value for slot, value in moved.items()}
-    return State(weights, slots, state.step + 1)
+        moments |= {f"{name}/{moment}": value for moment, value in moved.items()}
+    return State(weights, moments, state.step + 1)
 
 
 @singledispatch
 def update(
-    spec: specs.Optimizer, slots: Mapping[str, Floats], gradient: Floats, rate: float, step: int
+    spec: specs.Optimizer, moments: Mapping[str, Floats], gradient: Floats, rate: float, step: int
 ) -> tuple[Floats, dict[str, Floats]]:
-    """What is taken from a parameter at ``step``, counted from 1, and its slots after it."""
+    """What is taken from a parameter at ``step``, counted from 1, and its moments after it."""
     raise NoOpinionError(spec.kind)
 
 
 @update.register
 def _sgd(
-    spec: specs.Sgd, slots: Mapping[str, Floats], gradient: Floats, rate: float, step: int
+    spec: specs.Sgd, moments: Mapping[str, Floats], gradient: Floats, rate: float, step: int
 ) -> tuple[Floats, dict[str, Floats]]:
     if not spec.momentum:
         return rate * gradient, {}
-    buffer = spec.momentum * slots["momentum"] + gradient
+    buffer = spec.momentum * moments["momentum"] + gradient
     change = gradient + spec.momentum * buffer if spec.nesterov else buffer
     return rate * change, {"momentum": buffer}
 
 
 @update.register
 def _adamw(
-    spec: specs.AdamW, slots: Mapping[str, Floats], gradient: Floats, rate: float, step: int
+    spec: specs.AdamW, moments: Mapping[str, Floats], gradient: Floats, rate: float, step: int
 ) -> tuple[Floats, dict[str, Floats]]:
-    first = slots["first_moment"] + (1 - spec.beta_1) * (gradient - slots["first_moment"])
-    second = spec.beta_2 * slots["second_moment"] + (1 - spec.beta_2) * gradient**2
+    first = moments["first_moment"] + (1 - spec.beta_1) * (gradient - moments["first_moment"])
+    second = spec.beta_2 * moments["second_moment"] + (1 - spec.beta_2) * gradient**2
     root = np.sqrt(second) / math.sqrt(1 - spec.beta_2**step) + spec.epsilon
     return rate / (1 - spec.beta_1**step) * first / root, {"first_moment": first, "second_moment": second}

@@ -26,7 +26,7 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-class Place:
+class RunStorage:
     """A run's directory with its checkpoints, the newest ``keep`` of which stay."""
 
     def __init__(self, directory: Path | None, *, keep: int = 2, quiet: bool = False) -> None:
