@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_spec.frameworks import entries, framework
 from zoo_spec.graph import Graph
 from zoo_spec.importing import load_entry
 from zoo_spec.training import Training
@@ -153,17 +153,19 @@ class Backend(Protocol):
 
 def backends() -> list[str]:
     """Names of the frameworks that there are halves for, installed or not."""
-    return sorted({entry.name for entry in entry_points(group="zoo.backends")})
+    return list(entries())
 
 
 def find_backend(name: str) -> type[Backend]:
     """The backend of this name, importing its framework.
 
-    Raises InputError for an unknown name, EnvironmentFault if the framework is not installed or fails to import.
+    Raises InputError for an unknown name, EnvironmentFault if the framework is not installed or fails to import,
+    or what is said of it will not do.
     """
-    for entry in entry_points(group="zoo.backends", name=name):
-        return cast(type[Backend], load_entry(entry, "the framework"))
-    known = backends()
+    known = entries()
+    if name in known:
+        framework(name)  # That what it says of itself will do.
+        return cast(type[Backend], load_entry(known[name], "the framework"))
     if not known:
         raise EnvironmentFault(
             "no backend is registered: install this package with pip (pip install dualzoo)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -12,32 +11,8 @@ from zoo_common.units import bytes_text
 from zoo_spec.cost import held_bytes
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import overhead_of
 from zoo_spec.graph import Graph
-
-
-@dataclass(frozen=True)
-class Overhead:
-    """What a framework takes beside what the graph tells.
-
-    ``library``: bytes before any model. ``working``: what comes and goes in a step, as a share of the
-    activations, and ``largest``: as a number of copies of the largest parameter, whose gradient is put together
-    and squared. ``sums``: whether micro-batches' gradients add up beside those of the latest. ``keeps``: whether
-    what a step has let go of still counts while a checkpoint is saved.
-    """
-
-    library: int
-    working: float
-    largest: int
-    sums: bool
-    keeps: bool
-
-
-OVERHEADS = {
-    "torch": Overhead(370_000_000, working=0.2, largest=2, sums=False, keeps=False),
-    "tf": Overhead(800_000_000, working=0.5, largest=3, sums=True, keeps=True),
-}
-"""Seen of PyTorch 2.13 and TensorFlow 2.21 on a CPU: mnist_fc, and BERT-base of 4 and 12 layers at 1 to 24 examples.
-The sums are within 10 % of the peaks measured (``benchmarks/memory_estimate.py``)."""
 
 _UNLIMITED = 1 << 60
 """Version 1 of cgroups writes "no limit" as a number a little below 2**63."""
@@ -78,7 +53,7 @@ def training_bytes(
     use instead.
     """
     training = spec.training
-    overhead = OVERHEADS.get(framework or "", OVERHEADS["tf"])
+    overhead = overhead_of(framework)
     parts = graph.cost(
         precision=training.precision,
         moments=len(training.optimizer.moments),

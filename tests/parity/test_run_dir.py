@@ -136,7 +136,7 @@ def test_batches_are_different_examples_of_the_evaluation_data(bert):
     from zoo_common.data import open_dataset
     from zoo_common.parity.trained import open_trained
 
-    trained = open_trained(bert, "torch", 2)
+    trained = open_trained(bert, ("tf", "torch"), 2)
     dataset = open_dataset(trained.spec, bert, "eval")
     first, second = trained.batches.values()
     np.testing.assert_array_equal(first["input_ids"][0], dataset.example(0, 0)["input_ids"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import DeviceOption, RunDirOption, SetOption, example
+from zoo_common.cli.options import DeviceOption, FrameworksOption, RunDirOption, SetOption, example, two
 
 if TYPE_CHECKING:
     from zoo_common.backend import Backend
@@ -25,13 +25,14 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     spec: Annotated[
-        str, typer.Option("--spec", metavar="NAME|FILE", help="The spec to train in both frameworks.")
+        str, typer.Option("--spec", metavar="NAME|FILE", help="The spec to train in two frameworks.")
     ] = "bert_tiny",
     overrides: SetOption = None,
     run_dir: RunDirOption = None,
+    frameworks: FrameworksOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a spec in PyTorch and in TensorFlow from the same weights; print both curves, and draw them.
+    """Train a spec in two frameworks from the same weights; print both curves, and draw them.
 
     Every demo starts afresh in a directory of its own, runs/demo/1, runs/demo/2 and so on, which holds the
     picture and both runs. The first framework is trained once more from weights changed by 1e-7, about one
@@ -51,13 +52,14 @@ def demo(
     from zoo_common.training.metrics_file import losses
     from zoo_common.training.run import Run
     from zoo_spec import load_spec
+    from zoo_spec.frameworks import compared, two_of
 
     require_matplotlib()  # Before all the training.
     # Every step is logged; dropout, if there is any, has to be the same in both.
     loaded = load_spec(spec, overrides or ())
     training = loaded.training.model_copy(update={"log_every": 1, "random": "portable"})
     loaded = loaded.model_copy(update={"training": training})
-    makers = [find_backend(name) for name in ("torch", "tf")]
+    makers = [find_backend(name) for name in two_of(two(frameworks) or compared())]
     directory = _new_directory(run_dir)
     curves, names, evaluations = [], [], []
     for make in makers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,9 +25,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the spec; may be repeated."),
 ]
-FrameworkOption = Annotated[str, typer.Option("--framework", metavar="tf|torch", help="The framework.")]
-MaybeFrameworkOption = Annotated[
-    str | None, typer.Option("--framework", metavar="tf|torch", help="The framework.")
+# Not by zoo_spec.frameworks, which takes longer to import than the help to print.
+_FRAMEWORKS = "|".join(sorted({entry.name for entry in entry_points(group="zoo.backends")})) or "NAME"
+_FRAMEWORK = typer.Option("--framework", metavar=_FRAMEWORKS, help="The framework.")
+FrameworkOption = Annotated[str, _FRAMEWORK]
+MaybeFrameworkOption = Annotated[str | None, _FRAMEWORK]
+FrameworksOption = Annotated[
+    list[str] | None,
+    typer.Option("--framework", metavar=_FRAMEWORKS, help="One of two to compare; given twice."),
 ]
 DataOption = Annotated[bool, typer.Option("--data/--no-data", help="Open the data, or leave it out.")]
 JUnitOption = Annotated[
@@ -59,6 +65,16 @@ def directory(text: str | Path) -> Path:
     if not str(text).strip():
         raise typer.BadParameter("it is empty; give a path")
     return Path(text)
+
+
+def two(given: list[str] | None) -> list[str] | None:
+    """The two frameworks that are named, or None if none is; refuses another number, and one against itself."""
+    if given and (len(given) != 2 or given[0] == given[1]):
+        raise typer.BadParameter(
+            f"{', '.join(given)}; give it twice, for two frameworks, or leave it out",
+            param_hint="--framework",
+        )
+    return given or None
 
 
 def accepted(given: list[str] | None) -> tuple[Accepted, ...]:

@@ -12,6 +12,7 @@ import typer
 from zoo_common.cli.options import (
     AcceptOption,
     DeviceOption,
+    FrameworksOption,
     JsonOption,
     JUnitOption,
     MaybeSpecsOption,
@@ -19,6 +20,7 @@ from zoo_common.cli.options import (
     SetOption,
     accepted,
     example,
+    two,
 )
 
 if TYPE_CHECKING:
@@ -78,12 +80,13 @@ def parity(
             help="float32 or bfloat16, held against float64; float64 for that alone. The spec's own.",
         ),
     ] = None,
+    frameworks: FrameworksOption = None,
     junit: JUnitOption = None,
     accept: AcceptOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Hold both frameworks against each other, level by level; each level includes those before it.
+    """Hold two frameworks against each other, level by level; each level includes those before it.
 
     With --spec, on drawn weights and inputs that leave nothing untested. With --run-dir, on the weights of the
     run's newest checkpoint and batches of its own evaluation data, also while it trains; the levels end with
@@ -101,6 +104,7 @@ def parity(
         raise InputError(
             "give --spec for parity on drawn weights, or --run-dir for that of a run's; one of them"
         )
+    pair = two(frameworks)
     if run_dir is not None:
         given = {"--set": overrides, "--small": small, "--steps": steps, "--rows": rows, "--dtype": dtypes}
         _refuse(given, "--spec", "a run is judged as it was trained")
@@ -114,6 +118,7 @@ def parity(
             return run_trained_parity(
                 run_dir,
                 level=level or "gradient",
+                frameworks=pair,
                 batches=batches or 2,
                 device=device,
                 watch=_say,
@@ -126,6 +131,7 @@ def parity(
             shrunk(loaded) if small else loaded,
             level=level or "checkpoint",
             steps=steps or 50,
+            frameworks=pair,
             device=device,
             rows=rows or None,
             dtypes=dtypes or None,

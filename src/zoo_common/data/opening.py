@@ -15,6 +15,7 @@ from zoo_spec.data import GeneratedData, GeneratedShapes, ImageData, TextData
 from zoo_spec.data_fit import check_data, image_size
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import runners
 from zoo_spec.graph import Graph
 
 _LARGEST = 2**26
@@ -81,7 +82,7 @@ def _check_labels_itself(spec: ExperimentSpec) -> None:
     if spec.task.use == "downstream task":
         raise InputError(
             f"data of kind 'text' is running text, without the labels that {getattr(spec.task, 'kind', '')} learns; "
-            "give batches with labels (input_fn of zoo_torch.Runner or zoo_tf.Estimator), or set data.kind to "
+            f"give batches with labels (input_fn of {runners()}), or set data.kind to "
             "generated"
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from zoo_common.backend import backends
 from zoo_common.data import Dataset, open_dataset
 from zoo_common.memory import available_bytes
 from zoo_common.parity import dynamic, static
@@ -19,6 +18,7 @@ from zoo_common.units import bytes_text
 from zoo_spec.cost import BYTES
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import compared, two_of
 from zoo_spec.graph import Graph
 
 DTYPES = ("float64", "float32", "bfloat16")
@@ -68,7 +68,8 @@ def run_parity(
     if not graph.loss_parts and len(wanted) > 2:
         wanted = wanted[:2]
         notes.append("the graph has no loss, so the levels after forward do not apply")
-    bench = Bench(spec, graph, _two(frameworks), seed, device, prepare, rows=rows, dtypes=dtypes)
+    chosen = two_of(frameworks or sorted(compared()))
+    bench = Bench(spec, graph, chosen, seed, device, prepare, rows=rows, dtypes=dtypes)
     curves: dict[str, list[float]] = {}
     results = _until_failure((_run(name, bench, steps, data_dir, curves) for name in wanted), watch)
     return ParityReport(spec.name, results, tuple(notes), curves)
@@ -100,8 +101,8 @@ def run_trained_parity(
             f"the level {level!r} trains weights of its own, so it goes with --spec; "
             f"a run has the levels {', '.join(_STATIC)}"
         )
-    chosen = _two(frameworks)
-    trained = open_trained(run_dir, chosen[0], batches, accept=accept)
+    chosen = two_of(frameworks or sorted(compared()))
+    trained = open_trained(run_dir, chosen, batches, accept=accept)
     if not trained.has_loss and len(wanted) > 2:
         wanted = wanted[:2]
         trained.notes.append("the model has no loss, or the data no labels for it: forward is the last level")
@@ -127,13 +128,6 @@ def _levels(last: str) -> list[Level]:
     if last not in LEVELS:
         raise InputError(f"no parity level {last!r}; there are: {', '.join(LEVELS)}")
     return list(LEVELS[: [*LEVELS].index(last) + 1])
-
-
-def _two(frameworks: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = tuple(frameworks or backends())
-    if len(chosen) < 2:
-        raise EnvironmentFault(f"parity needs two frameworks; there is {', '.join(chosen) or 'none'}")
-    return chosen
 
 
 def _until_failure(levels: Iterable[Iterator[LevelResult]], watch: Watch | None) -> tuple[LevelResult, ...]:

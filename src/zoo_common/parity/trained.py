@@ -5,7 +5,7 @@ It is only read, so that a run can be looked at while it trains.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from zoo_common.backend import Array, Batch, Weights, find_backend
 from zoo_common.data import Dataset, open_dataset
 from zoo_common.data.base import stack
 from zoo_common.data.generated import id_limits
-from zoo_common.memory import OVERHEADS, available_bytes, step_sizes
+from zoo_common.memory import available_bytes, step_sizes
 from zoo_common.parity import tolerances
 from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Source
@@ -26,6 +26,7 @@ from zoo_common.training.taking_over import not_finite, require_fit
 from zoo_common.units import bytes_text
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import overhead_of
 from zoo_spec.graph import Graph
 
 _MOST_ACTIVATIONS = 512 << 20
@@ -132,14 +133,16 @@ def _has_equal_rows(value: Array) -> bool:
     return value.ndim > 0 and value.shape[0] > 1 and bool((value == value[:1]).all())
 
 
-def open_trained(run_dir: Path, framework: str, number: int, *, accept: Collection[Accepted] = ()) -> Trained:
+def open_trained(
+    run_dir: Path, frameworks: Sequence[str], number: int, *, accept: Collection[Accepted] = ()
+) -> Trained:
     """The run that a directory holds, with ``number`` batches spread over its evaluation data.
 
-    A batch has the rows of a micro-batch, or fewer where the model is large or the data small. ``framework``
-    is any that is installed. Raises InputError if there is no run of a spec, no checkpoint yet, one that is
+    A batch has the rows of a micro-batch, or fewer where the model is large or the data small. ``frameworks``
+    are those that will be compared. Raises InputError if there is no run of a spec, no checkpoint yet, one that is
     damaged or does not fit ``spec.yaml``, or data that will not do; EnvironmentFault if memory is short.
     """
-    run = Run.reopen(find_backend(framework)(), run_dir, accept=accept)
+    run = Run.reopen(find_backend(frameworks[0])(), run_dir, accept=accept)
     spec, graph, store = run.spec, run.graph, run.storage.store
     checkpoint = store.latest()
     if checkpoint is None:
@@ -155,7 +158,7 @@ def open_trained(run_dir: Path, framework: str, number: int, *, accept: Collecti
     dataset = open_dataset(spec, run_dir, "eval")
     number = min(number, len(dataset))
     rows = _rows(spec, graph)
-    _require_room(spec, graph, rows, number)
+    _require_room(spec, graph, frameworks, rows, number)
     batches = _batches(dataset, rows, number)
     source = Source(str(run_dir), checkpoint.step, str(checkpoint.path), tuple(batches))
     found = Trained(spec, graph, source, weights, batches, _untried(graph, batches))
@@ -179,7 +182,10 @@ def _cost_bytes(spec: ExperimentSpec, graph: Graph, rows: int) -> Mapping[str, i
     return graph.cost(precision="float64", recompute=spec.training.recompute, **sizes).bytes
 
 
-def _require_room(spec: ExperimentSpec, graph: Graph, rows: int, number: int) -> None:
+def _require_room(
+    spec: ExperimentSpec, graph: Graph, frameworks: Sequence[str], rows: int, number: int
+) -> None:
+    overheads = [overhead_of(framework) for framework in frameworks]
     parts = _cost_bytes(spec, graph, rows)
     narrow = 2 if spec.training.precision == "bfloat16" else 1
     needed = round(
@@ -187,9 +193,8 @@ def _require_room(spec: ExperimentSpec, graph: Graph, rows: int, number: int) ->
         (1 + 2 + narrow + 2) * parts["weights"]
         # The reference's gradients of each batch, and those held against them.
         + (number + 2) * parts["gradients"]
-        + (1 + max(each.working for each in OVERHEADS.values()))
-        * (parts["activations"] + parts["recomputed"])
-        + sum(each.library for each in OVERHEADS.values())
+        + (1 + max(each.working for each in overheads)) * (parts["activations"] + parts["recomputed"])
+        + sum(each.library for each in overheads)
     )
     room = available_bytes()
     if needed > room:

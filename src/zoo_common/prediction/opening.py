@@ -17,6 +17,7 @@ from zoo_common.prediction.words import Words
 from zoo_spec.data import ImageData, TextData
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import compilers
 from zoo_spec.graph import Graph
 from zoo_spec.tasks.base import Prediction, PredictionKind
 from zoo_spec.tasks.direction import looks_back_alone
@@ -54,7 +55,7 @@ def open_predictor(
     if declared is None:
         raise InputError(
             f"{spec.name}: the task {getattr(spec.task, 'kind', '')} predicts nothing by itself; its outputs are "
-            f"{', '.join(graph.outputs)}, which the compiled model gives (zoo_torch.compile, zoo_tf.compile)"
+            f"{', '.join(graph.outputs)}, which the compiled model gives ({compilers()})"
         )
     _check_outputs(spec, graph, declared)
     if top is not None and declared.kind not in ("masked_words", "next_words"):

@@ -16,6 +16,7 @@ from zoo_common.prediction.layout import LaidOut, marked, running
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.probabilities import likeliest, rounded, softmax
 from zoo_spec.errors import InputError
+from zoo_spec.frameworks import compilers
 from zoo_spec.graph import Graph
 
 FED = ("input_ids", "token_type_ids", "example_ids")
@@ -36,7 +37,7 @@ class Words:
         if needed or "input_ids" not in graph.inputs:
             raise InputError(
                 f"{graph.name} needs the input {', '.join(needed) or 'input_ids'}, and text gives "
-                f"{', '.join(fed)}; predict with the compiled model itself (zoo_torch.compile, zoo_tf.compile)"
+                f"{', '.join(fed)}; predict with the compiled model itself ({compilers()})"
             )
         self.tokenizer = tokenizer
         self.inputs = frozenset(graph.features)

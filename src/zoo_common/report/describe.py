@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zoo_common.data.generated import id_limits
-from zoo_common.memory import OVERHEADS, step_sizes, training_bytes
+from zoo_common.memory import step_sizes, training_bytes
 from zoo_common.report.blocks import block_tree, count_kernels, count_layers
 from zoo_common.report.datasets import describe_data
 from zoo_common.report.description import (
@@ -18,6 +18,7 @@ from zoo_common.report.libraries import libraries, needed_libraries
 from zoo_common.report.loss import describe_loss
 from zoo_spec.cost import BYTES
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import frameworks
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import TensorSpec
 
@@ -78,7 +79,7 @@ def describe(
         },
         size_bytes={precision: values * BYTES[precision] for precision in ("float32", "float64", "bfloat16")},
         training_bytes={
-            framework: training_bytes(spec, graph, framework, **given) for framework in OVERHEADS
+            framework: training_bytes(spec, graph, framework, **given) for framework in frameworks()
         },
         training=_training(spec),
         data=data,

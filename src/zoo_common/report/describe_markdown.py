@@ -17,6 +17,7 @@ from zoo_common.report.phrases import (
     walk,
 )
 from zoo_common.units import counted, short
+from zoo_spec.frameworks import frameworks
 
 
 def to_markdown(found: Description) -> str:
@@ -112,7 +113,10 @@ def _data(found: Description) -> Iterator[str]:
 
 
 def _software(found: Description) -> Iterator[str]:
-    yield "PyTorch, or TensorFlow with Keras, at choice: `zoo train --framework torch` or `--framework tf`."
+    known = frameworks()
+    titles = ", or ".join(each.title for each in known.values())
+    options = " or ".join(f"`--framework {name}`" for name in known)
+    yield f"{titles}, at choice: `zoo train` with {options}."
     yield f"Beyond the framework, it needs {library_line(found.needed_libraries)}."
     if found.preprocessing_libraries:
         yield f"Preprocessing imports {library_line(found.preprocessing_libraries)}."

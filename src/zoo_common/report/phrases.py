@@ -94,7 +94,7 @@ def memory_rows(found: Description) -> tuple[list[str], list[tuple[str, list[str
             [bytes_text(column[name]) if column[name] else "" for column in columns],
             _memory_note(found, name),
         )
-        for name in columns[0]
+        for name in (columns[0] if columns else ())
         if any(column[name] for column in columns)
     ]
     return list(found.training_bytes), rows, [bytes_text(sum(column.values())) for column in columns]
