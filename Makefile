@@ -38,7 +38,7 @@ help:
 	@echo "make parity     every family, task, kind of rows and dtype; for one spec: zoo parity --spec bert_tiny"
 	@echo "make mutations  plant defects in the source, and say what parity, or else all tests, make of each: hours"
 	@echo "make device-wheels  what benchmarks/device.py needs on a machine without a network, into $(DEVICE_WHEELS)"
-	@echo "make reference  write docs/reference.md from the code"
+	@echo "make reference  write docs/reference.md and docs/models.md from the code"
 	@echo "make golden     rewrite the golden files, where the meaning was changed on purpose"
 	@echo "make clean      delete $(VENV) and all caches; runs/ stays"
 
@@ -81,6 +81,7 @@ device-wheels: $(STAMP)
 
 reference: $(STAMP)
 	$(BIN)/zoo schema --markdown > docs/reference.md
+	$(BIN)/zoo list --markdown > docs/models.md
 
 golden: $(STAMP)
 	$(BIN)/python tests/support/golden.py

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_PARAMETERS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([KMBGT]?)", re.IGNORECASE)
+
 
 def bytes_text(count: int) -> str:
     """``1.78 kB``, ``440 MB``, ``3.43 GB``."""
@@ -20,6 +25,20 @@ def short(count: int) -> str:
         if count >= size:
             return f"{_three_digits(count / (1000 if prefix == 'k' else size))} {prefix}"
     return f"{count:,}"
+
+
+def parameters_text(count: int) -> str:
+    """``61.2k``, ``110M``, ``1.56B``, as people count parameters."""
+    for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{_three_digits(count / size)}{unit}"
+    return str(count)
+
+
+def count_of(text: str) -> int | None:
+    """The number that ``110M``, ``1.5 B`` or ``4,096`` says; None where it says none."""
+    found = _COUNT.fullmatch(text.strip().replace(",", "").replace("_", ""))
+    return round(float(found[1]) * _PARAMETERS[found[2].upper()]) if found else None
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

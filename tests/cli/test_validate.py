@@ -219,7 +219,7 @@ def test_that_data_is_drawn_is_said_wherever_a_spec_is_shown():
     name = "bert_base_sst2"
     for command in (["validate"], ["describe"], ["describe", "--json"], ["describe", "--markdown"]):
         assert said in CliRunner().invoke(application(), [*command, "--spec", name]).stdout
-    listed = CliRunner().invoke(application(), ["list"], env={"COLUMNS": "200"}).stdout
+    listed = CliRunner().invoke(application(), ["list", "bert"], env={"COLUMNS": "200"}).stdout
     assert said in listed
     assert "sequence_classification  drawn data" in next(line for line in listed.splitlines() if name in line)
     assert said in open_dataset(load_spec(name), None, "train").description().source  # In train's first line.

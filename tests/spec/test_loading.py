@@ -217,7 +217,7 @@ def test_dotted_paths_are_read_as_they_are_written():
 def test_the_names_of_specs_that_are_not_there_are_answered_with_near_ones(folder):
     assert (
         refusal("bert_tny")
-        == "no shipped spec is called 'bert_tny' (did you mean 'bert_tiny'?); 'zoo list' shows them all"
+        == "no shipped spec is called 'bert_tny' (did you mean 'bert_tiny'?); 'zoo list' shows what there is"
     )
     write(folder, "mine", "extends: bert_tiny\n")
     assert refusal("mine").endswith("; a file is called by its path, './mine'")

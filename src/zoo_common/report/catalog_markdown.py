@@ -1,41 +1,67 @@
-"""The shipped specs as a table in Markdown, such as the README's."""
+"""The shipped specs as a page in Markdown: docs/models.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 
-from zoo_common.report.catalog import FamilyFacts, Shipped
+from zoo_common.report.catalog import Shipped
+from zoo_common.report.families import Family
 
-_HEAD = ("domain", "family", "for", "specs and their parameters", "tasks", "frameworks", "execution")
+_INTRODUCTION = """# Models
 
-
-def to_markdown(rows: list[Shipped], families: list[FamilyFacts]) -> str:
-    """A row for each family, in the order of domains; its specs by size, and all tasks that fit one of them."""
-    facts = {each.family: each for each in families}
-    domains: dict[str, int] = {row.domain: place for place, row in reversed(list(enumerate(rows)))}
-    ordered = sorted(rows, key=lambda row: (domains[row.domain], row.family, row.parameters, row.name))
-    lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
-    for (domain, family), found in groupby(ordered, key=lambda row: (row.domain, row.family)):
-        members = list(found)
-        marks = {row.name: ", drawn data" if row.drawn else "" for row in members}
-        specs = "<br>".join(f"`{row.name}` {row.parameters:,}{marks[row.name]}" for row in members)
-        tasks = ", ".join(f"`{task}`" for task in _union(row.tasks for row in members))
-        uses = ", ".join(dict.fromkeys(row.use for row in members))
-        frameworks = ", ".join(_union(row.frameworks for row in members))
-        modes = ", ".join(_union(row.execution for row in members))
-        lines.append(_line([domain, _family(facts[family]), uses, specs, tasks, frameworks, modes]))
-    return "\n".join(lines) + "\n"
+The families and the specs that come with Zoo, as `zoo list --markdown` writes them. A task that is named with a
+family fits all or some of its specs (`--set task.kind=…`); another one is refused by name, before a framework is
+loaded. "Drawn data": the spec trains on inputs drawn at random, to try it, until you give it yours.
+"""
 
 
-def _family(facts: FamilyFacts) -> str:
-    about = f"{facts.paper} ({facts.year})" if facts.year else facts.paper
+def to_markdown(families: Sequence[Family]) -> str:
+    """A table of the families, then a section for each: its paper, the tasks that fit, and its specs in a table."""
+    return "\n".join(_lines(families)) + "\n"
+
+
+def _lines(families: Sequence[Family]) -> Iterator[str]:
+    yield _INTRODUCTION
+    yield _line(("domain", "family", "", "specs", "parameters"))
+    yield _line(("---", "---", "---", "---:", "---"))
+    for family in families:
+        name, about = family.facts.family, _about(family)
+        sizes = " to ".join(dict.fromkeys(family.sizes))
+        yield _line((family.domain, f"[{name}](#{name})", about, str(len(family.specs)), sizes))
+    yield ""
+    rows = [row for family in families for row in family.specs]
+    frameworks, modes = (_union(getattr(row, of) for row in rows) for of in ("frameworks", "execution"))
+    yield f"All of them in {' and '.join(frameworks)}; execution: {', '.join(modes)}."
+    for family in families:
+        yield from _section(family)
+
+
+def _section(family: Family) -> Iterator[str]:
+    yield from ("", f"## {family.facts.family}", "")
+    uses = " and ".join(dict.fromkeys(row.use for row in family.specs))
+    yield f"{_about(family)}. For {uses}.{_links(family)}"
+    yield from ("", f"Tasks that fit: {', '.join(f'`{task}`' for task in family.tasks)}.", "")
+    yield _line(("spec", "parameters", "task", ""))
+    yield _line(("---", "---:", "---", "---"))
+    for row in family.specs:
+        yield _line((f"`{row.name}`", f"{row.parameters:,}", f"`{row.task}`", _told(row)))
+
+
+def _told(row: Shipped) -> str:
+    return f"{row.summary} Drawn data." if row.drawn else row.summary
+
+
+def _about(family: Family) -> str:
+    return f"{family.about} ({family.facts.year})" if family.facts.year else family.about
+
+
+def _links(family: Family) -> str:
     links = [
         f"[{what}]({where})" if where.startswith("http") else f"{what}: {where}"
-        for what, where in (("code", facts.code), ("weights", facts.weights))
+        for what, where in (("code", family.facts.code), ("weights", family.facts.weights))
         if where
     ]
-    return "<br>".join(part for part in (f"`{facts.family}`", about, ", ".join(links)) if part)
+    return f" Published: {', '.join(links)}." if links else ""
 
 
 def _union(groups: Iterable[tuple[str, ...]]) -> list[str]:

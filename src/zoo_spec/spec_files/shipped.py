@@ -45,4 +45,4 @@ def looks_like_path(name: str) -> bool:
 def unknown_name(name: str) -> str:
     """What to say of a name that no shipped spec has."""
     hint = nearest(name, list_specs())
-    return f"no shipped spec is called '{shorten(name)}'{hint}; 'zoo list' shows them all"
+    return f"no shipped spec is called '{shorten(name)}'{hint}; 'zoo list' shows what there is"
