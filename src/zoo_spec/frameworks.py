@@ -7,7 +7,6 @@ leaves the file out, or a field, says nothing of it, and the defaults hold.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 
 from zoo_spec.base import NonNegativeFloat, NonNegativeInt, Spec
 from zoo_spec.errors import EnvironmentFault, InputError, SpecError
+from zoo_spec.plugins import warn
 from zoo_spec.reading import printable
 
 GROUP = "zoo.backends"
@@ -82,7 +82,7 @@ def frameworks() -> dict[str, Framework]:
         try:
             found[name] = _said(entry)
         except EnvironmentFault as error:
-            _warn(str(error))
+            warn(str(error))
             found[name] = Framework(title=name)
     return dict(sorted(found.items(), key=lambda item: item[1].title))
 
@@ -178,8 +178,3 @@ def _folders(found: ModuleSpec, rest: list[str]) -> list[Path]:
     if rest:
         return [Path(folder, *rest).with_suffix(".yaml") for folder in found.submodule_search_locations or ()]
     return [Path(found.origin).with_suffix(".yaml")] if found.has_location and found.origin else []
-
-
-@cache
-def _warn(line: str) -> None:
-    logging.getLogger("zoo").warning(line)

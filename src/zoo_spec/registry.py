@@ -8,9 +8,9 @@ given for it is validated by the class that its ``kind`` names.
 from __future__ import annotations
 
 import difflib
-import logging
+import sys
+from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from typing import ClassVar, Self
 
 from pydantic import ModelWrapValidatorHandler, model_validator
@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from zoo_spec.base import Spec
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.importing import load_entry
+from zoo_spec.plugins import package_of, plugins, warn
 
 
 class Registered(Spec):
@@ -63,6 +64,8 @@ class Registered(Spec):
 _classes: dict[str, dict[str, type[Registered]]] = {}
 _broken: list[str] = []
 """Why plugins could not be imported, a line each."""
+_disputed: dict[tuple[str, str], str] = {}
+"""Kinds that two plugins claim, or one twice, by their root role; why a spec cannot have them."""
 
 
 def own_kind(cls: type[Registered]) -> str | None:
@@ -92,12 +95,28 @@ def _family(cls: type[Registered]) -> str:
 def _register(cls: type[Registered], kind: str) -> None:
     known = _classes.setdefault(_family(cls), {})
     other = known.get(kind)
-    if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise ValueError(
-            f"kind {kind!r} is taken by {other.__module__}.{other.__qualname__}; "
-            f"give {cls.__module__}.{cls.__qualname__} another"
-        )
+    if other is not None and not _is_anew(cls, other):
+        why = f"kind {kind!r} is taken by {_named(other)}; give {_named(cls)} another"
+        if not _ships(other):
+            _disputed.setdefault((_family(cls), kind), why)
+        raise ValueError(why)
     known[kind] = cls
+
+
+def _ships(cls: type[Registered]) -> bool:
+    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _named(cls: type[Registered]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__} (package {package_of(cls.__module__)})"
+
+
+def _is_anew(cls: type[Registered], other: type[Registered]) -> bool:
+    """Whether a notebook's cell, or a module, ran again, and made the same class once more."""
+    spec = getattr(sys.modules.get(cls.__module__), "__spec__", None)
+    is_first_run = getattr(spec, "_initializing", False)
+    same = (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
+    return same and not is_first_run
 
 
 @cache
@@ -105,17 +124,27 @@ def _load() -> None:
     from zoo_spec.shipped_kinds import import_all
 
     import_all()
-    for plugin in sorted(entry_points(group="zoo.plugins"), key=lambda entry: entry.name):
+    for plugin in plugins():
+        before = {family: dict(known) for family, known in _classes.items()}
         try:
             load_entry(plugin, "the plugin")
         except EnvironmentFault as error:
             _broken.append(str(error))
+            _forget(plugin.module, before)
 
 
-@cache
+def _forget(module: str, before: Mapping[str, Mapping[str, type[Registered]]]) -> None:
+    """Take back what a plugin has registered before it failed: half of it would be there."""
+    top = module.partition(".")[0]
+    for family, known in _classes.items():
+        for kind, cls in [*known.items()]:
+            if cls.__module__.partition(".")[0] == top and before.get(family, {}).get(kind) is not cls:
+                del known[kind]
+
+
 def _tell_broken() -> None:
     for line in _broken:
-        logging.getLogger("zoo").warning(line)
+        warn(line)
 
 
 def classes(role: type[Registered]) -> dict[str, type[Registered]]:
@@ -159,6 +188,9 @@ def find(role: type[Registered], kind: object) -> type[Registered]:
     Raises EnvironmentFault instead if it may be a plugin's that cannot be imported.
     """
     found = class_of(role, kind) if isinstance(kind, str) else None
+    why = _disputed.get((_family(role), str(kind)))
+    if why is not None:
+        raise EnvironmentFault(f"{why}; or uninstall one of the two")
     if found is not None:
         return found
     known = _known(role)

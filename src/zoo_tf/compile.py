@@ -12,6 +12,7 @@ from zoo_spec.blocks.base import Outputs
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph, Ref
+from zoo_spec.plugins import tell_broken_halves
 from zoo_spec.tensors import TensorSpec
 from zoo_tf.blocks.build import build
 from zoo_tf.container import GraphInput, GraphModel, GraphNode, Source, build_functional
@@ -37,6 +38,7 @@ def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str | None = Non
     graph = spec if isinstance(spec, Graph) else spec.graph()
     with _policy(POLICIES[dtype]):
         model = _assemble(graph, dtype)
+    tell_broken_halves("tf")
     if any(getattr(layer, "_remat_mode", None) is not None for layer in model.layers):
         raise InputError(
             "keras.RematScope knows no optional inputs, and most blocks have some: compile outside of it, and "

@@ -7,6 +7,7 @@ from torch import nn
 
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+from zoo_spec.plugins import tell_broken_halves
 from zoo_torch.blocks.base import build
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.container import Model, assemble, compute_in
@@ -42,6 +43,7 @@ def compile(
             for node in graph.nodes.values()
             if node.owner == node.name
         }
+    tell_broken_halves("torch")
     half = DTYPES[dtype] if dtype == "bfloat16" else None
     model = assemble(graph, modules).eval()
     kept = torch.float32 if half is not None else DTYPES[dtype]

@@ -40,14 +40,30 @@ def without_extras(folder: Path, code: str, *arguments: str) -> subprocess.Compl
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
-def installed(folder: Path, code: str, entries: str = PLUGINS) -> Path:
+def installed(folder: Path, code: str, entries: str = PLUGINS, *, name: str = "broken") -> Path:
     """A package with these entry points, as pip would leave it."""
-    (folder / "broken_plugin.py").write_text(code)
-    about = folder / "broken-1.0.dist-info"
+    (folder / f"{name}_plugin.py").write_text(code)
+    about = folder / f"{name}-1.0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "top_level.txt").write_text(f"{name}_plugin\n")
     (about / "entry_points.txt").write_text(entries)
     return folder
+
+
+def block(*kinds: str) -> str:
+    """A module with a class for each kind, that gives what it takes."""
+    head = "from typing import Literal\nfrom zoo_spec.blocks.activation import Activation\n"
+    return head + "".join(
+        f"class Mine(Activation):\n    'Nothing.'\n    kind: Literal['{kind}'] = '{kind}'\n" for kind in kinds
+    )
+
+
+def a_spec_of(folder: Path, kind: str) -> str:
+    """A spec with this activation."""
+    path = folder / "spec.yaml"
+    path.write_text(f"extends: mnist_fc\nmodel: {{activation: {kind}}}\n")
+    return str(path)
 
 
 def test_the_list_lives_with_a_plugin_that_does_not(tmp_path):
@@ -158,3 +174,74 @@ assert not {"matplotlib", "sklearn"} & set(sys.modules)
     found = without_extras(tmp_path, code, *train, *(part for each in settings for part in ("--set", each)))
     assert found.returncode == 0, found.stderr
     assert '"split": "eval"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+
+
+def test_a_kind_of_two_plugins_names_both_and_the_list_lives(tmp_path):
+    for name in ("first", "second"):
+        installed(tmp_path, block("mine"), f"[zoo.plugins]\n{name} = {name}_plugin\n", name=name)
+    found = zoo(tmp_path, "validate", "--spec", a_spec_of(tmp_path, "mine"))
+    assert (found.returncode, found.stdout) == (3, ""), found
+    (line,) = found.stderr.splitlines()
+    assert "kind 'mine' is taken by first_plugin.Mine (package first)" in line
+    assert "second_plugin.Mine (package second)" in line
+    assert zoo(tmp_path, "validate", "--spec", "mnist_fc").returncode == 0
+    listed = zoo(tmp_path, "list")
+    assert listed.returncode == 0
+    assert "bert_tiny" in listed.stdout
+    (warning,) = listed.stderr.splitlines()
+    assert "package first" in warning
+    assert "package second" in warning
+
+
+def test_a_kind_that_one_plugin_registers_twice_is_refused_and_nothing_of_it_stays(tmp_path):
+    installed(tmp_path, block("other", "mine", "mine"))
+    for kind in ("mine", "other"):
+        found = zoo(tmp_path, "validate", "--spec", a_spec_of(tmp_path, kind))
+        assert (found.returncode, found.stdout) == (3, ""), found
+        (line,) = found.stderr.splitlines()
+        assert "kind 'mine' is taken by broken_plugin.Mine (package broken)" in line
+    assert zoo(tmp_path, "list").returncode == 0
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_a_half_that_fails_to_import_matters_where_its_block_is_used(tmp_path, framework):
+    entries = "[zoo.plugins]\nbroken = broken_plugin\n"
+    for each in ("torch", "tf"):
+        entries += f"[zoo.plugins.{each}]\nbroken = broken_{each}\n"
+        (tmp_path / f"broken_{each}.py").write_text("1 / 0")
+    installed(tmp_path, block("mine"), entries)
+    mine = ("--spec", a_spec_of(tmp_path, "mine"))
+    assert zoo(tmp_path, "validate", *mine).returncode == 0  # No framework is imported.
+    run = ("--run-dir", str(tmp_path / "run"), "--set", "training.steps=1")
+    found = zoo(tmp_path, "train", "--framework", framework, *mine, *run)
+    assert (found.returncode, found.stdout) == (3, ""), found
+    last = found.stderr.splitlines()[-1]
+    assert last.startswith(
+        f"block 'mine' has no {framework} half, but the {framework} half of the plugin broken ("
+    )
+    assert "cannot be imported: ZeroDivisionError: division by zero; " in last
+    assert "Traceback" not in found.stderr
+    found = zoo(
+        tmp_path,
+        "train",
+        "--framework",
+        framework,
+        "--spec",
+        "mnist_fc",
+        "--run-dir",
+        str(tmp_path / "well"),
+        *run[2:],
+    )
+    assert found.returncode == 0, found
+    assert found.stderr.count("cannot be imported: ZeroDivisionError") == 1
+
+
+def test_a_half_that_nobody_registered_is_told_with_its_group(tmp_path):
+    installed(tmp_path, block("mine"))
+    run = ("--run-dir", str(tmp_path / "run"), "--set", "training.steps=1")
+    found = zoo(tmp_path, "train", "--framework", "torch", "--spec", a_spec_of(tmp_path, "mine"), *run)
+    assert found.returncode == 3
+    assert (
+        "block 'mine' has no torch half; a plugin registers one by the entry-point group zoo.plugins.torch"
+        in (found.stderr)
+    )

@@ -7,18 +7,17 @@ from functools import singledispatch
 import keras
 
 from zoo_spec.blocks.base import Block, Inputs
-from zoo_spec.errors import EnvironmentFault
+from zoo_spec.plugins import no_half
 
 
 @singledispatch
 def build(spec: Block, inputs: Inputs) -> keras.layers.Layer:
     """The native layer of a block whose inputs have these shapes.
 
-    Each file here registers its own; a plugin registers with ``@build.register``. Raises EnvironmentFault
-    for a block that has no TensorFlow half.
+    Each file here registers its own, and a plugin's half for this framework too, with ``@build.register``.
+    Raises EnvironmentFault for a block that has no TensorFlow half.
     """
-    kind = getattr(spec, "kind", type(spec).__name__)
-    raise EnvironmentFault(f"block {kind!r} has no Keras layer; register one with zoo_tf.blocks.build.build")
+    raise no_half("tf", getattr(spec, "kind", type(spec).__name__))
 
 
 def build_children(spec: Block, inputs: Inputs) -> dict[str, keras.layers.Layer]:
