@@ -19,9 +19,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from zoo_common.backend import Backend, Exported
-from zoo_common.data.tokenizer_files import FILE as TOKENIZER
 from zoo_common.files import explained, free_bytes, fsync_directory, fsync_file, megabytes
-from zoo_common.training.run_directory import RunDirectory
 from zoo_spec.data import ImageData
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -38,7 +36,7 @@ _OVERHEAD = 8 << 20
 def export(
     backend: Backend,
     spec: ExperimentSpec,
-    run: RunDirectory,
+    beside: Sequence[Path],
     output: Path,
     *,
     step: int,
@@ -47,9 +45,9 @@ def export(
 ) -> dict[str, JsonValue]:
     """Write the backend's model to the directory ``output``, whole or not at all; returns its signature.
 
-    ``features`` are the inputs that the program takes, by default ``serving_features``. An earlier export is
-    replaced if ``overwrite``. Raises InputError for features that the model has not or cannot do without, and
-    for an output that is there; EnvironmentFault if it cannot be written.
+    The files ``beside`` are copied into it. ``features`` are the inputs that the program takes, by default
+    ``serving_features``. An earlier export is replaced if ``overwrite``. Raises InputError for features that the
+    model has not or cannot do without, and for an output that is there; EnvironmentFault if it cannot be written.
     """
     graph = spec.graph()
     names = serving_features(graph, features)
@@ -67,11 +65,10 @@ def export(
             )
         with _whole_directory(output) as partial:
             exported = backend.export(partial, names)
-            shutil.copyfile(run.spec_file, partial / run.spec_file.name)
-            files: list[JsonValue] = [run.spec_file.name]
-            if (run.path / TOKENIZER).is_file():
-                shutil.copyfile(run.path / TOKENIZER, partial / TOKENIZER)
-                files.append(TOKENIZER)
+            files: list[JsonValue] = []
+            for file in beside:
+                shutil.copyfile(file, partial / file.name)
+                files.append(file.name)
             signature: dict[str, JsonValue] = {
                 "format": _FORMAT,
                 "version": _VERSION,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import re
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
@@ -46,6 +48,12 @@ class Screen(io.TextIOWrapper):
         """The length of the text as it was given."""
         super().write(visible(text))
         return len(text)
+
+
+def console() -> Console:
+    """Standard output as wide as the terminal, or as COLUMNS says; 100 columns where neither is known."""
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return rich_console(sys.stdout, width=None if known else 100)
 
 
 def rich_console(stream: TextIO, *, width: int | None = None) -> Console:

@@ -17,9 +17,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from zoo_spec.base import NonNegativeFloat, NonNegativeInt, Spec
-from zoo_spec.errors import EnvironmentFault, InputError, SpecError
+from zoo_spec.errors import EnvironmentFault, InputError, Problem, SpecError
 from zoo_spec.plugins import warn
 from zoo_spec.reading import printable
+from zoo_spec.values import dotted
+from zoo_spec.yaml_reader import read_file
 
 GROUP = "zoo.backends"
 
@@ -148,10 +150,6 @@ def _said(entry: EntryPoint) -> Framework:
 
 @cache
 def _read(name: str, file: Path | None) -> Framework:
-    from zoo_spec.spec_files.explain import spec_error
-    from zoo_spec.spec_files.merge import Layer, Origin
-    from zoo_spec.spec_files.yaml_reader import read_file
-
     if file is None:
         return Framework(title=name)
     mapping, lines = read_file(file, str(file))
@@ -159,8 +157,12 @@ def _read(name: str, file: Path | None) -> Framework:
     try:
         return Framework.model_validate(mapping)
     except ValidationError as error:
-        layer = Layer(mapping, {path: Origin(str(file), line) for path, line in lines.items()})
-        raise spec_error(error, layer, Framework) from None
+        raise SpecError(
+            [
+                Problem(each["msg"], dotted(each["loc"]), str(file), lines.get(each["loc"][:1]))
+                for each in error.errors(include_url=False)
+            ]
+        ) from None
 
 
 def _file_beside(module: str) -> Path | None:

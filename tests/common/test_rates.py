@@ -1,6 +1,6 @@
 """Rates that a run shows: of now, whatever came before."""
 
-from zoo_common.report.rates import RecentRates
+from zoo_common.training.recent_rates import RecentRates
 
 
 def test_a_first_step_of_minutes_leaves_the_rate_with_the_second():

@@ -12,7 +12,7 @@ import pytest
 
 from zoo_spec import load_spec
 from zoo_spec.errors import Problem, SpecError
-from zoo_spec.spec_files.yaml_reader import MAX_VALUES
+from zoo_spec.yaml_reader import MAX_VALUES
 
 resource = pytest.importorskip("resource")
 

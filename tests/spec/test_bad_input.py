@@ -7,7 +7,7 @@ import pytest
 
 from zoo_spec import load_spec
 from zoo_spec.errors import SpecError
-from zoo_spec.spec_files.yaml_reader import MAX_BYTES
+from zoo_spec.yaml_reader import MAX_BYTES
 
 GRAPH = """\
 model:

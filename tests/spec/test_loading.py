@@ -7,8 +7,8 @@ from zoo_spec.errors import InputError, SpecError
 from zoo_spec.spec_files.loading import resolve, validate
 from zoo_spec.spec_files.shipped import config_root, shipped_specs
 from zoo_spec.spec_files.show import flow, show
-from zoo_spec.spec_files.yaml_reader import read_mapping
 from zoo_spec.values import quoted, steps
+from zoo_spec.yaml_reader import read_mapping
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 from zoo_spec.errors import SpecError
 from zoo_spec.spec_files.merge import Layer, Origin, merge
 from zoo_spec.spec_files.overrides import blocked, command_line_layer
-from zoo_spec.spec_files.yaml_reader import read_mapping
+from zoo_spec.yaml_reader import read_mapping
 
 
 def layer(text: str, file: str) -> Layer:

@@ -5,7 +5,7 @@ import pytest
 from zoo_spec import list_specs
 from zoo_spec.spec_files.schema import json_schema
 from zoo_spec.spec_files.shipped import shipped_specs
-from zoo_spec.spec_files.yaml_reader import read_mapping
+from zoo_spec.yaml_reader import read_mapping
 
 
 def test_the_schema_is_plain_json_and_refers_only_to_what_it_defines(schema):

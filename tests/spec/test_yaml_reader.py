@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
+from zoo_spec import yaml_reader
 from zoo_spec.errors import SpecError
-from zoo_spec.spec_files import yaml_reader
-from zoo_spec.spec_files.yaml_reader import MAX_BYTES, MAX_NESTING, read_file, read_mapping, scalar
+from zoo_spec.yaml_reader import MAX_BYTES, MAX_NESTING, read_file, read_mapping, scalar
 
 
 @pytest.fixture(params=["libyaml", "python"], autouse=True)

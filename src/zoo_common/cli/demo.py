@@ -45,11 +45,11 @@ def demo(
     import numpy as np
 
     from zoo_common.backend import find_backend
-    from zoo_common.cli.output import console
     from zoo_common.report.curves import Curves
     from zoo_common.report.plot import require_matplotlib
-    from zoo_common.report.progress import format_metrics
+    from zoo_common.screen import console
     from zoo_common.training.metrics_file import losses
+    from zoo_common.training.progress import format_metrics
     from zoo_common.training.run import Run
     from zoo_spec import load_spec
     from zoo_spec.frameworks import compared, two_of
@@ -113,8 +113,8 @@ def _train_changed(backend: Backend, spec: ExperimentSpec, directory: Path, devi
     from zoo_common.data import open_dataset
     from zoo_common.parity.probes import nudged
     from zoo_common.parity.tolerances import CURVE_PERTURBATION
-    from zoo_common.report.progress import Reporter
     from zoo_common.training.loop import run_steps
+    from zoo_common.training.progress import Reporter
 
     training, graph = spec.training, spec.graph()
     backend.initialize(graph, training, seed=training.seed, dtype=training.precision, device=device)

@@ -103,8 +103,8 @@ def _print(found: Description, as_markdown: bool) -> None:
 
         print(to_markdown(found), end="")
     else:
-        from zoo_common.cli.output import console
         from zoo_common.report.describe_terminal import print_description
+        from zoo_common.screen import console
 
         print_description(found, console())
 

@@ -61,7 +61,7 @@ def _print(found: SpecDiff) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from zoo_common.cli.output import console
+    from zoo_common.screen import console
     from zoo_common.units import short
 
     first, second = found.names if found.names[0] != found.names[1] else ("A", "B")

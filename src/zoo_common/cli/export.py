@@ -63,9 +63,11 @@ def export(
             f"{output.with_suffix('')}"
         )
     run.load()
-    here = RunDirectory(run_dir)
+    beside = RunDirectory(run_dir).served
     place = output if output is not None else run_dir / "exports" / f"{framework}-step-{run.step:08d}"
-    signature = write(run.backend, run.spec, here, place, step=run.step, features=wanted, overwrite=overwrite)
+    signature = write(
+        run.backend, run.spec, beside, place, step=run.step, features=wanted, overwrite=overwrite
+    )
     program = place / str(signature["program"])
     if as_json:
         print_json({"output": str(place), **signature, "program": str(program)})

@@ -76,8 +76,8 @@ def list_specs(
 
         print(to_markdown(by_family(rows, facts)), end="")
     else:
-        from zoo_common.cli.output import console
         from zoo_common.report.list_terminal import print_families, print_specs
+        from zoo_common.screen import console
 
         if not rows:
             print("no shipped spec is of this kind; 'zoo list' shows the families")
@@ -129,7 +129,7 @@ def _tell_fitting(rows: Sequence[Shipped], names: Collection[str], task: str) ->
     if fitting:
         from rich.text import Text
 
-        from zoo_common.cli.output import console
+        from zoo_common.screen import console
 
         console().print(Text(f"--set task.kind={task} fits: {', '.join(sorted(fitting))}"))
 

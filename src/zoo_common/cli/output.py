@@ -11,20 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
-    from rich.console import Console
 
 
 def print_json(document: Mapping[str, JsonValue] | Sequence[JsonValue]) -> None:
     """One JSON document; NaN and infinity, which JSON lacks, are refused."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def console() -> Console:
-    """Standard output as wide as the terminal, or as COLUMNS says; 100 columns where neither is known."""
-    from zoo_common.screen import rich_console
-
-    known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return rich_console(sys.stdout, width=None if known else 100)
 
 
 @contextmanager

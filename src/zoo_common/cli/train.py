@@ -63,7 +63,7 @@ def train(
     """
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
-    from zoo_common.report.progress import format_metrics
+    from zoo_common.training.progress import format_metrics
     from zoo_common.training.run import Run
     from zoo_spec import load_spec
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from zoo_common.cli.output import console
 from zoo_common.parity.results import LevelResult, ParityReport
 from zoo_common.report.junit import Case, Suite
+from zoo_common.screen import console
 
 
 def print_parity(report: ParityReport) -> None:

@@ -16,8 +16,8 @@ from zoo_common.training.differences import Fields
 from zoo_common.training.feed import Feed
 from zoo_common.training.loop import Step
 from zoo_spec.reading import printable, read_file, reading
-from zoo_spec.spec_files.yaml_reader import read_mapping
 from zoo_spec.values import Value
+from zoo_spec.yaml_reader import read_mapping
 
 _LARGEST = 64 << 20
 """Bytes of a description, which has a line for each weight of the model."""

@@ -285,7 +285,7 @@ class Run:
     def export(self, output: Path) -> Path:
         """Write the newest weights as a program that needs the framework alone; errors as ``zoo_common.export``."""
         self.load()
-        export(self.backend, self.spec, RunDirectory(self.directory), output, step=self.step)
+        export(self.backend, self.spec, RunDirectory(self.directory).served, output, step=self.step)
         return output
 
     def load(self) -> None:

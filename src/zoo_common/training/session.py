@@ -12,9 +12,9 @@ from typing import NoReturn, Protocol
 import psutil
 
 from zoo_common.log import LOG
-from zoo_common.report.progress import Reporter, format_metrics
 from zoo_common.training.events import EventWriter
 from zoo_common.training.loop import Step
+from zoo_common.training.progress import Reporter, format_metrics
 from zoo_common.training.run_directory import MetricValue, RunDirectory, read_metrics
 from zoo_common.training.stop import TerminatedError, noting_sigterm
 from zoo_spec.errors import ZooError

@@ -9,8 +9,8 @@ from pathlib import Path as FilePath
 from zoo_spec.errors import SpecError
 from zoo_spec.spec_files.merge import Layer, Origin
 from zoo_spec.spec_files.shipped import display_name, looks_like_path, shipped_specs, unknown_name
-from zoo_spec.spec_files.yaml_reader import read_file
 from zoo_spec.values import Value, is_a, quoted, shorten
+from zoo_spec.yaml_reader import read_file
 
 MAX_FILES = 32
 

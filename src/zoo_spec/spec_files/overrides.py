@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.spec_files.merge import Layer, Origin
-from zoo_spec.spec_files.yaml_reader import MAX_NESTING, read_text
 from zoo_spec.values import Path, Value, dotted, is_a, shorten
+from zoo_spec.yaml_reader import MAX_NESTING, read_text
 
 _NAME = re.compile(r"[^\s.=\[\]]+")
 

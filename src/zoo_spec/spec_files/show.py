@@ -12,8 +12,8 @@ from zoo_spec.models.base import Model
 from zoo_spec.spec_files.fields import part
 from zoo_spec.spec_files.flat_fields import MODEL, replaced_flat_fields
 from zoo_spec.spec_files.loading import Resolved
-from zoo_spec.spec_files.yaml_reader import scalar
 from zoo_spec.values import Path, Value
+from zoo_spec.yaml_reader import scalar
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*")
 

@@ -11,9 +11,9 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from zoo_common.log import LOG
-from zoo_common.report.rates import RecentRates
 from zoo_common.screen import rich_console
 from zoo_common.training.loop import Step
+from zoo_common.training.recent_rates import RecentRates
 
 
 class Reporter:
