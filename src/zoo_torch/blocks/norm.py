@@ -78,8 +78,13 @@ class GroupNorm(nn.Module):
         return super()._apply(keeping_width(applied), recurse)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.group_norm(_channels_first(x), self.groups, self.weight, self.bias, self.epsilon)
+        y = group_norm(_channels_first(x), self.groups, self.weight, self.bias, self.epsilon)
         return y.movedim(1, -1).to(x.dtype)
+
+
+def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+    """``F.group_norm``, which refuses a batch of one value a group; that is its own mean, and 0 then."""
+    return torch.group_norm(x, groups, weight, bias, epsilon)
 
 
 def _channels_first(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from zoo_spec.blocks.base import Inputs
 from zoo_spec.errors import InputError
 from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.convolve1d import convolve1d
+from zoo_torch.blocks.norm import group_norm
 from zoo_torch.precision import Applied, at_least_float32, keeping_width
 
 # B batch, S samples, T frames, C channels.
@@ -32,7 +33,8 @@ class TimeNorm(nn.GroupNorm):
         return super()._apply(keeping_width(applied), recurse)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(at_least_float32(x).mT).mT.to(x.dtype)
+        y = group_norm(at_least_float32(x).mT, self.num_groups, self.weight, self.bias, self.eps)
+        return y.mT.to(x.dtype)
 
 
 class WaveformLayer(nn.Module):
