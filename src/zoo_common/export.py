@@ -116,7 +116,7 @@ def _described(spec: ExperimentSpec, graph: Graph, exported: Exported) -> dict[s
     described: dict[str, JsonValue] = {
         "spec": spec.name,
         "spec_hash": spec.fingerprint(),
-        "task": getattr(spec.task, "kind", ""),
+        "task": spec.task.kind,
         "inputs": {name: _tensor(graph.inputs[name], dtype) for name, dtype in exported.inputs.items()},
         "outputs": {name: _tensor(graph.outputs[name], dtype) for name, dtype in exported.outputs.items()},
         "sizes": sizes,

@@ -60,7 +60,7 @@ class ExperimentSpec(Spec):
 
     def graph(self) -> Graph:
         """The checked graph of model and task; raises SpecError with everything that does not fit."""
-        builder = GraphBuilder(self.name, str(getattr(self.model, "kind", "")))
+        builder = GraphBuilder(self.name, self.model.kind)
         backbone = self.model.build(builder)
         if "loss" not in builder.output_refs:
             self.task.fit(builder, backbone)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Context, Decimal, localcontext
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from zoo_spec.base import Float, PositiveFloat, Spec
+from zoo_spec.base import Float, PositiveFloat
 from zoo_spec.random import Key, bits, derive_key
+from zoo_spec.registry import Registered
 
 Cut = Annotated[float, Field(ge=0.01, le=8)]
 """In standard deviations; beyond 5.42 there is nothing left to cut off values made of 24 bits."""
@@ -26,10 +27,11 @@ Values = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 
-class Initializer(Spec):
+class Initializer(Registered):
     """Base of all initializers."""
 
-    kind: str
+    role: ClassVar[str] = "initializer"
+    shipped_in: ClassVar[str] = "zoo_spec.initializers"
 
     def draw(self, seed: int, name: str, shape: tuple[int, ...]) -> Values:
         """The first values of the parameter ``name``, of ``shape`` in torch's layout, in row-major order.
@@ -154,21 +156,6 @@ class LecunNormal(Initializer):
     def draw(self, seed: int, name: str, shape: tuple[int, ...]) -> Values:
         """Normal values scaled by the fan in."""
         return _scaled_normal(seed, name, shape, math.sqrt(1 / fans(name, shape)[0]), self.cut)
-
-
-AnyInitializer = Annotated[
-    Zeros
-    | Ones
-    | Constant
-    | Normal
-    | TruncatedNormal
-    | Uniform
-    | GlorotUniform
-    | HeNormal
-    | HeUniform
-    | LecunNormal,
-    Field(discriminator="kind"),
-]
 
 
 def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Spec classes found by their ``kind``: blocks, models, tasks, data, optimizers, schedules.
+"""Spec classes found by their ``kind``: blocks, models, tasks, data, optimizers, schedules, initializers.
 
 A class that sets ``kind`` is registered when it is defined, so a plugin (entry-point group ``zoo.plugins``)
 registers its own by being imported. A field is typed by a role's base class (``norm: Norm``), and a mapping
@@ -20,6 +20,7 @@ from zoo_spec.base import Spec
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.importing import load_entry
 from zoo_spec.plugins import package_of, plugins, warn
+from zoo_spec.shipped_kinds import import_all, import_named
 
 
 class Registered(Spec):
@@ -29,7 +30,11 @@ class Registered(Spec):
     against it looks the kind up among its registered subclasses.
     """
 
+    kind: str
+    """What the class is called by, one name a class; ``Literal["name"] = "name"`` in each."""
     role: ClassVar[str] = "spec"
+    shipped_in: ClassVar[str] = ""
+    """The module or package that has the role's own kinds; said by a root role, such as ``Block``."""
     default_kind: ClassVar[str | None] = None
     """The kind that stands where a mapping names none; None where a kind must be given."""
 
@@ -86,10 +91,13 @@ def _noun(role: type[Registered]) -> str:
 
 
 @cache
+def _root(cls: type[Registered]) -> type[Registered]:
+    """The role within which kinds are unique: all blocks share one."""
+    return [base for base in cls.__mro__ if issubclass(base, Registered) and base is not Registered][-1]
+
+
 def _family(cls: type[Registered]) -> str:
-    """Name of the root role, within which kinds are unique: all blocks share one."""
-    chain = [base for base in cls.__mro__ if issubclass(base, Registered) and base is not Registered]
-    return chain[-1].__name__
+    return _root(cls).__name__
 
 
 def _register(cls: type[Registered], kind: str) -> None:
@@ -121,9 +129,9 @@ def _is_anew(cls: type[Registered], other: type[Registered]) -> bool:
 
 @cache
 def _load() -> None:
-    from zoo_spec.shipped_kinds import import_all
-
-    import_all()
+    for root in Registered.__subclasses__():
+        if root.shipped_in:
+            import_all(root.shipped_in)
     for plugin in plugins():
         before = {family: dict(known) for family, known in _classes.items()}
         try:
@@ -164,14 +172,14 @@ def _known(role: type[Registered]) -> dict[str, type[Registered]]:
 
 
 def class_of(role: type[Registered], kind: str) -> type[Registered] | None:
-    """The class of this kind if the role has it, importing no more than its module if it ships."""
-    from zoo_spec.shipped_kinds import import_kind
-
-    family = _family(role)
-    found = _classes.get(family, {}).get(kind)
-    if found is None:
-        import_kind(kind)
-        found = _classes.get(family, {}).get(kind)
+    """The class of this kind if the role has it, importing no more than it takes to find it if it ships."""
+    root = _root(role)
+    known = _classes.setdefault(root.__name__, {})
+    if kind not in known and root.shipped_in:
+        import_named(root.shipped_in, kind)
+    if kind not in known and root.shipped_in:
+        import_all(root.shipped_in)
+    found = known.get(kind)
     if found is None:
         return _known(role).get(kind)  # A plugin's, or nobody's.
     return found if issubclass(found, role) else None

@@ -19,7 +19,7 @@ def recompute_layers(model: keras.Model, graph: Graph) -> None:
     for place in graph.layers():
         layer = native[place.path]
         if not isinstance(layer, Layer):
-            kind = getattr(place.block, "kind", type(place.block).__name__)
+            kind = place.block.kind
             raise EnvironmentFault(
                 f"training.recompute: block {kind!r} has a TensorFlow half that cannot recompute; derive it from "
                 "zoo_tf.blocks.layer.Layer"

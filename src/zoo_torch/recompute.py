@@ -17,7 +17,7 @@ def recompute_layers(model: nn.Module, graph: Graph) -> None:
     for place in graph.layers():
         layer = model.get_submodule(place.path)
         if not isinstance(layer, Layer):
-            kind = getattr(place.block, "kind", type(place.block).__name__)
+            kind = place.block.kind
             raise EnvironmentFault(
                 f"training.recompute: block {kind!r} has a torch half that cannot recompute; derive it from "
                 "zoo_torch.blocks.layer.Layer"

@@ -149,7 +149,7 @@ CASES = {
     "unknown optimizer": (
         "extends: bert_tiny\ntraining: {optimizer: adam}\n",
         2,
-        "there is no kind 'adam' (did you mean 'adamw'?)",
+        "no optimizer of kind 'adam' (did you mean 'adamw'?)",
     ),
     "bare gelu": ("extends: bert_tiny\nmodel: {activation: gelu}\n", 2, "'gelu_erf' or 'gelu_tanh'"),
     "unknown choice": ("model: bert\ntraining: {precision: float23}\n", 2, "(did you mean 'float32'?)"),

@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from zoo_spec.errors import SpecError
-from zoo_spec.training.optimizers import AdamW, AnyOptimizer, Sgd
-from zoo_spec.training.schedules import AnySchedule, Constant, Cosine, InverseSquareRoot, Linear
+from zoo_spec.training.optimizers import AdamW, Optimizer, Sgd
+from zoo_spec.training.schedules import Constant, Cosine, InverseSquareRoot, Linear, Schedule
 
 ALL = [Constant, Linear, Cosine, InverseSquareRoot]
 
@@ -77,15 +77,15 @@ def test_a_decay_that_ends_within_the_warmup_is_refused(schedule):
 @pytest.mark.parametrize("schedule", ALL)
 def test_kind_picks_the_schedule(schedule):
     given = schedule(warmup_steps=3)
-    assert TypeAdapter(AnySchedule).validate_python(given.model_dump()) == given
+    assert TypeAdapter(Schedule).validate_python(given.model_dump()) == given
     with pytest.raises(ValidationError):
-        TypeAdapter(AnySchedule).validate_python({"kind": given.kind, "warmup_steps": -1})
+        TypeAdapter(Schedule).validate_python({"kind": given.kind, "warmup_steps": -1})
 
 
 @pytest.mark.parametrize("optimizer", [Sgd(momentum=0.9, nesterov=True), AdamW(no_decay=("bias",))])
 def test_kind_picks_the_optimizer_and_a_list_serves_as_a_tuple(optimizer):
     given = {**optimizer.model_dump(), "no_decay": list(optimizer.no_decay)}
-    assert TypeAdapter(AnyOptimizer).validate_python(given) == optimizer
+    assert TypeAdapter(Optimizer).validate_python(given) == optimizer
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_kind_picks_the_optimizer_and_a_list_serves_as_a_tuple(optimizer):
 )
 def test_wrong_fields_of_an_optimizer_are_refused(given, message):
     with pytest.raises(ValidationError, match=message):
-        TypeAdapter(AnyOptimizer).validate_python(given)
+        TypeAdapter(Optimizer).validate_python(given)
 
 
 def test_decay_goes_by_role():

@@ -171,7 +171,7 @@ def _summary(spec: ExperimentSpec, graph: Graph) -> list[tuple[str, str]]:
     from zoo_common.units import counted
 
     model, task, data, optimizer, schedule = (
-        str(getattr(part, "kind", ""))
+        part.kind
         for part in (spec.model, spec.task, spec.data, spec.training.optimizer, spec.training.schedule)
     )
     training = spec.training

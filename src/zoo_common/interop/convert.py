@@ -58,7 +58,7 @@ def from_foreign(
         dtypes = {name: dtype_name(tensors[given[name]]) for name in read}
         weights, problems = _read(names, current, dtypes, shapes)
     if problems:
-        kind, task = getattr(spec.model, "kind", ""), getattr(spec.task, "kind", "")
+        kind, task = spec.model.kind, spec.task.kind
         head = f"these are not the {source} tensors of {spec.name} ({kind}, {task}):"
         raise InputError("\n  ".join([head, *problems]))
     return weights
@@ -91,7 +91,7 @@ def _table(spec: ExperimentSpec, source: str) -> NameTable:
     tables = spec.model.foreign_names()
     if source in tables:
         return tables[source]
-    kind = getattr(spec.model, "kind", "")
+    kind = spec.model.kind
     if tables:
         raise InputError(f"{kind!r} has no table of names in {source!r}; it has {', '.join(tables)}")
     families = [

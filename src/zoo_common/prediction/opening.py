@@ -97,7 +97,7 @@ def _check_outputs(spec: ExperimentSpec, graph: Graph, declared: Prediction) -> 
 
 
 def _not_trained_on(spec: ExperimentSpec, wanted: str) -> InputError:
-    kind = getattr(spec.data, "kind", "")
+    kind = spec.data.kind
     own = ", whose data.vocabulary names the tokenizer of batches of your own" if wanted == "text" else ""
     return InputError(
         f"{spec.name}: was trained on data of kind {kind!r}, which does not say how {wanted} would be fed to "

@@ -37,7 +37,7 @@ def count_layers(graph: Graph) -> tuple[int, dict[str, int]]:
     kinds: Counter[str] = Counter()
     for place in graph.folded():
         if place.block.parameters(place.inputs):
-            kinds[_kind(place.block)] += place.count
+            kinds[place.block.kind] += place.count
     return layers, dict(kinds.most_common())
 
 
@@ -118,7 +118,3 @@ def _repeated(block: BlockDescription, count: int, step: int) -> BlockDescriptio
 
 def _count(tree: CostTree) -> int:
     return 1 if tree.run is None else tree.run.count
-
-
-def _kind(block: Block) -> str:
-    return str(getattr(block, "kind", block.role))

@@ -91,7 +91,7 @@ def family_facts(rows: Iterable[Shipped]) -> list[FamilyFacts]:
 
 def fitting_tasks(spec: ExperimentSpec) -> tuple[str, ...]:
     """The tasks that the spec's model can have; its own alone, if it brings its loss itself."""
-    own = str(getattr(spec.task, "kind", ""))
+    own = spec.task.kind
     return tuple(kind for kind in classes(Task) if kind == own or _fits(kind, spec))
 
 
@@ -136,7 +136,7 @@ def _is_comment(line: str) -> bool:
 def _row(name: str, path: Path, frameworks: tuple[str, ...], fitting: dict[str, tuple[str, ...]]) -> Shipped:
     """``fitting`` keeps each family's tasks: its wiring decides on them, not its sizes."""
     spec = load_spec(name)
-    family, task, data = (str(getattr(part, "kind", "")) for part in (spec.model, spec.task, spec.data))
+    family, task, data = (part.kind for part in (spec.model, spec.task, spec.data))
     graph = spec.graph()
     which = name if isinstance(spec.model, Composed) else family
     if which not in fitting:

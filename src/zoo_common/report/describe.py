@@ -53,9 +53,9 @@ def describe(
     return Description(
         name=spec.name,
         summary=summary,
-        family=_kind(spec.model),
-        task=_kind(spec.task),
-        data_kind=_kind(spec.data),
+        family=spec.model.kind,
+        task=spec.task.kind,
+        data_kind=spec.data.kind,
         drawn=spec.data.drawn,
         parameters=graph.parameter_count,
         statistics=values - graph.parameter_count,
@@ -115,9 +115,5 @@ def _training(spec: ExperimentSpec) -> TrainingDescription:
         micro_batch_size=training.micro_batch_size or training.batch_size,
         precision=training.precision,
         optimizer=training.optimizer.kind,
-        schedule=_kind(training.schedule),
+        schedule=training.schedule.kind,
     )
-
-
-def _kind(part: object) -> str:
-    return str(getattr(part, "kind", ""))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -12,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from zoo_spec.base import Spec
-from zoo_spec.registry import Registered
+from zoo_spec.registry import Registered, own_kind
 
 _SIGNS: dict[type, tuple[str, str]] = {Gt: (">", "gt"), Ge: ("≥", "ge"), Lt: ("<", "lt"), Le: ("≤", "le")}
 _NAMES = {int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "null"}
@@ -38,7 +37,7 @@ def _text(annotation: object) -> str:
         return "one of " + ", ".join(f"`{choice}`" for choice in parts)
     if origin in (Union, UnionType):
         inner = [part for part in parts if part is not NoneType]
-        text = _base(inner) or " or ".join(map(_text, inner))
+        text = " or ".join(map(_text, inner))
         return f"{text}, or null" if len(inner) < len(parts) else text
     if origin is tuple:
         several = len(parts) == 2 and parts[1] is Ellipsis
@@ -47,23 +46,10 @@ def _text(annotation: object) -> str:
         if annotation in _NAMES:
             return _NAMES[annotation]
         if issubclass(annotation, Registered):
-            return _kind(annotation) or f"any {annotation.role}"
-        return _kind(annotation) or f"mapping of {annotation.__name__}"
+            kind = own_kind(annotation)
+            return f"any {annotation.role}" if kind is None else f"`{kind}`"
+        return f"mapping of {annotation.__name__}"
     return "mapping"
-
-
-def _base(parts: Sequence[object]) -> str:
-    """``any initializer``, for a union of all kinds of one."""
-    bases = {part.__base__ for part in parts if isinstance(part, type) and issubclass(part, Spec)}
-    names = [base.__name__.lower() for base in bases if base not in (None, Spec)]
-    return f"any {names[0]}" if len(parts) > 1 and len(names) == 1 else ""
-
-
-def _kind(cls: object) -> str:
-    if isinstance(cls, type) and issubclass(cls, Spec) and "kind" in cls.model_fields:
-        default = cls.model_fields["kind"].default
-        return f"`{default}`" if isinstance(default, str) else ""
-    return ""
 
 
 def _bounds(metadata: object) -> str:
@@ -79,8 +65,7 @@ def _bounds(metadata: object) -> str:
 def _value(value: object) -> str:
     if isinstance(value, Spec):
         given = value.model_dump(mode="json", exclude_defaults=True, serialize_as_any=True)
-        kind = getattr(value, "kind", None)
-        shown = {**({"kind": kind} if kind else {}), **given}
+        shown = {**({"kind": value.kind} if isinstance(value, Registered) else {}), **given}
         return "{" + ", ".join(f"{name}: {_value(each)}" for name, each in shown.items()) + "}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_value, value))}]"

@@ -26,7 +26,7 @@ def describe_loss(graph: Graph, training: Training) -> LossDescription | None:
 
 def _part(graph: Graph, part: LossPart) -> LossPartDescription:
     node = graph.nodes[part.node]
-    kind = str(getattr(node.block, "kind", node.block.role))
+    kind = node.block.kind
     inputs = {port: str(ref) for port, ref in node.inputs.items()}
     named = {str(ref): name for name, ref in graph.output_refs.items()}
     prediction = inputs.get("logits", next(iter(inputs.values())))

@@ -132,9 +132,7 @@ def _unit(metric: str, specs: Sequence[ExperimentSpec | None]) -> str:
     if metric != "loss" and not metric.endswith("_loss"):
         return ""
     graphs = [spec.graph() for spec in specs if spec is not None]
-    kinds = {
-        getattr(graph.nodes[part.node].block, "kind", "") for graph in graphs for part in graph.loss_parts
-    }
+    kinds = {graph.nodes[part.node].block.kind for graph in graphs for part in graph.loss_parts}
     return " (nats)" if kinds and kinds <= _CROSS_ENTROPIES and None not in specs else ""
 
 

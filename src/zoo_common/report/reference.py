@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from types import NoneType
-from typing import Annotated, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -16,20 +14,27 @@ from zoo_common.report.reference_tensors import tensor_tables
 from zoo_spec.base import Spec
 from zoo_spec.blocks.base import Block
 from zoo_spec.data import Data
-from zoo_spec.initializers import AnyInitializer
+from zoo_spec.initializers import Initializer
 from zoo_spec.models.base import Model
-from zoo_spec.registry import classes
+from zoo_spec.registry import Registered, classes
 from zoo_spec.spec_files.attribute_docs import attribute_docs
 from zoo_spec.tasks.base import MetricKind, Task
 from zoo_spec.training import Training
-from zoo_spec.training.optimizers import AnyOptimizer
-from zoo_spec.training.schedules import AnySchedule
+from zoo_spec.training.optimizers import Optimizer
+from zoo_spec.training.schedules import Schedule
 
 _HEAD = """# Reference
 
 Every family, task, metric, kind of data, block, input and output, with all fields. Made from the code by
 `zoo schema --markdown`, which adds those of installed plugins; [spec.md](spec.md) says how spec files work.
 """
+
+
+_CONSTANTS: Mapping[str, type[Registered]] = {
+    "Optimizers (`training.optimizer.kind`)": Optimizer,
+    "Schedules (`training.schedule.kind`)": Schedule,
+    "Initializers (`initializer.kind` and the like)": Initializer,
+}
 
 
 def to_markdown() -> str:
@@ -54,14 +59,10 @@ def _lines() -> Iterator[str]:
         yield from _kind(kind, data)
     yield "## `training`\n"
     yield from _fields(Training)
-    for title, union in (
-        ("Optimizers (`training.optimizer.kind`)", AnyOptimizer),
-        ("Schedules (`training.schedule.kind`)", AnySchedule),
-        ("Initializers (`initializer.kind` and the like)", AnyInitializer),
-    ):
+    for title, role in _CONSTANTS.items():
         yield f"## {title}\n"
-        for cls in _members(union):
-            yield from _kind(str(cls.model_fields["kind"].default), cls)
+        for kind, cls in classes(role).items():
+            yield from _kind(kind, cls)
     yield "## Blocks\n"
     yield "By role: a slot takes any block of its role, and `kind: graph` any at all.\n"
     ordered = sorted(classes(Block).items(), key=lambda entry: (entry[1].role, entry[0]))
@@ -113,12 +114,6 @@ def _task_notes(task: Task) -> Iterator[str]:
 
 def _metric_row(kind: MetricKind) -> tuple[str, str]:
     return f"`{kind}`", _prose(inspect.getdoc(COUNTERS[kind]) or "")
-
-
-def _members(union: object) -> Iterable[type[Spec]]:
-    """The classes of a union that is told apart by kind, and None left out."""
-    inner = get_args(union)[0] if get_origin(union) is Annotated else union
-    return [cls for cls in get_args(inner) or (inner,) if cls is not NoneType]
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -30,7 +30,7 @@ def tensor_tables() -> Iterator[str]:
         spec = load_spec(name)
         if isinstance(spec.model, Composed):
             continue  # Its author names what goes in and out; the shipped ones use the names of the families.
-        graph, task = spec.graph(), str(getattr(spec.task, "kind", ""))
+        graph, task = spec.graph(), spec.task.kind
         _add(inputs, {f"`{name}`": tensor for name, tensor in graph.inputs.items()}, task)
         _add(outputs, _parts_together(graph.outputs), task)
     yield "## Inputs\n"

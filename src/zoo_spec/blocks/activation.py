@@ -88,7 +88,7 @@ def _known(kind: str) -> str:
 
 def activation(kind: str) -> Activation:
     """The activation of this kind, which must be registered."""
-    found = find(Activation, kind)()
+    found = find(Activation, kind).model_validate({"kind": kind})
     assert isinstance(found, Activation)
     return found
 

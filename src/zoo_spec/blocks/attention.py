@@ -10,7 +10,7 @@ from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.position import QueryKeyPosition
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.initializers import GlorotUniform, Initializer
 from zoo_spec.tensors import Dimension, TensorSpec
 
 
@@ -44,9 +44,9 @@ class Attention(SequenceMixer):
     """Whether the four projections have biases."""
     dropout: Rate = 0.0
     """Dropout rate of the attention weights."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the four projections."""
-    project_initializer: AnyInitializer | None = None
+    project_initializer: Initializer | None = None
     """Initial values of the last projection, where others than the rest's; null for the same."""
     position: QueryKeyPosition | None = None
     """What queries and keys are told of their positions, such as rotary; null for nothing."""

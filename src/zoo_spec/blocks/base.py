@@ -26,6 +26,7 @@ class Block(Registered):
     """
 
     role: ClassVar[str] = "block"
+    shipped_in: ClassVar[str] = "zoo_spec.blocks"
     required: ClassVar[tuple[str, ...]] = ("x",)
     optional: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False

@@ -16,7 +16,7 @@ from zoo_spec.blocks.base import (
     require_rank,
 )
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, HeNormal, Zeros
+from zoo_spec.initializers import HeNormal, Initializer, Zeros
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import TensorSpec
 
@@ -52,7 +52,7 @@ class Conv2d(Block):
     """Zeros (before, after) along height and width; "same" is not a field, since frameworks differ on it."""
     bias: bool = True
     """Whether a bias is added."""
-    initializer: AnyInitializer = HeNormal()
+    initializer: Initializer = HeNormal()
     """Initial values of the kernel."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -111,7 +111,7 @@ class TransposedConv2d(Block):
     """How far apart the values spread, along height and width."""
     bias: bool = True
     """Whether a bias is added."""
-    initializer: AnyInitializer = HeNormal()
+    initializer: Initializer = HeNormal()
     """Initial values of the kernel; its fans are counted on its layout, as torch does: the first is out."""
 
     def infer(self, inputs: Inputs) -> Outputs:

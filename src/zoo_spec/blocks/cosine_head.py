@@ -8,7 +8,7 @@ from zoo_spec.base import PositiveFloat, PositiveInt
 from zoo_spec.blocks.base import Block, Inputs, Outputs
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, GlorotUniform, Uniform
+from zoo_spec.initializers import GlorotUniform, Initializer, Uniform
 from zoo_spec.parameters import Parameter
 
 
@@ -22,7 +22,7 @@ class CosineHead(Block):
     """Width of a code."""
     temperature: PositiveFloat = 0.1
     """What the cosine is divided by."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the dense layer."""
 
     def infer(self, inputs: Inputs) -> Outputs:

@@ -9,7 +9,7 @@ from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_ids
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, GlorotUniform, LecunNormal, Normal
+from zoo_spec.initializers import GlorotUniform, Initializer, LecunNormal, Normal
 from zoo_spec.tensors import TensorSpec
 
 
@@ -47,7 +47,7 @@ class CrossAttention(CrossMixer):
     """Whether the four projections have biases."""
     dropout: Rate = 0.0
     """Dropout rate of the attention weights."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the four projections."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -88,7 +88,7 @@ class UnscaledCrossAttention(CrossMixer):
     """Whether the four projections have biases."""
     dropout: Rate = 0.0
     """Dropout rate of the attention weights."""
-    initializer: AnyInitializer = LecunNormal()
+    initializer: Initializer = LecunNormal()
     """Initial values of the projections but the query's, which start smaller by the root of the head's width."""
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
@@ -117,7 +117,7 @@ def unscaled_projections(
     *,
     head_size: int,
     bias: bool,
-    initializer: AnyInitializer,
+    initializer: Initializer,
 ) -> dict[str, tuple[Block, Inputs]]:
     """``query``, ``key``, ``value`` of width ``inner``, and ``project`` back.
 

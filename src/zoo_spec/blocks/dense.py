@@ -7,7 +7,7 @@ from typing import Literal
 from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.base import Block, Inputs, Outputs, require_features
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, GlorotUniform, Zeros
+from zoo_spec.initializers import GlorotUniform, Initializer, Zeros
 from zoo_spec.parameters import Parameter
 
 
@@ -19,7 +19,7 @@ class Dense(Block):
     """Width of the output."""
     bias: bool = True
     """Whether a bias is added."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the weight; the bias starts at zero."""
 
     def infer(self, inputs: Inputs) -> Outputs:

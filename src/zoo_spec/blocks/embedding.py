@@ -6,7 +6,7 @@ from typing import Literal
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError
-from zoo_spec.initializers import AnyInitializer, TruncatedNormal
+from zoo_spec.initializers import Initializer, TruncatedNormal
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import FLOAT, TensorSpec
 
@@ -22,7 +22,7 @@ class Embedding(Block):
     """Number of ids."""
     size: PositiveInt
     """Width of a vector."""
-    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    initializer: Initializer = TruncatedNormal(std=0.02)
     """Initial values of the table."""
 
     def infer(self, inputs: Inputs) -> Outputs:

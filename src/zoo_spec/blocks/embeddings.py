@@ -12,7 +12,7 @@ from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.embedding import Embedding
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import LearnedPositions, Position
-from zoo_spec.initializers import AnyInitializer, TruncatedNormal
+from zoo_spec.initializers import Initializer, TruncatedNormal
 from zoo_spec.tensors import TensorSpec
 
 
@@ -38,7 +38,7 @@ class Embeddings(Block):
     """Norm of the sum, or null for none."""
     dropout: Rate = 0.0
     """Dropout rate after the norm."""
-    initializer: AnyInitializer = Field(default=TruncatedNormal(std=0.02))
+    initializer: Initializer = Field(default=TruncatedNormal(std=0.02))
     """Initial values of the token and type tables."""
 
     def infer(self, inputs: Inputs) -> Outputs:

@@ -10,7 +10,7 @@ from zoo_spec.blocks.base import Block, Inputs, Outputs
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.initializers import GlorotUniform, Initializer
 
 
 class FeedForwardBlock(Block):
@@ -25,9 +25,9 @@ class FeedForwardBlock(Block):
     """Whether the projections have biases."""
     dropout: Rate = 0.0
     """Dropout rate of what goes into the last projection."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the projections."""
-    outer_initializer: AnyInitializer | None = None
+    outer_initializer: Initializer | None = None
     """Initial values of the last projection, where others than the rest's; null for the same."""
 
     inner: ClassVar[tuple[str, ...]] = ("inner",)

@@ -10,7 +10,7 @@ from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position
-from zoo_spec.initializers import AnyInitializer, GlorotUniform, Uniform
+from zoo_spec.initializers import GlorotUniform, Initializer, Uniform
 from zoo_spec.parameters import Parameter
 
 
@@ -36,7 +36,7 @@ class FrameEmbeddings(Block):
     """Dropout rate of the projected features."""
     dropout: Rate = 0.0
     """Dropout rate of the result."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the dense layer."""
 
     def infer(self, inputs: Inputs) -> Outputs:

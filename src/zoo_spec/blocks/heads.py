@@ -12,7 +12,7 @@ from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.initializers import GlorotUniform, Initializer
 from zoo_spec.tensors import TensorSpec
 
 
@@ -30,7 +30,7 @@ class MaskedLmHead(Block):
     """Activation after the dense layer."""
     norm: Norm
     """Norm after the activation."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the dense layer."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -70,7 +70,7 @@ class ClassifierHead(Block):
     """Dropout rate of the features."""
     bias: bool = True
     """Whether a bias is added."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the dense layer."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -92,7 +92,7 @@ class ScoreHead(Block):
     """Dropout rate of the features."""
     bias: bool = True
     """Whether a bias is added."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the dense layer."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -114,7 +114,7 @@ class SpanHead(Block):
     """
 
     kind: Literal["span_head"] = "span_head"
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the dense layer."""
 
     def infer(self, inputs: Inputs) -> Outputs:

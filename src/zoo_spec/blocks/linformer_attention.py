@@ -10,7 +10,7 @@ from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.initializers import GlorotUniform, Initializer
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import TensorSpec
 
@@ -35,7 +35,7 @@ class ProjectedAttention(SequenceMixer):
     """Whether the four dense projections have biases; those along the sequence have none."""
     dropout: Rate = 0.0
     """Dropout rate of the attention weights."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of all projections."""
 
     def infer(self, inputs: Inputs) -> Outputs:

@@ -12,7 +12,7 @@ from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError
 from zoo_spec.blocks.convolution import Conv2d, Pair
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.position import LearnedPositions, Position
-from zoo_spec.initializers import AnyInitializer, TruncatedNormal
+from zoo_spec.initializers import Initializer, TruncatedNormal
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import TensorSpec
 
@@ -33,7 +33,7 @@ class PatchEmbeddings(Block):
     """How positions are told apart; null: a learned vector for each token."""
     dropout: Rate = 0.0
     """Dropout rate of the sum."""
-    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    initializer: Initializer = TruncatedNormal(std=0.02)
     """Initial values of the projection, the class token and the positions."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -92,7 +92,7 @@ class InterpolatedPositions(Position):
     """Rows and columns of patches that there is a learned vector for."""
     grid: Pair
     """Rows and columns of patches of the images."""
-    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    initializer: Initializer = TruncatedNormal(std=0.02)
     """Initial values of the table."""
 
     def infer(self, inputs: Inputs) -> Outputs:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from zoo_spec.blocks.base import Block, Inputs, Outputs, require_ids, require_sequence
 from zoo_spec.blocks.dense import Dense
-from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.initializers import GlorotUniform, Initializer
 from zoo_spec.tensors import TensorSpec
 
 
@@ -19,7 +19,7 @@ class Pooler(Block):
 
     kind: Literal["pooler"] = "pooler"
     optional = ("pooled_positions",)
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of the dense layer."""
 
     def infer(self, inputs: Inputs) -> Outputs:

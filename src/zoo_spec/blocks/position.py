@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from zoo_spec.base import PositiveFloat, PositiveInt
 from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_ids, require_sequence
-from zoo_spec.initializers import AnyInitializer, TruncatedNormal
+from zoo_spec.initializers import Initializer, TruncatedNormal
 from zoo_spec.parameters import Parameter
 
 
@@ -38,7 +38,7 @@ class LearnedPositions(Position):
     kind: Literal["learned_positions"] = "learned_positions"
     size: PositiveInt = 512
     """Number of positions; the sequence may not be longer."""
-    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    initializer: Initializer = TruncatedNormal(std=0.02)
     """Initial values of the table."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -65,7 +65,7 @@ class OffsetPositions(Position):
     """Number of positions; the sequence may not be longer."""
     offset: PositiveInt = 2
     """Rows of the table before the first position's."""
-    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    initializer: Initializer = TruncatedNormal(std=0.02)
     """Initial values of the table."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -88,7 +88,7 @@ class QueryKeyPosition(Position):
         """Same shape."""
         x = inputs["x"]
         if x.rank != 4:
-            kind = getattr(self, "kind", "")
+            kind = self.kind
             raise ShapeError(
                 f"has {kind} positions, which act on queries and keys [batch, heads, sequence, head], "
                 "inside attention; set them as its own 'position'"

@@ -9,7 +9,7 @@ from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_ids
 from zoo_spec.blocks.cross_attention import products_cost, unscaled_projections, weights_spec
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, LecunNormal
+from zoo_spec.initializers import Initializer, LecunNormal
 
 
 class BiasedMixer(Block):
@@ -47,7 +47,7 @@ class RelativeAttention(BiasedMixer):
     """Whether the four projections have biases."""
     dropout: Rate = 0.0
     """Dropout rate of the attention weights."""
-    initializer: AnyInitializer = LecunNormal()
+    initializer: Initializer = LecunNormal()
     """Initial values of the projections but the query's, which start smaller by the root of the head's width."""
 
     def infer(self, inputs: Inputs) -> Outputs:

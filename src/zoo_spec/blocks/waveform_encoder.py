@@ -20,7 +20,7 @@ from zoo_spec.blocks.base import (
 )
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, HeNormal, Ones, Zeros
+from zoo_spec.initializers import HeNormal, Initializer, Ones, Zeros
 from zoo_spec.parameters import Parameter
 from zoo_spec.tensors import INT, Dimension, TensorSpec, Windows
 
@@ -54,7 +54,7 @@ class Conv1d(Block):
     """Steps along time."""
     bias: bool = True
     """Whether a bias is added."""
-    initializer: AnyInitializer = HeNormal()
+    initializer: Initializer = HeNormal()
     """Initial values of the kernel."""
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -153,7 +153,7 @@ class WaveformEncoder(Block):
     """Norm in each of the other layers; null for none."""
     activation: ActivationKind = "gelu_erf"
     """Activation of every layer."""
-    kernel_initializer: AnyInitializer = HeNormal()
+    kernel_initializer: Initializer = HeNormal()
     """Initial values of the kernels."""
 
     @property

@@ -17,6 +17,7 @@ class Data(Registered):
     """Base of the specs of data."""
 
     role: ClassVar[str] = "data"
+    shipped_in: ClassVar[str] = "zoo_spec.data"
     drawn: ClassVar[str] = ""
     """What of it is drawn at random and not read, in words; nothing where all is read."""
 

@@ -11,6 +11,25 @@ from zoo_spec.data.base import Data, FilePath
 from zoo_spec.data.limits import ImageLimits
 
 
+class IdxFiles(Spec):
+    """MNIST's file format, one file of images and one of labels each, gzip or not."""
+
+    train_images: FilePath
+    """The images to train on."""
+    train_labels: FilePath
+    """Their labels."""
+    evaluation_images: FilePath | None = None
+    """The images to evaluate on; without these and their labels, a fifth of the others is held out."""
+    evaluation_labels: FilePath | None = None
+    """Their labels."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.evaluation_images is None) != (self.evaluation_labels is None):
+            raise ValueError("evaluation_images and evaluation_labels are given together or not at all")
+        return self
+
+
 class ImageData(Data):
     """Labelled images; pixels are resized, scaled to [0, 1], and ``(pixel - mean) / std`` is fed."""
 
@@ -40,23 +59,4 @@ class ImageData(Data):
     def _one_source(self) -> Self:
         if self.directory is not None and self.files is not None:
             raise ValueError(f"directory {self.directory!r} and files are both given; keep one")
-        return self
-
-
-class IdxFiles(Spec):
-    """MNIST's file format, one file of images and one of labels each, gzip or not."""
-
-    train_images: FilePath
-    """The images to train on."""
-    train_labels: FilePath
-    """Their labels."""
-    evaluation_images: FilePath | None = None
-    """The images to evaluate on; without these and their labels, a fifth of the others is held out."""
-    evaluation_labels: FilePath | None = None
-    """Their labels."""
-
-    @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
-        if (self.evaluation_images is None) != (self.evaluation_labels is None):
-            raise ValueError("evaluation_images and evaluation_labels are given together or not at all")
         return self

@@ -113,7 +113,7 @@ def _node_cost(node: Node, recompute: bool) -> _NodeCost:
             training += total.flops
             inputs_kept = sum(spec.elements for spec in inputs.values() if spec.dtype != INT)
             total = replace(total, saved=inputs_kept, wide=0)
-        kind = str(getattr(block, "kind", block.role))
+        kind = block.kind
         saved = total.saved + total.wide
         row = BlockCost(path, kind, depth, size, total.flops, training, total.kernels, saved)
         return total, CostTree(row, tuple(inside), run)

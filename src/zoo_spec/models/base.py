@@ -15,7 +15,7 @@ from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
-from zoo_spec.initializers import AnyInitializer
+from zoo_spec.initializers import Initializer
 from zoo_spec.registry import Registered, class_of
 
 
@@ -44,7 +44,7 @@ class Backbone:
     frame of a waveform is padding. ``is_decoder``: each position sees those before it alone, whatever the spec.
     """
 
-    initializer: AnyInitializer
+    initializer: Initializer
     hidden_states: Ref | None = None
     table: Ref | None = None
     output: Dense | TiedDense | None = None
@@ -72,6 +72,7 @@ class Model(Registered):
     """
 
     role: ClassVar[str] = "model"
+    shipped_in: ClassVar[str] = "zoo_spec.models"
     slots: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     slot_defaults: ClassVar[tuple[str, ...]] = ()
     slot_kinds: ClassVar[Mapping[str, str]] = {}

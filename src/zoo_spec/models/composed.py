@@ -208,7 +208,7 @@ class Composed(Model):
         given = _listed(wires)
         ports = [str(index) for index in range(len(given))] if block.variadic else list(block.ports())
         if len(given) > len(ports):
-            kind = getattr(block, "kind", "")
+            kind = block.kind
             raise SpecError(
                 Problem(
                     f"{kind} {name!r} takes {len(ports)} inputs ({', '.join(ports)}), {len(given)} are given",

@@ -17,7 +17,7 @@ from zoo_spec.blocks.layer import Layer, Stack
 from zoo_spec.blocks.pooler import LastToken
 from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.graph import GraphBuilder, Ref
-from zoo_spec.initializers import AnyInitializer, Normal, TruncatedNormal
+from zoo_spec.initializers import Initializer, Normal, TruncatedNormal
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import packing_inputs, pooled_positions_input, token_inputs
 from zoo_spec.models.transformer import Transformer
@@ -39,12 +39,12 @@ class Decoder(Transformer):
     """Activation of the feed-forward blocks; GELU is gelu_erf or gelu_tanh."""
     layer_norm_epsilon: PositiveFloat = 1e-5
     """Epsilon of every norm."""
-    initializer: AnyInitializer = Normal(std=0.02)
+    initializer: Initializer = Normal(std=0.02)
     """Initial values of every weight matrix and table; biases start at zero."""
-    residual_initializer: AnyInitializer | None = None
+    residual_initializer: Initializer | None = None
     """Initial values of the matrices whose products are added to the residual; null for the initializer with
     its standard deviation over sqrt(2 num_layers), of which as many are added (Radford et al., 2019, 2.3)."""
-    table_initializer: AnyInitializer | None = None
+    table_initializer: Initializer | None = None
     """Initial values of the token table; null for the initializer."""
     tied_output: bool = True
     """Whether the output is the embedding's table, or a matrix of its own."""
@@ -104,7 +104,7 @@ class Decoder(Transformer):
             "dropout": self.dropout,
         }
 
-    def _residual(self) -> AnyInitializer:
+    def _residual(self) -> Initializer:
         if self.residual_initializer is not None:
             return self.residual_initializer
         if isinstance(self.initializer, Normal | TruncatedNormal):
@@ -122,7 +122,7 @@ class Decoder(Transformer):
     def _causal(cls, attention: SequenceMixer) -> SequenceMixer:
         mask = getattr(attention, "mask", None)
         if mask != "causal":
-            kind = getattr(attention, "kind", "")
+            kind = attention.kind
             remedy = "leave its mask out" if mask else "choose attention, which has one"
             raise ValueError(
                 f"{kind} shows each position those after it too, which it is to predict; {remedy}"

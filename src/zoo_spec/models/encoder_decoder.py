@@ -21,7 +21,7 @@ from zoo_spec.blocks.scale import Scale
 from zoo_spec.blocks.sinusoidal import SinusoidalPositions
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
-from zoo_spec.initializers import AnyInitializer, GlorotUniform, Normal
+from zoo_spec.initializers import GlorotUniform, Initializer, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model
 from zoo_spec.models.encoder_decoder_names import marian_names
 from zoo_spec.models.inputs import decoder_positions_input, packing_inputs, target_inputs, token_inputs
@@ -94,7 +94,7 @@ class EncoderDecoder(Model):
     """Activation of the feed-forward blocks."""
     layer_norm_epsilon: PositiveFloat = 1e-6
     """Epsilon of every norm."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of every matrix; biases start at zero, the table from a normal of ``hidden_size ** -0.5``."""
     position: Position
     """How positions are told apart, in both sequences."""

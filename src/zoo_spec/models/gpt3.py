@@ -62,7 +62,7 @@ class Gpt3(Gpt2):
 
     def _banded(self, dense: Block) -> BandedAttention:
         if type(dense) is not Attention:
-            kind = getattr(dense, "kind", "")
+            kind = dense.kind
             raise SpecError(
                 Problem(
                     f"layers of banded attention are made of attention, and the slot holds {kind}; give the "

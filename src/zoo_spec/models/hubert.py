@@ -18,7 +18,7 @@ from zoo_spec.blocks.position import Position
 from zoo_spec.blocks.waveform_encoder import FrameIds, Sizes, WaveformEncoder
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
-from zoo_spec.initializers import AnyInitializer, Normal
+from zoo_spec.initializers import Initializer, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model
 from zoo_spec.models.hubert_names import HUBERT_NAMES
 from zoo_spec.models.inputs import waveform_inputs
@@ -100,7 +100,7 @@ class Hubert(Model):
     """Activation of the feed-forward blocks; GELU is gelu_erf or gelu_tanh."""
     layer_norm_epsilon: PositiveFloat = 1e-5
     """Epsilon of every norm but those of the waveform encoder."""
-    initializer: AnyInitializer = Normal(std=0.02)
+    initializer: Initializer = Normal(std=0.02)
     """Initial values of the weights of the transformer; biases start at zero."""
     waveform_encoder: WaveformEncoder
     """What makes frames of the waveform."""

@@ -10,7 +10,7 @@ from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.reshape import Flatten
 from zoo_spec.graph import GraphBuilder
-from zoo_spec.initializers import AnyInitializer, GlorotUniform
+from zoo_spec.initializers import GlorotUniform, Initializer
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.inputs import image_input
 
@@ -29,7 +29,7 @@ class Mlp(Model):
     """Activation after each hidden layer."""
     dropout: Rate = 0.0
     """Dropout rate after each hidden layer."""
-    initializer: AnyInitializer = GlorotUniform()
+    initializer: Initializer = GlorotUniform()
     """Initial values of every weight matrix; biases start at zero."""
     small: ClassVar = {"image_size": (6, 7), "hidden_sizes": (13, 11, 9, 8, 7, 8, 9, 8, 7, 8)}
     default_task: ClassVar[str] = "image_classification"

@@ -24,7 +24,7 @@ from zoo_spec.blocks.relative_position import PositionBias
 from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
-from zoo_spec.initializers import AnyInitializer, LecunNormal, Normal
+from zoo_spec.initializers import Initializer, LecunNormal, Normal
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.inputs import example_ids_input, target_inputs, token_inputs
 from zoo_spec.models.t5_names import t5_names
@@ -119,7 +119,7 @@ class T5(Model):
     """Whether the output is the embedding's table, or a matrix of its own."""
     scaled_output: bool = True
     """Whether the states that go into the output are multiplied by ``hidden_size ** -0.5``."""
-    initializer: AnyInitializer = LecunNormal()
+    initializer: Initializer = LecunNormal()
     """Initial values of every matrix but the queries'."""
     position: PositionBias
     """What the encoder's attention is told of distances."""

@@ -12,7 +12,7 @@ from zoo_spec.blocks.feed_forward import FeedForwardBlock
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position, QueryKeyPosition
 from zoo_spec.errors import Problem, SpecError
-from zoo_spec.initializers import AnyInitializer, TruncatedNormal
+from zoo_spec.initializers import Initializer, TruncatedNormal
 from zoo_spec.models.base import HeadCount, Model
 from zoo_spec.tensors import TensorSpec
 
@@ -62,7 +62,7 @@ class Transformer(Model):
     """Activation of the feed-forward blocks; GELU is gelu_erf or gelu_tanh."""
     layer_norm_epsilon: PositiveFloat = 1e-12
     """Epsilon of every norm."""
-    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    initializer: Initializer = TruncatedNormal(std=0.02)
     """Initial values of every weight matrix and table; biases start at zero."""
     position: Position
     """How positions are told apart."""
@@ -87,7 +87,7 @@ class Transformer(Model):
         if not isinstance(self.position, QueryKeyPosition):
             return self.attention
         if not isinstance(self.attention, Attention) or self.attention.position is not None:
-            kind, attention = (getattr(block, "kind", "") for block in (self.position, self.attention))
+            kind, attention = (block.kind for block in (self.position, self.attention))
             reason = "has one of its own" if isinstance(self.attention, Attention) else "has no place for it"
             raise SpecError(
                 Problem(

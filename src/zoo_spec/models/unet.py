@@ -12,7 +12,7 @@ from zoo_spec.blocks.convolution import Conv2d, MaxPool2d, TransposedConv2d
 from zoo_spec.blocks.norm import ChannelNorm
 from zoo_spec.blocks.reshape import Add, Concatenate
 from zoo_spec.graph import GraphBuilder, Ref
-from zoo_spec.initializers import AnyInitializer, HeNormal
+from zoo_spec.initializers import HeNormal, Initializer
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.inputs import image_input
 
@@ -60,7 +60,7 @@ class UNet(Model):
     """Whether what a level gives on the way down stands beside what comes up to it."""
     residual: bool = False
     """Whether each block adds its input to its output."""
-    initializer: AnyInitializer = HeNormal()
+    initializer: Initializer = HeNormal()
     """Initial values of every kernel; biases start at zero."""
 
     def build(self, graph: GraphBuilder) -> Backbone:

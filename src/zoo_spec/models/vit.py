@@ -17,7 +17,7 @@ from zoo_spec.blocks.patch_embeddings import InterpolatedPositions, PatchEmbeddi
 from zoo_spec.blocks.pooler import FirstToken
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
-from zoo_spec.initializers import AnyInitializer, TruncatedNormal
+from zoo_spec.initializers import Initializer, TruncatedNormal
 from zoo_spec.models.base import Backbone, HeadCount, Model
 from zoo_spec.models.inputs import image_input
 from zoo_spec.models.vit_names import VIT_NAMES
@@ -90,7 +90,7 @@ class ViT(Model):
     layer_norm_epsilon: PositiveFloat = 1e-6
     """Epsilon of every norm. The published checkpoints were trained with flax' 1e-6, and ``transformers``
     runs them with 1e-12."""
-    initializer: AnyInitializer = TruncatedNormal(std=0.02)
+    initializer: Initializer = TruncatedNormal(std=0.02)
     """Initial values of every weight matrix and table; biases start at zero."""
     norm: Norm
     """The norm used throughout."""

@@ -149,9 +149,8 @@ def _problems(
         return [layer.problem(_unknown(path, layer, root) if hinted else "unknown key", path)]
     if kind == "missing":
         return [layer.problem(f"missing, and it has no default{_described(path, layer, root)}", path)]
-    if kind in ("unknown_kind", "union_tag_invalid"):
-        message = details["msg"] if kind == "unknown_kind" else _unknown_tag(context)
-        origin = layer.origin((*path, "kind"))
+    if kind == "unknown_kind":
+        message, origin = details["msg"], layer.origin((*path, "kind"))
         return [Problem(message, dotted(path), origin.source, origin.line) if origin else Problem(message)]
     if kind == "mapping_expected":
         return [layer.problem(f"{is_a(value)}; {details['msg']}", path)]
@@ -169,14 +168,7 @@ def _constraint(kind: str, value: object, context: dict[str, object], message: s
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", str(context["expected"]))
         return f"{quoted(value)} is not one of the choices{nearest(str(value), choices)}"
-    if kind == "union_tag_not_found":
-        return "the kind is missing"
     return f"{quoted(value)} does not fit: {message[:1].lower()}{message[1:]}"
-
-
-def _unknown_tag(context: dict[str, object]) -> str:
-    tag, choices = str(context["tag"]), re.findall(r"'([^']*)'", str(context["expected_tags"]))
-    return f"there is no kind '{shorten(tag)}'{nearest(tag, choices)}"
 
 
 def _unknown(path: Path, layer: Layer, root: type[Spec]) -> str:

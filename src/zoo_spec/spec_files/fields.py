@@ -29,19 +29,19 @@ class Expected:
         """The spec class that ``value``, a mapping, is to be read as."""
         kind = value.get("kind", self.default_kind) if isinstance(value, dict) else self.default_kind
         for cls in self._specs():
-            if issubclass(cls, Registered) and own_kind(cls) is None:
-                named = cls.default_kind if kind is None else kind
-                found = class_of(cls, named) if isinstance(named, str) else None
-                if found is not None:
-                    return found
-            elif kind is None or "kind" not in cls.model_fields or cls.model_fields["kind"].default == kind:
+            own = own_kind(cls) if issubclass(cls, Registered) else None
+            if not issubclass(cls, Registered) or (own is not None and kind in (None, own)):
                 return cls
+            named = cls.default_kind if kind is None else kind
+            found = class_of(cls, named) if isinstance(named, str) and own is None else None
+            if found is not None:
+                return found
         return None
 
     @property
     def is_role(self) -> bool:
         """Whether a bare text stands for the kind of a mapping."""
-        chosen = any(issubclass(cls, Registered) or "kind" in cls.model_fields for cls in self._specs())
+        chosen = any(issubclass(cls, Registered) for cls in self._specs())
         return chosen and str not in self.types
 
     def below(self, value: Value, step: str | int) -> Expected:
@@ -81,9 +81,9 @@ def default_kinds(root: type[Spec], layer: Layer) -> dict[Path, str]:
         if not isinstance(value, dict):
             return
         cls = expected.spec_class(value)
-        field = cls.model_fields.get("kind") if cls is not None else None
-        if field is not None and isinstance(field.default, str) and "kind" not in value:
-            kinds[path] = field.default
+        kind = own_kind(cls) if cls is not None and issubclass(cls, Registered) else None
+        if kind is not None and "kind" not in value:
+            kinds[path] = kind
         for key, item in value.items():
             visit(expected.below(value, key), item, (*path, key))
 
@@ -143,7 +143,7 @@ def part(value: Value, step: str | int) -> Value:
 
 
 def _of_field(cls: type[Spec], name: str, field: FieldInfo, value: Value) -> Expected:
-    kind = getattr(field.default, "kind", None)
+    kind = field.default.kind if isinstance(field.default, Registered) else None
     if issubclass(cls, Model):
         kind = cls.slot_kinds.get(name, kind)
     if issubclass(cls, ExperimentSpec) and name in ("task", "data"):

@@ -15,15 +15,18 @@ from zoo_spec.base import Spec
 from zoo_spec.blocks.base import Block
 from zoo_spec.data import Data
 from zoo_spec.experiment import ExperimentSpec, Json
+from zoo_spec.initializers import Initializer
 from zoo_spec.models.base import Model
 from zoo_spec.registry import Registered, classes, own_kind
 from zoo_spec.spec_files.attribute_docs import attribute_docs
 from zoo_spec.spec_files.shipped import list_specs
 from zoo_spec.tasks.base import Task
+from zoo_spec.training.optimizers import Optimizer
+from zoo_spec.training.schedules import Schedule
 
 Schema = dict[str, Json]
 
-_ROOTS: tuple[type[Registered], ...] = (Model, Task, Data, Block)
+_ROOTS: tuple[type[Registered], ...] = (Model, Task, Data, Block, Optimizer, Schedule, Initializer)
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -98,7 +101,7 @@ def _by_kind(references: Mapping[str, str]) -> Schema:
 
 
 def _open(schema: Json) -> Json:
-    """The schema without what a file may leave out, and with unions told apart by kind as `_by_kind` does."""
+    """The schema without what a file may leave out."""
     if isinstance(schema, list):
         return [_open(item) for item in schema]
     if not isinstance(schema, dict):
@@ -107,12 +110,9 @@ def _open(schema: Json) -> Json:
     for key, value in schema.items():
         if key in ("properties", "$defs"):
             kept[key] = {name: _open(item) for name, item in _mapping(value).items()}
-        elif key == "discriminator":
-            kinds = _mapping(_mapping(value)["mapping"])
-            kept |= _by_kind({kind: str(reference) for kind, reference in kinds.items()})
         elif key in ("const", "default", "enum"):
             kept[key] = value
-        elif key not in ("title", "required") and not (key == "oneOf" and "discriminator" in schema):
+        elif key not in ("title", "required"):
             kept[key] = _open(value)
     return kept
 

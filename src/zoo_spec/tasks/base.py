@@ -106,6 +106,7 @@ class Task(Registered):
     """A head, a loss and metrics, added to any backbone that has what it ``needs``."""
 
     role: ClassVar[str] = "task"
+    shipped_in: ClassVar[str] = "zoo_spec.tasks"
     needs: ClassVar[tuple[str, ...]] = ()
     default_data: ClassVar[str] = "generated"
     reads_tokens: ClassVar[bool] = False
@@ -129,7 +130,7 @@ class Task(Registered):
         """Attach the task; raises SpecError, naming what is missing, if the backbone does not give it."""
         missing = [need for need in self.needs if getattr(backbone, need) is None]
         if missing:
-            kind = getattr(self, "kind", "")
+            kind = self.kind
             raise SpecError(
                 Problem(
                     f"{kind} needs {' and '.join(missing)}, which {graph.name} does not give{graph.whose}; "
@@ -146,7 +147,7 @@ class Task(Registered):
             return
         spec = graph.resolve(backbone.hidden_states)
         if spec.shape[:2] != ("batch", "sequence"):
-            kind = getattr(self, "kind", "")
+            kind = self.kind
             message = (
                 f"{kind} needs the hidden states of tokens, [batch, sequence, hidden]; those of {graph.name} "
                 f"are {spec}{graph.whose}; choose another task, or another model"

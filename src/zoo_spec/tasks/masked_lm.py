@@ -37,7 +37,7 @@ class MaskedTokens(Task):
         assert backbone.table is not None
         assert backbone.norm is not None
         assert backbone.activation is not None
-        require_both_sides(graph, backbone, str(getattr(self, "kind", "")))
+        require_both_sides(graph, backbone, self.kind)
         positions = TensorSpec(PREDICTIONS, INT, optional=True, description="which positions are masked")
         ids = TensorSpec(PREDICTIONS, INT, optional=True, description="the tokens that stood there")
         weights = TensorSpec(PREDICTIONS, FLOAT32, optional=True, description="0 where a position is unused")

@@ -8,13 +8,14 @@ update. State is kept by ``<canonical parameter name>/<moment>``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
-from zoo_spec.base import NonNegativeFloat, PositiveFloat, Rate, Spec
+from zoo_spec.base import NonNegativeFloat, PositiveFloat, Rate
 from zoo_spec.errors import InputError, SpecError
 from zoo_spec.parameters import Role
+from zoo_spec.registry import Registered
 
 BIASES_AND_NORMS: tuple[Role, ...] = ("bias", "norm")
 
@@ -24,10 +25,11 @@ def _tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Optimizer(Spec):
+class Optimizer(Registered):
     """Base of all optimizers."""
 
-    kind: str
+    role: ClassVar[str] = "optimizer"
+    shipped_in: ClassVar[str] = "zoo_spec.training.optimizers"
     learning_rate: PositiveFloat
     """The base rate, which the schedule scales step by step."""
     weight_decay: NonNegativeFloat
@@ -111,9 +113,6 @@ class AdamW(Optimizer):
     def moments(self) -> tuple[str, ...]:
         """The two moments."""
         return ("first_moment", "second_moment")
-
-
-AnyOptimizer = Annotated[Sgd | AdamW, Field(discriminator="kind")]
 
 
 def check_state(wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]]) -> None:

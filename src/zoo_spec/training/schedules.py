@@ -8,17 +8,19 @@ decay the rate stays at its end value (transformers' cosine climbs again).
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from zoo_spec.base import NonNegativeInt, PositiveInt, Spec
+from zoo_spec.base import NonNegativeInt, PositiveInt
+from zoo_spec.registry import Registered
 
 
-class Schedule(Spec):
+class Schedule(Registered):
     """Base of all schedules: a linear warm-up from 0, then what ``factor`` says."""
 
-    kind: str
+    role: ClassVar[str] = "schedule"
+    shipped_in: ClassVar[str] = "zoo_spec.training.schedules"
     warmup_steps: NonNegativeInt = 0
     """Steps over which the rate climbs linearly from 0 to the optimizer's ``learning_rate``; 0 for none."""
 
@@ -107,6 +109,3 @@ class InverseSquareRoot(Schedule):
     def factor(self, step: int, total_steps: int) -> float:
         """1 at the end of the warm-up, and a half at four times its steps."""
         return math.sqrt(max(self.warmup_steps, 1) / max(step, 1))
-
-
-AnySchedule = Annotated[Constant | Linear | Cosine | InverseSquareRoot, Field(discriminator="kind")]

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import field_validator, model_validator
 
 from zoo_spec.base import NonNegativeInt, PositiveInt, Spec
-from zoo_spec.training.optimizers import AdamW, AnyOptimizer
-from zoo_spec.training.schedules import AnySchedule, Constant
+from zoo_spec.training.optimizers import AdamW, Optimizer
+from zoo_spec.training.schedules import Constant, Schedule
 
 
 class Training(Spec):
@@ -20,9 +20,9 @@ class Training(Spec):
     """Examples a step."""
     micro_batch_size: PositiveInt | None = None
     """Examples that are in memory at once; gradients accumulate to batch_size. Null: the whole batch."""
-    optimizer: AnyOptimizer = AdamW()
+    optimizer: Optimizer = AdamW()
     """The optimizer and its constants."""
-    schedule: AnySchedule = Constant()
+    schedule: Schedule = Constant()
     """How the learning rate changes over the steps."""
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
     """The dtype in which everything is computed and kept. bfloat16: products and activations alone; parameters,

@@ -17,7 +17,7 @@ def build(spec: Block, inputs: Inputs) -> nn.Module:
     Each file here registers its own, and a plugin's half for this framework too, with ``@build.register``.
     Raises EnvironmentFault for a block that has no torch half.
     """
-    raise no_half("torch", getattr(spec, "kind", type(spec).__name__))
+    raise no_half("torch", spec.kind)
 
 
 def build_children(spec: Block, inputs: Inputs) -> dict[str, nn.Module]:

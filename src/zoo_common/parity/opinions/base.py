@@ -109,4 +109,4 @@ class Seat:
 @singledispatch
 def opinion(block: Block, seat: Seat) -> Array | dict[str, Array]:
     """What a block gives where it stands; raises NoOpinionError for a kind that has no NumPy form here."""
-    raise NoOpinionError(str(getattr(block, "kind", type(block).__name__)))
+    raise NoOpinionError(block.kind)

@@ -48,7 +48,7 @@ def _loss_nodes(graph: Graph) -> set[str]:
 
 
 def _node_box(graph: Graph, node: Node, stage: int) -> Box:
-    kind = str(getattr(node.block, "kind", node.block.role))
+    kind = node.block.kind
     lines = [" · ".join([kind, *settings_of(node.block)])]
     inside = inside_of(node.block, node.specs)
     if inside is None:

@@ -79,7 +79,7 @@ def _pattern_stack(block: PatternStack, inputs: Inputs) -> Scene:
 
 
 def _layers(layer: Block, number: int, inputs: Inputs, *more: str) -> Box:
-    kind, count = _kind(layer), parameters_of(layer, inputs)
+    kind, count = layer.kind, parameters_of(layer, inputs)
     each = f"{count:,} parameters" + (" each" if number > 1 else "")
     title = f"{kind} × {number}" if number > 1 else kind
     return Box(title, "frame", (each, *more), count=number, inside=inside_of(layer, inputs))
@@ -145,7 +145,7 @@ def _parallel_layer(block: Layer, inputs: Inputs) -> Scene:
 def _part(name: str, block: Block, inputs: Inputs) -> Box:
     """A block inside another, whose output has its input's shape."""
     count = parameters_of(block, inputs)
-    lines = [" · ".join([_kind(block), *settings_of(block)])]
+    lines = [" · ".join([block.kind, *settings_of(block)])]
     lines += [f"{count:,} parameters"] if count else []
     return Box(name, "weights" if count else "block", tuple(lines))
 
@@ -178,7 +178,3 @@ def _value(value: object) -> str:
     if isinstance(value, tuple) and all(isinstance(each, int) for each in value):
         return "×".join(map(str, value))
     return value if isinstance(value, str) else ""
-
-
-def _kind(block: Block) -> str:
-    return str(getattr(block, "kind", block.role))

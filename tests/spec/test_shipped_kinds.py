@@ -8,19 +8,23 @@ import sys
 import pytest
 
 from zoo_spec.blocks.base import Block
+from zoo_spec.data import Data
+from zoo_spec.initializers import Initializer
 from zoo_spec.models.base import Model
-from zoo_spec.registry import class_of, classes
-from zoo_spec.shipped_kinds import _modules_by_kind
+from zoo_spec.registry import class_of, classes, own_kind
 from zoo_spec.tasks.base import Task
+from zoo_spec.training.optimizers import Optimizer
+from zoo_spec.training.schedules import Schedule
 
 
-@pytest.mark.parametrize("role", [Block, Model, Task])
-def test_every_kind_that_ships_is_listed_with_its_module(role):
+@pytest.mark.parametrize("role", [Block, Model, Task, Data, Optimizer, Schedule, Initializer])
+def test_every_kind_that_ships_is_where_its_role_says(role):
     shipped = {kind: cls for kind, cls in classes(role).items() if cls.__module__.startswith("zoo_spec.")}
     assert shipped
     for kind, cls in shipped.items():
-        assert cls.__module__ in _modules_by_kind()[kind]
+        assert f"{cls.__module__}.".startswith(f"{role.shipped_in}.")
         assert class_of(role, kind) is cls
+        assert own_kind(cls) == kind
 
 
 def test_a_spec_is_read_without_the_families_that_it_does_not_name():
