@@ -72,10 +72,15 @@ def derive_key(seed: int, *path: int | str) -> Key:
 
 def fold_in(key: Key, number: int) -> Key:
     """The key for ``number`` (a step, a layer; at least 0, below 2**63) under ``key``."""
+    low, high = fold_in_each(np.array([key], np.uint32), number)[0]
+    return int(low), int(high)
+
+
+def fold_in_each(keys: NDArray[np.uint32], number: int) -> NDArray[np.uint32]:
+    """``fold_in`` of each row of ``keys``, ``[keys, 2]``, in one call, which costs little more than one key's."""
     if not 0 <= number < 1 << 63:
         raise ValueError(f"only numbers from 0 to 2**63 - 1 can be folded into a key, not {number}")
-    x0, x1 = threefry2x32(key[0], key[1], number & WORD, number >> 32 | FOLD)
-    return int(x0[0]), int(x1[0])
+    return np.stack(threefry2x32(keys[:, 0], keys[:, 1], number & WORD, number >> 32 | FOLD), axis=-1)
 
 
 def bits(key: Key, count: int, offset: int = 0) -> NDArray[np.uint32]:

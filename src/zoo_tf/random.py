@@ -58,8 +58,19 @@ def dropout_mask(key: Key, shape: tuple[int, ...] | tf.Tensor, rate: float) -> t
 
 def _words(key: Key, count: int | tf.Tensor) -> tf.Tensor:
     """The first ``count`` words as uint32."""
+    return _drawn(_word(key[0]), _word(key[1]), tf.cast(count, tf.int64))
+
+
+# A function of the graph that every mask calls: written out at each of them, the rounds are most of a step with many
+# dropouts, to trace and to optimize.
+@tf.function(
+    input_signature=[tf.TensorSpec((), tf.uint32), tf.TensorSpec((), tf.uint32), tf.TensorSpec((), tf.int64)],
+    autograph=False,
+    experimental_attributes={"_noinline": True},
+)
+def _drawn(key0: tf.Tensor, key1: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     blocks = _word(tf.range((count + 1) // 2))
-    words = tf.stack(threefry2x32(key[0], key[1], blocks, tf.zeros_like(blocks)), -1)
+    words = tf.stack(threefry2x32(key0, key1, blocks, tf.zeros_like(blocks)), -1)
     return tf.reshape(words, [-1])[:count]
 
 

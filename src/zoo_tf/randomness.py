@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from zoo_spec.random import derive_key
+from zoo_spec.random import derive_key, fold_in_each
 from zoo_tf.blocks.base import named_layers
 from zoo_tf.blocks.dropout import Dropout
 from zoo_tf.random import dropout_mask, fold_in
@@ -18,24 +19,22 @@ from zoo_tf.random import dropout_mask, fold_in
 class StepRandomness:
     """Seeds a model's dropout, micro-batch by micro-batch.
 
-    Native: TensorFlow's own stateless generator. Portable: each block's masks from the portable one. Step and
-    micro-batch are variables, so that a compiled step is traced once.
+    Native: TensorFlow's own stateless generator. Portable: each block's masks from the portable one. The keys of a
+    micro-batch are one variable, so that a compiled step is traced once.
     """
 
     def __init__(self, model: keras.Model, *, seed: int, portable: bool) -> None:
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.micro_batch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._drawers = [
-            (layer, _Drawer(self, derive_key(seed, "dropout", path), portable))
-            for path, layer in named_layers(model)
-            if isinstance(layer, Dropout)
-        ]
+        self.portable = portable
+        paths = {path: layer for path, layer in named_layers(model) if isinstance(layer, Dropout)}
+        derived = [derive_key(seed, "dropout", path) for path in paths]
+        self._derived = np.array(derived, np.uint32).reshape(-1, 2)
+        self.keys = tf.Variable(self._derived.astype(np.int64), trainable=False)
+        self._drawers = [(layer, _Drawer(self, index)) for index, layer in enumerate(paths.values())]
 
     @contextlib.contextmanager
     def at(self, step: int, micro_batch: int) -> Iterator[None]:
         """A micro-batch of a step; afterwards the model draws afresh again."""
-        self.step.assign(step)
-        self.micro_batch.assign(micro_batch)
+        self.keys.assign(fold_in_each(fold_in_each(self._derived, step), micro_batch).astype(np.int64))
         for dropout, drawer in self._drawers:
             dropout.set_draw(drawer)
         try:
@@ -48,15 +47,14 @@ class StepRandomness:
 class _Drawer:
     """Masks of one block, another one each time that it is applied."""
 
-    def __init__(self, at: StepRandomness, key: tuple[int, int], portable: bool) -> None:
+    def __init__(self, at: StepRandomness, index: int) -> None:
         self.at = at
-        self.key = key
-        self.portable = portable
+        self.index = index
 
     def __call__(self, shape: tf.Tensor, rate: float, use: int) -> tf.Tensor:
-        key = fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)
+        key = tf.unstack(self.at.keys[self.index])
         if use:
             key = fold_in(key, use)
-        if self.portable:
+        if self.at.portable:
             return dropout_mask(key, shape, rate)
         return tf.random.stateless_uniform(shape, tf.stack(key)) >= rate

@@ -6,10 +6,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_spec.random import derive_key, fold_in
+from zoo_spec.random import derive_key, fold_in, fold_in_each
 from zoo_torch.blocks.dropout import Dropout
 from zoo_torch.random import dropout_mask
 
@@ -21,44 +22,45 @@ class StepRandomness:
     """
 
     def __init__(self, model: nn.Module, *, seed: int, portable: bool) -> None:
-        self.step = 0
-        self.micro_batch = 0
+        self.keys: list[tuple[int, int]] = []
         self._portable = portable
         self._seed = derive_key(seed, "dropout")
-        self._drawers = {
-            module: _Drawer(self, derive_key(seed, "dropout", path))
-            for path, module in model.named_modules()
-            if isinstance(module, Dropout)
-        }
+        paths = {path: module for path, module in model.named_modules() if isinstance(module, Dropout)}
+        derived = [derive_key(seed, "dropout", path) for path in paths]
+        self._derived = np.array(derived, np.uint32).reshape(-1, 2)
+        self._drawers = [(module, _Drawer(self, index)) for index, module in enumerate(paths.values())]
 
     @contextlib.contextmanager
     def at(self, step: int, micro_batch: int) -> Iterator[None]:
         """A micro-batch of a step; afterwards the model draws afresh again."""
-        self.step, self.micro_batch = step, micro_batch
         if not self._portable:
             if self._drawers:
                 high, low = fold_in(fold_in(self._seed, step), micro_batch)
                 torch.manual_seed((high << 31) ^ low)
             yield
             return
-        for dropout, drawer in self._drawers.items():
+        self.keys = [
+            (int(low), int(high))
+            for low, high in fold_in_each(fold_in_each(self._derived, step), micro_batch)
+        ]
+        for dropout, drawer in self._drawers:
             dropout.set_draw(drawer)
         try:
             yield
         finally:
-            for dropout in self._drawers:
+            for dropout, _ in self._drawers:
                 dropout.set_draw(None)
 
 
 class _Drawer:
     """Masks of one block, another one each time that it is applied."""
 
-    def __init__(self, at: StepRandomness, key: tuple[int, int]) -> None:
+    def __init__(self, at: StepRandomness, index: int) -> None:
         self.at = at
-        self.key = key
+        self.index = index
 
     def __call__(self, shape: tuple[int, ...], rate: float, use: int) -> Tensor:
-        key = fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)
+        key = self.at.keys[self.index]
         if use:
             key = fold_in(key, use)
         return dropout_mask(key, shape, rate)

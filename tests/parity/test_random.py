@@ -159,3 +159,15 @@ def test_a_tensorflow_graph_draws_the_same_at_any_batch_size(jit):
         expected = reference.dropout_mask(reference.fold_in(KEY, step), (rows, 5), RATE)
         kept = masked(tf.ones([rows, 5]), tf.constant(step, tf.int64))
         np.testing.assert_array_equal(kept.numpy(), expected)
+
+
+def test_a_compiled_step_holds_the_generator_once_however_many_masks_it_draws():
+    @tf.function
+    def masks(key):
+        return [tf_random.dropout_mask((key[0], key[1]), (rows, 5), RATE) for rows in range(1, 9)]
+
+    graph = masks.get_concrete_function(tf.TensorSpec(2, tf.int64)).graph
+    assert not [operation for operation in graph.get_operations() if operation.type == "BitwiseXor"]
+    assert len(graph.as_graph_def().library.function) == 1
+    for rows, mask in enumerate(masks(tf.constant(KEY, tf.int64)), 1):
+        np.testing.assert_array_equal(mask, reference.dropout_mask(KEY, (rows, 5), RATE))

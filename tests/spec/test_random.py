@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from zoo_spec.random import Stream, bits, derive_key, dropout_mask, fold_in, threefry2x32
+from zoo_spec.random import Stream, bits, derive_key, dropout_mask, fold_in, fold_in_each, threefry2x32
 
 KEY = (0x13198A2E, 0x03707344)
 
@@ -71,6 +71,14 @@ def test_folding_gives_keys_apart_from_each_other_and_from_what_is_drawn():
     assert not keys & {(int(low), int(high)) for low, high in drawn}
     with pytest.raises(ValueError, match="not -1"):
         fold_in(KEY, -1)
+
+
+def test_a_number_is_folded_into_several_keys_as_into_each():
+    keys = [KEY, (0, 0), (0xFFFFFFFF, 1)]
+    for number in (0, 3, 1 << 40):
+        folded = fold_in_each(np.array(keys, np.uint32), number)
+        assert [tuple(key) for key in folded.tolist()] == [fold_in(key, number) for key in keys]
+    assert fold_in_each(np.empty((0, 2), np.uint32), 1).shape == (0, 2)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.9])

@@ -63,8 +63,8 @@ TRAINING: tuple[Defect, ...] = (
             "fold_in(fold_in(self._seed, 0), micro_batch)",
         ),
         tf=(
-            "fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)\n        if use:",
-            "fold_in(fold_in(self.key, self.at.step if self.portable else 0), self.at.micro_batch)\n        if use:",
+            "fold_in_each(self._derived, step)",
+            "fold_in_each(self._derived, step if self.portable else 0)",
         ),
         sets=DROPOUT,
     ),
@@ -75,12 +75,12 @@ TRAINING: tuple[Defect, ...] = (
         "bert_tiny",
         "*dropout",
         torch=(
-            "fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)",
-            "fold_in(fold_in(self.key, self.at.step), 0)",
+            "fold_in_each(fold_in_each(self._derived, step), micro_batch)",
+            "fold_in_each(fold_in_each(self._derived, step), 0)",
         ),
         tf=(
-            "fold_in(fold_in(self.key, self.at.step), self.at.micro_batch)",
-            "fold_in(fold_in(self.key, self.at.step), 0)",
+            "fold_in_each(fold_in_each(self._derived, step), micro_batch)",
+            "fold_in_each(fold_in_each(self._derived, step), 0)",
         ),
         sets=(*DROPOUT, *ACCUMULATED),
     ),
