@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 
-from zoo_common.metrics import COUNTERS, open_metric
+from zoo_common.metrics import metric_kinds, open_metric
 from zoo_common.metrics.span import best_spans
-from zoo_spec.tasks.base import Metric, MetricKind, SpanMetric
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.tasks import metrics
 
 
 def value(metric, batches):
@@ -39,8 +38,11 @@ def joined(batches):
     return labels, np.concatenate([outputs["logits"].ravel() for _, outputs in batches]), weights
 
 
-def test_every_kind_of_metric_is_computed():
-    assert set(COUNTERS) == set(get_args(MetricKind))
+def test_every_kind_of_metric_is_computed_and_no_other():
+    found = [cls for cls in vars(metrics).values() if isinstance(cls, type) and "kind" in vars(cls)]
+    assert set(metric_kinds().values()) == {*found} - {metrics.Metric}
+    with pytest.raises(EnvironmentFault, match="nothing counts the metric 'm', of kind 'metric'"):
+        open_metric(metrics.Metric("m", "logits", "labels"))
 
 
 @pytest.mark.parametrize("weights", [None, "weights"])
@@ -48,18 +50,16 @@ def test_binary_metrics_are_scikit_learns(weights):
     batches = drawn((4, 5), lambda rng, shape: rng.integers(0, 2, shape))
     labels, logits, given = joined(batches)
     sample = None if weights is None else given
-    for kind, score in (("binary_accuracy", accuracy_score), ("binary_f1", f1_score)):
+    for kind, score in ((metrics.BinaryAccuracy, accuracy_score), (metrics.BinaryF1, f1_score)):
         wanted = score(labels, logits > 0, sample_weight=sample)
-        assert value(Metric("m", kind, "logits", "labels", weights), batches) == pytest.approx(
-            wanted, rel=1e-12
-        )
+        assert value(kind("m", "logits", "labels", weights), batches) == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize("weights", [None, "weights"])
 def test_correlation_is_numpys(weights):
     batches = drawn((6,), lambda rng, shape: 1e3 + rng.standard_normal(shape))
     labels, logits, given = joined(batches)
-    found = value(Metric("m", "correlation", "logits", "labels", weights), batches)
+    found = value(metrics.Correlation("m", "logits", "labels", weights), batches)
     cov = np.cov(labels, logits, aweights=None if weights is None else given)
     assert found == pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]), rel=1e-9)
 
@@ -70,20 +70,19 @@ def test_correlation_with_what_is_all_alike_is_0_whatever_rounding_leaves(alike)
     for name, other in (("labels", "logits"), ("logits", "labels")):
         parts = np.split(labels, [7, 12])
         given = [{name: part, other: np.full_like(part, alike)} for part in parts]
-        assert value(Metric("m", "correlation", "logits", "labels"), [(each, each) for each in given]) == 0
+        assert value(metrics.Correlation("m", "logits", "labels"), [(each, each) for each in given]) == 0
 
 
 def test_a_mean_is_over_the_weights_however_small_they_are():
     labels, small = np.array([0, 1]), np.array([0.25, 0.25])
-    for kind, logits in (("accuracy", np.eye(2)), ("binary_accuracy", np.array([-1.0, 1.0]))):
-        metric = Metric("m", kind, "logits", "labels", "weights")
+    for kind, logits in ((metrics.Accuracy, np.eye(2)), (metrics.BinaryAccuracy, np.array([-1.0, 1.0]))):
+        metric = kind("m", "logits", "labels", "weights")
         assert value(metric, [({"labels": labels, "weights": small}, {"logits": logits})]) == 1
 
 
 def test_metrics_of_nothing_are_0():
-    for kind in get_args(MetricKind):
-        metric = (SpanMetric if kind.startswith("span") else Metric)("m", kind, "logits", "labels")
-        assert open_metric(metric).value == 0
+    for kind in metric_kinds().values():
+        assert open_metric(kind("m", "logits", "labels")).value == 0
 
 
 def test_the_best_span_is_that_of_all_spans_tried_in_turn():
@@ -106,10 +105,8 @@ def test_span_metrics_count_positions_and_leave_padding_out():
         "end_positions": np.array([2, 5, 0]),
         "example_ids": np.array([[1] * 6, [1] * 6, [1] * 5 + [0]]),
     }
-    for kind, wanted in (("span_exact_match", 2 / 3), ("span_f1", (1 + 2 * 2 / (3 + 3) + 1) / 3)):
-        metric = SpanMetric(
-            "m", kind, "start", "start_positions", end_logits="end", end_labels="end_positions"
-        )
+    for kind, wanted in ((metrics.SpanExactMatch, 2 / 3), (metrics.SpanF1, (1 + 2 * 2 / (3 + 3) + 1) / 3)):
+        metric = kind("m", "start", "start_positions", end_logits="end", end_labels="end_positions")
         assert value(metric, [(batch, {"start": start, "end": end})]) == pytest.approx(wanted)
 
 
@@ -121,8 +118,8 @@ def test_an_answer_is_looked_for_behind_the_question_where_token_types_tell_it()
         "example_ids": np.array([[1, 1, 1, 1, 0]] * 3),
         "token_type_ids": np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 1], [0] * 5]),
     }
-    metric = SpanMetric(
-        "m", "span_exact_match", "start", "start_positions", end_logits="end", end_labels="end_positions"
+    metric = metrics.SpanExactMatch(
+        "m", "start", "start_positions", end_logits="end", end_labels="end_positions"
     )
     assert value(metric, [(batch, {"start": start, "end": end})]) == 1
     del batch["token_type_ids"]
@@ -143,8 +140,8 @@ def test_classes_that_never_occur_are_not_in_the_mean_of_overlaps(weights):
     )
     said = np.concatenate([outputs["logits"].argmax(-1).ravel() for _, outputs in batches])
     sample = None if weights is None else given
-    for kind, score in (("mean_iou", jaccard_score), ("mean_dice", f1_score)):
+    for kind, score in ((metrics.MeanIou, jaccard_score), (metrics.MeanDice, f1_score)):
         wanted = score(labels, said, labels=range(5), average="macro", sample_weight=sample)
-        found = value(Metric("m", kind, "logits", "labels", weights), batches)
+        found = value(kind("m", "logits", "labels", weights), batches)
         assert found == pytest.approx(wanted, rel=1e-12)
         assert 0 < found < 1

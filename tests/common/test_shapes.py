@@ -9,7 +9,7 @@ from zoo_common.data import open_dataset
 from zoo_common.metrics import open_metric
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
-from zoo_spec.tasks.base import Metric
+from zoo_spec.tasks.metrics import BinaryIou, MeanDice, MeanIou
 
 
 def test_shapes_are_labelled_where_they_stand_and_every_epoch_has_its_own():
@@ -39,9 +39,9 @@ def test_overlaps_are_counted_over_all_batches_and_by_weight():
     """By hand: of class 0 two of three, of class 1 one of two; class 2 occurs nowhere."""
     logits = np.eye(3)[[[0, 0, 1], [1, 0, 2]]]
     labels, weights = np.array([[0, 0, 1], [0, 1, 1]]), np.array([[1.0, 1, 1], [1, 0, 0]])
-    expected = {"mean_iou": (2 / 3 + 1 / 2) / 2, "mean_dice": (4 / 5 + 2 / 3) / 2}
+    expected = {MeanIou: (2 / 3 + 1 / 2) / 2, MeanDice: (4 / 5 + 2 / 3) / 2}
     for kind, value in expected.items():
-        metric = open_metric(Metric(kind, kind, "logits", "labels", "weights"))
+        metric = open_metric(kind("m", "logits", "labels", "weights"))
         assert metric.value == 0
         for row in range(2):
             batch = {"labels": labels[row : row + 1], "weights": weights[row : row + 1]}
@@ -50,6 +50,6 @@ def test_overlaps_are_counted_over_all_batches_and_by_weight():
 
 
 def test_binary_overlap_is_of_what_is_1():
-    metric = open_metric(Metric("iou", "binary_iou", "logits", "labels"))
+    metric = open_metric(BinaryIou("iou", "logits", "labels"))
     metric.add({"labels": np.array([1, 1, 0, 0])}, {"logits": np.array([2.0, -1, 3, -2])})
     assert metric.value == pytest.approx(1 / 3)

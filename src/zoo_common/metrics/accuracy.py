@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_common.backend import Batch
-from zoo_common.metrics.base import ratio, weights_of
-from zoo_spec.tasks.base import Metric
+from zoo_common.metrics.base import open_metric, ratio, weights_of
+from zoo_spec.tasks import metrics as specs
 
 
 class Accuracy:
     """The share, by weight, of labels that the logits rank first; added up batch by batch."""
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
         self._hits = 0.0
         self._weights = 0.0
@@ -29,3 +29,8 @@ class Accuracy:
     def value(self) -> float:
         """Hits over weights; 0 before anything was counted."""
         return ratio(self._hits, self._weights)
+
+
+@open_metric.register
+def _accuracy(metric: specs.Accuracy) -> Accuracy:
+    return Accuracy(metric)

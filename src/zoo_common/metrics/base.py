@@ -1,14 +1,19 @@
-"""What a metric is while an evaluation runs: it adds up batch by batch, and gives one number in the end."""
+"""What a metric is while an evaluation runs: it adds up batch by batch, and gives one number in the end.
+
+What counts a kind of metric is registered on its class, ``@open_metric.register``, as a plugin does with its own.
+"""
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.backend import Batch
-from zoo_spec.tasks.base import Metric
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.tasks.metrics import Metric
 
 Float64 = NDArray[np.float64]
 
@@ -24,6 +29,21 @@ class Counter(Protocol):
     @property
     def value(self) -> float:
         """The number; 0 before anything was counted."""
+
+
+@singledispatch
+def open_metric(metric: Metric) -> Counter:
+    """A counter at zero for what a task declares; EnvironmentFault for a kind that nobody has registered."""
+    raise EnvironmentFault(
+        f"nothing counts the metric {metric.name!r}, of kind {metric.kind!r}: whoever brings it registers that with "
+        "zoo_common.metrics.open_metric"
+    )
+
+
+def metric_kinds() -> dict[str, type[Metric]]:
+    """The registered kinds of metrics by name, sorted."""
+    known = [cls for cls in open_metric.registry if issubclass(cls, Metric)]
+    return {cls.kind: cls for cls in sorted(known, key=lambda cls: cls.kind)}
 
 
 def ratio(part: float, whole: float) -> float:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_common.backend import Batch
-from zoo_common.metrics.base import Float64, ratio, weights_of
-from zoo_spec.tasks.base import Metric
+from zoo_common.metrics.base import Float64, open_metric, ratio, weights_of
+from zoo_spec.tasks import metrics as specs
 
 
 class _Binary:
     """Weighted true and false positives and negatives."""
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
         self._found: Float64 = np.zeros((2, 2))
         """By label, then by what the logit says."""
@@ -52,3 +52,18 @@ class BinaryIou(_Binary):
         """``TP / (TP + FP + FN)``; 0 if nothing is 1."""
         (_, false_positives), (false_negatives, true_positives) = self._found
         return ratio(true_positives, true_positives + false_positives + false_negatives)
+
+
+@open_metric.register
+def _binary_accuracy(metric: specs.BinaryAccuracy) -> BinaryAccuracy:
+    return BinaryAccuracy(metric)
+
+
+@open_metric.register
+def _binary_f1(metric: specs.BinaryF1) -> BinaryF1:
+    return BinaryF1(metric)
+
+
+@open_metric.register
+def _binary_iou(metric: specs.BinaryIou) -> BinaryIou:
+    return BinaryIou(metric)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_common.backend import Batch
-from zoo_common.metrics.base import weights_of
-from zoo_spec.tasks.base import Metric
+from zoo_common.metrics.base import open_metric, weights_of
+from zoo_spec.tasks import metrics as specs
 
 _ALIKE = 1e-28
 """Of the mean square: a variance below it is what rounding leaves of values that are all alike."""
@@ -15,7 +15,7 @@ _ALIKE = 1e-28
 class Correlation:
     """Pearson's, of predicted and labelled numbers; means and moments are merged by batch (Chan et al., 1979)."""
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
         self._weight = 0.0
         self._means = np.zeros(2)
@@ -45,3 +45,8 @@ class Correlation:
         if (moments <= _ALIKE * self._weight * self._means**2).any():
             return 0.0
         return float(self._moments[0, 1] / np.sqrt(moments[0]) / np.sqrt(moments[1]))
+
+
+@open_metric.register
+def _correlation(metric: specs.Correlation) -> Correlation:
+    return Correlation(metric)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_common.backend import Batch
-from zoo_common.metrics.base import Float64, weights_of
-from zoo_spec.tasks.base import Metric
+from zoo_common.metrics.base import Float64, open_metric, weights_of
+from zoo_spec.tasks import metrics as specs
 
 
 class _Overlap:
     """Weighted counts ``[classes, classes]``: by label, then by what the logits rank first."""
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
         self._found: Float64 | None = None
 
@@ -57,3 +57,13 @@ class MeanDice(_Overlap):
     def value(self) -> float:
         """Between 0 and 1."""
         return self._mean(twice=True)
+
+
+@open_metric.register
+def _mean_iou(metric: specs.MeanIou) -> MeanIou:
+    return MeanIou(metric)
+
+
+@open_metric.register
+def _mean_dice(metric: specs.MeanDice) -> MeanDice:
+    return MeanDice(metric)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.backend import Array, Batch
-from zoo_common.metrics.base import Float64, ratio, weights_of
-from zoo_spec.tasks.base import Metric, SpanMetric
+from zoo_common.metrics.base import Float64, open_metric, ratio, weights_of
+from zoo_spec.tasks import metrics as specs
 
 Positions = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -44,9 +44,8 @@ def _answers(real: Flags, types: Array | None) -> Flags:
 class _Span:
     """The weighted mean of a score of each example."""
 
-    def __init__(self, metric: Metric) -> None:
-        assert isinstance(metric, SpanMetric)
-        self.metric: Metric = metric
+    def __init__(self, metric: specs.SpanMetric) -> None:
+        self.metric: specs.Metric = metric
         self._span = metric
         self._sum = 0.0
         self._weights = 0.0
@@ -88,3 +87,13 @@ class SpanF1(_Span):
         shared = np.maximum(last - first + 1, 0)
         sizes = (found[:, 1] - found[:, 0] + 1) + (wanted[:, 1] - wanted[:, 0] + 1)
         return np.asarray(2.0 * shared / sizes)
+
+
+@open_metric.register
+def _span_exact_match(metric: specs.SpanExactMatch) -> SpanExactMatch:
+    return SpanExactMatch(metric)
+
+
+@open_metric.register
+def _span_f1(metric: specs.SpanF1) -> SpanF1:
+    return SpanF1(metric)

@@ -10,10 +10,12 @@ from zoo_common.metrics.span import best_spans
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import SEPARATOR, LaidOut, said_of
 from zoo_common.prediction.lines import Line
+from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import rounded, softmax
 from zoo_common.prediction.words import Words
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
+from zoo_spec.tasks import predictions
 
 
 class AnswerSpan:
@@ -65,3 +67,9 @@ def _answers(laid: LaidOut) -> list[int]:
     """Where the tokens of the text behind the question are."""
     pairs = zip(laid.sentences, laid.spans, strict=True)
     return [place for place, (sentence, span) in enumerate(pairs) if sentence and span is not None]
+
+
+@open_prediction.register
+def _answer_span(declared: predictions.AnswerSpan, asked: Asked) -> AnswerSpan:
+    asked.refuse_top("a question is answered with the best part of the text")
+    return AnswerSpan(declared.outputs, asked.text(), asked.graph)

@@ -12,10 +12,12 @@ from zoo_common.backend import Array
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
+from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import rounded
 from zoo_common.prediction.words import Words
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
+from zoo_spec.tasks import predictions
 
 Which = Literal["pooled", "tokens", "all"]
 OUTPUTS = {"pooled": "pooled", "tokens": "hidden_states"}
@@ -63,3 +65,9 @@ class Embeddings:
 
 def _vector(values: Array) -> list[JsonValue]:
     return [rounded(value) for value in np.asarray(values, np.float64)]
+
+
+@open_prediction.register
+def _embeddings(declared: predictions.Embeddings, asked: Asked) -> Embeddings:
+    asked.refuse_top("embeddings tell no words")
+    return Embeddings(asked.embeddings, asked.text(), asked.graph)

@@ -8,10 +8,12 @@ from zoo_common.data.images import prepare
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.image_files import read_images
 from zoo_common.prediction.lines import Line
+from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import label_of
 from zoo_spec.data import ImageData
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
+from zoo_spec.tasks import predictions
 
 
 class ImageLabel:
@@ -42,3 +44,11 @@ class ImageLabel:
 
     def _answer(self, row: Row) -> Answer:
         return label_of(row[self.outputs[0]])
+
+
+@open_prediction.register
+def _image_label(declared: predictions.ImageLabel, asked: Asked) -> ImageLabel:
+    asked.refuse_top("an image is answered with all probabilities")
+    if not isinstance(asked.spec.data, ImageData):
+        raise asked.not_trained_on("images")
+    return ImageLabel(declared.outputs[0], asked.spec.data, asked.graph)

@@ -10,9 +10,11 @@ from zoo_common.data.tokenizer import Subwords
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import MASK, LaidOut, said_of
 from zoo_common.prediction.lines import Line
+from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.words import FED, Words, joined
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
+from zoo_spec.tasks import predictions
 
 
 class MaskedWords:
@@ -48,3 +50,8 @@ class MaskedWords:
             filled = joined(filled, str(found[0]["word"])) + piece
         told: list[JsonValue] = [list[JsonValue](found) for found in words]
         return {"filled": filled, "masks": told}
+
+
+@open_prediction.register
+def _masked_words(declared: predictions.MaskedWords, asked: Asked) -> MaskedWords:
+    return MaskedWords(declared.outputs[0], asked.tokenizer(), asked.graph, top=asked.words)

@@ -10,8 +10,10 @@ from zoo_common.data.tokenizer import Subwords
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
+from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.words import Words, joined
 from zoo_spec.graph import Graph
+from zoo_spec.tasks import predictions
 
 
 class NextWords:
@@ -36,3 +38,8 @@ class NextWords:
         filled = joined(f"{laid.text.rstrip()} ", str(words[0]["word"]))
         told: list[JsonValue] = list[JsonValue](words)
         return {"filled": filled, "words": told}
+
+
+@open_prediction.register
+def _next_words(declared: predictions.NextWords, asked: Asked) -> NextWords:
+    return NextWords(declared.outputs[0], asked.tokenizer(), asked.graph, top=asked.words)

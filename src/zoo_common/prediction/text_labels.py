@@ -11,8 +11,10 @@ from zoo_common.backend import Array
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
+from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import label_of, rounded, sigmoid
 from zoo_common.prediction.words import Words
+from zoo_spec.tasks import predictions
 
 
 class TextLabels:
@@ -47,9 +49,19 @@ def number_of(logits: Array) -> Answer:
     return {"value": rounded(float(logits))}
 
 
-SAYS: dict[str, Callable[[Array], Answer]] = {
-    "text_label": label_of,
-    "text_labels": labels_of,
-    "text_number": number_of,
-}
-"""By what a task declares to predict."""
+@open_prediction.register
+def _text_label(declared: predictions.TextLabel, asked: Asked) -> TextLabels:
+    asked.refuse_top("a text is answered with all probabilities")
+    return TextLabels(declared.outputs[0], asked.text(), label_of)
+
+
+@open_prediction.register
+def _text_labels(declared: predictions.TextLabels, asked: Asked) -> TextLabels:
+    asked.refuse_top("a text is answered with all probabilities")
+    return TextLabels(declared.outputs[0], asked.text(), labels_of)
+
+
+@open_prediction.register
+def _text_number(declared: predictions.TextNumber, asked: Asked) -> TextLabels:
+    asked.refuse_top("a text is answered with a number")
+    return TextLabels(declared.outputs[0], asked.text(), number_of)

@@ -10,8 +10,10 @@ from pydantic import JsonValue
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
+from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import rounded, softmax
 from zoo_common.prediction.words import Words
+from zoo_spec.tasks import predictions
 
 
 class TokenLabels:
@@ -47,3 +49,9 @@ class TokenLabels:
                     }
                 )
         return {"tokens": tokens}
+
+
+@open_prediction.register
+def _token_labels(declared: predictions.TokenLabels, asked: Asked) -> TokenLabels:
+    asked.refuse_top("a token is answered with its likeliest class")
+    return TokenLabels(declared.outputs[0], asked.text())

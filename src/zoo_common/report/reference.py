@@ -8,7 +8,7 @@ from itertools import groupby
 
 from pydantic.fields import FieldInfo
 
-from zoo_common.metrics import COUNTERS
+from zoo_common.metrics import metric_kinds
 from zoo_common.report.field_types import default_text, type_text
 from zoo_common.report.reference_tensors import tensor_tables
 from zoo_spec.base import Spec
@@ -18,7 +18,7 @@ from zoo_spec.initializers import Initializer
 from zoo_spec.models.base import Model
 from zoo_spec.registry import Registered, classes
 from zoo_spec.spec_files.attribute_docs import attribute_docs
-from zoo_spec.tasks.base import MetricKind, Task
+from zoo_spec.tasks.base import Task
 from zoo_spec.training import Training
 from zoo_spec.training.optimizers import Optimizer
 from zoo_spec.training.schedules import Schedule
@@ -53,7 +53,10 @@ def _lines() -> Iterator[str]:
         yield from _kind(kind, task, *_task_notes(task.model_validate({"kind": kind})))
     yield "## Metrics\n"
     yield "What `evaluate` reports beside the loss; a task declares its own.\n"
-    yield from _table(("metric", "what it is"), (_metric_row(kind) for kind in sorted(COUNTERS)))
+    yield from _table(
+        ("metric", "what it is"),
+        ((f"`{kind}`", _prose(inspect.getdoc(cls) or "")) for kind, cls in metric_kinds().items()),
+    )
     yield "## Data (`data.kind`)\n"
     for kind, data in classes(Data).items():
         yield from _kind(kind, data)
@@ -110,10 +113,6 @@ def _task_notes(task: Task) -> Iterator[str]:
         yield f"Needs of the model: {', '.join(f'`{need}`' for need in task.needs)}."
     if metrics := task.metrics():
         yield f"Metrics: {', '.join(f'`{each.name}` ({each.kind})' for each in metrics)}."
-
-
-def _metric_row(kind: MetricKind) -> tuple[str, str]:
-    return f"`{kind}`", _prose(inspect.getdoc(COUNTERS[kind]) or "")
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from zoo_common.training.numbers import checked, warn_unless_finite
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
-from zoo_spec.tasks.base import Metric
+from zoo_spec.tasks.metrics import Metric
 
 
 def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Dataset) -> dict[str, float]:

@@ -10,8 +10,11 @@ from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TOKENS
-from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tasks import predictions
+from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_causal
+from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
@@ -46,8 +49,8 @@ class CausalLm(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` of the next token."""
-        return (Metric("accuracy", "accuracy", "logits", "labels", "label_weights"),)
+        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
 
     def prediction(self) -> Prediction:
         """The likeliest words to go on with."""
-        return Prediction("next_words", ("logits",))
+        return predictions.NextWords(("logits",))

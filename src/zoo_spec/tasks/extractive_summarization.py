@@ -9,7 +9,8 @@ from zoo_spec.blocks.heads import ScoreHead
 from zoo_spec.blocks.losses import SigmoidCrossEntropy
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Task
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import BinaryAccuracy, BinaryF1, Metric
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 SENTENCES = ("batch", "sentences")
@@ -49,6 +50,6 @@ class ExtractiveSummarization(Task):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` over sentences, and ``f1`` of those in the summary."""
         return (
-            Metric("accuracy", "binary_accuracy", "logits", "labels", "label_weights"),
-            Metric("f1", "binary_f1", "logits", "labels", "label_weights"),
+            BinaryAccuracy("accuracy", "logits", "labels", "label_weights"),
+            BinaryF1("f1", "logits", "labels", "label_weights"),
         )

@@ -9,7 +9,10 @@ from zoo_spec.blocks.heads import ClassifierHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tasks import predictions
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import INT, TensorSpec
 
 
@@ -38,8 +41,8 @@ class ImageClassification(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy``."""
-        return (Metric("accuracy", "accuracy", "logits", "labels"),)
+        return (Accuracy("accuracy", "logits", "labels"),)
 
     def prediction(self) -> Prediction:
         """A label for each image."""
-        return Prediction("image_label", ("logits",))
+        return predictions.ImageLabel(("logits",))

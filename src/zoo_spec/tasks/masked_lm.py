@@ -9,8 +9,11 @@ from zoo_spec.blocks.heads import ClassifierHead, MaskedLmHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy, SumLosses
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tasks import predictions
+from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_both_sides
+from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 PREDICTIONS = ("batch", "predictions")
@@ -26,11 +29,11 @@ class MaskedTokens(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``masked_lm_accuracy``."""
-        return (Metric("masked_lm_accuracy", "accuracy", "masked_logits", "masked_ids", "masked_weights"),)
+        return (Accuracy("masked_lm_accuracy", "masked_logits", "masked_ids", "masked_weights"),)
 
     def prediction(self) -> Prediction:
         """Words for each ``[MASK]``."""
-        return Prediction("masked_words", ("masked_logits",))
+        return predictions.MaskedWords(("masked_logits",))
 
     def _masked_lm(self, graph: GraphBuilder, backbone: Backbone) -> Ref:
         assert backbone.hidden_states is not None
@@ -108,7 +111,7 @@ class MaskedLmSentences(MaskedTokens):
         name = self.name
         return (
             *super().metrics(),
-            Metric(f"{name}_accuracy", "accuracy", f"{name}_logits", f"{name}_labels"),
+            Accuracy(f"{name}_accuracy", f"{name}_logits", f"{name}_labels"),
         )
 
 

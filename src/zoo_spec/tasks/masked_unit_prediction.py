@@ -9,7 +9,8 @@ from zoo_spec.blocks.cosine_head import CosineHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Task
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import Accuracy, Metric
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
@@ -57,4 +58,4 @@ class MaskedUnitPrediction(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` of the frames that count."""
-        return (Metric("accuracy", "accuracy", "logits", "labels", "label_weights"),)
+        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)

@@ -8,8 +8,14 @@ from zoo_spec.blocks.heads import SpanHead
 from zoo_spec.blocks.losses import PositionCrossEntropy, SumLosses
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, MetricKind, Prediction, SpanMetric, Task
+from zoo_spec.tasks import predictions
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import Metric, SpanExactMatch, SpanF1
+from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import INT, TensorSpec
+
+_SPANS = ("start_logits", "start_positions", None, "end_logits", "end_positions")
+"""The outputs and labels of both ends, without weights."""
 
 
 class QuestionAnswering(Task):
@@ -35,16 +41,11 @@ class QuestionAnswering(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``exact_match`` and ``f1``, over positions."""
-        return self._metric("exact_match", "span_exact_match"), self._metric("f1", "span_f1")
+        return SpanExactMatch("exact_match", *_SPANS), SpanF1("f1", *_SPANS)
 
     def prediction(self) -> Prediction:
         """The part of a text that answers a question."""
-        return Prediction("answer_span", ("start_logits", "end_logits"))
-
-    @staticmethod
-    def _metric(name: str, kind: MetricKind) -> Metric:
-        start, end = (("start_logits", "start_positions"), ("end_logits", "end_positions"))
-        return SpanMetric(name, kind, *start, end_logits=end[0], end_labels=end[1])
+        return predictions.AnswerSpan(("start_logits", "end_logits"))
 
     def _loss(self, graph: GraphBuilder, which: Literal["start", "end"]) -> Ref:
         logits = Ref("span", f"{which}_logits")

@@ -6,7 +6,9 @@ from typing import Literal
 
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Prediction, Task
+from zoo_spec.tasks import predictions
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.predictions import Prediction
 
 
 class Representation(Task):
@@ -27,4 +29,4 @@ class Representation(Task):
 
     def prediction(self) -> Prediction:
         """The embeddings themselves."""
-        return Prediction("embeddings", ("hidden_states",))
+        return predictions.Embeddings()

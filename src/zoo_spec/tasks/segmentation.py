@@ -16,7 +16,8 @@ from zoo_spec.blocks.losses import (
 )
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Task
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import Accuracy, BinaryAccuracy, BinaryF1, BinaryIou, MeanDice, MeanIou, Metric
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 _PARTS = {
@@ -77,9 +78,9 @@ class Segmentation(DenseLabelling):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` over pixels; ``mean_iou`` and ``mean_dice`` over the classes that occur."""
         return (
-            Metric("accuracy", "accuracy", "logits", "labels", "label_weights"),
-            Metric("mean_iou", "mean_iou", "logits", "labels", "label_weights"),
-            Metric("mean_dice", "mean_dice", "logits", "labels", "label_weights"),
+            Accuracy("accuracy", "logits", "labels", "label_weights"),
+            MeanIou("mean_iou", "logits", "labels", "label_weights"),
+            MeanDice("mean_dice", "logits", "labels", "label_weights"),
         )
 
     def _head(self, backbone: Backbone) -> ClassifierHead:
@@ -97,9 +98,9 @@ class BinarySegmentation(DenseLabelling):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` over pixels; ``iou`` and ``dice`` of what is labelled 1; Dice over pixels is their F1."""
         return (
-            Metric("accuracy", "binary_accuracy", "logits", "labels", "label_weights"),
-            Metric("iou", "binary_iou", "logits", "labels", "label_weights"),
-            Metric("dice", "binary_f1", "logits", "labels", "label_weights"),
+            BinaryAccuracy("accuracy", "logits", "labels", "label_weights"),
+            BinaryIou("iou", "logits", "labels", "label_weights"),
+            BinaryF1("dice", "logits", "labels", "label_weights"),
         )
 
     def _head(self, backbone: Backbone) -> ScoreHead:

@@ -13,8 +13,9 @@ from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TARGETS
-from zoo_spec.tasks.base import Metric, Task
+from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_causal_mixer
+from zoo_spec.tasks.metrics import Accuracy, Metric
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
@@ -52,7 +53,7 @@ class SequenceToSequenceLm(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` of the next token."""
-        return (Metric("accuracy", "accuracy", "logits", "labels", "label_weights"),)
+        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
 
 
 class SpanCorruption(SequenceToSequenceLm):

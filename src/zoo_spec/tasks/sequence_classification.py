@@ -10,7 +10,10 @@ from zoo_spec.blocks.heads import ClassifierHead, ScoreHead
 from zoo_spec.blocks.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
-from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tasks import predictions
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import Accuracy, BinaryAccuracy, BinaryF1, Correlation, Metric
+from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
@@ -67,11 +70,11 @@ class SequenceClassification(SequenceTask):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy``."""
-        return (Metric("accuracy", "accuracy", "logits", "labels"),)
+        return (Accuracy("accuracy", "logits", "labels"),)
 
     def prediction(self) -> Prediction:
         """A class for each text."""
-        return Prediction("text_label", ("logits",))
+        return predictions.TextLabel(("logits",))
 
 
 class SequenceMultiLabelClassification(SequenceTask):
@@ -96,13 +99,13 @@ class SequenceMultiLabelClassification(SequenceTask):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` over texts and labels, and ``f1`` of the labels that are 1."""
         return (
-            Metric("accuracy", "binary_accuracy", "logits", "labels"),
-            Metric("f1", "binary_f1", "logits", "labels"),
+            BinaryAccuracy("accuracy", "logits", "labels"),
+            BinaryF1("f1", "logits", "labels"),
         )
 
     def prediction(self) -> Prediction:
         """The labels of each text."""
-        return Prediction("text_labels", ("logits",))
+        return predictions.TextLabels(("logits",))
 
 
 class SequenceRegression(SequenceTask):
@@ -118,8 +121,8 @@ class SequenceRegression(SequenceTask):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``correlation``."""
-        return (Metric("correlation", "correlation", "logits", "labels"),)
+        return (Correlation("correlation", "logits", "labels"),)
 
     def prediction(self) -> Prediction:
         """A number for each text."""
-        return Prediction("text_number", ("logits",))
+        return predictions.TextNumber(("logits",))

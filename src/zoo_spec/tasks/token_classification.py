@@ -10,7 +10,10 @@ from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TOKENS
-from zoo_spec.tasks.base import Metric, Prediction, Task
+from zoo_spec.tasks import predictions
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
@@ -56,8 +59,8 @@ class TokenClassification(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` over labelled tokens."""
-        return (Metric("accuracy", "accuracy", "logits", "labels", "label_weights"),)
+        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
 
     def prediction(self) -> Prediction:
         """A class for each token."""
-        return Prediction("token_labels", ("logits",))
+        return predictions.TokenLabels(("logits",))

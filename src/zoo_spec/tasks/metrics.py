@@ -1,0 +1,106 @@
+"""Metrics as a task declares them; ``zoo_common.metrics`` computes each kind, by its class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that an evaluation reports, of the output ``logits`` against the input ``labels``.
+
+    A class is a kind. ``weights`` names the input that weights each label; None for all alike.
+    """
+
+    kind: ClassVar[str] = "metric"
+    """What the reference calls it."""
+    name: str
+    logits: str
+    labels: str
+    weights: str | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that it reads."""
+        return (self.logits,)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs that it reads."""
+        return (self.labels,) if self.weights is None else (self.labels, self.weights)
+
+
+class Accuracy(Metric):
+    """The share, by weight, of labels that the logits rank first."""
+
+    kind = "accuracy"
+
+
+class BinaryAccuracy(Metric):
+    """The share of labels, 0 or 1, that a logit has right; one above 0 says 1."""
+
+    kind = "binary_accuracy"
+
+
+class BinaryF1(Metric):
+    """The harmonic mean of precision and recall of the labels that are 1, over all labels; a logit above 0 says 1."""
+
+    kind = "binary_f1"
+
+
+class BinaryIou(Metric):
+    """Intersection over union of the labels that are 1 and the logits, above 0, that say so."""
+
+    kind = "binary_iou"
+
+
+class Correlation(Metric):
+    """Pearson's, of predicted and labelled numbers."""
+
+    kind = "correlation"
+
+
+class MeanIou(Metric):
+    """Intersection over union of what is labelled and what ranks first, the mean over classes."""
+
+    kind = "mean_iou"
+
+
+class MeanDice(Metric):
+    """Twice the intersection of what is labelled and what ranks first over the sum of both, the mean over classes."""
+
+    kind = "mean_dice"
+
+
+@dataclass(frozen=True)
+class SpanMetric(Metric):
+    """Of the best span by ``logits``, where it starts, and ``end_logits``, against the labelled one.
+
+    In rows whose ``token_type_ids`` tell two texts apart, the best span stands in the second, or is no answer.
+    """
+
+    end_logits: str = ""
+    end_labels: str = ""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Both logits."""
+        return (self.logits, self.end_logits)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Both labels."""
+        return (*super().inputs, self.end_labels)
+
+
+class SpanExactMatch(SpanMetric):
+    """The share of examples whose best span is the labelled one."""
+
+    kind = "span_exact_match"
+
+
+class SpanF1(SpanMetric):
+    """The mean of F1 between the positions of the best span and of the labelled one."""
+
+    kind = "span_f1"
