@@ -149,7 +149,7 @@ LAYERS: tuple[Defect, ...] = (
         "tying",
         "blocks/embedding.py",
         "bert_tiny",
-        "embeddings.token.weight",
+        "embeddings.*.weight",
         torch=("gradient.to_dense() if", "gradient.to_dense() * 0.5 if"),
         tf=(
             "tf.cast(tf.gather(table, x), self.compute_dtype)",

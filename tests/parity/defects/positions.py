@@ -134,8 +134,8 @@ POSITIONS: tuple[Defect, ...] = (
         "blocks/frame_embeddings.py",
         "hubert_tiny_units",
         "embeddings",
-        torch=("if frame_mask is not None:", "if frame_mask is None:"),
-        tf=("if frame_mask is not None:", "if frame_mask is None:"),
+        torch=("frame_mask[:, :, None] > 0", "frame_mask[:, :, None] < 1"),
+        tf=("frame_mask[:, :, None] > 0", "frame_mask[:, :, None] < 1"),
     ),
     *halves(
         "frames of padding are not zeroed",
