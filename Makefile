@@ -35,7 +35,7 @@ help:
 	@echo "make test       everything that CI checks"
 	@echo "make setup      only the set-up, into $(VENV)"
 	@echo "make lint       ruff, mypy and import-linter"
-	@echo "make parity     every family, task, kind of rows and dtype; for one spec: zoo parity --spec bert_tiny"
+	@echo "make parity     what make test draws a part of, all of it; for one spec: zoo parity --spec bert_tiny"
 	@echo "make mutations  plant defects in the source, and say what parity, or else all tests, make of each: hours"
 	@echo "make device-wheels  what benchmarks/device.py needs on a machine without a network, into $(DEVICE_WHEELS)"
 	@echo "make reference  write docs/reference.md and docs/models.md from the code"
@@ -67,7 +67,9 @@ test: lint
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 parity: $(STAMP)
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist load --all-cases $(PYTEST_ARGS) tests/parity/test_cases.py
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist load --all-cases $(PYTEST_ARGS) tests/parity/test_cases.py \
+		tests/parity/test_suite.py::test_every_other_shipped_spec_agrees_at_one_point_in_time_and_drawn_ones_at_every_level \
+		tests/parity/test_golden.py::test_the_first_losses_are_those_of_the_other_framework_too
 
 mutations: $(STAMP)
 	$(BIN)/python tests/parity/mutations.py --all-tests --write docs/mutations.md

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from compositions import as_yaml, composition
-from distinct import structures
+from distinct import covering, structures
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import gap, largest, output_gap
-from zoo_common.parity.results import LEVELS, ParityReport
+from zoo_common.parity.results import LEVELS, Level, ParityReport
 from zoo_common.parity.suite import run_parity
-from zoo_spec import load_spec
+from zoo_spec import list_specs, load_spec
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
@@ -25,12 +27,38 @@ def _explain(report: ParityReport) -> str:
     return json.dumps(report.as_json(), indent=1)
 
 
-@pytest.mark.parametrize("name", structures())
-def test_every_shipped_spec_agrees_at_every_level(name):
+OTHERS = [name for name in structures() if name not in covering()]
+DRAWN = random.Random(int(os.environ["ZOO_RANDOM_SEED"])).sample(OTHERS, 2)
+"""Of those whose every part trains in another, which train all the same."""
+
+
+def _agrees(name: str, last: Level) -> None:
     spec = shrunk(load_spec(name))
-    report = run_parity(spec, steps=20)
+    report = run_parity(spec, level=last, steps=20)
     assert report.passed, _explain(report)
-    assert {row.level for row in report.levels} == set(LEVELS if spec.graph().loss_parts else LEVELS[:2])
+    levels = LEVELS[: LEVELS.index(last) + 1]
+    assert {row.level for row in report.levels} == set(levels if spec.graph().loss_parts else LEVELS[:2])
+
+
+@pytest.mark.parametrize("name", covering())
+def test_shipped_specs_that_hold_whatever_ships_agree_at_every_level(name):
+    _agrees(name, LEVELS[-1])
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_shipped_spec_agrees_at_one_point_in_time_and_drawn_ones_at_every_level(name, request):
+    trains = name in DRAWN or request.config.getoption("--all-cases")
+    _agrees(name, LEVELS[-1] if trains else "gradient")
+
+
+def test_every_kind_of_block_and_task_that_ships_is_trained():
+    def kinds(names):
+        graphs = [shrunk(load_spec(name)).graph() for name in names]
+        return {place.block.kind for graph in graphs for place in graph.places()}
+
+    assert kinds(covering()) == kinds(list_specs())
+    tasks = [{load_spec(name).task.kind for name in names} for names in (covering(), list_specs())]
+    assert tasks[0] == tasks[1]
 
 
 @pytest.mark.parametrize("name", ["text", "image"])

@@ -6,7 +6,7 @@ import json
 from functools import cache
 
 from zoo_spec import list_specs, load_spec
-from zoo_spec.experiment import Json
+from zoo_spec.experiment import ExperimentSpec, Json
 from zoo_spec.shrink import shrunk
 
 # How long a run is, and how much it reads at once: no small run depends on these.
@@ -23,6 +23,32 @@ def representatives() -> dict[str, str]:
 def structures() -> tuple[str, ...]:
     """One shipped spec of each wiring: the same kinds of blocks, tasks and optimizers, whatever their numbers."""
     return tuple(sorted(set(_by(_structure).values())))
+
+
+@cache
+def covering() -> tuple[str, ...]:
+    """Of ``structures`` as many as have whatever any of them has: each time the one with most that is left."""
+    parts = {name: _parts(shrunk(load_spec(name))) for name in structures()}
+    left = set().union(*parts.values())
+    chosen = []
+    while left:
+        best = max(parts, key=lambda name: len(left & parts[name]))
+        left -= parts[best]
+        chosen.append(best)
+    return tuple(sorted(chosen))
+
+
+def _parts(spec: ExperimentSpec) -> set[tuple[str, ...]]:
+    """Each kind of block in each other and with each set of inputs, and the task and ways to train."""
+    places = {place.path: place for place in spec.graph().places()}
+    kinds = {path: type(place.block).__name__ for path, place in places.items()}
+    found = {(kinds[path], "takes", *sorted(place.inputs)) for path, place in places.items()}
+    for path, kind in kinds.items():
+        around = max((other for other in kinds if path.startswith(f"{other}.")), key=len, default="")
+        found.add((kind, "in", kinds.get(around, "graph")))
+    training = spec.training
+    ways = (spec.task.kind, training.optimizer.kind, training.precision, f"recompute {training.recompute}")
+    return found | {(way,) for way in ways}
 
 
 def _by(reduced) -> dict[str, str]:
