@@ -20,7 +20,6 @@ from pydantic import JsonValue
 
 from zoo_common.backend import Backend, Exported
 from zoo_common.files import explained, free_bytes, fsync_directory, fsync_file, megabytes
-from zoo_spec.data import ImageData
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -121,8 +120,9 @@ def _described(spec: ExperimentSpec, graph: Graph, exported: Exported) -> dict[s
         "outputs": {name: _tensor(graph.outputs[name], dtype) for name, dtype in exported.outputs.items()},
         "sizes": sizes,
     }
-    if isinstance(spec.data, ImageData):
-        described["preprocessing"] = {"highest": 1.0, "mean": spec.data.mean, "std": spec.data.std}
+    preprocessing: dict[str, JsonValue] = {**spec.data.preprocessing()}
+    if preprocessing:
+        described["preprocessing"] = preprocessing
     return described
 
 

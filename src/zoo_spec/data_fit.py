@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 from zoo_spec.data import Data, GeneratedData, GeneratedShapes, ImageData, TextData
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.errors import InputError
@@ -14,18 +16,32 @@ PAIRS = ("next_sentence", "sentence_order", "sentence_distance")
 
 def check_data(spec: ExperimentSpec, graph: Graph) -> None:
     """Raise InputError where the data's kind or sizes do not fit the spec's graph."""
-    data = spec.data
-    if isinstance(data, TextData):
-        _check_tokens(graph)
-        _check_lengths(spec, data, graph)
-        # A block may hold less than the graph's bounds let in, and says so of a known size.
-        graph.bind(sequence=data.sequence_length)
-    elif isinstance(data, ImageData | GeneratedShapes):
-        image_size(data, graph)
-    elif isinstance(data, GeneratedData):
-        _check_generated(spec, data, graph)
-        sizes = drawn_sizes(data, graph)
-        graph.bind(**{name: size for name, size in sizes.items() if name != "batch"})
+    fits(spec.data, spec, graph)
+
+
+@singledispatch
+def fits(data: Data, spec: ExperimentSpec, graph: Graph) -> None:
+    """As ``check_data``, of a kind of data; registered on its class. What says nothing here shows when it is read."""
+
+
+@fits.register
+def _text(data: TextData, spec: ExperimentSpec, graph: Graph) -> None:
+    _check_tokens(graph)
+    _check_lengths(spec, data, graph)
+    # A block may hold less than the graph's bounds let in, and says so of a known size.
+    graph.bind(sequence=data.sequence_length)
+
+
+@fits.register
+def _image(data: ImageData | GeneratedShapes, spec: ExperimentSpec, graph: Graph) -> None:
+    image_size(data, graph)
+
+
+@fits.register
+def _generated(data: GeneratedData, spec: ExperimentSpec, graph: Graph) -> None:
+    _check_generated(spec, data, graph)
+    sizes = drawn_sizes(data, graph)
+    graph.bind(**{name: size for name, size in sizes.items() if name != "batch"})
 
 
 def image_size(data: Data, graph: Graph) -> tuple[int, int, int]:

@@ -73,15 +73,15 @@ def predict(
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
     from zoo_common.training.run import Run
-    from zoo_spec.data import TextData
-    from zoo_spec.data.limits import TextLimits, with_limits
+    from zoo_spec.data.limits import TextLimits, limits_of, with_limits
 
     run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     run.require_vocabulary()
     data = with_limits(run.spec.data, limit or [])
     spec = run.spec.model_copy(update={"data": data})
     predictor = open_predictor(spec, run.graph, run.directory, top=top, embeddings=embeddings)
-    limits = data.limits if isinstance(data, TextData) else TextLimits()
+    said = limits_of(data)
+    limits = said if isinstance(said, TextLimits) else TextLimits()
     lines, is_typed = _lines(inputs or [], file, predictor, limits)
     run.load()
     print(f"{run.checkpoint}: answers come from these weights", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zoo_common.data import generated, images, open_text, shapes
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
@@ -11,13 +12,20 @@ from zoo_common.data.base import (
     evaluation_batches,
 )
 from zoo_common.data.opening import open_dataset
+from zoo_common.data.reader import Wanted, open_data
 
 __all__ = [
     "DataDescription",
     "Dataset",
     "Example",
+    "Wanted",
     "batch",
     "batches",
     "evaluation_batches",
+    "generated",
+    "images",
+    "open_data",
     "open_dataset",
+    "open_text",
+    "shapes",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo_common.data.base import Array, DataDescription, Dataset, EpochIndex, Example, Split, example_bytes
+from zoo_common.data.reader import Wanted, open_data
 from zoo_spec.blocks.losses import Loss, PositionCrossEntropy
 from zoo_spec.data import GeneratedData
 from zoo_spec.data_fit import drawn_sizes
@@ -112,3 +113,8 @@ def id_limits(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
         if name.endswith("positions") and sequence in sizes:
             limits[name] = sizes[sequence]
     return limits
+
+
+@open_data.register
+def _generated(data: GeneratedData, wanted: Wanted) -> GeneratedExamples:
+    return open_generated(data, wanted.graph, seed=wanted.seed, split=wanted.split)

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Split, check_range, example_bytes
+from zoo_common.data.generated import id_limits
 from zoo_common.data.idx import read_idx
+from zoo_common.data.reader import Wanted, open_data
 from zoo_common.data.resize import resize
 from zoo_spec.data import IdxFiles, ImageData
 from zoo_spec.data.limits import ImageLimits
+from zoo_spec.data_fit import image_size
 from zoo_spec.errors import InputError
 from zoo_spec.importing import require_extra
 from zoo_spec.random import Stream
@@ -210,3 +213,10 @@ def _held_out(images: Images, data: ImageData, split: Split) -> Images:
         images.libraries,
         (*images.notes, note),
     )
+
+
+@open_data.register
+def _images(data: ImageData, wanted: Wanted) -> ImageExamples:
+    classes = id_limits(wanted.graph, {}).get("labels")
+    shape = image_size(data, wanted.graph)
+    return open_images(data, split=wanted.split, shape=shape, classes=classes, inputs=wanted.inputs)

@@ -8,8 +8,10 @@ from pathlib import Path
 from zoo_common.data.base import DataDescription, Split
 from zoo_common.data.bert_examples import BertExamples, PairSettings, SpecialIds
 from zoo_common.data.causal_examples import CausalExamples
+from zoo_common.data.generated import id_limits
 from zoo_common.data.masking import WholeSpans, read_phrases
 from zoo_common.data.python_docs import python_docs
+from zoo_common.data.reader import Wanted, open_data
 from zoo_common.data.sentence_pairs import PAIRS
 from zoo_common.data.span_examples import SpanExamples
 from zoo_common.data.text import Corpus, Document, hold_out, read_files
@@ -20,6 +22,8 @@ from zoo_common.data.vocabularies import fingerprint
 from zoo_spec.data import TextData
 from zoo_spec.data_fit import spans_of
 from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import runners
 
 
 def open_text(
@@ -177,3 +181,26 @@ def _check_enough(tokens: TokenCorpus, needed: int, corpus: Corpus, split: Split
         f"{corpus.source}: the {'training' if split == 'train' else 'evaluation'} text is too small for one "
         f"example: it has {found} sentence(s) and {needed} are needed; {remedy}"
     )
+
+
+@open_data.register
+def _text(data: TextData, wanted: Wanted) -> BertExamples | CausalExamples | SpanExamples:
+    _check_labels_itself(wanted.spec)
+    limits = id_limits(wanted.graph, {})
+    return open_text(
+        data,
+        inputs=wanted.inputs,
+        limits=limits,
+        seed=wanted.seed,
+        split=wanted.split,
+        run_dir=wanted.run_dir,
+    )
+
+
+def _check_labels_itself(spec: ExperimentSpec) -> None:
+    """Running text has no labels but its own tokens, which must not be taken for those that people give."""
+    if spec.task.use == "downstream task":
+        raise InputError(
+            f"data of kind {spec.data.kind!r} is running text, without the labels that {spec.task.kind} learns; "
+            f"give batches with labels (input_fn of {runners()}), or set data.kind to generated"
+        )

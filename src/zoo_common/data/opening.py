@@ -1,4 +1,4 @@
-"""From an experiment's spec to its examples: which are made follows from the inputs that the graph has."""
+"""From an experiment's spec to its examples, which must fit what its graph takes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zoo_common.data.base import SPLITS, Dataset, Example, Split
-from zoo_common.data.generated import id_limits, open_generated
-from zoo_common.data.images import open_images
-from zoo_common.data.open_text import open_text
-from zoo_common.data.shapes import open_shapes
+from zoo_common.data.reader import Wanted, open_data
 from zoo_common.memory import step_sizes
-from zoo_spec.data import GeneratedData, GeneratedShapes, ImageData, TextData
-from zoo_spec.data_fit import check_data, image_size
+from zoo_spec.data_fit import check_data
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.frameworks import runners
 from zoo_spec.graph import Graph
 
 _LARGEST = 2**26
@@ -28,37 +23,13 @@ def open_dataset(
     """The examples of a spec's training or evaluation data, for the inputs that its graph has.
 
     With a ``run_dir``, the tokenizer is kept there; without one it is made anew each time. ``graph`` is the spec's
-    own, where it has been built already. Raises InputError
-    for data that is missing, of another form, too small, or out of the model's ranges.
+    own, where it has been built already. Errors are those of ``open_data``, and InputError for examples that are not
+    what the graph takes.
     """
-    graph, data, seed = graph or spec.graph(), spec.data, spec.training.seed
-    inputs = frozenset(graph.inputs)
+    graph = graph or spec.graph()
     check_data(spec, graph)
-    found: Dataset
-    if isinstance(data, TextData):
-        _check_labels_itself(spec)
-        found = open_text(
-            data,
-            inputs=inputs,
-            limits=id_limits(graph, {}),
-            seed=seed,
-            split=split,
-            run_dir=run_dir,
-        )
-    elif isinstance(data, ImageData):
-        classes = id_limits(graph, {}).get("labels")
-        shape = image_size(data, graph)
-        found = open_images(data, split=split, shape=shape, classes=classes, inputs=inputs)
-    elif isinstance(data, GeneratedShapes):
-        classes = id_limits(graph, {}).get("labels")
-        found = open_shapes(data, graph, classes=classes, seed=seed, split=split)
-    elif isinstance(data, GeneratedData):
-        return open_generated(data, graph, seed=seed, split=split)
-    else:
-        raise InputError(
-            f"data of kind {getattr(data, 'kind', '')!r} cannot be read here: no reader is registered for it"
-        )
-    _check_fits(found.example(0, 0), graph, data.kind)
+    found = open_data(spec.data, Wanted(spec, graph, split, run_dir))
+    _check_fits(found.example(0, 0), graph, spec.data.kind)
     return found
 
 
@@ -75,16 +46,6 @@ def is_small(spec: ExperimentSpec, graph: Graph) -> bool:
     """Whether an example can be made in a moment, at the sizes that the data gives it."""
     sizes = {**step_sizes(spec, graph), "batch": 1}
     return sum(tensor.bind(sizes).elements for tensor in graph.inputs.values()) <= _LARGEST
-
-
-def _check_labels_itself(spec: ExperimentSpec) -> None:
-    """Running text has no labels but its own tokens, which must not be taken for those that people give."""
-    if spec.task.use == "downstream task":
-        raise InputError(
-            f"data of kind 'text' is running text, without the labels that {getattr(spec.task, 'kind', '')} learns; "
-            f"give batches with labels (input_fn of {runners()}), or set data.kind to "
-            "generated"
-        )
 
 
 def _check_fits(given: Example, graph: Graph, kind: str) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Split, example_bytes
+from zoo_common.data.generated import id_limits
+from zoo_common.data.reader import Wanted, open_data
 from zoo_spec.data import GeneratedShapes
 from zoo_spec.data_fit import image_size
 from zoo_spec.errors import InputError
@@ -93,3 +95,9 @@ def open_shapes(
         seed=seed,
         split=split,
     )
+
+
+@open_data.register
+def _shapes(data: GeneratedShapes, wanted: Wanted) -> ShapeExamples:
+    classes = id_limits(wanted.graph, {}).get("labels")
+    return open_shapes(data, wanted.graph, classes=classes, seed=wanted.seed, split=wanted.split)

@@ -79,9 +79,15 @@ def _images(data: ImageData) -> list[Source]:
     return found
 
 
+@singledispatch
 def vocabulary_sources(data: Data) -> list[Source]:
     """What a user's own vocabulary is read from; predictions read it too, whatever fed the run."""
-    if not isinstance(data, TextData) or data.vocabulary is None:
+    return []
+
+
+@vocabulary_sources.register
+def _vocabulary(data: TextData) -> list[Source]:
+    if data.vocabulary is None:
         return []
     path = Path(data.vocabulary)
     found = [Source("data.vocabulary", path)]

@@ -21,6 +21,10 @@ class Data(Registered):
     drawn: ClassVar[str] = ""
     """What of it is drawn at random and not read, in words; nothing where all is read."""
 
+    def preprocessing(self) -> dict[str, float]:
+        """What is done to a user's own input before it is fed, as an export's signature says it; nothing here."""
+        return {}
+
 
 def _as_tuple(value: object) -> object:
     """YAML has lists and no tuples, and one file may stand alone."""

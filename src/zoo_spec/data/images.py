@@ -55,6 +55,10 @@ class ImageData(Data):
     limits: ImageLimits = ImageLimits()
     """The most that is read of a file; they change nothing that is learned, and may change while a run rests."""
 
+    def preprocessing(self) -> dict[str, float]:
+        """Pixels are scaled to ``highest``, then ``(pixel - mean) / std``."""
+        return {"highest": 1.0, "mean": self.mean, "std": self.std}
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.directory is not None and self.files is not None:

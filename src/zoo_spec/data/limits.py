@@ -45,12 +45,18 @@ class ImageLimits(ReadLimits):
     """Height times width of a picture, at most as many as Pillow reads: half a megabyte may be 178 million pixels."""
 
 
+def limits_of(data: Data) -> ReadLimits | None:
+    """The bounds of what data of this kind reads; None where it has none."""
+    limits = getattr(data, "limits", None)
+    return limits if isinstance(limits, ReadLimits) else None
+
+
 def with_limits(data: Data, given: Sequence[str]) -> Data:
     """The data with bounds changed as ``name=number`` says each; raises InputError for what is no bound of it."""
     if not given:
         return data
-    limits = getattr(data, "limits", None)
-    if not isinstance(limits, ReadLimits):
+    limits = limits_of(data)
+    if limits is None:
         raise InputError(f"data of kind {getattr(data, 'kind', '')!r} reads no files; leave out --limit")
     known = type(limits).model_fields
     values = limits.model_dump()

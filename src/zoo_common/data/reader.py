@@ -1,0 +1,52 @@
+"""How examples are made of data: for each kind registered on its spec's class, ``@open_data.register``.
+
+A plugin does so with its own. What can be said of a kind before anything is read is in ``zoo_spec.data_fit``, which
+files it is read from in ``zoo_common.data.sources``; both are registered in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from pathlib import Path
+
+from zoo_common.data.base import Dataset, Split
+from zoo_spec.data import Data
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What examples are made for: a spec's graph, and one part of its data.
+
+    What making them learns of the data, such as a vocabulary, is kept in ``run_dir``; without one it is made anew.
+    """
+
+    spec: ExperimentSpec
+    graph: Graph
+    split: Split
+    run_dir: Path | None = None
+
+    @property
+    def seed(self) -> int:
+        """Whatever is drawn is drawn by it."""
+        return self.spec.training.seed
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the graph's inputs, of which an example has those that the data gives."""
+        return frozenset(self.graph.inputs)
+
+
+@singledispatch
+def open_data(data: Data, wanted: Wanted) -> Dataset:
+    """The examples; InputError for data that is missing, of another form, too small, or out of the model's ranges.
+
+    Raises EnvironmentFault for a kind that nobody has registered.
+    """
+    raise EnvironmentFault(
+        f"nothing reads data of kind {data.kind!r}: whoever brings it registers that with "
+        "zoo_common.data.reader.open_data"
+    )
