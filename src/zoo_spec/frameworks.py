@@ -7,7 +7,7 @@ leaves the file out, or a field, says nothing of it, and the defaults hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
@@ -64,6 +64,12 @@ class Framework(Spec):
     """Left out, memory is counted as for the framework that needs most."""
     reserved: Reserved | None = None
     """Left out, it has taken no name."""
+    blocks: tuple[str, ...] | None = None
+    """The kinds of blocks that it has halves of; left out, all that ship."""
+
+    def computes(self, kinds: Collection[str]) -> bool:
+        """Whether it has halves of all these kinds of blocks."""
+        return self.blocks is None or set(kinds) <= set(self.blocks)
 
 
 def entries() -> dict[str, EntryPoint]:

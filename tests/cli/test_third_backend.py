@@ -17,6 +17,7 @@ compile: third.compile
 runner: third.Trainer
 overhead: {library: 123456789, working: 0.0, largest: 0, sums: false, keeps: true}
 reserved: {why: a word that Third keeps for itself, names: [altar, nave]}
+blocks: [flatten, dense, relu, classifier_head, dropout, softmax_cross_entropy]
 """
 GRAPH = """
 model: {kind: graph, inputs: {x: {shape: [batch, 3]}},
@@ -100,6 +101,16 @@ def test_what_it_says_wrongly_is_one_line_and_stops_nobody_else(tmp_path, says, 
     assert memory(found)["third"] == memory(found)["tf"]
     assert why in found.stderr
     assert len(found.stderr.splitlines()) == 1
+
+
+def test_the_list_has_it_where_it_has_halves_of_all_blocks(tmp_path):
+    installed(tmp_path, SAYS)
+    found = zoo(tmp_path, "list", "mlp", "graph", "--json")
+    rows = {row["name"]: row["frameworks"] for row in json.loads(found.stdout)["specs"]}
+    assert rows["mnist_fc"] == ["tf", "third", "torch"]
+    assert rows["causal_lm"] == ["tf", "torch"]
+    last = zoo(tmp_path, "list", "--markdown").stdout
+    assert "All of them in tf and torch; in third, 2 of them; execution: " in last
 
 
 def test_two_frameworks_are_compared_and_they_are_named(tmp_path):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from zoo_common.backend import backends
 from zoo_spec.errors import SpecError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import Framework, frameworks
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Model
 from zoo_spec.models.composed import Composed
@@ -67,8 +68,8 @@ class FamilyFacts:
 def shipped() -> list[Shipped]:
     """All shipped specs, by domain, use and family, and in a family the smallest first."""
     fitting: dict[str, tuple[str, ...]] = {}
-    frameworks = tuple(backends())
-    rows = [_row(name, path, frameworks, fitting) for name, path in shipped_specs().items()]
+    known = frameworks()
+    rows = [_row(name, path, known, fitting) for name, path in shipped_specs().items()]
     return sorted(
         rows,
         key=lambda row: (
@@ -87,6 +88,13 @@ def family_facts(rows: Iterable[Shipped]) -> list[FamilyFacts]:
     found = classes(Model)
     families = dict.fromkeys(row.family for row in rows)
     return [FamilyFacts(name, **{fact: getattr(found[name], fact) for fact in facts}) for name in families]
+
+
+def in_all_and_some(rows: Sequence[Shipped], told: str) -> tuple[list[str], list[str]]:
+    """What all of these rows have under ``frameworks`` or ``execution``; and what some have, with how many."""
+    found = Counter(value for row in rows for value in getattr(row, told))
+    every = [value for value, count in found.items() if count == len(rows)]
+    return every, [f"{value}, {count} of them" for value, count in found.items() if count < len(rows)]
 
 
 def fitting_tasks(spec: ExperimentSpec) -> tuple[str, ...]:
@@ -133,11 +141,14 @@ def _is_comment(line: str) -> bool:
     return line.startswith("#")
 
 
-def _row(name: str, path: Path, frameworks: tuple[str, ...], fitting: dict[str, tuple[str, ...]]) -> Shipped:
+def _row(
+    name: str, path: Path, known: Mapping[str, Framework], fitting: dict[str, tuple[str, ...]]
+) -> Shipped:
     """``fitting`` keeps each family's tasks: its wiring decides on them, not its sizes."""
     spec = load_spec(name)
     family, task, data = (part.kind for part in (spec.model, spec.task, spec.data))
     graph = spec.graph()
+    kinds = {place.block.kind for place in graph.folded()}
     which = name if isinstance(spec.model, Composed) else family
     if which not in fitting:
         fitting[which] = fitting_tasks(spec)
@@ -151,7 +162,7 @@ def _row(name: str, path: Path, frameworks: tuple[str, ...], fitting: dict[str, 
         tasks=fitting[which],
         input=data,
         drawn=spec.data.drawn,
-        frameworks=frameworks,
+        frameworks=tuple(sorted(each for each, said in known.items() if said.computes(kinds))),
         execution=get_args(Training.model_fields["execution"].annotation),
         summary=first_sentence(path),
         file=display_name(path),

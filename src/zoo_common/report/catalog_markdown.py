@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from zoo_common.report.catalog import Shipped
+from zoo_common.report.catalog import Shipped, in_all_and_some
 from zoo_common.report.families import Family
 
 _INTRODUCTION = """# Models
@@ -30,8 +30,9 @@ def _lines(families: Sequence[Family]) -> Iterator[str]:
         yield _line((family.domain, f"[{name}](#{name})", about, str(len(family.specs)), sizes))
     yield ""
     rows = [row for family in families for row in family.specs]
-    frameworks, modes = (_union(getattr(row, of) for row in rows) for of in ("frameworks", "execution"))
-    yield f"All of them in {' and '.join(frameworks)}; execution: {', '.join(modes)}."
+    (frameworks, some), (modes, _) = (in_all_and_some(rows, of) for of in ("frameworks", "execution"))
+    only = "".join(f"; in {each}" for each in some)
+    yield f"All of them in {' and '.join(frameworks)}{only}; execution: {', '.join(modes)}."
     for family in families:
         yield from _section(family)
 
@@ -62,10 +63,6 @@ def _links(family: Family) -> str:
         if where
     ]
     return f" Published: {', '.join(links)}." if links else ""
-
-
-def _union(groups: Iterable[tuple[str, ...]]) -> list[str]:
-    return list(dict.fromkeys(each for group in groups for each in group))
 
 
 def _line(cells: Sequence[str]) -> str:

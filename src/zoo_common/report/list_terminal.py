@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from zoo_common.report.catalog import in_all_and_some
 from zoo_common.report.families import Family
 
 _HEAD = ("", "family", "specs", "parameters", "", "")
@@ -62,9 +63,9 @@ def print_specs(families: Sequence[Family], out: Console) -> None:
                 _print_inside(row.summary, out)
     for kind, drawn in {row.input: row.drawn for row in rows if row.drawn}.items():
         out.print(Text(f"drawn data, {kind}: {drawn}; name your own by data.kind, or by input_fn in Python"))
-    for told, of in (("frameworks", "frameworks"), ("execution", "execution")):
-        values = dict.fromkeys(value for row in rows for value in getattr(row, of))
-        out.print(Text(f"{told}: {', '.join(values)}, all of these specs"))
+    for told in ("frameworks", "execution"):
+        every, some = in_all_and_some(rows, told)
+        out.print(Text("; ".join([f"{told}: {', '.join(every)}, all of these specs", *some])))
 
 
 def _print_family(family: Family, out: Console) -> None:
