@@ -245,4 +245,4 @@ class _Log:
 
 def _array(value: Tensor) -> Array:
     # A copy, for an output may be a parameter itself, such as an embedding's table. NumPy has no bfloat16.
-    return np.array(at_least_float32(value.detach()).cpu())
+    return np.array(at_least_float32(value.detach()).cpu().numpy())

@@ -100,7 +100,7 @@ class Optimizer:
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all moments by ``<canonical name>/<moment>``, in torch's layout."""
         return {
-            f"{name}/{moment}": np.array(self.native.state[parameter][key].cpu())
+            f"{name}/{moment}": np.array(self.native.state[parameter][key].detach().cpu().numpy())
             for name, parameter in self.parameters.items()
             for moment, key in self.moments.items()
         }

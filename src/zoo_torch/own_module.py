@@ -274,4 +274,4 @@ def load_optimizer_state(
 def _array(value: Tensor) -> Array:
     value = value.detach().cpu()
     # Neither NumPy nor a checkpoint has bfloat16; float32 holds each of its values.
-    return np.array(value.float() if value.dtype == torch.bfloat16 else value)
+    return np.array((value.float() if value.dtype == torch.bfloat16 else value).numpy())

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from zoo_spec.errors import ZooError
+
 Level = Literal["parameters", "forward", "loss", "gradient", "step", "curve", "checkpoint"]
 LEVELS: tuple[Level, ...] = ("parameters", "forward", "loss", "gradient", "step", "curve", "checkpoint")
 
@@ -36,6 +38,11 @@ class LevelResult:
     """Where a failure comes from: a block's canonical path, or a parameter's; empty where it cannot be told."""
     side: str = ""
     """The framework that strayed; empty where neither can be told."""
+
+    @property
+    def told(self) -> str:
+        """What was worst, in a line."""
+        return f"{self.worst}: {self.value:.3e}, limit {self.limit:.3e}"
 
 
 @dataclass(frozen=True)
@@ -102,3 +109,16 @@ class ParityReport:
             "notes": list(self.notes),
             "curve": {name: list(losses) for name, losses in self.curve.items()},
         }
+
+
+class ParityError(ZooError, AssertionError):
+    """The frameworks disagree; the text says at which level and about what, and ``report`` has all levels."""
+
+    def __init__(self, report: ParityReport) -> None:
+        self.report = report
+        lines = [f"parity of {report.spec} failed"]
+        for row in report.levels:
+            if not row.passed:
+                lines.append(f"{row.level} ({row.dtype}): {row.told}")
+                lines += [row.detail] if row.detail else []
+        super().__init__("\n".join([*lines, *report.notes]))

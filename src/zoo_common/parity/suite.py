@@ -54,10 +54,12 @@ def run_parity(
     levels up to ``gradient``, all that the model takes if left out; ``dtypes`` (``float64``, ``float32``,
     ``bfloat16``) are held against float64 instead of what the spec computes in. ``prepare`` is called with every
     backend that is made, and ``watch`` with every result as it is found. A graph without a loss has only the
-    levels up to ``forward``. Raises InputError for an unknown level or dtype, and for rows that the model does
-    not take; EnvironmentFault where the weights alone do not fit into memory.
+    levels up to ``forward``. Raises InputError for an unknown level or dtype, a curve of less than two steps, and
+    rows that the model does not take; EnvironmentFault where the weights alone do not fit into memory.
     """
     wanted = _levels(level)
+    if steps < 2:
+        raise InputError(f"{steps} is no curve; give 2 steps or more")
     strange = sorted(set(dtypes or ()) - set(DTYPES))
     if strange:
         raise InputError(f"no dtype {strange[0]!r} of parity; there are: {', '.join(DTYPES)}")

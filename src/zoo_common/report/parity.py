@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from zoo_common.parity.results import LevelResult, ParityReport
+from zoo_common.parity.results import ParityReport
 from zoo_common.report.junit import Case, Suite
 from zoo_common.screen import console
 
@@ -38,11 +38,6 @@ def print_parity(report: ParityReport) -> None:
 def suite(report: ParityReport, of: str) -> Suite:
     """One test case a level and dtype; ``of`` is what the suite is called by."""
     cases = [
-        Case(f"{row.level}[{row.dtype}]", "" if row.passed else _summary(row), row.detail)
-        for row in report.levels
+        Case(f"{row.level}[{row.dtype}]", "" if row.passed else row.told, row.detail) for row in report.levels
     ]
     return Suite(f"parity.{of}", tuple(cases))
-
-
-def _summary(row: LevelResult) -> str:
-    return f"{row.worst}: {row.value:.3e}, limit {row.limit:.3e}"
