@@ -1,0 +1,26 @@
+"""The examples of README.md and docs/ that are marked to be run do what the page says."""
+
+from __future__ import annotations
+
+import pytest
+
+import pages
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=lambda page: page.name)
+def test_what_a_page_shows_runs_as_it_stands(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    pages.run(page)
+
+
+def test_a_page_that_is_wrong_fails(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    for block in ("sh\nzoo show --spec no_such_spec\n", "python\nassert 1 == 2\n", "sh\npytest --nonsense\n"):
+        page.write_text(f"<!-- run -->\n```{block}```\n", encoding="utf-8")
+        with pytest.raises(AssertionError):
+            pages.run(page)
+    page.write_text("<!-- run: status 2 -->\n```sh\nzoo show --spec no_such_spec\n```\n", encoding="utf-8")
+    pages.run(page)
