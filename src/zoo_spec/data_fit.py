@@ -52,7 +52,7 @@ def image_size(data: Data, graph: Graph) -> tuple[int, int, int]:
     if len(sizes) != 3 or len(known) != 3:
         met = f"it is {image}" if image is not None else f"it has {', '.join(graph.inputs)}"
         raise InputError(
-            f"data of kind {getattr(data, 'kind', '')!r} needs a model with an input image [batch, height, width, "
+            f"data of kind {data.kind!r} needs a model with an input image [batch, height, width, "
             f"channels] of known sizes; {met}; set data.kind to what the model reads"
         )
     return known

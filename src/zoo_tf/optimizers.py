@@ -51,6 +51,12 @@ def make_optimizer(
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     )
     native, moments = make_native(spec, lambda: rate)
+    if not isinstance(native, TorchsForm):
+        # Keras' own would take gradients that are not clipped yet, and add them up over replicas once more.
+        raise EnvironmentFault(
+            f"the TensorFlow form of optimizer {spec.kind!r}, {type(native).__name__}, is no "
+            "zoo_tf.optimizers.TorchsForm; put that before its Keras class"
+        )
     native.exclude_from_weight_decay(var_list=[named_parameters[name] for name in decays if not decays[name]])
     native.build(list(named_parameters.values()))
     clip = spec.max_gradient_norm
@@ -138,7 +144,7 @@ class Optimizer:
         ]
 
 
-def _plain_update(kind: type[_TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
+def _plain_update(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
     """The update, in place, of a kind with these constants.
 
     It takes handles: a ``tf.function`` sees one kind of tensor in them, and in variables that replicas mirror, or
@@ -154,13 +160,17 @@ def _plain_update(kind: type[_TorchsForm], constants: tuple[float, ...]) -> Call
 
 
 @cache
-def _compiled_update(kind: type[_TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
+def _compiled_update(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
     """The same by XLA, one for all optimizers: TensorFlow never lets go of what XLA made."""
     return tf.function(_plain_update(kind, constants), jit_compile=True, autograph=False)
 
 
-class _TorchsForm:
-    """What both optimizers below have in common; a mixin before the Keras class that it changes."""
+class TorchsForm:
+    """What all optimizers here have in common, a plugin's too; a mixin before the Keras class that it changes.
+
+    Such a class says in its own file what an update is: ``rates``, ``constants``, ``moments_of`` and ``update``, as
+    those below do.
+    """
 
     gradient_scale: float | tf.Tensor = 1.0
     """What the gradients are still to be multiplied by; who clips them sets it before each step."""
@@ -219,7 +229,7 @@ class _TorchsForm:
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Sgd(_TorchsForm, keras.optimizers.SGD):
+class Sgd(TorchsForm, keras.optimizers.SGD):
     """Keras' SGD in torch's form: ``buffer = momentum * buffer + g; p -= rate * buffer``."""
 
     def rates(self, rate: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -254,7 +264,7 @@ class Sgd(_TorchsForm, keras.optimizers.SGD):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class AdamW(_TorchsForm, keras.optimizers.AdamW):
+class AdamW(TorchsForm, keras.optimizers.AdamW):
     """Keras' AdamW in torch's form, as ``zoo_spec.training.optimizers`` has it, its bias corrections in float64."""
 
     def rates(self, rate: tf.Tensor) -> tuple[tf.Tensor, ...]:

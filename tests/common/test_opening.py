@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from zoo_common.data import batch, open_dataset
+from zoo_common.data import Wanted, batch, open_data, open_dataset
 from zoo_common.data.generated import id_limits
-from zoo_spec.errors import InputError
+from zoo_spec.data import Data
+from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.spec_files.loading import load_spec
 from zoo_spec.spec_files.shipped import list_specs
@@ -230,3 +231,12 @@ def test_a_vocabulary_leaves_room_for_the_sentinels_of_cut_out_spans(tmp_path, c
     path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")
     with pytest.raises(InputError, match=message):
         open_dataset(load_spec("t5_tiny", [change.format(path) for change in changes]), None, "train")
+
+
+def test_data_that_nobody_reads_is_one_line():
+    class Unread(Data):  # Without a kind of its own, so that it is not registered.
+        """Data of a plugin that forgot its reader."""
+
+    spec = load_spec("mnist_fc")
+    with pytest.raises(EnvironmentFault, match=r"^nothing reads data of kind 'unread': .*open_data$"):
+        open_data(Unread(kind="unread"), Wanted(spec, spec.graph(), "train"))

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 import torch
 
-from zoo_spec.errors import InputError, SpecError
-from zoo_spec.training.optimizers import AdamW, Sgd
+from zoo_spec.errors import EnvironmentFault, InputError, SpecError
+from zoo_spec.training.optimizers import AdamW, Optimizer, Sgd
 from zoo_spec.training.schedules import Cosine
 from zoo_tf import optimizers as tf_optimizers
 from zoo_torch import optimizers as torch_optimizers
@@ -367,3 +367,20 @@ def test_the_gradients_norm_is_exact_over_millions_of_values_in_both():
     exact = float(np.sqrt(np.sum(values.astype(np.float64) ** 2)))
     assert float(global_norm([torch.from_numpy(values)])) == pytest.approx(exact, rel=1e-6)
     assert float(tf.linalg.global_norm([tf.constant(values)])) == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_form_of_keras_own_is_refused_which_would_take_gradients_unclipped():
+    class Foreign(Optimizer):  # Without a kind of its own, so that it is not registered.
+        """An optimizer of a plugin."""
+
+        learning_rate: float = 0.1
+        weight_decay: float = 0.0
+
+    @tf_optimizers.make_native.register
+    def _foreign(spec: Foreign, rate):
+        return tf.keras.optimizers.SGD(rate), {}
+
+    with pytest.raises(
+        EnvironmentFault, match=r"optimizer 'foreign', SGD, is no zoo_tf.optimizers.TorchsForm"
+    ):
+        tf_optimizers.make_optimizer(Foreign(kind="foreign", no_decay=()), {}, {})

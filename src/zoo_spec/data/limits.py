@@ -57,7 +57,7 @@ def with_limits(data: Data, given: Sequence[str]) -> Data:
         return data
     limits = limits_of(data)
     if limits is None:
-        raise InputError(f"data of kind {getattr(data, 'kind', '')!r} reads no files; leave out --limit")
+        raise InputError(f"data of kind {data.kind!r} reads no files; leave out --limit")
     known = type(limits).model_fields
     values = limits.model_dump()
     for each in given:

@@ -76,7 +76,7 @@ def _why_no_loss(ref: Ref, node: Node | None) -> str:
     if node is None:
         return "is an input"
     if not isinstance(node.block, Loss) or isinstance(node.block, SumLosses):
-        return f"is a {getattr(node.block, 'kind', '')}"
+        return f"is a {node.block.kind}"
     return "" if ref.output in (None, PART_OUTPUTS[0]) else f"is a part of one; take {ref.source!r}"
 
 

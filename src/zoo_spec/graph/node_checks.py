@@ -65,7 +65,7 @@ def inputs_path(name: str) -> str:
 
 
 def _called(name: str, block: Block) -> str:
-    return f"{getattr(block, 'kind', '')} {name!r}"
+    return f"{block.kind} {name!r}"
 
 
 def _shapes(block: Block, inputs: Inputs) -> dict[str, tuple[int, ...]]:

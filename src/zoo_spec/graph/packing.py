@@ -17,7 +17,7 @@ def mixes_examples(inputs: Mapping[str, TensorSpec], places: Iterable[BlockPlace
     for place in places:
         told = examples is not None and any(spec is examples for spec in place.inputs.values())
         if told and not place.block.keeps_examples_apart:
-            return f"{getattr(place.block, 'kind', place.block.role)} {place.path!r}"
+            return f"{place.block.kind} {place.path!r}"
     return None
 
 

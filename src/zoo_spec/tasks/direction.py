@@ -21,7 +21,7 @@ def require_causal_mixer(graph: GraphBuilder, mixer: Block, path: str, task: str
     """The same for one mixer; one without a mask, like Linformer's, looks both ways."""
     if getattr(mixer, "mask", None) != "causal":
         message = (
-            f"{task} predicts each next token, which {getattr(mixer, 'kind', '')} at {path} of {graph.name} "
+            f"{task} predicts each next token, which {mixer.kind} at {path} of {graph.name} "
             f"shows{graph.whose}; give it the mask causal, or choose another task"
         )
         raise SpecError(Problem(message, "task.kind"))

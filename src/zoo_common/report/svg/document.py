@@ -53,7 +53,7 @@ def to_svg(spec: ExperimentSpec) -> str:
     scene = scene_of(graph)
     placed = place(scene)
     title = spec.name
-    about = f"{getattr(spec.model, 'kind', '')}, task {getattr(spec.task, 'kind', '')}, "
+    about = f"{spec.model.kind}, task {spec.task.kind}, "
     about += f"{graph.parameter_count:,} parameters"
     needed = [text_width(title, 18, bold=True), text_width(about, 12), text_width(_LEGEND, SMALL)]
     width = max([placed.width + 2 * _BAND, *needed]) + 2 * _MARGIN
