@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from installing import ROOT, ZOO, install, python, said
+
 EXAMPLE = ROOT / "examples" / "zoo_plugin_excitation"
 SPEC = str(EXAMPLE / "excited_digits.yaml")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder that pip has installed the example into, from a copy: a build leaves files beside its source."""
-    folder = tmp_path_factory.mktemp("example")
-    shutil.copytree(EXAMPLE, folder / "source")
-    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(folder / "site"))
-    command = [sys.executable, "-m", "pip", "install", *options, str(folder / "source")]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert found.returncode == 0, found.stderr
-    return folder / "site"
-
-
-def python(site: Path, code: str, *arguments: str) -> str:
-    """What the code prints in a process of its own, where the example is installed."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT / "src")])}
-    command = [sys.executable, "-c", code, *arguments]
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert found.returncode == 0, found.stderr
-    return found.stdout
-
-
-ZOO = """
-import sys
-from zoo_common.cli.main import main
-
-def zoo(*arguments):
-    try:
-        main(list(arguments))
-    except SystemExit as done:
-        assert not done.code, (arguments, done.code)
-
-def imported(*names):
-    return [name for name in names if name in sys.modules]
-"""
+    return install(EXAMPLE, tmp_path_factory.mktemp("example"))
 
 
 def test_its_kinds_are_found_without_a_framework(site):
@@ -59,8 +25,8 @@ assert not imported("torch", "tensorflow", "keras", "zoo_excitation.native_torch
 zoo("describe", "--spec", sys.argv[1], "--json", "--no-data")
 assert not imported("torch", "tensorflow", "keras")
 """
-    said = python(site, code, SPEC)
-    found = json.loads(said[said.index("{\n") :])
+    text = said(site, code, SPEC)
+    found = json.loads(text[text.index("{\n") :])
     blocks = {block["name"]: block for block in found["blocks"]}
     assert blocks["excitation_1"]["kind"] == "squeeze_excitation"
     # Two dense layers, 32 to 8 channels and back.
@@ -70,21 +36,55 @@ assert not imported("torch", "tensorflow", "keras")
     )
 
 
-def test_a_run_that_one_half_begins_the_other_goes_on_with(site, tmp_path):
+def archive(path, *, size=28, label=9):
+    rng = np.random.default_rng(0)
+    labels = np.append(rng.integers(0, 10, 23), label)
+    np.savez(path, images=rng.integers(0, 256, (24, size, size, 1), dtype=np.uint8), labels=labels)
+    return path
+
+
+def data(train, evaluation):
+    return f"data={{kind: image_archive, train: {train}, evaluation: {evaluation}}}"
+
+
+def test_data_that_will_not_do_is_one_line(site, tmp_path):
+    good, small = archive(tmp_path / "good.npz"), archive(tmp_path / "small.npz", size=5)
+    wrong = archive(tmp_path / "wrong.npz", label=10)
+    for given, why in (
+        (small, "images are uint8 [24, 5, 5, 1], and the model reads uint8 [count, 28, 28, 1]"),
+        (wrong, "label 10 of example 23 is out of range"),
+        (tmp_path / "none.npz", "there is no such file"),
+    ):
+        found = python(
+            site, "-m", "zoo_common.cli.main", "validate", "--spec", SPEC, "--set", data(given, good)
+        )
+        assert found.returncode == 2
+        (line,) = found.stderr.splitlines()
+        assert f"{given}: " in line
+        assert why in line
+
+
+def test_a_run_that_one_half_begins_the_other_goes_on_with_and_knows_its_data_again(site, tmp_path):
     steps = f"""{ZOO}
-framework, other, spec, run, number = sys.argv[1:]
-zoo("train", "--framework", framework, "--spec", spec, "--run-dir", run, "--set", "training.steps=" + number)
+framework, other, spec, run, data, number = sys.argv[1:]
+options = ("--set", "training.steps=" + number, "--set", "training.batch_size=8", "--set", data)
+zoo("train", "--framework", framework, "--spec", spec, "--run-dir", run, *options)
 there, absent = ("torch", "tensorflow") if framework == "torch" else ("tensorflow", "torch")
 assert imported(there, "zoo_excitation.native_" + framework) == [there, "zoo_excitation.native_" + framework]
 assert not imported(absent, "zoo_excitation.native_" + other)
 """
-    run = tmp_path / "run"
-    python(site, steps, "torch", "tf", SPEC, str(run), "2")
-    assert "step 3" in python(site, steps, "tf", "torch", SPEC, str(run), "3")
+    run, given = tmp_path / "run", data(archive(tmp_path / "a.npz"), archive(tmp_path / "b.npz"))
+    said(site, steps, "torch", "tf", SPEC, str(run), given, "2")
+    assert "step 3" in said(site, steps, "tf", "torch", SPEC, str(run), given, "3")
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [record["loss"] for record in records if record["split"] == "train"]
     assert len(losses) >= 2
     assert all(0 < loss < 10 for loss in losses)
+    archive(tmp_path / "b.npz", label=8)
+    changed = ("eval", "--framework", "torch", "--run-dir", str(run))
+    found = python(site, "-m", "zoo_common.cli.main", *changed)
+    assert found.returncode == 2
+    assert "data.evaluation" in found.stderr
 
 
 def test_both_halves_agree_are_what_the_paper_says_and_keras_reads_them_back(site, tmp_path):
@@ -111,8 +111,8 @@ np.testing.assert_allclose(seen["y"].numpy(), x * gate[:, None, None, :], rtol=1
 
 zoo_tf.compile(spec).save(sys.argv[2])
 """
-    said = python(site, code, SPEC, str(tmp_path / "model.keras"))
-    assert "passed: both frameworks agree" in said
+    text = said(site, code, SPEC, str(tmp_path / "model.keras"))
+    assert "passed: both frameworks agree" in text
     # In a fresh process, which has imported nothing of the plugin by name.
     code = "import sys, zoo_tf, keras; print(keras.models.load_model(sys.argv[1]).count_params())"
-    assert python(site, code, str(tmp_path / "model.keras")).split()[-1] == "21190"
+    assert said(site, code, str(tmp_path / "model.keras")).split()[-1] == "21190"

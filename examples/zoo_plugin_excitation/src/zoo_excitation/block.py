@@ -9,7 +9,7 @@ from zoo_spec.blocks.activation import activation
 from zoo_spec.blocks.base import Block, Inputs, Outputs, require_float, require_known, require_rank
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.cost import Cost
-from zoo_spec.initializers import AnyInitializer, HeNormal
+from zoo_spec.initializers import HeNormal, Initializer
 from zoo_spec.tensors import TensorSpec
 
 
@@ -19,7 +19,7 @@ class SqueezeExcitation(Block):
     kind: Literal["squeeze_excitation"] = "squeeze_excitation"
     ratio: PositiveInt = 16
     """By how much the channels are reduced inside; one is left at least."""
-    initializer: AnyInitializer = HeNormal()
+    initializer: Initializer = HeNormal()
     """Initial values of both weights; biases start at zero."""
 
     def infer(self, inputs: Inputs) -> Outputs:

@@ -12,7 +12,7 @@ from zoo_spec.blocks.activation import activation
 from zoo_spec.blocks.convolution import Conv2d, MaxPool2d
 from zoo_spec.blocks.reshape import Flatten
 from zoo_spec.graph import GraphBuilder
-from zoo_spec.initializers import AnyInitializer, HeNormal
+from zoo_spec.initializers import HeNormal, Initializer
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.inputs import image_input
 
@@ -36,7 +36,7 @@ class ExcitedCnn(Model):
     """Width of each level."""
     ratio: PositiveInt = 4
     """By how much each squeeze-and-excitation reduces the channels inside."""
-    initializer: AnyInitializer = HeNormal()
+    initializer: Initializer = HeNormal()
     """Initial values of every weight; biases start at zero."""
 
     def build(self, graph: GraphBuilder) -> Backbone:
