@@ -54,7 +54,9 @@ def as_array(name: str, value: object) -> Array:
 def dtype_name(value: object) -> str:
     """What a framework or NumPy calls the dtype of a value: ``bfloat16``, ``float32``, ..."""
     dtype = getattr(value, "dtype", type(value).__name__)
-    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+    return str(getattr(dtype, "name", dtype)).rpartition(".")[
+        2
+    ]  # One framework writes its own name before it.
 
 
 def rounded(array: Array, dtype: str) -> Array:

@@ -64,27 +64,32 @@ def test_data_that_will_not_do_is_one_line(site, tmp_path):
         assert why in line
 
 
+def again(run, given, steps):
+    settings = (f"training.steps={steps}", "training.batch_size=8", given)
+    return ("--spec", SPEC, "--run-dir", str(run), *(part for each in settings for part in ("--set", each)))
+
+
 def test_a_run_that_one_half_begins_the_other_goes_on_with_and_knows_its_data_again(site, tmp_path):
     steps = f"""{ZOO}
-framework, other, spec, run, data, number = sys.argv[1:]
-options = ("--set", "training.steps=" + number, "--set", "training.batch_size=8", "--set", data)
-zoo("train", "--framework", framework, "--spec", spec, "--run-dir", run, *options)
+framework, other, *options = sys.argv[1:]
+zoo("train", "--framework", framework, *options)
 there, absent = ("torch", "tensorflow") if framework == "torch" else ("tensorflow", "torch")
 assert imported(there, "zoo_excitation.native_" + framework) == [there, "zoo_excitation.native_" + framework]
 assert not imported(absent, "zoo_excitation.native_" + other)
 """
     run, given = tmp_path / "run", data(archive(tmp_path / "a.npz"), archive(tmp_path / "b.npz"))
-    said(site, steps, "torch", "tf", SPEC, str(run), given, "2")
-    assert "step 3" in said(site, steps, "tf", "torch", SPEC, str(run), given, "3")
+    said(site, steps, "torch", "tf", *again(run, given, "2"))
+    assert "step 3" in said(site, steps, "tf", "torch", *again(run, given, "3"))
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [record["loss"] for record in records if record["split"] == "train"]
     assert len(losses) >= 2
     assert all(0 < loss < 10 for loss in losses)
-    archive(tmp_path / "b.npz", label=8)
-    changed = ("eval", "--framework", "torch", "--run-dir", str(run))
-    found = python(site, "-m", "zoo_common.cli.main", *changed)
+    archive(tmp_path / "a.npz", label=8)
+    found = python(
+        site, "-m", "zoo_common.cli.main", "train", "--framework", "torch", *again(run, given, "4")
+    )
     assert found.returncode == 2
-    assert "data.evaluation" in found.stderr
+    assert "data.train" in found.stderr
 
 
 def test_both_halves_agree_are_what_the_paper_says_and_keras_reads_them_back(site, tmp_path):
