@@ -87,10 +87,13 @@ def setup(name: str, case: Case = Case()) -> tuple[Run, Run]:
 def zoo_steps(framework: str, case: Case) -> tuple[Run, Run]:
     from zoo_common.backend import find_backend
     from zoo_common.training.denominators import denominators
+    from zoo_common.weights import InitialValues
 
     graph, given = case.spec.graph(), batch(case)
-    backend = find_backend(framework)()
-    backend.initialize(graph, case.spec.training, seed=0, dtype=case.dtype, device=case.device)
+    weights = InitialValues(graph.parameters(), case.spec.training.seed)
+    backend = find_backend(framework)().for_training(
+        graph, case.spec.training, weights, dtype=case.dtype, device=case.device
+    )
     divisors = denominators(graph, given)
     tensors = backend._tensors(given)
     if framework == "torch":
@@ -106,9 +109,9 @@ def zoo_steps(framework: str, case: Case) -> tuple[Run, Run]:
         import tensorflow as tf
 
         if case.compiled:
-            divided = backend._scalars(divisors)
+            scalars, rate = backend._scalar_specs(divisors), tf.TensorSpec((), tf.float64)
             for name, function, arguments in (
-                ("step", backend._step, (given, divided)),
+                ("step", backend._step, (given, scalars, rate)),
                 ("forward", backend._forward, (given,)),
             ):
                 backend._function(name, function, *arguments)

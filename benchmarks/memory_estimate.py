@@ -132,10 +132,13 @@ def _run(spec: ExperimentSpec, framework: str, overrides: list[str]) -> int:
 
 def _backend(spec: ExperimentSpec, framework: str):
     from zoo_common.backend import find_backend
+    from zoo_common.weights import InitialValues
 
-    backend = find_backend(framework)()
-    backend.initialize(spec.graph(), spec.training, seed=0, dtype=spec.training.precision, device="cpu")
-    return backend
+    graph, training = spec.graph(), spec.training
+    weights = InitialValues(graph.parameters(), training.seed)
+    return find_backend(framework)().for_training(
+        graph, training, weights, dtype=training.precision, device="cpu"
+    )
 
 
 if __name__ == "__main__":

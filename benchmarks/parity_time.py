@@ -21,16 +21,17 @@ LENGTHS, STEPS = (16, 24, 32), 50
 
 def traces() -> int:
     """How often TensorFlow traced the training step in 50 steps of three sequence lengths."""
+    from zoo_common.backend import find_backend
     from zoo_common.data.base import batch
     from zoo_common.data.opening import open_dataset
     from zoo_common.training.loop import train_on
+    from zoo_common.weights import InitialValues
     from zoo_spec import load_spec
-    from zoo_tf.backend import TensorFlowBackend
 
-    backend = TensorFlowBackend()
     spec = load_spec("bert_tiny", ["data.kind=generated", "training.batch_size=4"])
     graph, training = spec.graph(), spec.training
-    backend.initialize(graph, training, seed=0, dtype="float32", device="cpu")
+    weights = InitialValues(graph.parameters(), training.seed)
+    model = find_backend("tf")().for_training(graph, training, weights, dtype="float32", device="cpu")
     data = open_dataset(spec, None, "train")
     for step in range(STEPS):
         length = LENGTHS[step % len(LENGTHS)]
@@ -41,8 +42,8 @@ def traces() -> int:
         }
         if "masked_positions" in cut:
             cut["masked_positions"] = np.minimum(cut["masked_positions"], length - 1)
-        train_on(backend, graph, training, cut, step)
-    return backend.traces
+        train_on(model, graph, training, cut, step)
+    return model.traces
 
 
 def main() -> None:

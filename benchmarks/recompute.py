@@ -42,6 +42,7 @@ def case(framework: str, recompute: bool, precision: str) -> None:
     from zoo_common.backend import find_backend
     from zoo_common.data import batch, open_dataset
     from zoo_common.training.loop import train_on
+    from zoo_common.weights import InitialValues
     from zoo_spec import load_spec
 
     settings = (f"training.recompute={str(recompute).lower()}", f"training.precision={precision}")
@@ -49,8 +50,8 @@ def case(framework: str, recompute: bool, precision: str) -> None:
     graph, training = spec.graph(), spec.training
     dataset = open_dataset(spec, None, "train")
     batches = [batch(dataset, 0, index, training.batch_size) for index in range(STEPS)]
-    backend = find_backend(framework)()
-    backend.initialize(graph, training, seed=0, dtype=precision, device="cpu")
+    weights = InitialValues(graph.parameters(), training.seed)
+    backend = find_backend(framework)().for_training(graph, training, weights, dtype=precision, device="cpu")
     # A step of one example makes the optimizer and the kernels' own buffers.
     train_on(backend, graph, training.model_copy(update={"batch_size": 1}), batch(dataset, 0, 0, 1), 0)
     kept = _kept_by_torch(backend, batches[0]) if framework == "torch" else None

@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from measure import Row, finish
 
 if TYPE_CHECKING:
-    from zoo_common.backend import Backend, Batch
+    from zoo_common.backend import Batch, TrainingModel
 
 LIMIT = 1.02
 BLOCKS, STEPS = 8, 25
@@ -39,22 +39,23 @@ def measured(framework: str) -> list[Row]:
     from zoo_common.backend import find_backend
     from zoo_common.data import batch, batches, open_dataset
     from zoo_common.training.denominators import denominators
-    from zoo_common.training.run import Run
+    from zoo_common.training.spec_run import spec_run
     from zoo_spec import load_spec
 
     spec = load_spec(SPEC, SIZES)
     seed, size = spec.training.seed, spec.training.batch_size
     with tempfile.TemporaryDirectory() as folder:
         backend = find_backend(framework)()
-        run = Run(backend, spec, Path(folder) / "run", device="cpu", quiet=True)
+        run = spec_run(backend, spec, Path(folder) / "run", device="cpu", quiet=True)
         run.train(steps=STEPS)
+        model, graph = run.learner.at_work(), run.learner.graph
         data = open_dataset(spec, run.directory, "train")
         ready = [batch(data, seed, step, size) for step in range(STEPS)]
-        stamps = stamped(backend)
+        stamps = stamped(model)
 
         def loop(given: Iterable[Batch]) -> None:
             for one in given:
-                float(backend.train_step([one], denominators(run.graph, one), 1e-4).loss)
+                float(model.train_step([one], denominators(graph, one), 1e-4).loss)
 
         ways = {
             "reading": lambda: loop(batches(data, seed, size, 0, STEPS)),
@@ -76,16 +77,16 @@ def measured(framework: str) -> list[Row]:
     return [row("bare loop", "reading", LIMIT), row("loop over ready batches", "ready", None)]
 
 
-def stamped(backend: Backend) -> list[float]:
+def stamped(model: TrainingModel) -> list[float]:
     """A list to which the time is added whenever a step begins: from one to the next is all that a step costs."""
     stamps: list[float] = []
-    step = backend.train_step
+    step = model.train_step
 
     def train_step(*given: object) -> object:
         stamps.append(time.perf_counter())
         return step(*given)
 
-    backend.train_step = train_step
+    model.train_step = train_step
     return stamps
 
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_common.weights import WeightSource
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.frameworks import entries, framework
 from zoo_spec.graph import Graph
@@ -40,8 +41,8 @@ class StepResult:
 class State:
     """Everything that training changes: weights and optimizer moments by canonical name, and the step."""
 
-    weights: Weights
-    optimizer: Weights
+    weights: Mapping[str, Array]
+    optimizer: Mapping[str, Array]
     step: int
 
 
@@ -84,15 +85,42 @@ class Exported:
     outputs: Mapping[str, str]
 
 
-class Backend(Protocol):
-    """A framework at work on one model. All arrays come in and go out in canonical names and layouts."""
+class InferenceModel(Protocol):
+    """A model at work, which computes and learns nothing.
+
+    All arrays come in and go out in canonical names and layouts.
+    """
 
     name: str
+    """The framework's."""
 
-    def initialize(
-        self, graph: Graph, training: Training, *, seed: int, dtype: str, device: str = "auto"
-    ) -> None:
-        """Compile the graph with initial values from ``seed``, and make the optimizer."""
+    def evaluate_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch with labels, without dropout."""
+
+    def predict_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch of features."""
+
+    def call(self, batch: Batch) -> Weights:
+        """All outputs of the model as a user calls it: operation by operation, with nothing said of training."""
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Set all weights and nothing else; those of a ``WeightSource`` are read one at a time.
+
+        Raises InputError, changing nothing, unless every name and every shape fits.
+        """
+
+    def export(self, directory: Path, features: Sequence[str]) -> Exported:
+        """Write a program into an empty directory that needs the framework alone and takes these features.
+
+        Raises OSError where the files cannot be written.
+        """
+
+    def device_bytes(self) -> int | None:
+        """Bytes held on the accelerator; None on a CPU."""
+
+
+class TrainingModel(InferenceModel, Protocol):
+    """A model that learns: its optimizer beside it, and gradients."""
 
     def train_step(
         self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
@@ -101,15 +129,6 @@ class Backend(Protocol):
 
         One of infinity makes the part 0, and its gradients.
         """
-
-    def evaluate_step(self, batch: Batch) -> Weights:
-        """All outputs for a batch with labels, without dropout."""
-
-    def call(self, batch: Batch) -> Weights:
-        """All outputs of the model as a user calls it: operation by operation, with nothing said of training."""
-
-    def predict_step(self, batch: Batch) -> Weights:
-        """All outputs for a batch of features."""
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout; zeros where the loss does not reach."""
@@ -132,23 +151,36 @@ class Backend(Protocol):
     def export_state(self) -> State:
         """A copy of everything that training changes."""
 
-    def import_state(self, state: State) -> None:
-        """Take over such a copy, from either framework."""
+    def import_optimizer(self, optimizer: Mapping[str, Array], step: int) -> None:
+        """Take over the optimizer of such a copy, from either framework, one moment at a time.
 
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Set all weights and nothing else."""
-
-    def export(self, directory: Path, features: Sequence[str]) -> Exported:
-        """Write a program into an empty directory that needs the framework alone and takes these features.
-
-        Raises OSError where the files cannot be written.
+        Raises InputError, changing nothing, unless every moment is there in its shape.
         """
 
-    def device_bytes(self) -> int | None:
-        """Bytes held on the accelerator; None on a CPU."""
+
+class Backend(Protocol):
+    """A framework: what it makes of a graph. ``weights`` are read one at a time, as the model is filled."""
+
+    name: str
+
+    def for_inference(
+        self, graph: Graph, weights: WeightSource, *, dtype: str, device: str = "auto", tf32: bool = False
+    ) -> InferenceModel:
+        """The graph with these weights, to compute with: no optimizer and no gradients."""
+
+    def for_training(
+        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str = "auto"
+    ) -> TrainingModel:
+        """The graph with these weights and the optimizer, which has not taken a step yet."""
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that it computes with."""
+
+
+def import_state(model: TrainingModel, state: State) -> None:
+    """Have a model be what another was, of either framework, when that gave its state."""
+    model.set_weights(state.weights)
+    model.import_optimizer(state.optimizer, state.step)
 
 
 def backends() -> list[str]:

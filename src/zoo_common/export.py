@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from zoo_common.backend import Backend, Exported
+from zoo_common.backend import Backend, Exported, InferenceModel
 from zoo_common.files import explained, free_bytes, fsync_directory, fsync_file, megabytes
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -33,6 +33,7 @@ _OVERHEAD = 8 << 20
 
 
 def export(
+    model: InferenceModel,
     backend: Backend,
     spec: ExperimentSpec,
     beside: Sequence[Path],
@@ -63,7 +64,7 @@ def export(
                 "disk; free some room, or give an --output on another disk"
             )
         with _whole_directory(output) as partial:
-            exported = backend.export(partial, names)
+            exported = model.export(partial, names)
             files: list[JsonValue] = []
             for file in beside:
                 shutil.copyfile(file, partial / file.name)

@@ -17,6 +17,7 @@ from zoo_common.memory import available_bytes, require_memory, training_bytes
 from zoo_common.training.denominators import denominators
 from zoo_common.training.loop import require_trainable
 from zoo_common.units import bytes_text, counted
+from zoo_common.weights import InitialValues
 from zoo_spec.data import GeneratedData
 from zoo_spec.errors import ZooError
 from zoo_spec.experiment import ExperimentSpec
@@ -86,13 +87,15 @@ def _step(spec: ExperimentSpec, framework: str, device: str) -> str:
     given = batch(examples, training.seed, 0, EXAMPLES)
     require_trainable(graph, training)
     start = time.perf_counter()
-    backend = find_backend(framework)()
-    backend.initialize(graph, training, seed=training.seed, dtype=training.precision, device=device)
+    backend, weights = find_backend(framework)(), InitialValues(graph.parameters(), training.seed)
     if not graph.loss_parts:
-        outputs = backend.predict_step(given)
-        return f"no loss to train; a prediction gave {', '.join(outputs)}"
+        made = backend.for_inference(
+            graph, weights, dtype=training.precision, device=device, tf32=training.tf32
+        )
+        return f"no loss to train; a prediction gave {', '.join(made.predict_step(given))}"
+    model = backend.for_training(graph, training, weights, dtype=training.precision, device=device)
     rate = training.schedule.rate(0, training.optimizer.learning_rate, training.steps)
-    result = backend.train_step([given], denominators(graph, given), rate)
+    result = model.train_step([given], denominators(graph, given), rate)
     loss, norm = float(result.loss), float(result.gradient_norm)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise RehearsalError(

@@ -49,7 +49,7 @@ with quiet():
     importlib.import_module("tensorflow")
 _register_blocks()
 
-from zoo_common.training.own_model import ModeKeys  # noqa: E402
+from zoo_common.training.learner import ModeKeys  # noqa: E402
 from zoo_common.training.run_config import RunConfig  # noqa: E402
 from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec  # noqa: E402
 from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402

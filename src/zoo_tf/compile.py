@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import keras
 from keras.src.backend.common import global_state
 
+from zoo_common.weights import InitialValues, WeightSource
 from zoo_spec.blocks.base import Outputs
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -17,7 +18,7 @@ from zoo_spec.tensors import TensorSpec
 from zoo_tf.blocks.build import build
 from zoo_tf.container import GraphInput, GraphModel, GraphNode, Source, build_functional
 from zoo_tf.precision import native_dtype
-from zoo_tf.weights import initialize
+from zoo_tf.weights import set_weights
 
 POLICIES = {"float32": "float32", "float64": "float64", "bfloat16": "mixed_bfloat16"}
 """Keras' dtype policy for each compute dtype."""
@@ -36,6 +37,11 @@ def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str | None = Non
     if dtype not in POLICIES:
         raise ValueError(f"dtype {dtype!r} is not one of {', '.join(POLICIES)}")
     graph = spec if isinstance(spec, Graph) else spec.graph()
+    return compiled(graph, InitialValues(graph.parameters(), seed), dtype)
+
+
+def compiled(graph: Graph, weights: WeightSource, dtype: str) -> GraphModel:
+    """As ``compile``, with these weights."""
     with _policy(POLICIES[dtype]):
         model = _assemble(graph, dtype)
     tell_broken_halves("tf")
@@ -44,7 +50,7 @@ def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str | None = Non
             "keras.RematScope knows no optional inputs, and most blocks have some: compile outside of it, and "
             "call zoo_tf.recompute.recompute_layers(model, spec.graph()) on it"
         )
-    initialize(model, graph, seed)
+    set_weights(model, weights)
     return model
 
 

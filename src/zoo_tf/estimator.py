@@ -13,10 +13,12 @@ import tensorflow as tf
 
 from zoo_common.training import train_and_evaluate as common
 from zoo_common.training.feed import InputFn
-from zoo_common.training.own_run import OwnRun
-from zoo_common.training.run import Run, run_of
+from zoo_common.training.learner import Learner
+from zoo_common.training.own_learner import own_run
+from zoo_common.training.run import Run
 from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import MetricValue
+from zoo_common.training.spec_run import run_of
 from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec
 from zoo_common.training.warm_start import WarmStart
 from zoo_spec.errors import InputError
@@ -48,22 +50,18 @@ class Estimator:
         params: Mapping[str, Any] | None = None,
         warm_start_from: WarmStart | None = None,
     ) -> None:
-        self._run: Run | OwnRun
+        self._run: Run[Learner]
         if callable(model):
             said = RunConfig() if config is None else config
             if not isinstance(said, RunConfig):
                 raise InputError("a model_fn has no spec to override; give config=zoo_tf.RunConfig(...)")
             own = OwnModelFn(model, params, said)
-            self._backend: TensorFlowBackend | None = None
-            self._run = OwnRun(
-                own, said, said.directory(model_dir), params=own.params, warm_start_from=warm_start_from
-            )
+            self._run = own_run(own, model_dir, warm_start_from)
             return
         if params is not None:
             raise InputError("params go to a model_fn; a spec's fields are changed by config={'a.b': value}")
-        self._backend = TensorFlowBackend()
-        self._run = run_of(self._backend, model, model_dir, config, warm_start_from)
-        self.spec = self._run.spec
+        self._run = run_of(TensorFlowBackend(), model, model_dir, config, warm_start_from)
+        self.spec = self._run.learner.spec
 
     def train(
         self, input_fn: InputFn | None = None, steps: int | None = None, max_steps: int | None = None
@@ -100,23 +98,20 @@ class Estimator:
         the directory is not empty, or there is no checkpoint.
         """
         given = serving_input_receiver_fn
-        if isinstance(self._run, OwnRun):
-            if given is None:
-                raise InputError("give the features that the model_fn is to be served with, tf.TensorSpecs")
-            return self._run.export(Path(export_dir), given() if callable(given) else given)
-        if given is not None:
-            raise InputError("a spec says itself what its model takes; leave the features out")
-        return self._run.export(Path(export_dir))
+        if given is None and isinstance(self._run.learner, OwnModelFn):
+            raise InputError("give the features that the model_fn is to be served with, tf.TensorSpecs")
+        return self._run.export(Path(export_dir), given() if callable(given) else given)
 
     @property
     def model(self) -> keras.Model:
-        """The native model of a spec; there after ``train``, ``evaluate`` or ``predict``.
+        """The native model of a spec, as it was trained last, or with the newest checkpoint's weights.
 
-        Raises InputError for a ``model_fn``, whose layers are its own.
+        Raises InputError where there is neither, and for a ``model_fn``, whose layers are its own.
         """
-        if self._backend is None:
+        learner = self._run.learner
+        if isinstance(learner, OwnModelFn):
             raise InputError("the layers of a model_fn are its own; its weights are in the checkpoints")
-        return self._backend.model
+        return learner.at_work(self._run.load).model
 
 
 def train_and_evaluate(estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec) -> dict[str, float]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 # Keras has no public way to set its name counters back and to give the user's own back afterwards.
 from keras.src.backend.common import global_state
 
-from zoo_common.training.own_model import ModeKeys
+from zoo_common.training.learner import ModeKeys
 from zoo_common.training.own_outputs import tensors_in
 from zoo_spec.errors import InputError
 

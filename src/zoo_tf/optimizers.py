@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo_common.paths import Choice
+from zoo_common.weights import as_source
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.training import optimizers as specs
 
@@ -124,9 +125,11 @@ class Optimizer:
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Take what either framework's ``state`` gave; InputError unless it has every moment in its shape."""
-        specs.check_state(self._shapes(), {key: np.shape(array) for key, array in state.items()})
+        source = as_source(state)
+        specs.check_state(self._shapes(), {key: entry.shape for key, entry in source.entries.items()})
         for name, moment, variable in self._moment_variables():
-            variable.assign(self._from_canonical(name, np.asarray(state[f"{name}/{moment}"], variable.dtype)))
+            value = source.read(f"{name}/{moment}").astype(variable.dtype, copy=False)
+            variable.assign(self._from_canonical(name, value))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every moment in torch's layout."""

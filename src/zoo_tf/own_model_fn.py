@@ -12,11 +12,15 @@ import keras
 import tensorflow as tf
 
 from zoo_common.backend import Array, State, StepResult, Weights
+from zoo_common.checkpoint import SavedWeights
 from zoo_common.training.feed import Feed
+from zoo_common.training.learner import ModeKeys, Start
 from zoo_common.training.loop import Step
-from zoo_common.training.own_model import ModeKeys, plain, qualified_name
+from zoo_common.training.own_description import plain, qualified_name
+from zoo_common.training.own_learner import OwnLearner
 from zoo_common.training.own_outputs import Rows
 from zoo_common.training.run_config import RunConfig
+from zoo_common.weights import as_source
 from zoo_spec.arrays import as_array
 from zoo_spec.errors import InputError
 from zoo_tf.device import choose_device, held_bytes
@@ -24,27 +28,22 @@ from zoo_tf.model_fn import ModelFn
 from zoo_tf.programs import Program, first_of
 
 
-class OwnModelFn:
+class OwnModelFn(OwnLearner):
     """A ``model_fn``, a program a mode, and the newest values of its variables by path."""
 
     name = "tf"
 
     def __init__(self, model_fn: ModelFn, params: Mapping[str, Any] | None, config: RunConfig) -> None:
-        self.title = qualified_name(model_fn)
-        self.params = dict(params or {})
+        title, own = qualified_name(model_fn), dict(params or {})
+        super().__init__(title, {"model": title, "params": plain(own)}, config, own)
         self.device = choose_device(config.device)
         self._model_fn = model_fn
-        self._config = config
         self._programs: list[Program] = []
-        self._state: State | None = None
+        self._loaded: Weights = {}
         self._training: Program | None = None
         self._step = 0
         # It counts the traces of all functions together, and warns of a loop where there are only several.
         tf.get_logger().setLevel(logging.ERROR)
-
-    def description(self) -> dict[str, Any]:
-        """The function, and its parameters."""
-        return {"model": self.title, "params": plain(self.params)}
 
     def device_bytes(self) -> int | None:
         """Bytes held on the accelerator; None on a CPU."""
@@ -54,25 +53,31 @@ class OwnModelFn:
         """Versions of TensorFlow and Keras."""
         return {"tensorflow": tf.__version__, "keras": keras.__version__}
 
-    def restore(self, state: State | None) -> None:
-        """Take over a checkpoint's state; None: the next program has initial values again."""
-        self._state = state
-        self._step = state.step if state else 0
-        self._training = None
-        if state is None:
+    def load(self, checkpoint: SavedWeights) -> None:
+        """Keep a checkpoint's weights for the programs of other modes, which batches make."""
+        self._loaded, self._training = dict(checkpoint.weights()), None
+
+    def begin_training(self, start: Start, feed: Feed) -> Iterator[object]:
+        """A program in the state of ``start``; without one that is there it has initial values again."""
+        structure, batches = _opened(feed, ModeKeys.TRAIN)
+        checkpoint = start.checkpoint
+        if checkpoint is None:
             self._programs.clear()
+        program = self._program(ModeKeys.TRAIN, structure)
+        if checkpoint is not None:
+            program.set_weights(checkpoint.weights())
+            program.load_optimizer_state(checkpoint.optimizer(), checkpoint.step)
+        elif start.warm_start_from is not None:
+            with start.beginning(as_source(program.weights())) as weights:
+                program.set_weights(weights)
+        self._training, self._step, self._loaded = program, start.step, {}
+        return ((program, features, labels) for features, labels in batches)
 
     def begin(self, mode: ModeKeys, feed: Feed) -> Iterator[object]:
         """Call the ``model_fn`` for the mode, unless it was for such batches; the batches as pairs of tensors."""
         structure, batches = _opened(feed, mode)
         program = self._program(mode, structure)
-        if mode is ModeKeys.TRAIN:
-            if self._state is not None:
-                program.set_weights(self._state.weights)
-                program.load_optimizer_state(self._state.optimizer, self._state.step)
-            self._training = program
-        elif self._training is not None or self._state is not None:
-            program.set_weights(self.weights())
+        program.set_weights(self._weights())
         return ((program, features, labels) for features, labels in batches)
 
     def train_step(self, batch: Any, index: int, waited: float) -> Step:
@@ -84,7 +89,7 @@ class OwnModelFn:
         result = StepResult(found["loss"], {}, found["norm"])
         return Step(index + 1, found["rate"], _count(features), None, result, waited)
 
-    def evaluate(self, batches: Iterator[Any]) -> dict[str, float]:
+    def measure(self, batches: Iterator[Any]) -> dict[str, float]:
         """``loss``, if there is one, as a mean over all examples, and the metrics."""
         measured: dict[str, float] = {}
         program = None
@@ -95,7 +100,7 @@ class OwnModelFn:
                 measured = program.measured()
         return measured
 
-    def predict(self, batches: Iterator[Any]) -> Iterator[dict[str, Array]]:
+    def answer(self, batches: Iterator[Any]) -> Iterator[dict[str, Array]]:
         """The predictions of one example after the other; ``Rows`` says which and how they are called."""
         rows = Rows(self.title, tf.Tensor, lambda value: as_array(self.title, value))
         for program, features, labels in batches:
@@ -108,25 +113,18 @@ class OwnModelFn:
         assert self._training is not None
         return State(self._training.weights(), self._training.optimizer_state(), self._step)
 
-    def weights(self) -> Weights:
-        """Copies of all variables as they are now."""
-        if self._training is not None:
-            return self._training.weights()
-        return dict(self._state.weights) if self._state is not None else {}
+    def _weights(self) -> Weights:
+        """All variables as they are now."""
+        return self._training.weights() if self._training is not None else self._loaded
 
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Set all variables of the model in training."""
-        assert self._training is not None
-        self._training.set_weights(weights)
-
-    def export(self, directory: Path, features: Any) -> None:
+    def write(self, directory: Path, features: Any) -> None:
         """Write a SavedModel that needs TensorFlow alone, its signature ``features``, ``tf.TensorSpec``s."""
         if isinstance(features, Mapping):
             features = {
                 key: tf.TensorSpec(spec.shape, spec.dtype, name=key) for key, spec in features.items()
             }
         program = self._program(ModeKeys.PREDICT, (features, None))
-        program.set_weights(self.weights())
+        program.set_weights(self._weights())
         # It finds the variables of an endpoint itself, and would store them twice, but not a layer's table.
         archive = keras.export.ExportArchive()
         for layer in program.call.layers:
@@ -142,9 +140,9 @@ class OwnModelFn:
             if program.mode is mode and _is_same(program.structure, structure):
                 return program
         # A copy each: a model_fn may change its params, and no other call is to see that.
-        given = {"params": dict(self.params), "config": self._config}
+        given = {"params": dict(self.params), "config": self.config}
         with tf.device(self.device):
-            program = Program(self._model_fn, mode, structure, given, self._config.seed or 0)
+            program = Program(self._model_fn, mode, structure, given, self.config.seed or 0)
         self._programs = [*(other for other in self._programs if other.mode is not mode), program]
         return program
 

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo_common.backend import Array, Weights
-from zoo_common.training.own_model import ModeKeys
+from zoo_common.training.learner import ModeKeys
 from zoo_common.training.own_outputs import tensors_in
+from zoo_common.weights import as_source
 from zoo_spec.errors import InputError
 from zoo_spec.weights import check_names, check_shape
 from zoo_tf.model_fn import PREDICTED, Call, ModelFn, call, fresh_names
@@ -74,7 +75,7 @@ class Program:
 
         For EVAL and PREDICT there may be more, such as those of a head that only trains.
         """
-        variables = self.call.variables
+        variables, source = self.call.variables, as_source(weights)
         named = {path for path in variables if path in weights or not path.endswith(_SEED)}
         if self.mode is ModeKeys.TRAIN:
             check_names(named, {path for path in weights if path in variables or not path.endswith(_SEED)})
@@ -86,9 +87,9 @@ class Program:
                 "in the same order in every mode, or give them names"
             )
         for path in named:
-            check_shape(path, tuple(variables[path].shape), np.shape(weights[path]))
+            check_shape(path, tuple(variables[path].shape), source.entries[path].shape)
         for path in named:
-            variables[path].assign(weights[path])
+            variables[path].assign(source.read(path))
 
     def optimizer_state(self) -> Weights:
         """Copies of the optimizer's variables, by ``<path>/<key>``, or ``/<name>`` where they are of no path."""

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from zoo_spec.arrays import as_array
-from zoo_spec.graph import Graph
+from zoo_common.weights import as_source
 from zoo_spec.weights import check_names, check_shape
 from zoo_tf.leaves import canonical_shape, from_canonical, named_variables, to_canonical
 
@@ -22,25 +21,13 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, object]) -> None:
-    """Set all weights, arrays or either framework's tensors.
+    """Set all weights, arrays or either framework's tensors; those of a ``Source`` are read one at a time.
 
     Raises InputError, changing nothing, unless every name and every shape fits.
     """
-    variables = dict(named_variables(model))
-    check_names(variables, weights)
-    arrays = {name: as_array(name, weights[name]) for name in variables}
+    variables, source = dict(named_variables(model)), as_source(weights)
+    check_names(variables, source.entries)
     for name, variable in variables.items():
-        check_shape(name, canonical_shape(variable), arrays[name].shape)
+        check_shape(name, canonical_shape(variable), source.entries[name].shape)
     for name, variable in variables.items():
-        variable.assign(from_canonical(variable, arrays[name]))
-
-
-def initialize(model: keras.Model, graph: Graph, seed: int) -> None:
-    """Give the model its initial values, one at a time, without a second copy of them all."""
-    variables = dict(named_variables(model))
-    parameters = graph.parameters()
-    check_names(variables, parameters)
-    for name, parameter in parameters.items():
-        check_shape(name, canonical_shape(variables[name]), parameter.shape)
-        value = parameter.initializer.draw(seed, name, parameter.shape)
-        variables[name].assign(from_canonical(variables[name], value))
+        variable.assign(from_canonical(variable, source.read(name)))

@@ -1,248 +1,33 @@
-"""PyTorch at work for the common loop."""
+"""PyTorch for the common half."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from functools import partial
-from pathlib import Path
-
-import numpy as np
 import torch
-from torch import Tensor, nn
 
-import zoo_torch
-from zoo_common.backend import Array, Batch, BlockCall, Dropped, Exported, Masks, State, StepResult, Weights
-from zoo_common.paths import Choice
+from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
-from zoo_spec.tensors import FLOAT, INT, TensorSpec
 from zoo_spec.training import Training
-from zoo_torch.allocation import keep_large_tensors_apart
-from zoo_torch.blocks.embedding import Embedding
-from zoo_torch.compile import DTYPES
-from zoo_torch.device import choose_device, held_bytes
-from zoo_torch.dropouts import watch_dropouts
-from zoo_torch.export import PROGRAM, export_serving
-from zoo_torch.modes import mean_evaluation
-from zoo_torch.optimizers import make_optimizer
-from zoo_torch.precision import at_least_float32
-from zoo_torch.products import use_fast_products
-from zoo_torch.randomness import StepRandomness
-from zoo_torch.recompute import recompute_layers
-from zoo_torch.weights import get_weights, set_weights
-
-CALL = Choice("call", "direct", "compiled", part="call")
+from zoo_torch.inference import TorchInference
+from zoo_torch.training import TorchTraining
 
 
 class TorchBackend:
-    """A compiled ``nn.Module``, its optimizer and its step."""
+    """What PyTorch makes of a graph."""
 
     name = "torch"
 
-    def initialize(
-        self, graph: Graph, training: Training, *, seed: int, dtype: str, device: str = "auto"
-    ) -> None:
-        """Compile the graph with initial values from ``seed``, and make the optimizer."""
-        self.device = choose_device(device, dtype)
-        torch.backends.cuda.matmul.allow_tf32 = training.tf32
-        torch.backends.cudnn.allow_tf32 = training.tf32
-        if self.device.type == "cpu":
-            keep_large_tensors_apart()
-            if dtype == "float32":
-                use_fast_products()
-        self.graph, self.seed = graph, seed
-        self.dtype = DTYPES[dtype]
-        self.model: nn.Module = zoo_torch.compile(graph, seed=seed, dtype=dtype, device=self.device)
-        if training.recompute:
-            recompute_layers(self.model, graph)
-        for module in self.model.modules():
-            if isinstance(module, Embedding):
-                module.sparse = (
-                    True  # Not in a model that a user trains: not all that torch can do goes with it.
-                )
-        mean_evaluation(self.model)  # By `gradients`.
-        self.parameters = dict(self.model.named_parameters())
-        roles = {name: parameter.role for name, parameter in graph.parameters().items()}
-        self.optimizer = make_optimizer(training.optimizer, self.parameters, roles)
-        self.random = StepRandomness(self.model, seed=seed, portable=training.random == "portable")
+    def for_inference(
+        self, graph: Graph, weights: WeightSource, *, dtype: str, device: str = "auto", tf32: bool = False
+    ) -> TorchInference:
+        """The graph with these weights, to compute with."""
+        return TorchInference(graph, weights, dtype=dtype, device=device, tf32=tf32)
 
-    def train_step(
-        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
-    ) -> StepResult:
-        """One optimizer step over all micro-batches."""
-        self.model.train()
-        try:
-            losses = [
-                self._accumulate(number, batch, denominators) for number, batch in enumerate(micro_batches)
-            ]
-            norm = self.optimizer.apply({name: value.grad for name, value in self.parameters.items()}, rate)
-        except BaseException:
-            self.model.zero_grad(set_to_none=True)  # Those of an interrupted step must not reach the next.
-            raise
-        finally:
-            self.model.eval()
-        totals = {name: torch.stack([part[name] for part in losses]).sum() for name in losses[0]}
-        return StepResult(totals.pop("loss"), totals, norm)
-
-    def _accumulate(
-        self, number: int, batch: Batch, denominators: Mapping[str, float] | None
-    ) -> dict[str, Tensor]:
-        with self.random.at(self.optimizer.step, number):
-            parts = self._losses(self.model(**self._tensors(batch)), denominators)
-            # Here too, for layers that are recomputed draw their masks again.
-            parts["loss"].backward()
-        return {name: value.detach() for name, value in parts.items()}
-
-    def _losses(
-        self, outputs: dict[str, Tensor], denominators: Mapping[str, float] | None
-    ) -> dict[str, Tensor]:
-        parts = self.graph.loss_parts
-        if denominators is None:
-            return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
-        terms = {part.name: outputs[f"{part.name}_numerator"] / denominators[part.name] for part in parts}
-        loss = torch.stack([part.factor * terms[part.name] for part in parts]).sum()
-        return {"loss": loss, **terms}
-
-    @torch.no_grad()
-    def evaluate_step(self, batch: Batch) -> Weights:
-        """All outputs for a batch with labels, without dropout."""
-        return {name: _array(value) for name, value in self._run(batch).items()}
-
-    def call(self, batch: Batch) -> Weights:
-        """All outputs of the model as a user calls it, with nothing said of training."""
-        return self.evaluate_step(batch)
-
-    def predict_step(self, batch: Batch) -> Weights:
-        """All outputs for a batch of features."""
-        return self.evaluate_step({name: batch[name] for name in self.graph.features if name in batch})
-
-    def gradients(self, batch: Batch) -> Weights:
-        """Gradient of the loss by canonical name, without dropout."""
-        loss = self._run(batch)["loss"]
-        found = torch.autograd.grad(
-            loss, list(self.parameters.values()), allow_unused=True, materialize_grads=True
-        )
-        return {name: _array(value) for name, value in zip(self.parameters, found, strict=True)}
-
-    def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:
-        """One optimizer step with these gradients."""
-        given = {name: self._tensor(gradients[name], value.dtype) for name, value in self.parameters.items()}
-        self.optimizer.apply(given, rate)
-
-    def dropouts(self, batch: Batch, masks: Masks, at: tuple[int, int]) -> Sequence[Dropped]:
-        """What each dropout does in a training pass, those in fused kernels too."""
-        random = StepRandomness(self.model, seed=self.seed, portable=masks == "portable")
-        with nullcontext() if masks == "own" else random.at(*at):
-            uses = watch_dropouts(self.model, lambda: self.model(**self._tensors(batch)))
-        return [Dropped(path, _array(before), _array(after)) for path, before, after in uses]
-
-    def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
-        """Every run of a block, inner ones before those around them; ``training`` may be left unsaid."""
-        log = _Log(self.model)
-        hooks = [
-            module.register_forward_hook(partial(log.add, path), with_kwargs=True)
-            for path, module in self.model.named_modules()
-            if path
-        ]
-        self.model.train(training is True)
-        try:
-            with torch.no_grad(), self.random.at(self.optimizer.step, 0):
-                self.model(**self._tensors(batch))
-        finally:
-            self.model.eval()
-            for hook in hooks:
-                hook.remove()
-        return log.calls
-
-    def export_state(self) -> State:
-        """A copy of everything that training changes."""
-        return State(get_weights(self.model), self.optimizer.state(), self.optimizer.step)
-
-    def import_state(self, state: State) -> None:
-        """Take over such a copy, from either framework."""
-        set_weights(self.model, state.weights)
-        self.optimizer.step = state.step
-        self.optimizer.load_state(state.optimizer)
-
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Set all weights and nothing else."""
-        set_weights(self.model, weights)
-
-    def export(self, directory: Path, features: Sequence[str]) -> Exported:
-        """Write a ``torch.export`` program that needs torch alone and takes these features."""
-        return export_serving(self.model, self.graph, directory / PROGRAM, features)
-
-    def device_bytes(self) -> int | None:
-        """Bytes held on the accelerator; None on a CPU."""
-        return held_bytes(self.device)
+    def for_training(
+        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str = "auto"
+    ) -> TorchTraining:
+        """The graph with these weights, and the optimizer."""
+        return TorchTraining(graph, training, weights, dtype=dtype, device=device)
 
     def versions(self) -> dict[str, str]:
         """Version of torch."""
         return {"torch": torch.__version__}
-
-    def _run(self, batch: Batch) -> dict[str, Tensor]:
-        if CALL.taken("direct") == "direct":
-            return self.model(**self._tensors(batch))
-        # As torch.compile and torch.export trace it, but with no compiler, which not every machine has. Begun anew,
-        # for after some eight models of one class torch would no longer trace, and say nothing.
-        torch.compiler.reset()
-        return torch.compile(self.model, backend="eager")(**self._tensors(batch))
-
-    def _tensors(self, batch: Batch) -> dict[str, Tensor]:
-        return {
-            name: self._tensor(value, self._dtype(self.graph.inputs[name])) for name, value in batch.items()
-        }
-
-    def _dtype(self, spec: TensorSpec) -> torch.dtype | None:
-        if spec.dtype == INT:
-            return None
-        return self.dtype if spec.dtype == FLOAT else torch.promote_types(self.dtype, torch.float32)
-
-    def _tensor(self, value: Array, dtype: torch.dtype | None) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(value)).to(self.device, dtype)
-
-
-class _Log:
-    """Notes what modules are given and give, each tensor copied once."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.calls: list[BlockCall] = []
-        self._copies: dict[tuple[int, bool], tuple[Tensor, Array]] = {}
-        self._turned = {
-            f"{path}.{child}"
-            for path, module in model.named_modules()
-            for child in getattr(module, "turned", ())
-        }
-
-    def add(
-        self,
-        path: str,
-        module: nn.Module,
-        given: tuple[object, ...],
-        named: dict[str, object],
-        gave: object,
-    ) -> None:
-        """A module's run, as torch's hooks are called; inside a user's own, what is no tensor is left out."""
-        outputs = gave if isinstance(gave, dict) else {"": gave}
-        self.calls.append(
-            BlockCall(
-                path,
-                tuple(self._copy(path, value) for value in given if isinstance(value, Tensor)),
-                self._copies_of(path, named),
-                self._copies_of(path, outputs),
-            )
-        )
-
-    def _copies_of(self, path: str, values: Mapping[str, object]) -> dict[str, Array]:
-        return {name: self._copy(path, value) for name, value in values.items() if isinstance(value, Tensor)}
-
-    def _copy(self, path: str, value: Tensor) -> Array:
-        key = (id(value), path in self._turned)
-        if key not in self._copies:
-            self._copies[key] = (value, _array(value.mT if path in self._turned else value))
-        return self._copies[key][1]
-
-
-def _array(value: Tensor) -> Array:
-    # A copy, for an output may be a parameter itself, such as an embedding's table. NumPy has no bfloat16.
-    return np.array(at_least_float32(value.detach()).cpu().numpy())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from zoo_common.weights import InitialValues, WeightSource
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 from zoo_spec.plugins import tell_broken_halves
 from zoo_torch.blocks.base import build
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.container import Model, assemble, compute_in
-from zoo_torch.weights import initialize
+from zoo_torch.weights import set_weights
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
@@ -37,6 +38,13 @@ def compile(
     if dtype not in DTYPES:
         raise ValueError(f"dtype {dtype!r} is not one of {', '.join(DTYPES)}")
     graph = spec if isinstance(spec, Graph) else spec.graph()
+    return compiled(graph, InitialValues(graph.parameters(), seed), dtype, device)
+
+
+def compiled(
+    graph: Graph, weights: WeightSource, dtype: str, device: str | torch.device | None = None
+) -> Model:
+    """As ``compile``, with these weights; none is read where the model gets no memory for them."""
     with torch.device("meta"):
         modules = {
             node.name: build(node.block, node.specs)
@@ -56,7 +64,7 @@ def compile(
     if _gives_no_memory():
         return model
     if where.type != "meta":
-        initialize(model, graph, seed, kept)
+        set_weights(model, weights)
     return model.to(where)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo_common.weights import as_source
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.training import optimizers as specs
 
@@ -107,11 +108,12 @@ class Optimizer:
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Take what either framework's ``state`` gave; InputError unless it has every moment in its shape."""
-        specs.check_state(self._shapes(), {key: np.shape(array) for key, array in state.items()})
+        source = as_source(state)
+        specs.check_state(self._shapes(), {key: entry.shape for key, entry in source.entries.items()})
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 for moment, key in self.moments.items():
-                    values = np.asarray(state[f"{name}/{moment}"], order="C")
+                    values = np.asarray(source.read(f"{name}/{moment}"), order="C")
                     self.native.state[parameter][key].copy_(torch.from_numpy(values))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:

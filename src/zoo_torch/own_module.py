@@ -14,11 +14,15 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from zoo_common.backend import Array, State, StepResult, Weights
+from zoo_common.checkpoint import SavedWeights
 from zoo_common.training.feed import Feed
+from zoo_common.training.learner import ModeKeys, Start
 from zoo_common.training.loop import Step
-from zoo_common.training.own_model import ModeKeys, qualified_name
+from zoo_common.training.own_description import qualified_name
+from zoo_common.training.own_learner import OwnLearner
 from zoo_common.training.own_outputs import Rows, field_of
 from zoo_common.training.run_config import RunConfig
+from zoo_common.weights import as_source
 from zoo_spec.errors import InputError
 from zoo_spec.random import derive_key, fold_in
 from zoo_spec.weights import check_names, check_shape
@@ -33,7 +37,7 @@ OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter]], torch.optim.Opt
 SchedulerFactory: TypeAlias = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
 
 
-class OwnModule:
+class OwnModule(OwnLearner):
     """A module, with what its runner was given to train it. Weights go by their ``state_dict`` names."""
 
     name = "torch"
@@ -49,24 +53,19 @@ class OwnModule:
         config: RunConfig,
     ) -> None:
         self.model = model
-        self.title = qualified_name(model)
-        check_module(model, self.title)
+        title = qualified_name(model)
+        check_module(model, title)
+        shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+        super().__init__(title, {"model": title, "weights": shapes}, config)
         self._loss = loss
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._metrics = dict(metrics)
-        self._seed = config.seed or 0
         self.device = choose_device(config.device)
-        self._state: State | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
         self._step = 0
         self._has_stepped = False
-
-    def description(self) -> dict[str, Any]:
-        """The class, and every weight's shape."""
-        shapes = {name: list(value.shape) for name, value in self.model.state_dict().items()}
-        return {"model": self.title, "weights": shapes}
 
     def device_bytes(self) -> int | None:
         """Bytes held on the accelerator; None on a CPU."""
@@ -76,39 +75,47 @@ class OwnModule:
         """Version of torch."""
         return {"torch": torch.__version__}
 
-    def restore(self, state: State | None) -> None:
-        """Take over a checkpoint's state; without one the module begins as it is."""
+    def load(self, checkpoint: SavedWeights) -> None:
+        """Take over a checkpoint's weights."""
         self.model.to(self.device)
-        self._state = state
-        self._step = state.step if state else 0
-        if state is not None:
-            self.set_weights(state.weights)
+        self._set_weights(checkpoint.weights())
 
-    def begin(self, mode: ModeKeys, feed: Feed) -> Iterator[object]:
-        """For training, make the optimizer; the batches as features and labels, tensors on the device.
+    def begin_training(self, start: Start, feed: Feed) -> Iterator[object]:
+        """Make the optimizer, and take over what ``start`` has; without that the module begins as it is.
 
         Raises InputError where a module that is to be trained has no optimizer, no parameters, or an optimizer or a
         scheduler that will not do.
         """
-        if mode is ModeKeys.TRAIN:
-            if self._make_optimizer is None:
-                raise InputError(
-                    f"{self.title} has no optimizer to train with; give the runner "
-                    "optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3)"
-                )
-            names = self._names()
-            if not names:
-                raise InputError(f"{self.title} has no parameters to train")
-            self._optimizer = self._make_optimizer(self.model.parameters())
-            check_optimizer(self._optimizer, names, self.title)
-            self._scheduler = self._make_scheduler(self._optimizer) if self._make_scheduler else None
-            if self._scheduler is not None:
-                check_scheduler(self._scheduler)
-            if self._state is not None:
-                load_optimizer_state(self._optimizer, self._names(), self._state.optimizer)
-                self._replay(self._state.step)
-            # For what the input draws when it is opened, such as the order of a shuffling DataLoader.
-            self._draw_from("input", self._step)
+        checkpoint = start.checkpoint
+        self.model.to(self.device)
+        if checkpoint is not None:
+            self._set_weights(checkpoint.weights())
+        if self._make_optimizer is None:
+            raise InputError(
+                f"{self.title} has no optimizer to train with; give the runner "
+                "optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3)"
+            )
+        names = self._names()
+        if not names:
+            raise InputError(f"{self.title} has no parameters to train")
+        self._optimizer = self._make_optimizer(self.model.parameters())
+        check_optimizer(self._optimizer, names, self.title)
+        self._scheduler = self._make_scheduler(self._optimizer) if self._make_scheduler else None
+        if self._scheduler is not None:
+            check_scheduler(self._scheduler)
+        self._step = start.step
+        if checkpoint is not None:
+            load_optimizer_state(self._optimizer, names, checkpoint.optimizer())
+            self._replay(start.step)
+        elif start.warm_start_from is not None:
+            with start.beginning(as_source(self._weights())) as weights:
+                self._set_weights(weights)
+        # For what the input draws when it is opened, such as the order of a shuffling DataLoader.
+        self._draw_from("input", self._step)
+        return self.begin(ModeKeys.TRAIN, feed)
+
+    def begin(self, mode: ModeKeys, feed: Feed) -> Iterator[object]:
+        """The batches as features and labels, tensors on the device."""
         return (pair(batch, self.device) for batch in feed)
 
     def train_step(self, batch: Any, index: int, waited: float) -> Step:
@@ -144,7 +151,7 @@ class OwnModule:
         return Step(index + 1, rate, count, None, StepResult(loss.detach(), {}, norm), waited)
 
     @torch.no_grad()
-    def evaluate(self, batches: Iterator[Any]) -> dict[str, float]:
+    def measure(self, batches: Iterator[Any]) -> dict[str, float]:
         """``loss``, if there is one, and the metrics, each a mean over all examples."""
         self.model.eval()
         totals: dict[str, float] = {}
@@ -161,7 +168,7 @@ class OwnModule:
                 totals[name] = totals.get(name, 0.0) + float(mean) * examples
         return {name: total / count for name, total in totals.items()}
 
-    def predict(self, batches: Iterator[Any]) -> Iterator[dict[str, Array]]:
+    def answer(self, batches: Iterator[Any]) -> Iterator[dict[str, Array]]:
         """Every output that has a value an example, by name; ``Rows`` says which and how they are called."""
         rows = Rows(self.title, Tensor, _array)
         for batch in batches:
@@ -170,7 +177,7 @@ class OwnModule:
                 outputs, _ = self._run(batch)
             yield from rows.of(outputs, size(batch[0]))
 
-    def export(self, directory: Path, features: object) -> None:
+    def write(self, directory: Path, features: object) -> None:
         """Write a program that takes such features, any number of examples of at least one."""
         given = moved(features, self.device)
         count = size(given)
@@ -191,21 +198,21 @@ class OwnModule:
     def export_state(self) -> State:
         """Copies of all weights, and of the optimizer's state by ``<parameter>/<key>``."""
         assert self._optimizer is not None
-        return State(self.weights(), optimizer_state(self._optimizer, self._names()), self._step)
+        return State(self._weights(), optimizer_state(self._optimizer, self._names()), self._step)
 
-    def weights(self) -> Weights:
+    def _weights(self) -> Weights:
         """Copies of all weights, buffers included."""
         return {name: _array(value) for name, value in self.model.state_dict().items()}
 
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
+    def _set_weights(self, weights: Mapping[str, Array]) -> None:
         """Set all weights; InputError, changing nothing, unless every name and every shape fits."""
-        state = self.model.state_dict()
-        check_names(state, weights)
+        state, source = self.model.state_dict(), as_source(weights)
+        check_names(state, source.entries)
         for name, tensor in state.items():
-            check_shape(name, tuple(tensor.shape), np.shape(weights[name]))
+            check_shape(name, tuple(tensor.shape), source.entries[name].shape)
         with torch.no_grad():
             for name, tensor in state.items():
-                tensor.copy_(torch.from_numpy(np.array(weights[name])))
+                tensor.copy_(torch.from_numpy(source.read(name)))
 
     def _names(self) -> dict[nn.Parameter, str]:
         return {parameter: name for name, parameter in self.model.named_parameters()}
@@ -219,7 +226,7 @@ class OwnModule:
                     self._scheduler.step()
 
     def _draw_from(self, what: str, step: int) -> None:
-        high, low = fold_in(derive_key(self._seed, what), step)
+        high, low = fold_in(derive_key(self.seed, what), step)
         torch.manual_seed((high << 31) ^ low)
 
     def _run(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:

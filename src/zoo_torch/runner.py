@@ -11,10 +11,12 @@ from torch import nn
 
 from zoo_common.training import train_and_evaluate as common
 from zoo_common.training.feed import InputFn
-from zoo_common.training.own_run import OwnRun
-from zoo_common.training.run import Run, run_of
+from zoo_common.training.learner import Learner
+from zoo_common.training.own_learner import own_run
+from zoo_common.training.run import Run
 from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import MetricValue
+from zoo_common.training.spec_run import run_of
 from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec
 from zoo_common.training.warm_start import WarmStart
 from zoo_spec.errors import InputError
@@ -53,7 +55,7 @@ class Runner:
         metrics: Mapping[str, Loss] | None = None,
         warm_start_from: WarmStart | None = None,
     ) -> None:
-        self._run: Run | OwnRun
+        self._run: Run[Learner]
         if isinstance(model, nn.Module):
             said = RunConfig() if config is None else config
             if not isinstance(said, RunConfig):
@@ -61,16 +63,14 @@ class Runner:
             own = OwnModule(
                 model, loss=loss, optimizer=optimizer, scheduler=scheduler, metrics=metrics or {}, config=said
             )
-            self._model = own
-            self._run = OwnRun(own, said, said.directory(model_dir), warm_start_from=warm_start_from)
+            self._run = own_run(own, model_dir, warm_start_from)
             return
         given = {"loss": loss, "optimizer": optimizer, "scheduler": scheduler, "metrics": metrics}
         taken = [name for name, value in given.items() if value is not None]
         if taken:
             raise InputError(f"{', '.join(taken)}: the spec says that; this is for a module of your own")
-        self._model = TorchBackend()
-        self._run = run_of(self._model, model, model_dir, config, warm_start_from)
-        self.spec = self._run.spec
+        self._run = run_of(TorchBackend(), model, model_dir, config, warm_start_from)
+        self.spec = self._run.learner.spec
 
     def train(
         self, input_fn: InputFn | None = None, steps: int | None = None, max_steps: int | None = None
@@ -98,18 +98,18 @@ class Runner:
         For a module of one's own give example features, at least two examples: a tensor, or tensors by name.
         Raises InputError if the directory is not empty, or there is no checkpoint.
         """
-        if isinstance(self._run, OwnRun):
-            if features is None:
-                raise InputError("give example features that the module is to be served with, tensors")
-            return self._run.export(Path(export_dir), features)
-        if features is not None:
-            raise InputError("a spec says itself what its model takes; leave the features out")
-        return self._run.export(Path(export_dir))
+        if features is None and isinstance(self._run.learner, OwnModule):
+            raise InputError("give example features that the module is to be served with, tensors")
+        return self._run.export(Path(export_dir), features)
 
     @property
     def model(self) -> nn.Module:
-        """The native model; of a spec, there after ``train``, ``evaluate`` or ``predict``."""
-        return self._model.model
+        """The native model; of a spec, as it was trained last, or with the newest checkpoint's weights.
+
+        Raises InputError for a spec's that has neither.
+        """
+        learner = self._run.learner
+        return learner.model if isinstance(learner, OwnModule) else learner.at_work(self._run.load).model
 
 
 def train_and_evaluate(runner: Runner, train_spec: TrainSpec, eval_spec: EvalSpec) -> dict[str, float]:

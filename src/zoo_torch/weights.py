@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from zoo_common.weights import WeightSource, as_source
 from zoo_spec.arrays import as_array
-from zoo_spec.graph import Graph
 from zoo_spec.weights import check_names, check_shape
 
 
@@ -19,32 +19,23 @@ def get_weights(model: nn.Module) -> dict[str, np.ndarray]:
 
 
 def set_weights(model: nn.Module, weights: Mapping[str, object]) -> None:
-    """Set all weights, arrays or either framework's tensors.
+    """Set all weights, arrays or either framework's tensors; those of a ``WeightSource`` are read one at a time.
 
     Raises InputError, changing nothing, unless every name and every shape fits.
     """
-    state = model.state_dict()
-    check_names(state, weights)
-    arrays = {name: as_array(name, weights[name]) for name in state}
+    state, source = model.state_dict(), as_source(weights)
+    check_names(state, source.entries)
     for name, tensor in state.items():
-        check_shape(name, tuple(tensor.shape), arrays[name].shape)
-    values = {
-        name: torch.from_numpy(np.ascontiguousarray(arrays[name]).reshape(tensor.shape))
-        for name, tensor in state.items()
-    }
+        check_shape(name, tuple(tensor.shape), source.entries[name].shape)
     with torch.no_grad():
         if any(tensor.is_meta for tensor in state.values()):  # Which would take nothing, in silence.
-            narrow = {name: value.to(state[name].dtype, copy=True) for name, value in values.items()}
-            model.load_state_dict(narrow, assign=True)
+            filled = {name: _tensor(source, name).to(tensor.dtype) for name, tensor in state.items()}
+            model.load_state_dict(filled, assign=True)
             return
         for name, tensor in state.items():
-            tensor.copy_(values[name])
+            tensor.copy_(_tensor(source, name))
 
 
-def initialize(model: nn.Module, graph: Graph, seed: int, dtype: torch.dtype) -> None:
-    """Give a model that was built without memory its initial values, without a second copy of them."""
-    state = {
-        name: torch.from_numpy(parameter.initializer.draw(seed, name, parameter.shape)).to(dtype)
-        for name, parameter in graph.parameters().items()
-    }
-    model.load_state_dict(state, strict=True, assign=True)
+def _tensor(source: WeightSource, name: str) -> Tensor:
+    array = source.read(name)
+    return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))

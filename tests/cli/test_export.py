@@ -20,7 +20,7 @@ from small_models import assert_same, draw_inputs, in_fresh_process
 from small_runs import bert_run, mnist_run
 from zoo_common.backend import find_backend
 from zoo_common.cli.main import application
-from zoo_common.training.run import Run
+from zoo_common.training.spec_run import reopen
 from zoo_spec import load_spec
 
 FRAMEWORKS = ("torch", "tf")
@@ -119,9 +119,9 @@ def served(exported, framework, name, number):
 
 def live(framework, directory, *inputs):
     """What the run's own model gives."""
-    opened = Run.reopen(find_backend(framework)(), directory, device="cpu")
+    opened = reopen(find_backend(framework)(), directory, device="cpu")
     opened.load()
-    return [opened.backend.predict_step(each) for each in inputs]
+    return [opened.learner.at_work().predict_step(each) for each in inputs]
 
 
 @pytest.mark.parametrize(

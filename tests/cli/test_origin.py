@@ -14,8 +14,8 @@ from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
 from zoo_common.training.origin import Origin
-from zoo_common.training.run import Run
 from zoo_common.training.run_directory import read_metrics
+from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 
@@ -117,7 +117,7 @@ def fed(tmp_path_factory):
     """A run on a program's batches of a spec whose own data is scikit-learn's digits."""
     directory = tmp_path_factory.mktemp("fed") / "run"
     spec = load_spec("mnist_fc", [*SMALL])
-    run = Run(find_backend("torch")(), spec, directory, device="cpu", quiet=True)
+    run = spec_run(find_backend("torch")(), spec, directory, device="cpu", quiet=True)
     run.train(BATCHES, steps=2)
     with pytest.raises(InputError, match="--accept data"):
         run.evaluate()

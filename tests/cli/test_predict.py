@@ -20,7 +20,7 @@ from small_runs import bert_run, mnist_run, probed_run, text_file
 from zoo_common.cli.main import application
 from zoo_common.data import open_dataset
 from zoo_common.interop import to_transformers
-from zoo_common.training.run import Run
+from zoo_common.training.spec_run import reopen
 from zoo_spec import load_spec
 from zoo_torch.backend import TorchBackend
 
@@ -114,11 +114,13 @@ def test_an_image_is_fed_as_in_training(tmp_path):
     directory = mnist_run(
         tmp_path / "run", "data.mean=0.3", "data.std=0.5", "model.image_size=[11, 9]", steps=2
     )
-    opened = Run.reopen(TorchBackend(), directory, device="cpu")
+    opened = reopen(TorchBackend(), directory, device="cpu")
     opened.load()
-    held_out = open_dataset(opened.spec, directory, "eval")
+    held_out = open_dataset(opened.learner.spec, directory, "eval")
     index = 7
-    logits = opened.backend.predict_step({"image": held_out.example(0, index)["image"][None]})["logits"][0]
+    logits = opened.learner.at_work().predict_step({"image": held_out.example(0, index)["image"][None]})[
+        "logits"
+    ][0]
     raw = held_out._images.pixels[index][..., 0]
     assert raw.shape == (8, 8)
     # Sixteenths of a full pixel stand at 255ths only to a rounding.

@@ -117,19 +117,28 @@ def test_a_run_directory_of_another_spec_is_refused_by_field(trained):
     assert "training.batch_size: 8 in the run, 64 now" in found.stderr
 
 
-@pytest.mark.parametrize("harm", ["flip", "delete"])
-def test_a_damaged_checkpoint_is_named_and_status_2(harm, trained, tmp_path):
+@pytest.mark.parametrize(
+    ("harm", "name", "command"),
+    [
+        ("flip", "weights", "eval"),
+        ("delete", "weights", "eval"),
+        ("delete", "optimizer", "eval"),
+        ("flip", "optimizer", "train"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_status_2(harm, name, command, trained, tmp_path):
     shutil.copytree(trained[0], tmp_path / "run")
-    file = tmp_path / "run" / "checkpoints" / "step-00000003" / "optimizer.safetensors"
+    file = tmp_path / "run" / "checkpoints" / "step-00000003" / f"{name}.safetensors"
     if harm == "flip":
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 4
         file.write_bytes(content)
     else:
         file.unlink()
-    found = run("eval", "--framework", "torch", "--run-dir", tmp_path / "run")
+    again = ("--spec", "mnist_fc", *FEW) if command == "train" else ()
+    found = run(command, "--framework", "torch", "--run-dir", tmp_path / "run", *again)
     assert found.exit_code == 2
-    assert "optimizer.safetensors" in found.stderr
+    assert f"{name}.safetensors" in found.stderr
 
 
 def test_a_run_that_cannot_fit_is_status_3_with_the_arithmetic(tmp_path):
@@ -164,14 +173,15 @@ def test_parity_prints_its_levels_as_json_and_junit(tmp_path):
 def test_parity_that_fails_is_status_1_and_names_the_block(monkeypatch):
     from zoo_torch.backend import TorchBackend
 
-    original = TorchBackend.initialize
+    original = TorchBackend.for_training
 
-    def initialize(self, *args, **kwargs):
-        original(self, *args, **kwargs)
-        inner = self.model.hidden_1.forward
-        self.model.hidden_1.forward = lambda x: inner(x) * 1.01
+    def for_training(self, *args, **kwargs):
+        made = original(self, *args, **kwargs)
+        inner = made.model.hidden_1.forward
+        made.model.hidden_1.forward = lambda x: inner(x) * 1.01
+        return made
 
-    monkeypatch.setattr(TorchBackend, "initialize", initialize)
+    monkeypatch.setattr(TorchBackend, "for_training", for_training)
     found = run("parity", "--spec", "mnist_fc", "--small", "--level", "forward")
     assert found.exit_code == 1
     assert "hidden_1" in found.stdout

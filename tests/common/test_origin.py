@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zoo_common.backend import State
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import sources as sources_module
 from zoo_common.data.sources import marked, sources, vocabulary_sources
 from zoo_common.training.origin import Claim, Origin, TrainedOn, require_data, require_files
 from zoo_common.training.run_directory import RunDirectory
-from zoo_common.training.taking_over import require_fit, require_origin, state_of
+from zoo_common.training.taking_over import finite, require_fit, require_origin
 from zoo_common.training.warm_start import warm_started
+from zoo_common.weights import Arrays
 from zoo_spec import load_spec
 from zoo_spec.data import ImageData, TextData
 from zoo_spec.errors import EnvironmentFault, InputError
@@ -283,9 +285,9 @@ def test_weights_that_a_run_began_with_are_not_changed_under_it(tmp_path):
         weights = {"w": np.ones(2, np.float32)}
         source = CheckpointStore(tmp_path / "checkpoints")
         source.save(3, weights, {}, {"step": 3}, "x")
-        _, beginning = warm_started(
-            {"w": np.zeros(2, np.float32)}, tmp_path / "checkpoints" / "step-00000003"
-        )
+        own = Arrays({"w": np.zeros(2, np.float32)})
+        with warm_started(own, tmp_path / "checkpoints" / "step-00000003") as (begun, beginning):
+            np.testing.assert_array_equal(begun.read("w"), weights["w"])
         run.note_beginning(beginning.model_copy(update={"source": "/a"}))
         save(run, 5)
     for going_on in ("/a", None):
@@ -301,8 +303,11 @@ def test_weights_that_a_run_began_with_are_not_changed_under_it(tmp_path):
 def test_weights_with_nan_begin_no_run(tmp_path):
     store = CheckpointStore(tmp_path / "checkpoints")
     store.save(3, {"w": np.array([1, np.nan], np.float32)}, {}, {}, "x")
-    with pytest.raises(InputError, match="w holds NaN or infinity"):
-        warm_started({"w": np.zeros(2, np.float32)}, tmp_path)
+    with (
+        warm_started(Arrays({"w": np.zeros(2, np.float32)}), tmp_path) as (begun, _),
+        pytest.raises(InputError, match="w holds NaN or infinity"),
+    ):
+        begun.read("w")
 
 
 # A checkpoint of something else in a run's directory.
@@ -330,7 +335,7 @@ def taken(run: Path, arrays=None, state=RIGHT, spec_hash=None, moments=None):
     training = TINY.training
     require_origin(found, run, spec_hash=TINY.fingerprint(), seed=training.seed, generator=training.random)
     require_fit(found, GRAPH, training, run)
-    return state_of(found)
+    return State(dict(finite(found.weights(), found)), dict(finite(found.optimizer(), found)), found.step)
 
 
 def test_a_runs_own_checkpoint_is_taken(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo_common.training.run import spec_of
+from zoo_common.training.spec_run import spec_of
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 

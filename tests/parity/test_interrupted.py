@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from models import training_model
 from zoo_common.backend import find_backend
 from zoo_common.data import open_dataset
 from zoo_common.data.base import batch as make_batch
 from zoo_common.training.denominators import denominators, split
 from zoo_common.training.evaluation import evaluate
 from zoo_common.training.loop import train_on
-from zoo_common.training.run import Run
+from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -24,8 +25,7 @@ def _same(left, right):
 
 
 def _started(framework, spec):
-    backend = find_backend(framework)()
-    backend.initialize(spec.graph(), spec.training, seed=0, dtype="float64", device="cpu")
+    backend = training_model(framework, spec.graph(), spec.training)
     return backend
 
 
@@ -46,8 +46,10 @@ def test_a_step_that_is_interrupted_between_micro_batches_leaves_no_trace(framew
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_run_that_is_interrupted_before_its_first_checkpoint_begins_anew(framework, tmp_path, monkeypatch):
     spec = load_spec("mnist_fc", [*SMALL, *SHORT, "training.save_every=4"])
-    run = Run(find_backend(framework)(), spec, tmp_path / "run", device="cpu", quiet=True)
-    straight = Run(find_backend(framework)(), spec, tmp_path / "straight", device="cpu", quiet=True).train()
+    run = spec_run(find_backend(framework)(), spec, tmp_path / "run", device="cpu", quiet=True)
+    straight = spec_run(
+        find_backend(framework)(), spec, tmp_path / "straight", device="cpu", quiet=True
+    ).train()
     with monkeypatch.context() as patch:
         patch.setattr(run, "_save", _interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -55,13 +57,13 @@ def test_a_run_that_is_interrupted_before_its_first_checkpoint_begins_anew(frame
     assert run.train() == straight
 
 
-def _interrupt(store):
+def _interrupt():
     raise KeyboardInterrupt
 
 
 def test_asking_a_new_run_for_its_evaluation_is_refused_each_time(tmp_path):
     spec = load_spec("mnist_fc", SMALL + SHORT)
-    run = Run(find_backend("torch")(), spec, tmp_path / "run", device="cpu", quiet=True)
+    run = spec_run(find_backend("torch")(), spec, tmp_path / "run", device="cpu", quiet=True)
     for _ in range(2):
         with pytest.raises(InputError, match="no checkpoint yet"):
             run.evaluate()
@@ -104,7 +106,7 @@ def test_the_batch_size_does_not_show_in_an_evaluation_where_one_of_two_losses_h
     for size in (4, 10):
         spec = _composed("label_weights", training={"batch_size": size})
         backend = _started(framework, spec)
-        losses.append(evaluate(backend, spec, spec.graph(), open_dataset(spec, None, "eval"))["loss"])
+        losses.append(evaluate(backend, spec, spec.graph(), open_dataset(spec, None, "eval"), size)["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
 
 

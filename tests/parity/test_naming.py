@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo_common.backend import BlockCall, State, find_backend
+from models import training_model
+from zoo_common.backend import BlockCall, State
 from zoo_common.data import open_dataset
 from zoo_common.parity import opinions, tolerances
 from zoo_common.parity.bench import Bench
@@ -129,8 +130,7 @@ OPTIMIZERS = (
 def test_the_formula_of_an_optimizer_is_each_frameworks_own(optimizer, framework):
     spec = shrunk(load_spec("mnist_fc", [f"training.optimizer={optimizer}"]))
     graph = spec.graph()
-    backend = find_backend(framework)()
-    backend.initialize(graph, spec.training, seed=0, dtype="float64", device="cpu")
+    backend = training_model(framework, graph, spec.training)
     roles = {name: each.role for name, each in graph.parameters().items()}
     state = backend.export_state()
     for rate in (0.01, 0.03):

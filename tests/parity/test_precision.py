@@ -13,9 +13,10 @@ import torch
 
 import zoo_tf
 import zoo_torch
+from models import training_model
 from references import FAMILIES
 from references.base import BATCH
-from zoo_common.backend import State, find_backend
+from zoo_common.backend import State, import_state
 from zoo_common.data import batch, open_dataset
 from zoo_common.interop import from_transformers
 from zoo_common.parity import tolerances
@@ -316,8 +317,7 @@ def test_a_bias_in_half_width_loses_nothing_of_a_long_sum(framework):
     labels = np.random.default_rng(0).standard_normal((20_000, 3)) + 0.3
     found = {}
     for dtype in ("float64", "bfloat16"):
-        backend = find_backend(framework)()
-        backend.initialize(spec.graph(), spec.training, seed=0, dtype=dtype, device="cpu")
+        backend = training_model(framework, spec.graph(), spec.training, dtype)
         found[dtype] = backend.gradients({"x": np.zeros_like(labels), "labels": labels})["dense.bias"]
     wide = found["float64"]
     assert gap(found["bfloat16"], wide, largest(wide)) < tolerances.ROUNDING["bfloat16"].roundoff
@@ -368,8 +368,7 @@ def test_bfloat16_is_as_far_from_transformers_in_float64_as_rounding_explains(va
         }
 
     def model(dtype):
-        backend = find_backend(framework)()
-        backend.initialize(spec.graph(), spec.training, seed=0, dtype=dtype, device="cpu")
+        backend = training_model(framework, spec.graph(), spec.training, dtype)
         return backend
 
     def outputs(backend, weights):
@@ -387,8 +386,7 @@ def test_bfloat16_is_as_far_from_transformers_in_float64_as_rounding_explains(va
 def test_parameters_gradients_and_the_common_half_s_arrays_are_float32(framework):
     spec = shrunk(load_spec("bert_tiny", [HALF]))
     graph, training = spec.graph(), spec.training
-    backend = find_backend(framework)()
-    backend.initialize(graph, training, seed=0, dtype="bfloat16", device="cpu")
+    backend = training_model(framework, graph, training, "bfloat16")
     examples = batch(open_dataset(spec, None, "train"), 0, 0, 4)
     train_on(backend, graph, training, examples, 0)
     state = backend.export_state()
@@ -438,12 +436,11 @@ def test_a_bfloat16_run_goes_on_in_the_other_framework_and_in_any_precision(fram
     other = next(name for name in FRAMEWORKS if name != framework)
 
     def begin(framework, dtype):
-        backend = find_backend(framework)()
-        backend.initialize(graph, training, seed=0, dtype=dtype, device="cpu")
+        backend = training_model(framework, graph, training, dtype)
         return backend
 
     def go_on(backend, state):
-        backend.import_state(State(state.weights, state.optimizer, state.step))
+        import_state(backend, State(state.weights, state.optimizer, state.step))
         return [
             float(train_on(backend, graph, training, examples, index).result.loss)
             for index in range(state.step, state.step + 3)
@@ -462,8 +459,7 @@ def test_a_bfloat16_run_goes_on_in_the_other_framework_and_in_any_precision(fram
 def test_weights_of_the_loss_are_not_rounded(framework):
     """A denominator of 0.1 a token is 0.1 times their number, which bfloat16 could not hold."""
     spec = shrunk(load_spec("bert_tiny"))
-    backend = find_backend(framework)()
-    backend.initialize(spec.graph(), spec.training, seed=0, dtype="bfloat16", device="cpu")
+    backend = training_model(framework, spec.graph(), spec.training, "bfloat16")
     examples = dict(batch(open_dataset(spec, None, "train"), 0, 0, 4))
     examples["masked_weights"] = np.full(examples["masked_weights"].shape, 0.1)
     found = backend.evaluate_step(examples)["masked_lm_denominator"]

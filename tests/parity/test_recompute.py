@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo_common.backend import find_backend
+from models import training_model
 from zoo_common.data import batch, open_dataset
 from zoo_common.memory import training_bytes
 from zoo_common.parity.suite import run_parity
@@ -26,8 +26,7 @@ def trained(framework: str, recompute: bool, *overrides: str, steps: int = 3):
         load_spec("bert_tiny", [f"training.recompute={str(recompute).lower()}", *DROPS, *overrides])
     )
     graph, training = spec.graph(), spec.training.model_copy(update={"batch_size": 8})
-    dataset, backend = open_dataset(spec, None, "train"), find_backend(framework)()
-    backend.initialize(graph, training, seed=0, dtype="float64", device="cpu")
+    dataset, backend = open_dataset(spec, None, "train"), training_model(framework, graph, training)
     for index in range(steps):
         train_on(backend, graph, training, batch(dataset, 0, index, 8), index)
     return backend, backend.export_state().weights
@@ -136,8 +135,8 @@ def test_a_layer_applied_twice_draws_two_masks_and_each_again():
                 "training": {"random": "portable", "recompute": recompute},
             }
         )
-        graph, backend = twice.graph(), find_backend(framework)()
-        backend.initialize(graph, twice.training, seed=0, dtype="float64", device="cpu")
+        graph = twice.graph()
+        backend = training_model(framework, graph, twice.training)
         for index in range(3):
             examples = batch(open_dataset(twice, None, "train"), 0, index, 4)
             train_on(backend, graph, twice.training.model_copy(update={"batch_size": 4}), examples, index)

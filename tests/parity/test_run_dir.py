@@ -17,8 +17,8 @@ from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
 from zoo_common.parity.suite import run_trained_parity
-from zoo_common.training.run import Run
 from zoo_common.training.run_directory import RunDirectory
+from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -53,7 +53,7 @@ def bert(tmp_path_factory):
     training = ("steps=30", "batch_size=8", "optimizer.learning_rate=1e-2", "schedule.warmup_steps=2")
     padded = ("data.short_sequence_probability=0.7", f"data.files=[{text}]")
     spec = load_spec("bert_tiny", [*BERT, *padded, *(f"training.{each}" for each in training)])
-    Run(find_backend("torch")(), spec, folder / "run", device="cpu", quiet=True).train()
+    spec_run(find_backend("torch")(), spec, folder / "run", device="cpu", quiet=True).train()
     return folder / "run"
 
 
@@ -263,15 +263,15 @@ def test_a_checkpoint_that_is_removed_while_it_is_judged_is_the_one_that_is_judg
 ):
     shutil.copytree(digits, tmp_path / "run")
     store = CheckpointStore(tmp_path / "run" / "checkpoints")
-    newest, latest = store.latest(), CheckpointStore.latest
+    newest, latest_weights = store.latest(), CheckpointStore.latest_weights
 
     def meanwhile(self):
-        monkeypatch.setattr(CheckpointStore, "latest", latest)
+        monkeypatch.setattr(CheckpointStore, "latest_weights", latest_weights)
         for step in (61, 62):  # Of which two stay.
             store.save(step, newest.weights(), newest.optimizer(), {"step": step}, newest.spec_hash)
         return newest
 
-    monkeypatch.setattr(CheckpointStore, "latest", meanwhile)
+    monkeypatch.setattr(CheckpointStore, "latest_weights", meanwhile)
     report = run_trained_parity(tmp_path / "run", level="parameters")
     assert report.passed
     assert report.source.step == newest.step

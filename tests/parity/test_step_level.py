@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 import torch
 
-import zoo_tf.backend
 import zoo_tf.blocks.dropout
 import zoo_tf.randomness
+import zoo_tf.training
 import zoo_torch.blocks.attend
 import zoo_torch.blocks.layer
 import zoo_torch.blocks.norm
@@ -183,7 +183,7 @@ def masks_drawn_anew(patch) -> None:
 
 
 def sums_kept(patch) -> None:
-    patch.setattr(zoo_tf.backend.TensorFlowBackend, "_clear_sums", lambda self: None)
+    patch.setattr(zoo_tf.training.TensorFlowTraining, "_clear_sums", lambda self: None)
 
 
 STATES = {

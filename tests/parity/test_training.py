@@ -7,15 +7,16 @@ import shutil
 import numpy as np
 import pytest
 
+from models import training_model
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import batch, open_dataset
 from zoo_common.training.denominators import denominators, split
 from zoo_common.training.loop import train_on
 from zoo_common.training.metrics_file import losses
-from zoo_common.training.run import Run
 from zoo_common.training.run_directory import read_metrics
 from zoo_common.training.session import DivergedError
+from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -35,10 +36,7 @@ def with_steps(spec, steps, **changes):
 
 
 def made(framework, spec):
-    backend = find_backend(framework)()
-    training = spec.training
-    backend.initialize(spec.graph(), training, seed=training.seed, dtype=training.precision, device="cpu")
-    return backend
+    return training_model(framework, spec.graph(), spec.training, spec.training.precision)
 
 
 def curve(framework, spec, steps):
@@ -121,7 +119,7 @@ def begun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("begun")
     spec = small()
     for framework in FRAMEWORKS:
-        Run(
+        spec_run(
             find_backend(framework)(), with_steps(spec, 10), folder / framework, device="cpu", quiet=True
         ).train()
     return folder, spec
@@ -134,7 +132,7 @@ def test_a_run_goes_on_in_the_other_framework_for_a_hundred_steps(first, begun, 
     for second in FRAMEWORKS:
         directory = tmp_path / second
         shutil.copytree(folder / first, directory)
-        Run(find_backend(second)(), with_steps(spec, 110), directory, device="cpu", quiet=True).train()
+        spec_run(find_backend(second)(), with_steps(spec, 110), directory, device="cpu", quiet=True).train()
         found[second] = losses(read_metrics(directory / "metrics.jsonl"))
     assert list(found["torch"]) == [*range(1, 101), 110]
     for step, loss in found[first].items():
@@ -146,12 +144,14 @@ def test_a_run_goes_on_in_the_other_framework_for_a_hundred_steps(first, begun, 
 def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one_dropout_included(framework, tmp_path):
     spec = small("model.dropout=0.1", "model.attention_dropout=0.1", "training.precision=float32")
     constant = {"schedule": load_spec("mnist_fc", ["training.schedule={kind: constant}"]).training.schedule}
-    straight = Run(find_backend(framework)(), with_steps(spec, 6, **constant), tmp_path / "a", quiet=True)
+    straight = spec_run(
+        find_backend(framework)(), with_steps(spec, 6, **constant), tmp_path / "a", quiet=True
+    )
     straight.train()
-    Run(find_backend(framework)(), with_steps(spec, 3, **constant), tmp_path / "b", quiet=True).train()
-    resumed = Run(find_backend(framework)(), with_steps(spec, 6, **constant), tmp_path / "b", quiet=True)
+    spec_run(find_backend(framework)(), with_steps(spec, 3, **constant), tmp_path / "b", quiet=True).train()
+    resumed = spec_run(find_backend(framework)(), with_steps(spec, 6, **constant), tmp_path / "b", quiet=True)
     resumed.train()
-    ours, theirs = straight.backend.export_state(), resumed.backend.export_state()
+    ours, theirs = straight.learner.export_state(), resumed.learner.export_state()
     for name, value in ours.weights.items():
         assert np.array_equal(value, theirs.weights[name]), name
     for name, value in ours.optimizer.items():
@@ -160,11 +160,11 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one_dropout_included(fra
 
 def test_the_same_command_again_does_nothing_and_another_spec_is_refused(begun, capsys):
     folder, spec = begun
-    assert Run(find_backend("torch")(), with_steps(spec, 10), folder / "torch").train() == []
+    assert spec_run(find_backend("torch")(), with_steps(spec, 10), folder / "torch").train() == []
     assert "has its 10 steps already" in capsys.readouterr().err
     other = with_steps(spec, 10, batch_size=4)
     with pytest.raises(InputError, match=r"training\.batch_size"):
-        Run(find_backend("torch")(), other, folder / "torch", quiet=True).train()
+        spec_run(find_backend("torch")(), other, folder / "torch", quiet=True).train()
 
 
 def test_a_flipped_byte_in_a_checkpoint_is_named(begun, tmp_path):
@@ -175,7 +175,7 @@ def test_a_flipped_byte_in_a_checkpoint_is_named(begun, tmp_path):
     content[-5] ^= 1
     weights.write_bytes(content)
     with pytest.raises(InputError, match=r"weights\.safetensors"):
-        Run(find_backend("torch")(), with_steps(spec, 20), tmp_path / "run", quiet=True).train()
+        spec_run(find_backend("torch")(), with_steps(spec, 20), tmp_path / "run", quiet=True).train()
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -183,7 +183,7 @@ def test_a_run_whose_loss_is_not_finite_stops_and_saves_nothing(framework, tmp_p
     optimizer = "training.optimizer={kind: sgd, learning_rate: 1e200}"
     spec = small(optimizer, "training.schedule={kind: constant}", "training.steps=5")
     with pytest.raises(DivergedError, match="learning_rate"):
-        Run(find_backend(framework)(), spec, tmp_path / "run", quiet=True).train()
+        spec_run(find_backend(framework)(), spec, tmp_path / "run", quiet=True).train()
     last = CheckpointStore(tmp_path / "run" / "checkpoints").latest()
     assert last is not None
     assert all(np.isfinite(value).all() for value in last.weights().values())

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import zoo_tf
 import zoo_torch
-from zoo_common.backend import find_backend
+from models import training_model
 from zoo_spec.experiment import ExperimentSpec
 from zoo_tf.leaves import named_variables, to_canonical
 
@@ -259,8 +259,7 @@ def test_micro_batches_add_up_to_the_batch(case, framework):
         optimizer = {"kind": "sgd", "learning_rate": 0.1}
         spec = make_spec(case, batch_size=BATCH, micro_batch_size=micro, optimizer=optimizer, steps=3)
         weights, batch = draw(spec)
-        backend = find_backend(framework)()
-        backend.initialize(spec.graph(), spec.training, seed=0, dtype="float64", device="cpu")
+        backend = training_model(framework, spec.graph(), spec.training)
         backend.set_weights(weights)
         train_on(backend, spec.graph(), spec.training, batch, 0)
         states.append(backend.export_state().weights)

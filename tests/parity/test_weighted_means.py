@@ -10,7 +10,8 @@ import tensorflow as tf
 import torch
 
 from cases import combined, spec_of
-from zoo_common.backend import find_backend
+from models import training_model
+from zoo_common.backend import import_state
 from zoo_common.parity.probes import probe_inputs
 from zoo_common.training.denominators import denominators, split
 from zoo_common.training.evaluation import evaluate_batches
@@ -146,8 +147,7 @@ def weighted_tasks():
 
 
 def made(spec, framework):
-    backend = find_backend(framework)()
-    backend.initialize(spec.graph(), spec.training, seed=0, dtype="float32", device="cpu")
+    backend = training_model(framework, spec.graph(), spec.training, "float32")
     return backend
 
 
@@ -174,7 +174,7 @@ def test_a_task_takes_batches_without_weights_as_weights_of_1(family, task, fram
     state = backend.export_state()
     steps = []
     for batch in (ones, without):
-        backend.import_state(state)
+        import_state(backend, state)
         steps.append(train_on(backend, graph, spec.training, batch, 0).result)
     assert float(steps[1].loss) == float(steps[0].loss)
     assert float(steps[1].gradient_norm) == float(steps[0].gradient_norm) > 0
@@ -188,8 +188,7 @@ def test_small_weights_train_and_evaluate_as_large_ones_and_in_micro_batches(fra
         )
     )
     graph = spec.graph()
-    backend = find_backend(framework)()
-    backend.initialize(graph, spec.training, seed=0, dtype="float64", device="cpu")
+    backend = training_model(framework, graph, spec.training)
     batch = probe_inputs(graph, 0)["full"]
     small = {**batch, "label_weights": 1e-6 * batch["label_weights"]}
     wanted = evaluate_batches(backend, spec, graph, [batch])
@@ -197,7 +196,7 @@ def test_small_weights_train_and_evaluate_as_large_ones_and_in_micro_batches(fra
     assert found == pytest.approx(wanted, rel=1e-12)
     state, norms = backend.export_state(), []
     for micro_batches, given in (([batch], batch), ([small], small), (split(small, 2), small)):
-        backend.import_state(state)
+        import_state(backend, state)
         result = backend.train_step(micro_batches, denominators(graph, given), 0.1)
         assert float(result.loss) == pytest.approx(wanted["loss"], rel=1e-12)
         norms.append(float(result.gradient_norm))

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from zoo_common.backend import find_backend
 from zoo_common.cli.main import application
-from zoo_common.training.run import Run
+from zoo_common.training.spec_run import reopen
 from zoo_spec.errors import ZooError
 
 FRAMEWORK, DELAY = sys.argv[1], float(sys.argv[2])
@@ -31,13 +31,13 @@ FRAMEWORK, DELAY = sys.argv[1], float(sys.argv[2])
 def main() -> None:
     """Look until the input ends."""
     draw, backend = Random(0), find_backend(FRAMEWORK)
-    initialize = backend.initialize
+    for_inference = backend.for_inference
 
     def slowly(*arguments, **options):
-        initialize(*arguments, **options)
         sleep(draw.random() * DELAY)
+        return for_inference(*arguments, **options)
 
-    backend.initialize = slowly
+    backend.for_inference = slowly
     places: list[str | None] = []
     threading.Thread(target=listen, args=(places,), daemon=True).start()
     for work in cycle((evaluated, predicted, evaluated, exported)):
@@ -88,7 +88,7 @@ def exported(directory: Path) -> dict[str, object]:
 
 def predicted(directory: Path) -> dict[str, object]:
     """What ``zoo predict`` does, on an image of ones: the run's data is drawn, and tells no files."""
-    run = Run.reopen(find_backend(FRAMEWORK)(), directory, device="cpu", quiet=True)
+    run = reopen(find_backend(FRAMEWORK)(), directory, device="cpu", quiet=True)
     rows = list(run.predict([{"image": np.ones((1, 12, 12, 1), np.float32)}]))
     finite = all(np.isfinite(value).all() for row in rows for value in row.values())
     return {"status": 0 if finite and len(rows) == 1 else -1, "step": run.step, "error": ""}

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from distinct import representatives
-from zoo_common.backend import find_backend
+from models import training_model
 from zoo_common.data import batch, open_dataset
 from zoo_common.training.loop import train_on
 from zoo_spec import list_specs, load_spec
@@ -47,8 +47,8 @@ def first_losses(name: str, framework: str) -> list[float]:
         return []
     changes = {"precision": "float64", "random": "portable", "batch_size": 4, "micro_batch_size": None}
     training = spec.training.model_copy(update=changes)
-    backend, graph, dataset = find_backend(framework)(), spec.graph(), open_dataset(spec, None, "train")
-    backend.initialize(graph, training, seed=training.seed, dtype="float64", device="cpu")
+    graph, dataset = spec.graph(), open_dataset(spec, None, "train")
+    backend = training_model(framework, graph, training)
     return [
         float(train_on(backend, graph, training, batch(dataset, training.seed, index, 4), index).result.loss)
         for index in range(STEPS)

@@ -11,7 +11,7 @@ from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data.tokenizer import train
 from zoo_common.training.feed import InputFn
-from zoo_common.training.run import Run
+from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
 
@@ -64,7 +64,7 @@ def probed_run(
     """A run of one step whose checkpoint then gets other weights."""
     training = spec.training.model_copy(update={"steps": 1, "batch_size": 2, "micro_batch_size": None})
     spec = spec.model_copy(update={"training": training})
-    Run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train(input_fn)
+    spec_run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train(input_fn)
     store = CheckpointStore(directory / "checkpoints")
     saved = store.latest()
     assert saved is not None
@@ -76,5 +76,5 @@ def mnist_run(directory: Path, *overrides: str, framework: str = "torch", steps:
     """A run of the small digits' classifier that has learned most of them."""
     given = [f"training.steps={steps}", "model.hidden_sizes=[40]", *overrides]
     spec = load_spec("mnist_fc", given)
-    Run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train()
+    spec_run(find_backend(framework)(), spec, directory, device="cpu", quiet=True).train()
     return directory

@@ -17,8 +17,8 @@ import zoo_tf
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import batches, open_dataset
-from zoo_common.training.run import Run
 from zoo_common.training.session import DivergedError
+from zoo_common.training.spec_run import reopen, spec_run
 from zoo_common.training.stop import TerminatedError
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -346,7 +346,7 @@ def test_what_does_not_go_together_is_refused(tmp_path, directory):
     with pytest.raises(InputError, match="holds a run of a spec"):
         estimator(tmp_path / "spec").train(train_input, steps=1)
     with pytest.raises(InputError, match="go on in Python"):
-        Run.reopen(find_backend("tf")(), directory)
+        reopen(find_backend("tf")(), directory)
     with pytest.raises(InputError, match="params go to a model_fn"):
         zoo_tf.Estimator("mnist_fc", params={"units": 1})
     with pytest.raises(InputError, match="no spec to override"):
@@ -377,7 +377,7 @@ SMALL = {"training.steps": 6, "training.batch_size": 16, "model.dropout": 0.3}
 
 def test_a_spec_trains_as_zoo_train_does_and_from_batches_of_its_own_data_too(tmp_path):
     spec = load_spec("mnist_fc", [f"{path}={value}" for path, value in SMALL.items()])
-    Run(find_backend("tf")(), spec, tmp_path / "run", quiet=True).train()
+    spec_run(find_backend("tf")(), spec, tmp_path / "run", quiet=True).train()
     data = open_dataset(spec, None, "train")
     face = zoo_tf.Estimator("mnist_fc", tmp_path / "face", SMALL)
     face.train(steps=2)

@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 
 import zoo_tf
+from models import training_model
 from small_models import draw_inputs, in_fresh_process, probe_weights, small_spec
 from zoo_spec.errors import InputError
 from zoo_tf import optimizers
-from zoo_tf.backend import TensorFlowBackend
 from zoo_tf.blocks.norm import BatchNorm
 
 LABELS = ("masked_ids", "masked_weights", "next_sentence_labels")
@@ -125,11 +125,10 @@ def test_what_is_frozen_inside_a_block_is_not_trained_and_stays_frozen_in_copies
 
 
 def test_a_run_of_a_spec_refuses_a_layer_that_was_frozen_behind_it(graph, inputs):
-    backend = TensorFlowBackend()
-    backend.initialize(graph, small_spec("bert_base").training, seed=0, dtype="float32", device="cpu")
-    backend.model.get_layer("pooler").trainable = False
+    made = training_model("tf", graph, small_spec("bert_base").training, "float32")
+    made.model.get_layer("pooler").trainable = False
     with pytest.raises(InputError, match=r"pooler.dense.weight is frozen .* a run trains everything"):
-        backend.train_step([inputs], None, 0.1)
+        made.train_step([inputs], None, 0.1)
 
 
 def test_a_frozen_batch_norm_leaves_its_statistics_alone():

@@ -19,10 +19,10 @@ import zoo_torch
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import batches, open_dataset
-from zoo_common.training import run
-from zoo_common.training.run import Run
+from zoo_common.training import spec_learner
 from zoo_common.training.run_directory import read_metrics
 from zoo_common.training.session import DivergedError
+from zoo_common.training.spec_run import reopen, spec_run
 from zoo_common.training.stop import TerminatedError
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -301,7 +301,7 @@ def test_what_does_not_go_together_is_refused(tmp_path, directory):
     with pytest.raises(InputError, match="holds a run of a user's own model, Net"):
         zoo_torch.Runner("mnist_fc", directory).train()
     with pytest.raises(InputError, match="go on in Python"):
-        Run.reopen(find_backend("torch")(), directory)
+        reopen(find_backend("torch")(), directory)
     with pytest.raises(InputError, match="loss, metrics: the spec says that"):
         zoo_torch.Runner("mnist_fc", loss=F.cross_entropy, metrics={})
 
@@ -326,7 +326,7 @@ SMALL = {"training.steps": 6, "training.batch_size": 16, "model.dropout": 0.3}
 
 def test_a_spec_trains_as_zoo_train_does_and_from_batches_of_its_own_data_too(tmp_path):
     spec = load_spec("mnist_fc", [f"{path}={value}" for path, value in SMALL.items()])
-    Run(find_backend("torch")(), spec, tmp_path / "run", quiet=True).train()
+    spec_run(find_backend("torch")(), spec, tmp_path / "run", quiet=True).train()
     data = open_dataset(spec, None, "train")
     face = zoo_torch.Runner("mnist_fc", tmp_path / "face", SMALL)
     face.train(steps=2)
@@ -425,8 +425,8 @@ class Unweighted:
 
 def test_a_specs_run_ends_with_its_first_epoch_where_that_has_nothing_to_learn(tmp_path, monkeypatch, caplog):
     spec = shrunk(load_spec("bert_tiny_ner", ["training.batch_size=20", "training.steps=9"]))
-    opened = run.open_dataset
-    monkeypatch.setattr(run, "open_dataset", lambda *given: Unweighted(opened(*given)))
+    opened = spec_learner.open_dataset
+    monkeypatch.setattr(spec_learner, "open_dataset", lambda *given: Unweighted(opened(*given)))
     said = "nothing to learn in the first 4 steps, the last because no label of classification has a weight"
     with pytest.raises(InputError, match=said) as caught:
         zoo_torch.Runner(spec, tmp_path / "run").train()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, Self
@@ -99,8 +99,8 @@ class Manifest(Spec):
             place = ".".join(str(part) for part in first["loc"]).encode("unicode_escape").decode("ascii")
             raise DamagedCheckpointError(path, f"{place}: {first['msg']}") from error
 
-    def verify(self, directory: Path, held: ExitStack) -> dict[str, BinaryIO]:
-        """Compare every file with its record, sizes first, then hashes; the three that each has, left open.
+    def verify(self, directory: Path, names: Collection[str], held: ExitStack) -> dict[str, BinaryIO]:
+        """Compare every file's size with its record, then the hashes of these; they are left open.
 
         What is read of these is then what was verified, whatever becomes of the directory; ``held`` closes them.
         Raises DamagedCheckpointError naming the file, with the size or hash that was expected and found.
@@ -114,16 +114,12 @@ class Manifest(Spec):
                 reason = f"has {size:,} bytes, the manifest says {record.size:,}"
                 raise DamagedCheckpointError(directory / name, reason)
         files = {}
-        for name, record in self.files.items():
-            with ExitStack() as opened:
-                file = opened.enter_context(open_file(directory / name))
-                sha256 = sha256_of(file)
-                if sha256 != record.sha256:
-                    reason = f"has the SHA-256 {sha256}, the manifest says {record.sha256}"
-                    raise DamagedCheckpointError(directory / name, reason)
-                if name in (WEIGHTS, OPTIMIZER, STATE):
-                    held.enter_context(opened.pop_all())
-                    files[name] = file
+        for name in names:
+            files[name] = held.enter_context(open_file(directory / name))
+            sha256, record = sha256_of(files[name]), self.files[name]
+            if sha256 != record.sha256:
+                reason = f"has the SHA-256 {sha256}, the manifest says {record.sha256}"
+                raise DamagedCheckpointError(directory / name, reason)
         return files
 
 

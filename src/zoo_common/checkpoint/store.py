@@ -8,11 +8,10 @@ import os
 import re
 import shutil
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from pydantic import JsonValue
 
@@ -27,6 +26,7 @@ from zoo_common.checkpoint.manifest import (
 )
 from zoo_common.checkpoint.tensors import Array, TensorFile, file_size, tensor_chunks
 from zoo_common.files import explained, free_bytes, fsync_directory, megabytes
+from zoo_common.weights import Entry, WeightSource
 from zoo_spec.errors import EnvironmentFault, InputError
 
 _LOG = logging.getLogger("zoo")
@@ -37,44 +37,80 @@ _LARGEST_STATE = 16 << 20
 _TRIES = 5
 
 
-class Checkpoint:
-    """A checkpoint whose files were found to be what was saved; they are held open until ``close``.
+class SavedWeights:
+    """A checkpoint for who only computes with it; its files were found to be what was saved, and are held open.
 
-    So its weights are those of ``step`` also when the process that trains has saved more and removed it.
+    So its weights are those of ``step`` also when the process that trains has saved more and removed it, until
+    ``close``.
     """
 
-    def __init__(self, step: int, path: Path, manifest: Manifest, held: ExitStack, *, files: _Files) -> None:
-        self.step = step
+    def __init__(
+        self, path: Path, manifest: Manifest, files: Mapping[str, BinaryIO], held: ExitStack
+    ) -> None:
+        self.step = manifest.step
         """Optimizer steps done."""
         self.path = path
         self.spec_hash = manifest.spec_hash
         self.weights_hash = manifest.files[WEIGHTS].sha256
-        self.state: Mapping[str, JsonValue] = files.state
+        self.state: Mapping[str, JsonValue] = _read_state(files[STATE], path / STATE)
         """What resuming needs beside arrays: data position, random state, best metric."""
-        self.weights_file = files.weights
-        self.optimizer_file = files.optimizer
-        self._close = weakref.finalize(self, held.close)
+        self._weights = TensorFile(files[WEIGHTS], path / WEIGHTS)
+        self._close = weakref.finalize(self, held.pop_all().close)
 
-    def weights(self) -> dict[str, Array]:
-        """Every parameter by canonical name, in torch's layout. Raises DamagedCheckpointError."""
-        return self.weights_file.arrays()
+    @classmethod
+    def read_of(cls, manifest: Manifest) -> Collection[str]:
+        """The files that are read, and so verified."""
+        return WEIGHTS, STATE
 
-    def optimizer(self) -> dict[str, Array]:
-        """Every optimizer moment by ``<canonical name>/<moment>``, in torch's layout; errors as above."""
-        return self.optimizer_file.arrays()
+    def weights(self) -> WeightSource:
+        """Every parameter by canonical name, in torch's layout. Reading one may raise DamagedCheckpointError."""
+        return _Held(self._weights, self)
+
+    def entries(self) -> dict[str, Entry]:
+        """The dtype and shape of everything that it has; reads no values."""
+        return dict(self._weights.entries)
 
     def close(self) -> None:
         """Let go of the files, whose room on the disk is free once they are removed too."""
         self._close()
 
 
-@dataclass(frozen=True)
-class _Files:
-    """What is in the files that each checkpoint has."""
+class Checkpoint(SavedWeights):
+    """A checkpoint for who goes on training from it."""
 
-    weights: TensorFile
-    optimizer: TensorFile
-    state: Mapping[str, JsonValue]
+    def __init__(
+        self, path: Path, manifest: Manifest, files: Mapping[str, BinaryIO], held: ExitStack
+    ) -> None:
+        self._optimizer = TensorFile(files[OPTIMIZER], path / OPTIMIZER)
+        super().__init__(path, manifest, files, held)
+
+    @classmethod
+    def read_of(cls, manifest: Manifest) -> Collection[str]:
+        """All that is listed."""
+        return manifest.files
+
+    def optimizer(self) -> WeightSource:
+        """Every optimizer moment by ``<canonical name>/<moment>``, in torch's layout; errors as of the weights."""
+        return _Held(self._optimizer, self)
+
+    def entries(self) -> dict[str, Entry]:
+        """As of its weights, and of the slots."""
+        return {**super().entries(), **self._optimizer.entries}
+
+
+class _Held(WeightSource):
+    """Tensors of a file that is open for as long as its checkpoint is there."""
+
+    def __init__(self, file: TensorFile, checkpoint: SavedWeights) -> None:
+        self.entries = file.entries
+        self._file, self._checkpoint = file, checkpoint
+
+    def read(self, name: str) -> Array:
+        """The file's."""
+        return self._file.read(name)
+
+
+Part = TypeVar("Part", SavedWeights, Checkpoint)
 
 
 class CheckpointStore:
@@ -150,13 +186,28 @@ class CheckpointStore:
         A damaged newest checkpoint is an InputError, never passed over in silence, for going on from an older
         one loses work: the message names the file, what is wrong, and what to move to go on from which step.
         """
+        return self._latest(Checkpoint)
+
+    def latest_weights(self) -> SavedWeights | None:
+        """As ``latest``, for who needs no optimizer: of what only that has, the size alone is compared."""
+        return self._latest(SavedWeights)
+
+    def load(self, step: int) -> Checkpoint:
+        """The checkpoint of one step, verified; raises InputError if it is not there or damaged."""
+        return self._load(step, Checkpoint)
+
+    def load_weights(self, step: int) -> SavedWeights:
+        """As ``load``, for who needs no optimizer."""
+        return self._load(step, SavedWeights)
+
+    def _latest(self, part: type[Part]) -> Part | None:
         for _ in range(_TRIES):
             before = self._there()
             steps = self.steps()
             if not steps:
                 return None
             try:
-                return self._open(steps[-1])
+                return self._open(steps[-1], part)
             except InputError as error:
                 if self._there() != before:
                     continue  # Whoever trains has saved meanwhile, and removed this one.
@@ -167,27 +218,20 @@ class CheckpointStore:
             f"{self.directory}: is written to faster than it can be read; wait for the run to end"
         )
 
-    def load(self, step: int) -> Checkpoint:
-        """The checkpoint of one step, verified; raises InputError if it is not there or damaged."""
+    def _load(self, step: int, part: type[Part]) -> Part:
         steps = self.steps()
         if step not in steps:
             there = ", ".join(map(str, steps)) or "none"
             raise InputError(f"{self.directory}: no checkpoint of step {step}; saved steps: {there}")
-        return self._open(step)
+        return self._open(step, part)
 
-    def _open(self, step: int) -> Checkpoint:
+    def _open(self, step: int, part: type[Part]) -> Part:
         path = self._path(step)
         with explained("read the checkpoint", path), ExitStack() as held:
             manifest = Manifest.read(path)
             if manifest.step != step:
                 raise DamagedCheckpointError(path / MANIFEST, f"is of step {manifest.step}, not {step}")
-            opened = manifest.verify(path, held)
-            files = _Files(
-                TensorFile(opened[WEIGHTS], path / WEIGHTS),
-                TensorFile(opened[OPTIMIZER], path / OPTIMIZER),
-                _read_state(opened[STATE], path / STATE),
-            )
-            return Checkpoint(step, path, manifest, held.pop_all(), files=files)
+            return part(path, manifest, manifest.verify(path, part.read_of(manifest), held), held)
 
     def _there(self) -> set[tuple[str, int]]:
         """Which directories are there at this moment: a name, and what tells it from another of that name."""
@@ -199,7 +243,7 @@ class CheckpointStore:
         damaged = [str(self._path(steps[-1]))]
         for step in reversed(steps[:-1]):
             try:
-                self._open(step)
+                self._open(step, Checkpoint)
             except InputError:
                 damaged.append(str(self._path(step)))
             else:

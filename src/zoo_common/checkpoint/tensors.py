@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from zoo_common.checkpoint.manifest import DamagedCheckpointError
+from zoo_common.weights import Entry, WeightSource
 from zoo_spec.reading import printable, reading
 
 Array: TypeAlias = NDArray[np.generic]
@@ -38,16 +39,14 @@ _LARGEST = 2**63
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An array of a file: what it is, and where its bytes begin."""
+class Stored(Entry):
+    """A tensor of a file, and where its bytes are."""
 
-    dtype: str
-    shape: tuple[int, ...]
     start: int
     end: int
 
 
-class TensorFile:
+class TensorFile(WeightSource):
     """Arrays by name, in a file that is held open: it can be read although it was renamed or removed meanwhile.
 
     Making it reads the header alone. Raises DamagedCheckpointError unless that is sound and fits the file.
@@ -64,11 +63,12 @@ class TensorFile:
                 raise self._damage(f"the header would have {length:,} bytes, and the file has {size:,}")
             raw = file.read(length)
         self._begin = 8 + length
-        self.entries = self._entries(raw, size - self._begin)
+        self._stored = self._entries(raw, size - self._begin)
+        self.entries = self._stored
 
     def read(self, name: str) -> Array:
         """One array, in memory of its own. Raises DamagedCheckpointError if the file has become shorter."""
-        entry = self.entries[name]
+        entry = self._stored[name]
         array = np.empty(entry.shape, np.dtype(entry.dtype).newbyteorder("<"))
         if array.size:
             with reading(self.path):
@@ -76,13 +76,9 @@ class TensorFile:
                 count = self._file.readinto(array.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
             if count != entry.end - entry.start:
                 raise DamagedCheckpointError(self.path, f"ends within {printable(name)}")
-        return array
+        return array.astype(entry.dtype, copy=False)
 
-    def arrays(self) -> dict[str, Array]:
-        """Every array, in memory of its own; errors as ``read``."""
-        return {name: self.read(name) for name in self.entries}
-
-    def _entries(self, raw: bytes, size: int) -> dict[str, Entry]:
+    def _entries(self, raw: bytes, size: int) -> dict[str, Stored]:
         try:
             header = json.loads(raw)
         except (ValueError, RecursionError) as error:
@@ -100,7 +96,7 @@ class TensorFile:
             raise self._damage(f"its arrays have {reached:,} bytes, and {size:,} are there")
         return found
 
-    def _entry(self, name: str, value: JsonValue) -> Entry:
+    def _entry(self, name: str, value: JsonValue) -> Stored:
         what = f"{printable(name)} is described by {printable(str(value))[:200]}"
         if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
             raise self._damage(f"{what}, not by dtype, shape and data_offsets")
@@ -113,7 +109,7 @@ class TensorFile:
             raise self._damage(f"{what}, and no array can have such a shape")
         if offsets is None or len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * width:
             raise self._damage(f"{what}, and the offsets do not fit the shape")
-        return Entry(dtype, shape, offsets[0], offsets[1])
+        return Stored(dtype, shape, offsets[0], offsets[1])
 
     def _damage(self, reason: str) -> DamagedCheckpointError:
         return DamagedCheckpointError(self.path, f"is not a safetensors file: {reason}")

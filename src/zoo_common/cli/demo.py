@@ -50,7 +50,7 @@ def demo(
     from zoo_common.screen import console
     from zoo_common.training.metrics_file import losses
     from zoo_common.training.progress import format_metrics
-    from zoo_common.training.run import Run
+    from zoo_common.training.spec_run import spec_run
     from zoo_spec import load_spec
     from zoo_spec.frameworks import compared, two_of
 
@@ -64,7 +64,7 @@ def demo(
     curves, names, evaluations = [], [], []
     for make in makers:
         backend = make()
-        run = Run(backend, loaded, directory / backend.name, device=device)
+        run = spec_run(backend, loaded, directory / backend.name, device=device)
         logged = run.train()
         curves.append(np.array(list(losses(logged).values())))
         library, version = next(iter(backend.versions().items()))
@@ -115,15 +115,21 @@ def _train_changed(backend: Backend, spec: ExperimentSpec, directory: Path, devi
     from zoo_common.parity.tolerances import CURVE_PERTURBATION
     from zoo_common.training.loop import run_steps
     from zoo_common.training.progress import Reporter
+    from zoo_common.weights import InitialValues, as_source
 
     training, graph = spec.training, spec.graph()
-    backend.initialize(graph, training, seed=training.seed, dtype=training.precision, device=device)
-    weights = backend.export_state().weights
-    backend.set_weights(nudged(weights, CURVE_PERTURBATION, training.seed))
+    weights = dict(InitialValues(graph.parameters(), training.seed))
+    model = backend.for_training(
+        graph,
+        training,
+        as_source(nudged(weights, CURVE_PERTURBATION, training.seed)),
+        dtype=training.precision,
+        device=device,
+    )
     dataset = open_dataset(spec, directory / backend.name, "train")
     found = []
     with Reporter(f"{spec.name} ({backend.name}, changed by 1e-7)", 0, training.steps) as reporter:
-        for step in run_steps(backend, graph, training, dataset, 0, training.steps):
+        for step in run_steps(model, graph, training, dataset, 0, training.steps):
             found.append(float(step.result.loss))
             reporter.step(step, found[-1])
     return found

@@ -42,10 +42,10 @@ def evaluate(
     """
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
-    from zoo_common.training.run import Run
+    from zoo_common.training.spec_run import reopen
 
     limits = dict(_limit(text) for text in at_least or ())
-    run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
+    run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     metrics = run.evaluate()
     _require_numbers(metrics)
     if as_json:

@@ -49,14 +49,15 @@ def export(
     from zoo_common.cli.output import print_json
     from zoo_common.export import export as write
     from zoo_common.export import serving_features
-    from zoo_common.training.run import Run
     from zoo_common.training.run_directory import RunDirectory
+    from zoo_common.training.spec_run import reopen
     from zoo_spec.errors import InputError
 
     # On the CPU, so that the program runs on any machine; each framework moves it to a GPU when it is loaded.
-    run = Run.reopen(find_backend(framework)(), run_dir, device="cpu")
+    run = reopen(find_backend(framework)(), run_dir, device="cpu")
     wanted = None if features is None else [name.strip() for name in features.split(",") if name.strip()]
-    serving_features(run.graph, wanted)
+    learner = run.learner
+    serving_features(learner.graph, wanted)
     if output is not None and output.suffix == ".pt2":
         raise InputError(
             f"--output {output}: is a directory, into which model.pt2 is written; give its name, such as "
@@ -66,7 +67,14 @@ def export(
     beside = RunDirectory(run_dir).served
     place = output if output is not None else run_dir / "exports" / f"{framework}-step-{run.step:08d}"
     signature = write(
-        run.backend, run.spec, beside, place, step=run.step, features=wanted, overwrite=overwrite
+        learner.at_work(),
+        learner.backend,
+        learner.spec,
+        beside,
+        place,
+        step=run.step,
+        features=wanted,
+        overwrite=overwrite,
     )
     program = place / str(signature["program"])
     if as_json:

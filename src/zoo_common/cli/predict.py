@@ -72,22 +72,22 @@ def predict(
     from zoo_common.backend import find_backend
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
-    from zoo_common.training.run import Run
+    from zoo_common.training.spec_run import reopen
     from zoo_spec.data.limits import TextLimits, limits_of, with_limits
 
-    run = Run.reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
-    run.require_vocabulary()
-    data = with_limits(run.spec.data, limit or [])
-    spec = run.spec.model_copy(update={"data": data})
-    predictor = open_predictor(spec, run.graph, run.directory, top=top, embeddings=embeddings)
+    run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
+    learner = run.learner
+    learner.require_vocabulary()
+    data = with_limits(learner.spec.data, limit or [])
+    spec = learner.spec.model_copy(update={"data": data})
+    predictor = open_predictor(spec, learner.graph, run.directory, top=top, embeddings=embeddings)
     said = limits_of(data)
     limits = said if isinstance(said, TextLimits) else TextLimits()
     lines, is_typed = _lines(inputs or [], file, predictor, limits)
     run.load()
     print(f"{run.checkpoint}: answers come from these weights", file=sys.stderr)
-    training = run.spec.training
-    size = 1 if is_typed else training.micro_batch_size or training.batch_size
-    _print(answers(run.backend, predictor, lines, batch_size=batch_size or size, strict=False))
+    size = 1 if is_typed else learner.examples_at_once
+    _print(answers(learner.at_work(), predictor, lines, batch_size=batch_size or size, strict=False))
 
 
 def _lines(

@@ -64,13 +64,13 @@ def train(
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
     from zoo_common.training.progress import format_metrics
-    from zoo_common.training.run import Run
+    from zoo_common.training.spec_run import spec_run
     from zoo_spec import load_spec
 
     loaded = load_spec(spec, overrides or ())
     backend = find_backend(framework)
     directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
-    run = Run(
+    run = spec_run(
         backend(), loaded, directory, device=device, warm_start_from=initialize_from, accept=accepted(accept)
     )
     logged = run.train()

@@ -8,21 +8,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from zoo_common.backend import Backend, Batch, Weights, find_backend
+from zoo_common.backend import Array, Batch, TrainingModel, Weights, find_backend
 from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Level
 from zoo_common.parity.subject import Probes, Sizes, Subject
 from zoo_common.paths import fixed
+from zoo_common.weights import InitialValues, as_source
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 
-Prepare = Callable[[Backend], None]
-"""Called with each backend after it is made; a mutation patches its model here."""
+Prepare = Callable[[TrainingModel], None]
+"""Called with each model after it is made; a mutation patches it here."""
 
 
 @dataclass
 class Bench:
-    """Makes backends with the subject's weights when they are first asked for, and keeps what they gave."""
+    """Makes models with the subject's weights when they are first asked for, and keeps what they gave."""
 
     spec: ExperimentSpec
     graph: Graph
@@ -36,7 +37,7 @@ class Bench:
     """Which of the probes' rows: ``full``, ``padded``, ``packed``; all that the graph takes if left out."""
     dtypes: Collection[str] | None = None
     """What is held against float64 instead of what the spec computes in; float64 among them adds nothing."""
-    _made: dict[tuple[str, str], Backend] = field(default_factory=dict)
+    _made: dict[tuple[str, str], TrainingModel] = field(default_factory=dict)
     _outputs: dict[tuple[str, str], dict[str, Weights]] = field(default_factory=dict)
     _turned: dict[str, dict[str, Weights]] = field(default_factory=dict)
     _sizes: dict[Level, dict[str, Sizes]] = field(default_factory=dict)
@@ -63,21 +64,26 @@ class Bench:
         """The subject's batches by name."""
         return self.subject.batches
 
-    def fresh(self, framework: str, dtype: str) -> Backend:
-        """A backend of its own with initial weights."""
-        backend = find_backend(framework)()
+    def fresh(self, framework: str, dtype: str, weights: Mapping[str, Array] | None = None) -> TrainingModel:
+        """A model of its own with these weights, or with the initial ones."""
         training = self.spec.training
-        backend.initialize(self.graph, training, seed=training.seed, dtype=dtype, device=self.device)
+        given = (
+            InitialValues(self.graph.parameters(), training.seed) if weights is None else as_source(weights)
+        )
+        made = find_backend(framework)().for_training(
+            self.graph, training, given, dtype=dtype, device=self.device
+        )
         if self.prepare is not None:
-            self.prepare(backend)
-        return backend
+            self.prepare(made)
+            if weights is not None:
+                made.set_weights(weights)  # By what was patched.
+        return made
 
-    def backend(self, framework: str, dtype: str) -> Backend:
-        """The backend with the subject's weights."""
+    def backend(self, framework: str, dtype: str) -> TrainingModel:
+        """The model with the subject's weights."""
         key = (framework, dtype)
         if key not in self._made:
-            self._made[key] = self.fresh(framework, dtype)
-            self._made[key].set_weights(self.weights)
+            self._made[key] = self.fresh(framework, dtype, self.weights)
         return self._made[key]
 
     def outputs(self, framework: str, dtype: str) -> dict[str, Weights]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo_common.backend import Backend, Batch, State
+from zoo_common.backend import Batch, State, TrainingModel, import_state
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import Dataset
 from zoo_common.data.base import batch as make_batch
@@ -56,7 +56,7 @@ def _curve(
         for framework, backend in backends.items():
             start = starts[framework]
             weights = nudged(start.weights, rule.perturbation, bench.seed + nudge)
-            backend.import_state(State(weights, start.optimizer, start.step))
+            import_state(backend, State(weights, start.optimizer, start.step))
             perturbed[framework].append(_train(short, backend, training, dataset, 0, steps))
         strayed = [_furthest(curves[framework], perturbed[framework]) for framework in bench.frameworks]
         quieter = min(strayed, key=lambda moves: max(map(_distance, moves)))
@@ -137,7 +137,7 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
             found = store.load(before)
             continued = short.fresh(other, "float64")
             kept = State(found.weights(), found.optimizer(), found.step)
-            continued.import_state(kept)
+            import_state(continued, kept)
             resumed = _train(short, continued, training, dataset, before, before + after)
         for index, (left, right) in enumerate(zip(resumed, straight, strict=True), before + 1):
             apart = abs(left - right) / abs(right) if math.isfinite(left - right) else math.inf
@@ -162,7 +162,7 @@ def _carried_over(bench: Bench, dataset: Dataset, steps: int) -> LevelResult:
             state = backend.export_state()
             store.save(state.step, state.weights, state.optimizer, {"step": state.step}, "parity")
             found = store.load(steps)
-            continued.import_state(State(found.weights(), found.optimizer(), found.step))
+            import_state(continued, State(found.weights(), found.optimizer(), found.step))
         back = continued.export_state()
         for left, right in ((back.weights, state.weights), (back.optimizer, state.optimizer)):
             for name in sorted(set(left) | set(right)):
@@ -181,7 +181,7 @@ def _carried_over(bench: Bench, dataset: Dataset, steps: int) -> LevelResult:
 
 
 def _train(
-    bench: Bench, backend: Backend, training: Training, dataset: Dataset, start: int, stop: int
+    bench: Bench, backend: TrainingModel, training: Training, dataset: Dataset, start: int, stop: int
 ) -> list[float]:
     losses = []
     for index in range(start, stop):

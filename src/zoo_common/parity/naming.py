@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo_common.backend import Array, Backend, Batch, BlockCall, Weights
+from zoo_common.backend import Array, Batch, BlockCall, TrainingModel, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import Gap, output_gap
@@ -100,7 +100,7 @@ def name_rounding(bench: Bench, batch: Batch, dtype: str, side: str) -> str:
     return worst if worst and times[worst] > rule.ratio else ""
 
 
-def _own_errors(bench: Bench, backend: Backend, batch: Batch) -> dict[str, float]:
+def _own_errors(bench: Bench, backend: TrainingModel, batch: Batch) -> dict[str, float]:
     party = ThirdParty(bench.graph, bench.weights)
     errors: dict[str, float] = {}
     for call in backend.block_calls(batch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from zoo_common.backend import Array, Backend, Batch, BlockCall, State, Weights
+from zoo_common.backend import Array, Batch, BlockCall, State, TrainingModel, Weights, import_state
 from zoo_common.data import Dataset
 from zoo_common.data.base import batch as make_batch
 from zoo_common.parity import tolerances
@@ -54,7 +54,7 @@ def name_training(bench: Bench, dataset: Dataset) -> Blame:
         if found is not None:
             return found
         for backend, state in zip(backends.values(), states, strict=True):
-            backend.import_state(state)  # A run in training moves statistics.
+            import_state(backend, state)  # A run in training moves statistics.
             train_on(backend, bench.graph, training, batch, index)
         worst = parted(bench, [backend.export_state() for backend in backends.values()], tolerances.TRAINED)
         if worst:
@@ -66,7 +66,7 @@ def name_training(bench: Bench, dataset: Dataset) -> Blame:
 
 
 def name_statistics(
-    bench: Bench, backends: Sequence[Backend], calls: Sequence[Sequence[BlockCall]]
+    bench: Bench, backends: Sequence[TrainingModel], calls: Sequence[Sequence[BlockCall]]
 ) -> Blame | None:
     """The first batch norm whose statistics are not the formula's after these runs in training; None if all are."""
     for place in bench.graph.places():
@@ -97,7 +97,7 @@ def _ends(bench: Bench) -> tuple[str, str]:
 def name_resumed(bench: Bench, framework: str, kept: State, gradients: Weights, rate: float) -> Blame:
     """What a framework does not take over from another's checkpoint, or not go on from."""
     backend = bench.fresh(framework, "float64")
-    backend.import_state(kept)
+    import_state(backend, kept)
     found = parted(bench, [kept, backend.export_state()], 0.0)
     if found:
         text = f"{found.name} is not what the checkpoint holds once {framework} has read it, by {found.value:.1e}"
@@ -145,16 +145,13 @@ def _gap(name: str, ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> f
     return gap(theirs[name], ours[name], largest(ours[name]))
 
 
-def _started(bench: Bench, weights: Weights | None) -> dict[str, Backend]:
-    made = {name: bench.fresh(name, "float64") for name in (bench.frameworks[0], bench.frameworks[-1])}
-    for backend in made.values():
-        if weights is not None:
-            backend.set_weights(weights)
-    return made
+def _started(bench: Bench, weights: Mapping[str, Array] | None) -> dict[str, TrainingModel]:
+    sides = bench.frameworks[0], bench.frameworks[-1]
+    return {name: bench.fresh(name, "float64", weights) for name in sides}
 
 
 def _strayed(
-    bench: Bench, backends: Mapping[str, Backend], before: State, gradients: Weights, rate: float
+    bench: Bench, backends: Mapping[str, TrainingModel], before: State, gradients: Weights, rate: float
 ) -> tuple[str, str]:
     try:
         wanted = advance(bench.spec.training.optimizer, before, gradients, _roles(bench), rate)

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.backend import Backend, Batch, Dropped, Masks
+from zoo_common.backend import Batch, Dropped, Masks, TrainingModel
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.part import Part
@@ -26,7 +26,7 @@ MOST = 4_000_000
 ROWS = 256
 
 
-def count_rates(bench: Bench, framework: str, backend: Backend) -> Iterator[Part]:
+def count_rates(bench: Bench, framework: str, backend: TrainingModel) -> Iterator[Part]:
     """Each place of the spec's, for each source of masks, and by each path that blocks may take.
 
     The value is by how many standard deviations a place is off.

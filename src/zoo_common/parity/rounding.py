@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from zoo_common.backend import Backend, Batch, Weights
+from zoo_common.backend import Batch, TrainingModel, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import Gap
@@ -15,7 +15,7 @@ from zoo_common.parity.probes import nudged
 from zoo_common.parity.results import Level, LevelResult
 from zoo_common.parity.subject import Sizes
 
-Run = Callable[[Backend, Batch], Weights]
+Run = Callable[[TrainingModel, Batch], Weights]
 """What a backend gives for a batch: outputs, or gradients."""
 Measure = Callable[[Weights, Weights, Sizes], dict[str, Gap]]
 """The gap of each tensor, found and reference, and the sizes that they are judged on if larger than their own."""
@@ -28,7 +28,7 @@ def judge(
     other."""
     rule, sizes = tolerances.ROUNDING[dtype], bench.sizes(level)
 
-    def worst_gaps(backend: Backend) -> dict[str, Gap]:
+    def worst_gaps(backend: TrainingModel) -> dict[str, Gap]:
         """The worst gap over the batches, by tensor, or of all tensors together under one empty name."""
         found: dict[str, Gap] = {}
         for name, batch in bench.inputs.items():
@@ -87,7 +87,7 @@ def _judged(
 
 
 def _explained(
-    bench: Bench, rule: tolerances.Rounding, worst_gaps: Callable[[Backend], dict[str, Gap]]
+    bench: Bench, rule: tolerances.Rounding, worst_gaps: Callable[[TrainingModel], dict[str, Gap]]
 ) -> Iterator[dict[str, float]]:
     """By tensor, how far float64 results move when every weight is off by one unit roundoff of the dtype.
 

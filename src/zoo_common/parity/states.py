@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from zoo_common.backend import Backend, Batch, State, Weights
+from zoo_common.backend import Batch, State, TrainingModel, Weights, import_state
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import gap, largest
@@ -56,7 +56,7 @@ def trained_states(bench: Bench) -> list[Part]:
         for framework, backend in backends.items():
             start = starts[framework]
             weights = nudged(bench.weights, 2.0**-52, bench.seed + nudge)
-            backend.import_state(State(weights, start.optimizer, start.step))
+            import_state(backend, State(weights, start.optimizer, start.step))
             moved[framework].append(_train(short, backend, training, batches))
         parts = [_judge(index, states, moved) for index in range(len(COMPARED))]
         if all(part.value <= part.limit or part.value > HOPELESS * part.limit for part in parts):
@@ -126,7 +126,7 @@ def _apart(one: State, other: State, scales: Mapping[str, float]) -> dict[str, f
     }
 
 
-def _train(bench: Bench, backend: Backend, training: Training, batches: Sequence[Batch]) -> list[State]:
+def _train(bench: Bench, backend: TrainingModel, training: Training, batches: Sequence[Batch]) -> list[State]:
     """The states after each of ``COMPARED`` steps."""
     states = []
     for index, batch in enumerate(batches):
@@ -148,18 +148,16 @@ def _batch(bench: Bench, step: int) -> Batch:
     return batch
 
 
-def _fresh(bench: Bench, framework: str) -> Backend:
+def _fresh(bench: Bench, framework: str) -> TrainingModel:
     """With the probes' weights; not recomputing where a block of the user's own cannot."""
     try:
-        backend = bench.fresh(framework, "float64")
+        return bench.fresh(framework, "float64", bench.weights)
     except EnvironmentFault:
         if not bench.spec.training.recompute:
             raise
         training = bench.spec.training.model_copy(update={"recompute": False})
         plain = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={})
-        backend = plain.fresh(framework, "float64")
-    backend.set_weights(bench.weights)
-    return backend
+        return plain.fresh(framework, "float64", bench.weights)
 
 
 def _has_layers(bench: Bench) -> bool:

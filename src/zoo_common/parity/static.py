@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zoo_common.backend import Array, Backend, Weights
+from zoo_common.backend import Array, TrainingModel, Weights
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.compare import Gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
@@ -39,7 +39,7 @@ def loaded(bench: Bench) -> Iterator[LevelResult]:
 
 
 def _parameters(
-    bench: Bench, make: Callable[[str, str], Backend], expected: Callable[[str, Parameter], Array]
+    bench: Bench, make: Callable[[str, str], TrainingModel], expected: Callable[[str, Parameter], Array]
 ) -> Iterator[LevelResult]:
     table = bench.graph.parameters()
     for dtype in bench.narrow or ("float32",):

@@ -64,8 +64,7 @@ def _optimizers(bench: Bench) -> list[Part]:
         states: list[State] = []
         for framework in bench.frameworks:
             with taking(path):
-                backend = bench.fresh(framework, "float64")
-            backend.set_weights(bench.weights)
+                backend = bench.fresh(framework, "float64", bench.weights)
             for number, rate in enumerate(RATES):
                 backend.apply_gradients(drawn_gradients(bench, number), rate)
             states.append(backend.export_state())
@@ -106,8 +105,7 @@ def _rates(bench: Bench) -> list[Part]:
     worst = Part("", 0.0, tolerances.DEVIATIONS, "")
     count = 0
     for framework in bench.frameworks:
-        backend = bench.fresh(framework, "float64")
-        backend.set_weights(bench.weights)
+        backend = bench.fresh(framework, "float64", bench.weights)
         for part in count_rates(bench, framework, backend):
             count, worst = count + 1, worst.tighter(part)
     if not count:

@@ -21,8 +21,8 @@ from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Source
 from zoo_common.parity.subject import Sizes, Turn
 from zoo_common.training.origin import Accepted
-from zoo_common.training.run import Run
-from zoo_common.training.taking_over import not_finite, require_fit
+from zoo_common.training.spec_run import reopen
+from zoo_common.training.taking_over import not_finite
 from zoo_common.units import bytes_text
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -142,19 +142,19 @@ def open_trained(
     are those that will be compared. Raises InputError if there is no run of a spec, no checkpoint yet, one that is
     damaged or does not fit ``spec.yaml``, or data that will not do; EnvironmentFault if memory is short.
     """
-    run = Run.reopen(find_backend(frameworks[0])(), run_dir, accept=accept)
-    spec, graph, store = run.spec, run.graph, run.storage.store
-    checkpoint = store.latest()
+    run = reopen(find_backend(frameworks[0])(), run_dir, accept=accept)
+    learner, store = run.learner, run.storage.store
+    spec, graph = learner.spec, learner.graph
+    checkpoint = store.latest_weights()
     if checkpoint is None:
         raise InputError(
             f"{run_dir}: has no checkpoint yet; train first, or give --spec for parity on probes"
         )
-    require_fit(checkpoint, graph, spec.training, run_dir)
-    run.require_origin(checkpoint)
+    run.require_own(checkpoint)
     weights: Weights = {name: np.asarray(value, np.float64) for name, value in checkpoint.weights().items()}
     for name in not_finite(weights):
         raise InputError(f"{checkpoint.path}: {name} holds NaN or infinity; there is nothing to compare")
-    run.require_data()
+    learner.require_data()
     dataset = open_dataset(spec, run_dir, "eval")
     number = min(number, len(dataset))
     rows = _rows(spec, graph)

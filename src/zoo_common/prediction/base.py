@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import JsonValue
 
-from zoo_common.backend import Array, Backend
+from zoo_common.backend import Array, InferenceModel
 from zoo_common.data.base import Example
 from zoo_common.prediction.lines import Line
 from zoo_spec.errors import InputError
@@ -52,7 +52,12 @@ class Predictor(Protocol):
 
 
 def predict(
-    backend: Backend, predictor: Predictor, lines: Iterable[Line], *, batch_size: int, strict: bool = True
+    model: InferenceModel,
+    predictor: Predictor,
+    lines: Iterable[Line],
+    *,
+    batch_size: int,
+    strict: bool = True,
 ) -> Iterator[Answer]:
     """The answers to all lines, in order, a batch at a time; the backend has its weights.
 
@@ -61,7 +66,7 @@ def predict(
     """
     for chunk in _chunks(_entries(predictor, lines, strict), batch_size):
         items = [entry for entry in chunk if isinstance(entry, Item)]
-        rows = iter(_outputs(backend, predictor.outputs, items))
+        rows = iter(_outputs(model, predictor.outputs, items))
         for entry in chunk:
             yield {**entry.where, **entry.answer(next(rows))} if isinstance(entry, Item) else entry
 
@@ -104,11 +109,11 @@ def _stand_together(one: Item, other: Item) -> bool:
     return all(value.shape == other.features[name].shape for name, value in one.features.items())
 
 
-def _outputs(backend: Backend, answering: tuple[str, ...], items: list[Item]) -> Iterator[Row]:
+def _outputs(model: InferenceModel, answering: tuple[str, ...], items: list[Item]) -> Iterator[Row]:
     if not items:
         return
     batch = {name: pad([item.features[name] for item in items]) for name in items[0].features}
-    found = backend.predict_step(batch)
+    found = model.predict_step(batch)
     if not all(np.isfinite(found[output]).all() for output in answering):
         raise InputError(
             "the model's answer holds NaN or infinity: its weights are of no use; train it again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zoo_common.backend import Backend, Batch
+from zoo_common.backend import Batch, InferenceModel
 from zoo_common.data import Dataset, evaluation_batches
 from zoo_common.log import LOG
 from zoo_common.metrics import open_metric
@@ -16,22 +16,23 @@ from zoo_spec.graph import Graph
 from zoo_spec.tasks.metrics import Metric
 
 
-def evaluate(backend: Backend, spec: ExperimentSpec, graph: Graph, dataset: Dataset) -> dict[str, float]:
-    """``loss``, each part's where there are several, and the task's metrics.
+def evaluate(
+    model: InferenceModel, spec: ExperimentSpec, graph: Graph, dataset: Dataset, examples: int
+) -> dict[str, float]:
+    """``loss``, each part's where there are several, and the task's metrics, ``examples`` at once.
 
     Numerators and denominators are added over all batches and divided once, so the batch size does not show.
     Raises InputError if the graph has no loss.
     """
-    size = spec.training.micro_batch_size or spec.training.batch_size
     weights = [part.weights for part in graph.loss_parts]
     weights += [metric.weights for metric in spec.task.metrics() if _applies(metric, graph)]
     all_weighted = {name for name in weights if name is not None} if all(weights) else set()
-    batches = checked(evaluation_batches(dataset, size, all_weighted), graph, "of the evaluation, batch")
-    return evaluate_batches(backend, spec, graph, batches)
+    batches = checked(evaluation_batches(dataset, examples, all_weighted), graph, "of the evaluation, batch")
+    return evaluate_batches(model, spec, graph, batches)
 
 
 def evaluate_batches(
-    backend: Backend, spec: ExperimentSpec, graph: Graph, batches: Iterable[Batch]
+    model: InferenceModel, spec: ExperimentSpec, graph: Graph, batches: Iterable[Batch]
 ) -> dict[str, float]:
     """As ``evaluate``, over these batches. A part without any weight, and what is not finite, are warned of."""
     parts = graph.loss_parts
@@ -40,7 +41,7 @@ def evaluate_batches(
     totals = {part.name: [0.0, 0.0] for part in parts}
     metrics = [open_metric(metric) for metric in spec.task.metrics() if _applies(metric, graph)]
     for batch in batches:
-        outputs = backend.evaluate_step(batch)
+        outputs = model.evaluate_step(batch)
         for name, total in totals.items():
             total[0] += float(outputs[f"{name}_numerator"])
             total[1] += float(outputs[f"{name}_denominator"])

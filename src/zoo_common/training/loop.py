@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from zoo_common.backend import Backend, Batch, Scalar, StepResult
+from zoo_common.backend import Batch, Scalar, StepResult, TrainingModel
 from zoo_common.data import Dataset, batches
 from zoo_common.training.denominators import denominators, split
 from zoo_common.training.numbers import checked
@@ -40,20 +40,20 @@ class Step:
 
 
 def run_steps(
-    backend: Backend, graph: Graph, training: Training, dataset: Dataset, start: int, stop: int
+    model: TrainingModel, graph: Graph, training: Training, dataset: Dataset, start: int, stop: int
 ) -> Generator[Step, None, None]:
     """Train from ``start`` steps done to ``stop``; batch, rate and randomness depend on the step alone."""
     ahead = batches(dataset, training.seed, training.batch_size, start, stop)
     ahead = checked(ahead, graph, "the batch of step", start + 1)
-    return run_batches(backend, graph, training, ahead, start)
+    return run_batches(model, graph, training, ahead, start)
 
 
 def run_batches(
-    backend: Backend, graph: Graph, training: Training, ahead: Iterator[Batch], start: int
+    model: TrainingModel, graph: Graph, training: Training, ahead: Iterator[Batch], start: int
 ) -> Generator[Step, None, None]:
     """Train from ``start`` steps done, a step a batch; rate and randomness depend on the step alone."""
     for index, batch, waited in timed(ahead, start):
-        yield train_on(backend, graph, training, batch, index, waited)
+        yield train_on(model, graph, training, batch, index, waited)
 
 
 def timed(batches: Iterator[T], start: int) -> Generator[tuple[int, T, float], None, None]:
@@ -68,7 +68,7 @@ def timed(batches: Iterator[T], start: int) -> Generator[tuple[int, T, float], N
 
 
 def train_on(
-    backend: Backend, graph: Graph, training: Training, batch: Batch, index: int, waited: float = 0.0
+    model: TrainingModel, graph: Graph, training: Training, batch: Batch, index: int, waited: float = 0.0
 ) -> Step:
     """Step ``index``, counted from 0, on this batch.
 
@@ -80,7 +80,7 @@ def train_on(
     divisors = denominators(graph, batch)
     if divisors is None and len(micro_batches) > 1:
         raise InputError(_UNKNOWN_SUMS)
-    result = backend.train_step(micro_batches, divisors, rate)
+    result = model.train_step(micro_batches, divisors, rate)
     examples = len(next(iter(batch.values())))
     weightless = tuple(name for name, divisor in (divisors or {}).items() if math.isinf(divisor))
     return Step(index + 1, rate, examples, real_tokens(batch), result, waited, weightless)

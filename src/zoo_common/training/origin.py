@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self, TypeAlias, get_args
 
 from pydantic import JsonValue, ValidationError
 
@@ -101,12 +101,16 @@ class Origin(Spec):
         return self.model_copy(update={"changes": (*self.changes, Change(step=step, what=tuple(lines)))})
 
 
+FeedNow: TypeAlias = Callable[[TrainedOn | None], TrainedOn]
+"""Tells, from what a run's record knows of it, what is read now."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """What somebody who goes on with a run says that it is; ``feed`` tells from the record what is read now."""
 
     spec_hash: str
-    feed: Callable[[TrainedOn | None], TrainedOn]
+    feed: FeedNow
     accept: Collection[Accepted] = ()
     begins_with: str | None = None
     """Whose weights it is to begin with, if it begins."""

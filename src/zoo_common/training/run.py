@@ -1,79 +1,45 @@
-"""A spec's run in its directory: train, go on where it stopped, evaluate. The frameworks' runners are faces of it."""
+"""A run in its directory: train, go on where it stopped, evaluate. The frameworks' runners are faces of it."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Collection, Generator, Iterator, Mapping
-from itertools import islice
-from os import PathLike
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from pydantic import JsonValue
-
-from zoo_common.backend import Array, Backend
-from zoo_common.checkpoint import Checkpoint, CheckpointStore
-from zoo_common.data import Dataset, open_dataset
-from zoo_common.data.sources import sources, vocabulary_sources
-from zoo_common.data.tokenizer_files import FILE as TOKENIZER
-from zoo_common.export import export
+from zoo_common.backend import Array
+from zoo_common.checkpoint import SavedWeights
 from zoo_common.log import LOG
-from zoo_common.memory import require_memory
 from zoo_common.training.cadence import EvaluatingWhereSaved, stop_step
-from zoo_common.training.differences import Fields
-from zoo_common.training.evaluation import evaluate, evaluate_batches
-from zoo_common.training.feed import InputFn, open_feed
-from zoo_common.training.idle import PATIENCE, IdleWatch
-from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
-from zoo_common.training.metrics_file import losses, read_metrics
-from zoo_common.training.named_batches import named_batches
-from zoo_common.training.origin import (
-    Accepted,
-    Claim,
-    TrainedOn,
-    require_accepted,
-    require_data,
-    require_files,
-)
-from zoo_common.training.own_model import ModeKeys, read_description
-from zoo_common.training.run_config import RunConfig
+from zoo_common.training.feed import InputFn
+from zoo_common.training.learner import Learner, Start
+from zoo_common.training.loop import Step
+from zoo_common.training.origin import Accepted, Claim, require_accepted
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.run_storage import RunStorage
-from zoo_common.training.session import Cadence, DivergedError, Record, Session
-from zoo_common.training.taking_over import not_finite, require_fit, require_origin, state_of
+from zoo_common.training.session import DivergedError, Record, Session
+from zoo_common.training.taking_over import require_origin
 from zoo_common.training.train_and_evaluate import EvalSpec
-from zoo_common.training.warm_start import WarmStart, source_of, warm_started
-from zoo_spec import load_spec
-from zoo_spec.errors import InputError
-from zoo_spec.experiment import ExperimentSpec
+from zoo_common.training.warm_start import WarmStart, source_of
+
+Kind = TypeVar("Kind", bound=Learner)
 
 
-class Run:
-    """One spec, one backend, one directory.
-
-    Without a directory, everything is kept for as long as the object lives.
-    """
+class Run(Generic[Kind]):
+    """One learner, one directory. What is asked of it is answered with the newest checkpoint's weights."""
 
     def __init__(
         self,
-        backend: Backend,
-        spec: ExperimentSpec,
-        directory: Path | None = None,
+        learner: Kind,
+        storage: RunStorage,
         *,
-        device: str = "auto",
-        quiet: bool = False,
-        keep: int = 2,
         warm_start_from: WarmStart | None = None,
         accept: Collection[Accepted] = (),
     ) -> None:
         require_accepted(accept)
-        self.backend = backend
-        self.spec = spec
-        self.graph = spec.graph()
-        self.storage = RunStorage(directory, keep=keep, quiet=quiet)
-        self.directory = self.storage.path
-        self.device = device
-        self.quiet = quiet
+        self.learner = learner
+        self.storage = storage
+        self.directory = storage.path
         self.checkpoint: Path | None = None
         """Which checkpoint the model's weights are in, once it has any."""
         self.step = 0
@@ -81,22 +47,6 @@ class Run:
         self._accept = accept
         self._warm_start_from = warm_start_from
         self._is_ready = False
-        self._evaluation: Dataset | None = None
-
-    @classmethod
-    def reopen(
-        cls,
-        backend: Backend,
-        directory: Path,
-        *,
-        device: str = "auto",
-        quiet: bool = False,
-        accept: Collection[Accepted] = (),
-    ) -> Run:
-        """The run that a directory holds; InputError if it holds none."""
-        run = RunDirectory(directory)
-        run.require()
-        return cls(backend, _spec_in(run.spec_file), directory, device=device, quiet=quiet, accept=accept)
 
     def train(
         self,
@@ -106,295 +56,140 @@ class Run:
         max_steps: int | None = None,
         evaluation: EvalSpec | None = None,
     ) -> list[Record]:
-        """Train up to ``training.steps``, from the newest checkpoint if there is one; returns what was logged.
+        """Train, from the newest checkpoint if there is one; returns what was logged.
 
-        ``steps`` ends it after so many more, ``max_steps`` after so many in all. ``input_fn`` gives batches in
-        the place of the spec's data, and is evaluated on only where ``evaluation`` says on what.
+        ``steps`` ends it after so many more, ``max_steps`` after so many in all; with neither a spec says how many,
+        or the input ends. ``input_fn`` gives batches, in the place of a spec's data; what has data of its own and
+        learns from an ``input_fn`` is evaluated only where ``evaluation`` says on what.
 
-        Raises InputError for data, a directory or a checkpoint that will not do, EnvironmentFault for too
-        little memory or disk, DivergedError if the loss is no longer finite (``training.optimizer`` and
-        ``training.schedule`` may then change), TerminatedError after a SIGTERM, with what was done saved.
+        Raises InputError for data, a directory or a checkpoint that will not do, EnvironmentFault for too little
+        memory or disk, DivergedError if the loss is no longer finite (the optimizer's constants and the schedule
+        may then change), TerminatedError after a SIGTERM, with what was done saved.
         """
-        if not self.graph.loss_parts:
-            outputs = ", ".join(self.graph.outputs)
-            raise InputError(f"{self.spec.name} has no loss to train; its outputs are {outputs}")
-        require_trainable(self.graph, self.spec.training)
-        require_memory(self.spec, self.graph, self.backend.name)
+        learner = self.learner
+        learner.require_trainable()
         claim = Claim(
-            self.spec.fingerprint(),
-            self._spec_feed if input_fn is None else self._own_feed,
-            self._accept,
-            source_of(self._warm_start_from),
+            learner.fingerprint(), learner.feed(input_fn), self._accept, source_of(self._warm_start_from)
         )
-        with self.storage.opened(
-            self.spec.resolved(), self.backend.versions(), _resolved_in, claim
-        ) as directory:
-            dataset = open_dataset(self.spec, self.directory, "train") if input_fn is None else None
+        with (
+            self.storage.opened(
+                learner.description(), learner.versions(), learner.described, claim
+            ) as directory,
+            contextlib.ExitStack() as held,
+        ):
             newest = self.storage.store.latest()
-            start = newest.step if newest else 0
-            stop = self._stop(start, steps, max_steps)
-            self._restore(newest, directory)
-            directory.cut_metrics(start)
-            session = self._session(directory, start, stop, evaluation, has_data=dataset is not None)
-            if start >= stop and not session.lacks_evaluation():
-                LOG.info(
-                    f"{self.directory}: has its {stop} steps already; "
-                    "raise training.steps to go on, or give another directory"
-                )
+            if newest is not None:
+                held.callback(newest.close)
+                self.require_own(newest)
+            start = Start(directory, newest, self._warm_start_from)
+            stop = learner.stop(start.step, steps, max_steps)
+            directory.cut_metrics(start.step)
+            session = self._session(directory, start.step, stop, input_fn, evaluation)
+            if stop is not None and start.step >= stop and not session.lacks_evaluation():
+                LOG.info(f"{self.directory}: {learner.nothing_left(start.step, stop)}")
                 return []
-            if session.evaluate is not None and (evaluation is None or evaluation.input_fn is None):
-                self._evaluation_data()  # What is wrong with it is said before the first step, not after all.
-            about = dataset.description() if dataset is not None else None
-            LOG.info(
-                f"{self.spec.name} ({self.backend.name}): {self.graph.parameter_count:,} parameters; "
-                + (f"{about.source}, {about.samples:,} samples; " if about is not None else "")
-                + f"{self.directory}"
-                + (f", going on from step {start}" if start else "")
-            )
+            own_data = session.evaluate is not None and (evaluation is None or evaluation.input_fn is None)
+            self._is_ready = False
+            taken = _no_steps()
+            if stop is None or start.step < stop:
+                taken = learner.learn(start, input_fn, stop, evaluates=own_data)
+                self._note(newest)
+            held.close()
             try:
-                return session.follow(self._steps(dataset, input_fn, start, stop))
+                return session.follow(taken)
             except BaseException as error:
                 self._is_ready = False  # What the model holds now is of no checkpoint.
                 if isinstance(error, DivergedError):
                     directory.note_divergence(error.step)
-                    raise DivergedError(error.step, error.what, error.advice or self._way_on()) from error
+                    advice = error.advice or learner.way_on(self.directory, self.storage.store.steps())
+                    raise DivergedError(error.step, error.what, advice) from error
                 raise
 
-    def _way_on(self) -> str:
-        """What to do after a divergence."""
-        change = "lower training.optimizer.learning_rate, or lengthen the schedule's warm-up, in this command"
-        steps = self.storage.store.steps()
-        if not steps:
-            return f"{change}, which then begins again"
-        at = losses(read_metrics(RunDirectory(self.directory).metrics_file)).get(steps[-1])
-        loss = "" if at is None else f", of loss {at:.4g}"
-        return (
-            f"{change}: {self.directory} goes on from its step {steps[-1]}{loss}; where that is beyond help, delete "
-            f"{self.storage.store.directory} to begin again there"
-        )
-
-    def _spec_feed(self, known: TrainedOn | None) -> TrainedOn:
-        """What the spec's data is read from, as it is now."""
-        return TrainedOn.of("spec", sources(self.spec.data), known)
-
-    def _own_feed(self, known: TrainedOn | None) -> TrainedOn:
-        """What is known of batches that a program gives."""
-        return TrainedOn.of("input_fn", vocabulary_sources(self.spec.data), known)
-
-    def require_data(self) -> None:
-        """Raise InputError unless the spec's data is what this run was trained on, or that is accepted."""
-        require_data(self.directory, self._spec_feed, self._accept)
-
-    def require_vocabulary(self) -> None:
-        """Raise InputError unless the user's vocabulary is what it was, where the run keeps none of its own."""
-        if not (self.directory / TOKENIZER).exists():
-            require_files(self.directory, vocabulary_sources(self.spec.data), self._accept)
-
-    def require_origin(self, checkpoint: Checkpoint) -> None:
-        """Raise InputError unless this run saved the checkpoint."""
-        training = self.spec.training
-        require_origin(
-            checkpoint,
-            self.directory,
-            spec_hash=self.spec.fingerprint(),
-            seed=training.seed,
-            generator=training.random,
-        )
-
-    def _stop(self, start: int, steps: int | None, max_steps: int | None) -> int:
-        """The last step; InputError beyond ``training.steps``, where the schedule of the rate ends."""
-        end = self.spec.training.steps
-        stop = stop_step(start, steps, max_steps)
-        if stop is not None and stop > end:
-            raise InputError(
-                f"{stop} steps in all are asked for, and the spec's training.steps is {end}, where the schedule "
-                f"of its learning rate ends; raise training.steps to {stop}"
-            )
-        return end if stop is None else stop
-
-    def _steps(
-        self, dataset: Dataset | None, input_fn: InputFn | None, start: int, stop: int
-    ) -> Generator[Step, None, None]:
-        training = self.spec.training
-        title = f"{self.spec.name} ({self.backend.name})"
-        watch = IdleWatch(title, ends=not start)
-        if dataset is not None:
-            epoch = -(-len(dataset) // training.batch_size)
-            watch.patience = min(PATIENCE, epoch, stop) if not start else min(PATIENCE, epoch)
-            watch.why = dataset.why_weightless()
-            return watch.through(run_steps(self.backend, self.graph, training, dataset, start, stop))
-        feed = open_feed(input_fn, {"mode": ModeKeys.TRAIN, "start_step": start}, repeats=True)
-        batches = islice(named_batches(feed, self.graph), max(stop - start, 0))
-        return watch.through(run_batches(self.backend, self.graph, training, batches, start))
-
-    def _session(
-        self, directory: RunDirectory, start: int, stop: int, evaluation: EvalSpec | None, *, has_data: bool
-    ) -> Session:
-        cadence: Cadence = self.spec.training
-        if evaluation is not None:
-            cadence = EvaluatingWhereSaved(cadence, stop)
-        chosen = evaluation or EvalSpec()
-        return Session(
-            title=f"{self.spec.name} ({self.backend.name})",
-            directory=directory,
-            cadence=cadence,
-            start=start,
-            stop=stop,
-            save=lambda: self._save(self.storage.store),
-            evaluate=(lambda: self.evaluate(chosen.input_fn, chosen.steps))
-            if has_data or evaluation is not None
-            else None,
-            device_bytes=self.backend.device_bytes,
-            quiet=self.quiet,
-        )
-
     def evaluate(self, input_fn: InputFn | None = None, steps: int | None = None) -> dict[str, float]:
-        """Loss and metrics over the evaluation data, or over ``input_fn``'s, with the newest weights.
+        """Loss and metrics over ``input_fn``'s batches, at most ``steps``, or over a spec's evaluation data.
 
-        ``steps`` is how many batches of ``input_fn`` at most. Raises InputError if there is no checkpoint.
+        Raises InputError if there is no checkpoint yet, or no batch.
         """
         stop_step(0, steps, None)
         self.load()
-        if input_fn is None:
-            if steps is not None:
-                raise InputError(
-                    f"steps={steps} goes with an input_fn; the spec's own evaluation data is read as a whole"
-                )
-            return evaluate(self.backend, self.spec, self.graph, self._evaluation_data())
-        feed = open_feed(input_fn, {"mode": ModeKeys.EVAL, "start_step": 0})
-        batches = islice(named_batches(feed, self.graph), steps)
-        return evaluate_batches(self.backend, self.spec, self.graph, batches)
+        return self.learner.evaluate(input_fn, steps)
 
-    def predict(self, input_fn: InputFn | None) -> Iterator[dict[str, Array]]:
-        """The graph's outputs by name for one example after the other, with the newest weights.
+    def predict(self, input_fn: InputFn | None) -> Iterator[Mapping[str, Array]]:
+        """Outputs by name for one example after the other; errors as ``evaluate``."""
+        self.load()
+        return self.learner.predict(input_fn)
 
-        Outputs that are one number for a whole batch, such as a loss, are left out.
+    def export(self, output: Path, features: object = None) -> Path:
+        """Write the newest weights as a program that needs the framework alone.
+
+        Raises InputError if there is no checkpoint yet, or ``output`` is there and no empty directory.
         """
         self.load()
-        feed = open_feed(input_fn, {"mode": ModeKeys.PREDICT, "start_step": 0})
-        return self._rows(named_batches(feed, self.graph, labelled=False))
-
-    def _rows(self, batches: Iterator[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
-        for batch in batches:
-            outputs = self.backend.predict_step(batch)
-            count = len(next(iter(batch.values())))
-            rows = {name: value for name, value in outputs.items() if value.shape[:1] == (count,)}
-            for index in range(count):
-                yield {name: value[index] for name, value in rows.items()}
-
-    def export(self, output: Path) -> Path:
-        """Write the newest weights as a program that needs the framework alone; errors as ``zoo_common.export``."""
-        self.load()
-        export(self.backend, self.spec, RunDirectory(self.directory).served, output, step=self.step)
+        self.learner.export(output, features, step=self.step)
         return output
 
     def load(self) -> None:
-        """Make the model with the newest checkpoint's weights, unless this object has trained or loaded it.
-
-        Raises InputError if there is no checkpoint.
-        """
+        """Take the newest checkpoint's weights, unless this object has trained or loaded it; InputError if none."""
         if self._is_ready:
             return
         with contextlib.closing(self.storage.newest()) as newest:
-            require_memory(self.spec, self.graph, self.backend.name)
-            self._restore(newest)
+            self.require_own(newest)
+            self.learner.load(newest)
+            self._note(newest)
 
-    def _evaluation_data(self) -> Dataset:
-        """The held-out examples, opened once."""
-        if self._evaluation is None:
-            self.require_data()
-            self._evaluation = open_dataset(self.spec, self.directory, "eval")
-        return self._evaluation
+    def require_own(self, checkpoint: SavedWeights) -> None:
+        """Raise InputError unless this run saved the checkpoint, and it fits the model as far as that is known."""
+        require_origin(
+            checkpoint,
+            self.directory,
+            spec_hash=self.learner.fingerprint(),
+            seed=self.learner.seed,
+            generator=self.learner.generator,
+        )
+        self.learner.require_fit(checkpoint)
 
-    def _restore(self, checkpoint: Checkpoint | None, directory: RunDirectory | None = None) -> None:
-        """Make the model, with the checkpoint's state if there is one, and let go of that.
-
-        Without one it begins in ``directory``, with the weights of another run if that was asked for.
-        """
-        training = self.spec.training
+    def _note(self, checkpoint: SavedWeights | None) -> None:
+        """The model is now what this checkpoint has; without one, what it begins with."""
+        self._is_ready = True
         if checkpoint is not None:
-            self.require_origin(checkpoint)
-            require_fit(checkpoint, self.graph, training, self.directory)
-        # Without a checkpoint also a model that is there begins anew: it may be of a run that was interrupted.
-        if not self._is_ready or checkpoint is None:
-            self.backend.initialize(
-                self.graph, training, seed=training.seed, dtype=training.precision, device=self.device
-            )
-            self._is_ready = True
-        if checkpoint is not None:
-            self.backend.import_state(state_of(checkpoint))
             self.step, self.checkpoint = checkpoint.step, checkpoint.path
-            checkpoint.close()
-        elif self._warm_start_from is not None and directory is not None:
-            own = self.backend.export_state().weights
-            weights, beginning = warm_started(own, self._warm_start_from)
-            self.backend.set_weights(weights)
-            directory.note_beginning(beginning)
 
-    def _save(self, store: CheckpointStore) -> None:
-        state = self.backend.export_state()
-        broken = [*not_finite(state.weights), *not_finite(state.optimizer)]
-        if broken:
-            raise DivergedError(state.step, f"{broken[0]} holds NaN or infinity after its update")
-        training = self.spec.training
-        rest: dict[str, JsonValue] = {
-            "step": state.step,
-            "framework": self.backend.name,
-            "data": {"examples": state.step * training.batch_size},
-            "random": {"seed": training.seed, "generator": training.random},
-        }
-        self.checkpoint = store.save(
-            state.step, state.weights, state.optimizer, rest, self.spec.fingerprint()
+    def _session(
+        self,
+        directory: RunDirectory,
+        start: int,
+        stop: int | None,
+        input_fn: InputFn | None,
+        evaluation: EvalSpec | None,
+    ) -> Session:
+        learner = self.learner
+        cadence, chosen = learner.cadence(start, stop), evaluation or EvalSpec()
+        evaluates = evaluation is not None or learner.evaluates(input_fn)
+        return Session(
+            title=f"{learner.title} ({learner.name})",
+            directory=directory,
+            cadence=cadence if evaluation is None else EvaluatingWhereSaved(cadence, stop),
+            start=start,
+            stop=stop,
+            save=self._save,
+            evaluate=(lambda: self.evaluate(chosen.input_fn, chosen.steps)) if evaluates else None,
+            device_bytes=learner.device_bytes,
+            suspect=learner.suspect,
+            quiet=self.storage.quiet,
+        )
+
+    def _save(self) -> None:
+        state = self.learner.export_state()
+        self.checkpoint = self.storage.store.save(
+            state.step,
+            state.weights,
+            state.optimizer,
+            self.learner.rest(state.step),
+            self.learner.fingerprint(),
         )
         self.step = state.step
 
 
-def _spec_in(file: Path) -> ExperimentSpec:
-    own = read_description(file)
-    if own is not None:
-        raise InputError(
-            f"{file.parent}: holds a run of a user's own model, {own.get('model')}; give another directory, or "
-            "go on in Python, with the runner that made it"
-        )
-    return load_spec(file)
-
-
-def _resolved_in(file: Path) -> Fields:
-    return _spec_in(file).resolved()
-
-
-def spec_of(
-    model: ExperimentSpec | str | PathLike[str], config: RunConfig | Mapping[str, object] | None = None
-) -> ExperimentSpec:
-    """The spec, or the one of this name or file, changed by ``config``, overrides by dotted path.
-
-    A ``RunConfig`` goes with either. Raises SpecError for a spec or an override that will not do, InputError
-    for overrides of a spec.
-    """
-    if isinstance(config, RunConfig):
-        return config.applied_to(spec_of(model))
-    if not isinstance(model, ExperimentSpec):
-        return load_spec(model, [f"{path}={json.dumps(value)}" for path, value in (config or {}).items()])
-    if config:
-        raise InputError("config goes with a spec's name or file; change the ExperimentSpec itself instead")
-    return model
-
-
-def run_of(
-    backend: Backend,
-    model: ExperimentSpec | str | PathLike[str],
-    model_dir: str | PathLike[str] | None,
-    config: RunConfig | Mapping[str, object] | None,
-    warm_start_from: WarmStart | None,
-) -> Run:
-    """A spec's run, for a runner that was given these."""
-    said = config if isinstance(config, RunConfig) else RunConfig()
-    return Run(
-        backend,
-        spec_of(model, config),
-        said.directory(model_dir),
-        device=said.device,
-        keep=said.keep_checkpoint_max,
-        warm_start_from=warm_start_from,
-        accept=said.accept,
-    )
+def _no_steps() -> Generator[Step, None, None]:
+    """Those of a run that lacks its last evaluation alone."""
+    yield from ()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from zoo_common.checkpoint import Checkpoint, CheckpointStore
+from zoo_common.checkpoint import CheckpointStore, SavedWeights
 from zoo_common.log import LOG, logging_to
 from zoo_common.training.differences import Fields
 from zoo_common.training.origin import Claim
@@ -35,9 +35,9 @@ class RunStorage:
         self.store = CheckpointStore(RunDirectory(self.path).checkpoints, keep)
         self.quiet = quiet
 
-    def newest(self) -> Checkpoint:
-        """The newest checkpoint; InputError if there is none."""
-        found = self.store.latest()
+    def newest(self) -> SavedWeights:
+        """The newest checkpoint, for who computes with it; InputError if there is none."""
+        found = self.store.latest_weights()
         if found is None:
             raise InputError(f"{self.path}: has no checkpoint yet; train first")
         return found

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from zoo_common.backend import Array, State, Weights
-from zoo_common.checkpoint import Checkpoint
+from zoo_common.backend import Array
+from zoo_common.checkpoint import SavedWeights
 from zoo_common.log import LOG
 from zoo_common.training.origin import Origin
+from zoo_common.weights import WeightSource
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.reading import printable
@@ -20,20 +21,29 @@ from zoo_spec.training import Training
 _SHOWN = 5
 
 
-def state_of(checkpoint: Checkpoint) -> State:
-    """Everything that a run goes on from; InputError for a checkpoint with NaN or infinity in it."""
-    state = State(checkpoint.weights(), checkpoint.optimizer(), checkpoint.step)
-    for arrays in (state.weights, state.optimizer):
-        for name in not_finite(arrays):
-            raise InputError(
-                f"{checkpoint.path}: {name} holds NaN or infinity; delete or move this checkpoint to go on from the "
-                "one before"
-            )
-    return state
+class Finite(WeightSource):
+    """Another source's tensors; InputError where one that is read holds NaN or infinity."""
+
+    def __init__(self, source: WeightSource, where: str, remedy: str) -> None:
+        self.entries = source.entries
+        self._source, self._where, self._remedy = source, where, remedy
+
+    def read(self, name: str) -> Array:
+        """The tensor, of numbers."""
+        array = self._source.read(name)
+        if not is_finite(array):
+            raise InputError(f"{self._where}: {printable(name)} holds NaN or infinity; {self._remedy}")
+        return array
+
+
+def finite(source: WeightSource, checkpoint: SavedWeights) -> Finite:
+    """What a run goes on from, or computes with."""
+    remedy = "delete or move this checkpoint to go on from the one before"
+    return Finite(source, str(checkpoint.path), remedy)
 
 
 def require_origin(
-    checkpoint: Checkpoint, directory: Path, *, spec_hash: str, seed: int, generator: str | None
+    checkpoint: SavedWeights, directory: Path, *, spec_hash: str, seed: int, generator: str | None
 ) -> None:
     """Raise InputError unless a checkpoint is one that this run saved, by a spec that it was trained by.
 
@@ -73,9 +83,9 @@ def require_origin(
         )
 
 
-def require_fit(checkpoint: Checkpoint, graph: Graph, training: Training, directory: Path) -> None:
+def require_fit(checkpoint: SavedWeights, graph: Graph, training: Training, directory: Path) -> None:
     """Raise InputError unless a checkpoint has the graph's weights, by name, shape and dtype; reads no values."""
-    table, there = graph.parameters(), checkpoint.weights_file.entries
+    table, there = graph.parameters(), checkpoint.weights().entries
     dtype = "float64" if training.precision == "float64" else "float32"
     wrong = [f"{printable(name)} is not in the model" for name in sorted(set(there) - set(table))]
     wrong += [f"{name} is not in the checkpoint" for name in sorted(set(table) - set(there))]
@@ -84,10 +94,9 @@ def require_fit(checkpoint: Checkpoint, graph: Graph, training: Training, direct
         for name, parameter in table.items()
         if name in there and there[name].shape != parameter.shape
     ]
-    kept = {**there, **checkpoint.optimizer_file.entries}
     wrong += [
         f"{printable(name)} is {entry.dtype}, and with training.precision {training.precision} it is {dtype}"
-        for name, entry in kept.items()
+        for name, entry in checkpoint.entries().items()
         if entry.dtype != dtype
     ]
     if wrong:
@@ -99,13 +108,14 @@ def require_fit(checkpoint: Checkpoint, graph: Graph, training: Training, direct
         raise InputError("\n  ".join([title, *wrong[:_SHOWN], *more]))
 
 
-def not_finite(arrays: Mapping[str, Array] | Weights) -> list[str]:
+def not_finite(arrays: Mapping[str, Array]) -> list[str]:
     """Names of the arrays that hold NaN or infinity."""
+    return [printable(name) for name, array in arrays.items() if not is_finite(array)]
+
+
+def is_finite(array: Array) -> bool:
+    """Whether an array holds neither NaN nor infinity."""
     # The least and the largest value tell, for both pass a NaN on; nothing is allocated.
-    return [
-        printable(name)
-        for name, array in arrays.items()
-        if array.dtype.kind == "f"
-        and array.size
-        and not (np.isfinite(array.min()) and np.isfinite(array.max()))
-    ]
+    if array.dtype.kind != "f" or not array.size:
+        return True
+    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))

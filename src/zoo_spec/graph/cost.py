@@ -20,7 +20,9 @@ class GraphCost:
 
     ``flops`` and ``training_flops`` are of one forward pass and of one training step; ``bytes`` are what a
     forward pass must hold (weights) and a training step adds, by name, in the given precision. ``copies`` are
-    the weights as bfloat16 products take them, kept until the products' backward pass. ``trees`` are the nodes.
+    the weights as bfloat16 products take them, kept until the products' backward pass. ``widest`` are the bytes that
+    a forward pass by itself holds at once: what the node, or the layer within one, keeps that keeps most. ``trees``
+    are the nodes.
     """
 
     sizes: dict[str, int]
@@ -28,6 +30,7 @@ class GraphCost:
     training_flops: int
     kernels: int
     bytes: dict[str, int]
+    widest: int
     trees: tuple[CostTree, ...]
 
     @cached_property
@@ -83,20 +86,33 @@ def graph_cost(
         ),
     }
     training = sum(each.tree.row.training_flops for each in costs)
-    return GraphCost(sizes, kept.flops, training, kept.kernels, bytes_, tuple(each.tree for each in costs))
+    widest = max((each.widest(precision) for each in costs), default=0)
+    return GraphCost(
+        sizes, kept.flops, training, kept.kernels, bytes_, widest, tuple(each.tree for each in costs)
+    )
 
 
 @dataclass(frozen=True)
 class _NodeCost:
-    """A node's costs; what it keeps; and what each kind of recomputed layer in it would keep."""
+    """A node's costs; what it keeps; and what each kind of layer in it keeps while it runs."""
 
     tree: CostTree
     kept: Cost
-    recomputed: list[Cost]
+    layers: list[Cost]
+    recomputes: bool
+
+    @property
+    def recomputed(self) -> list[Cost]:
+        """The layers, if they are."""
+        return self.layers if self.recomputes else []
+
+    def widest(self, precision: str) -> int:
+        """Bytes of the layer that keeps most, or of the whole node where it has no layers."""
+        return max(each.saved_bytes(precision) for each in self.layers or [self.kept])
 
 
 def _node_cost(node: Node, recompute: bool) -> _NodeCost:
-    recomputed: list[Cost] = []
+    layers: list[Cost] = []
 
     def visit(path: str, depth: int, block: Block, inputs: Inputs, run: Run | None) -> tuple[Cost, CostTree]:
         total = block.cost(inputs)
@@ -108,8 +124,9 @@ def _node_cost(node: Node, recompute: bool) -> _NodeCost:
             total, size = total + cost * below.count, size + tree.row.parameters * below.count
             training += tree.row.training_flops * below.count
             inside.append(tree)
+        if block.role == Layer.role:
+            layers.append(total)
         if recompute and block.role == Layer.role:
-            recomputed.append(total)
             training += total.flops
             inputs_kept = sum(spec.elements for spec in inputs.values() if spec.dtype != INT)
             total = replace(total, saved=inputs_kept, wide=0)
@@ -119,7 +136,7 @@ def _node_cost(node: Node, recompute: bool) -> _NodeCost:
         return total, CostTree(row, tuple(inside), run)
 
     kept, tree = visit(node.name, 0, node.block, node.specs, None)
-    return _NodeCost(tree if node.owner == node.name else _without_weights(tree), kept, recomputed)
+    return _NodeCost(tree if node.owner == node.name else _without_weights(tree), kept, layers, recompute)
 
 
 def narrowed(block: Block, inputs: Inputs, recompute: bool) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from functools import singledispatch
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.backend import Array, Weights
+from zoo_common.backend import Array
 from zoo_spec.blocks.base import Block
 from zoo_spec.graph import Graph
 from zoo_spec.random import derive_key, dropout_mask, fold_in
@@ -26,7 +26,7 @@ class ThirdParty:
     """Every block of a graph with these weights; in training, with the portable masks of the step and seed."""
 
     def __init__(
-        self, graph: Graph, weights: Weights, *, training_seed: int | None = None, step: int = 0
+        self, graph: Graph, weights: Mapping[str, Array], *, training_seed: int | None = None, step: int = 0
     ) -> None:
         self.blocks = {place.path: place.block for place in graph.places()}
         self.weights = weights

@@ -1,0 +1,298 @@
+"""A spec's graph on a backend, as a run trains and uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from zoo_common.backend import Array, Backend, InferenceModel, State, TrainingModel
+from zoo_common.checkpoint import SavedWeights
+from zoo_common.data import Dataset, open_dataset
+from zoo_common.data.sources import sources, vocabulary_sources
+from zoo_common.data.tokenizer_files import FILE as TOKENIZER
+from zoo_common.export import export
+from zoo_common.inference_memory import examples_at_once
+from zoo_common.log import LOG
+from zoo_common.memory import require_memory
+from zoo_common.training.cadence import stop_step
+from zoo_common.training.differences import Fields
+from zoo_common.training.evaluation import evaluate, evaluate_batches
+from zoo_common.training.feed import InputFn, open_feed
+from zoo_common.training.idle import PATIENCE, IdleWatch
+from zoo_common.training.learner import ModeKeys, Start
+from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
+from zoo_common.training.metrics_file import losses, read_metrics
+from zoo_common.training.named_batches import named_batches
+from zoo_common.training.origin import Accepted, FeedNow, TrainedOn, require_data, require_files
+from zoo_common.training.own_description import read_description
+from zoo_common.training.run_directory import RunDirectory
+from zoo_common.training.session import Cadence, DivergedError
+from zoo_common.training.taking_over import finite, not_finite, require_fit
+from zoo_common.weights import InitialValues, WeightSource
+from zoo_spec import load_spec
+from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
+
+
+class SpecLearner:
+    """One spec on one backend, whose run is kept in ``directory``."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        spec: ExperimentSpec,
+        directory: Path,
+        *,
+        device: str = "auto",
+        accept: Collection[Accepted] = (),
+    ) -> None:
+        self.backend = backend
+        self.spec = spec
+        self.graph = spec.graph()
+        self.directory = directory
+        self.name = backend.name
+        self.title = spec.name
+        training = spec.training
+        self.seed = training.seed
+        self.generator: str | None = training.random
+        self._device = device
+        self._accept = accept
+        self._model: InferenceModel | None = None
+        self._trained: TrainingModel | None = None
+        self._evaluation: Dataset | None = None
+        self._fits = training.micro_batch_size or training.batch_size
+
+    def at_work(self, load: Callable[[], None] = lambda: None) -> InferenceModel:
+        """The model, which ``load`` makes if it has not been called for."""
+        if self._model is None:
+            load()
+        assert self._model is not None
+        return self._model
+
+    @property
+    def examples_at_once(self) -> int:
+        """How many the model takes in one batch: a training batch's, or as many of these as fit into memory."""
+        return self._fits
+
+    def versions(self) -> dict[str, str]:
+        """The backend's."""
+        return self.backend.versions()
+
+    def device_bytes(self) -> int | None:
+        """The model's, once there is one."""
+        return None if self._model is None else self._model.device_bytes()
+
+    def description(self) -> Fields:
+        """The resolved spec."""
+        return self.spec.resolved()
+
+    def described(self, file: Path) -> Fields:
+        """A resolved spec."""
+        return spec_in(file).resolved()
+
+    def fingerprint(self) -> str:
+        """The spec's."""
+        return self.spec.fingerprint()
+
+    def feed(self, input_fn: InputFn | None) -> FeedNow:
+        """The files of the spec's data, or those of its vocabulary where a program gives the batches."""
+        if input_fn is None:
+            return self._spec_feed
+        return lambda known: TrainedOn.of("input_fn", vocabulary_sources(self.spec.data), known)
+
+    def _spec_feed(self, known: TrainedOn | None) -> TrainedOn:
+        return TrainedOn.of("spec", sources(self.spec.data), known)
+
+    def require_data(self) -> None:
+        """Raise InputError unless the spec's data is what this run was trained on, or that is accepted."""
+        require_data(self.directory, self._spec_feed, self._accept)
+
+    def require_vocabulary(self) -> None:
+        """Raise InputError unless the user's vocabulary is what it was, where the run keeps none of its own."""
+        if not (self.directory / TOKENIZER).exists():
+            require_files(self.directory, vocabulary_sources(self.spec.data), self._accept)
+
+    def require_trainable(self) -> None:
+        """A loss, parameters, micro-batches that add up, and memory."""
+        if not self.graph.loss_parts:
+            outputs = ", ".join(self.graph.outputs)
+            raise InputError(f"{self.title} has no loss to train; its outputs are {outputs}")
+        require_trainable(self.graph, self.spec.training)
+        require_memory(self.spec, self.graph, self.name)
+
+    def require_fit(self, checkpoint: SavedWeights) -> None:
+        """Names, shapes and dtypes are the graph's."""
+        require_fit(checkpoint, self.graph, self.spec.training, self.directory)
+
+    def stop(self, start: int, steps: int | None, max_steps: int | None) -> int:
+        """The last step; InputError beyond ``training.steps``, where the schedule of the rate ends."""
+        end = self.spec.training.steps
+        stop = stop_step(start, steps, max_steps)
+        if stop is not None and stop > end:
+            raise InputError(
+                f"{stop} steps in all are asked for, and the spec's training.steps is {end}, where the schedule "
+                f"of its learning rate ends; raise training.steps to {stop}"
+            )
+        return end if stop is None else stop
+
+    def cadence(self, start: int, stop: int | None) -> Cadence:
+        """The spec's."""
+        return self.spec.training
+
+    def evaluates(self, input_fn: InputFn | None) -> bool:
+        """On the spec's own data."""
+        return input_fn is None
+
+    def nothing_left(self, start: int, stop: int) -> str:
+        """More steps, or another directory."""
+        return f"has its {stop} steps already; raise training.steps to go on, or give another directory"
+
+    def way_on(self, directory: Path, steps: list[int]) -> str:
+        """A lower rate, and from where it then goes on."""
+        change = "lower training.optimizer.learning_rate, or lengthen the schedule's warm-up, in this command"
+        if not steps:
+            return f"{change}, which then begins again"
+        run = RunDirectory(directory)
+        at = losses(read_metrics(run.metrics_file)).get(steps[-1])
+        loss = "" if at is None else f", of loss {at:.4g}"
+        return (
+            f"{change}: {directory} goes on from its step {steps[-1]}{loss}; where that is beyond help, delete "
+            f"{run.checkpoints} to begin again there"
+        )
+
+    def learn(
+        self, start: Start, input_fn: InputFn | None, stop: int | None, *, evaluates: bool
+    ) -> Generator[Step, None, None]:
+        """Open the data, have a model that is what ``start`` says, and give its steps."""
+        dataset = open_dataset(self.spec, self.directory, "train") if input_fn is None else None
+        model = self._training_model(start)
+        if evaluates:
+            self._evaluation_data()  # What is wrong with it is said before the first step, not after all.
+        about = dataset.description() if dataset is not None else None
+        LOG.info(
+            f"{self.title} ({self.name}): {self.graph.parameter_count:,} parameters; "
+            + (f"{about.source}, {about.samples:,} samples; " if about is not None else "")
+            + f"{self.directory}"
+            + (f", going on from step {start.step}" if start.step else "")
+        )
+        training, done = self.spec.training, start.step
+        end = training.steps if stop is None else stop
+        watch = IdleWatch(f"{self.title} ({self.name})", ends=not done)
+        if dataset is not None:
+            epoch = -(-len(dataset) // training.batch_size)
+            watch.patience = min(PATIENCE, epoch) if done else min(PATIENCE, epoch, end)
+            watch.why = dataset.why_weightless()
+            return watch.through(run_steps(model, self.graph, training, dataset, done, end))
+        feed = open_feed(input_fn, {"mode": ModeKeys.TRAIN, "start_step": done}, repeats=True)
+        batches = islice(named_batches(feed, self.graph), max(end - done, 0))
+        return watch.through(run_batches(model, self.graph, training, batches, done))
+
+    def _training_model(self, start: Start) -> TrainingModel:
+        """The model in training, made anew unless it is there and goes on from a checkpoint."""
+        training, checkpoint = self.spec.training, start.checkpoint
+        if self._trained is not None and checkpoint is not None:
+            self._trained.set_weights(_numbers(checkpoint))
+        else:
+            self._model = self._trained = None  # Two of them need not fit.
+            own = InitialValues(self.graph.parameters(), self.seed)
+            begun = start.beginning(own) if checkpoint is None else nullcontext(_numbers(checkpoint))
+            with begun as weights:
+                self._model = self._trained = self.backend.for_training(
+                    self.graph, training, weights, dtype=training.precision, device=self._device
+                )
+        if checkpoint is not None:
+            self._trained.import_optimizer(finite(checkpoint.optimizer(), checkpoint), checkpoint.step)
+        return self._trained
+
+    def suspect(self) -> str:
+        """Nothing: batches are checked before they are learned from."""
+        return ""
+
+    def load(self, checkpoint: SavedWeights) -> None:
+        """Have a model with these weights, which need not be one that could learn."""
+        weights, training = _numbers(checkpoint), self.spec.training
+        if self._model is not None:
+            self._model.set_weights(weights)
+            return
+        self._fits = examples_at_once(self.spec, self.graph, self.name)
+        self._model = self.backend.for_inference(
+            self.graph, weights, dtype=training.precision, device=self._device, tf32=training.tf32
+        )
+
+    def evaluate(self, input_fn: InputFn | None, steps: int | None) -> dict[str, float]:
+        """Over the evaluation data, or over ``input_fn``'s batches."""
+        if input_fn is None:
+            if steps is not None:
+                raise InputError(
+                    f"steps={steps} goes with an input_fn; the spec's own evaluation data is read as a whole"
+                )
+            dataset = self._evaluation_data()
+            return evaluate(self.at_work(), self.spec, self.graph, dataset, self.examples_at_once)
+        feed = open_feed(input_fn, {"mode": ModeKeys.EVAL, "start_step": 0})
+        batches = islice(named_batches(feed, self.graph), steps)
+        return evaluate_batches(self.at_work(), self.spec, self.graph, batches)
+
+    def _evaluation_data(self) -> Dataset:
+        """The held-out examples, opened once."""
+        if self._evaluation is None:
+            self.require_data()
+            self._evaluation = open_dataset(self.spec, self.directory, "eval")
+        return self._evaluation
+
+    def predict(self, input_fn: InputFn | None) -> Iterator[Mapping[str, Array]]:
+        """The graph's outputs, without those that are one number for a whole batch, such as a loss."""
+        feed = open_feed(input_fn, {"mode": ModeKeys.PREDICT, "start_step": 0})
+        return self._rows(named_batches(feed, self.graph, labelled=False))
+
+    def _rows(self, batches: Iterator[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
+        for batch in batches:
+            outputs = self.at_work().predict_step(batch)
+            count = len(next(iter(batch.values())))
+            rows = {name: value for name, value in outputs.items() if value.shape[:1] == (count,)}
+            for index in range(count):
+                yield {name: value[index] for name, value in rows.items()}
+
+    def export(self, output: Path, features: object, *, step: int) -> None:
+        """As ``zoo_common.export``, with the features that the spec serves."""
+        if features is not None:
+            raise InputError("a spec says itself what its model takes; leave the features out")
+        export(
+            self.at_work(), self.backend, self.spec, RunDirectory(self.directory).served, output, step=step
+        )
+
+    def export_state(self) -> State:
+        """The model's; DivergedError where it holds NaN or infinity."""
+        assert self._trained is not None
+        state = self._trained.export_state()
+        broken = [*not_finite(state.weights), *not_finite(state.optimizer)]
+        if broken:
+            raise DivergedError(state.step, f"{broken[0]} holds NaN or infinity after its update")
+        return state
+
+    def rest(self, step: int) -> dict[str, JsonValue]:
+        """Where in the data it is, and what is drawn from."""
+        return {
+            "step": step,
+            "framework": self.name,
+            "data": {"examples": step * self.spec.training.batch_size},
+            "random": {"seed": self.seed, "generator": self.generator},
+        }
+
+
+def _numbers(checkpoint: SavedWeights) -> WeightSource:
+    return finite(checkpoint.weights(), checkpoint)
+
+
+def spec_in(file: Path) -> ExperimentSpec:
+    """The spec of a run; InputError where it is a user's own model's."""
+    own = read_description(file)
+    if own is not None:
+        raise InputError(
+            f"{file.parent}: holds a run of a user's own model, {own.get('model')}; give another directory, or "
+            "go on in Python, with the runner that made it"
+        )
+    return load_spec(file)

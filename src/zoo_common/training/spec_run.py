@@ -1,0 +1,94 @@
+"""Runs of specs: a new one, and one that is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+from zoo_common.backend import Backend
+from zoo_common.training.origin import Accepted
+from zoo_common.training.run import Run
+from zoo_common.training.run_config import RunConfig
+from zoo_common.training.run_directory import RunDirectory
+from zoo_common.training.run_storage import RunStorage
+from zoo_common.training.spec_learner import SpecLearner, spec_in
+from zoo_common.training.warm_start import WarmStart
+from zoo_spec import load_spec
+from zoo_spec.errors import InputError
+from zoo_spec.experiment import ExperimentSpec
+
+SpecRun: TypeAlias = Run[SpecLearner]
+
+
+def spec_run(
+    backend: Backend,
+    spec: ExperimentSpec,
+    directory: Path | None = None,
+    *,
+    device: str = "auto",
+    quiet: bool = False,
+    keep: int = 2,
+    warm_start_from: WarmStart | None = None,
+    accept: Collection[Accepted] = (),
+) -> SpecRun:
+    """One spec, one backend, one directory.
+
+    Without a directory, everything is kept for as long as the object lives.
+    """
+    storage = RunStorage(directory, keep=keep, quiet=quiet)
+    learner = SpecLearner(backend, spec, storage.path, device=device, accept=accept)
+    return Run(learner, storage, warm_start_from=warm_start_from, accept=accept)
+
+
+def reopen(
+    backend: Backend,
+    directory: Path,
+    *,
+    device: str = "auto",
+    quiet: bool = False,
+    accept: Collection[Accepted] = (),
+) -> SpecRun:
+    """The run of a spec that a directory holds; InputError if it holds none."""
+    run = RunDirectory(directory)
+    run.require()
+    return spec_run(backend, spec_in(run.spec_file), directory, device=device, quiet=quiet, accept=accept)
+
+
+def spec_of(
+    model: ExperimentSpec | str | PathLike[str], config: RunConfig | Mapping[str, object] | None = None
+) -> ExperimentSpec:
+    """The spec, or the one of this name or file, changed by ``config``, overrides by dotted path.
+
+    A ``RunConfig`` goes with either. Raises SpecError for a spec or an override that will not do, InputError
+    for overrides of a spec.
+    """
+    if isinstance(config, RunConfig):
+        return config.applied_to(spec_of(model))
+    if not isinstance(model, ExperimentSpec):
+        return load_spec(model, [f"{path}={json.dumps(value)}" for path, value in (config or {}).items()])
+    if config:
+        raise InputError("config goes with a spec's name or file; change the ExperimentSpec itself instead")
+    return model
+
+
+def run_of(
+    backend: Backend,
+    model: ExperimentSpec | str | PathLike[str],
+    model_dir: str | PathLike[str] | None,
+    config: RunConfig | Mapping[str, object] | None,
+    warm_start_from: WarmStart | None,
+) -> SpecRun:
+    """A spec's run, for a runner that was given these."""
+    said = config if isinstance(config, RunConfig) else RunConfig()
+    return spec_run(
+        backend,
+        spec_of(model, config),
+        said.directory(model_dir),
+        device=said.device,
+        keep=said.keep_checkpoint_max,
+        warm_start_from=warm_start_from,
+        accept=said.accept,
+    )

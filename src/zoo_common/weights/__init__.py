@@ -1,0 +1,7 @@
+"""Where weights come from: sources that are read by name, one tensor at a time."""
+
+from zoo_common.weights.choice import Choice, Part
+from zoo_common.weights.initial import InitialValues
+from zoo_common.weights.source import Arrays, Entry, WeightSource, as_source
+
+__all__ = ["Arrays", "Choice", "Entry", "InitialValues", "Part", "WeightSource", "as_source"]

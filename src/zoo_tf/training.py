@@ -1,0 +1,205 @@
+"""TensorFlow at work on a model that learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+
+import numpy as np
+import tensorflow as tf
+
+from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
+from zoo_common.weights import WeightSource
+from zoo_spec.errors import InputError
+from zoo_spec.graph import Graph
+from zoo_spec.tensors import FLOAT32
+from zoo_spec.training import Training
+from zoo_tf.blocks.base import recording
+from zoo_tf.dropouts import watch_dropouts
+from zoo_tf.inference import TensorFlowInference, Tensors, as_array
+from zoo_tf.leaves import from_canonical, named_variables, to_canonical
+from zoo_tf.optimizers import make_optimizer
+from zoo_tf.precision import native_dtype
+from zoo_tf.randomness import StepRandomness
+from zoo_tf.recompute import recompute_layers
+from zoo_tf.weights import get_weights
+
+_RATE = tf.TensorSpec((), tf.float64)
+
+
+class TensorFlowTraining(TensorFlowInference):
+    """A compiled ``keras.Model``, its optimizer and its step, one ``tf.function`` that is traced once."""
+
+    def __init__(
+        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str
+    ) -> None:
+        super().__init__(graph, weights, dtype=dtype, device=device, tf32=training.tf32)
+        self.seed = training.seed
+        self.traces = 0
+        with tf.device(self.device):
+            if training.recompute:
+                recompute_layers(self.model, graph)
+            self.variables = dict(named_variables(self.model))
+            table = graph.parameters()
+            self.parameters = {name: self.variables[name] for name in table if table[name].trainable}
+            self.optimizer = make_optimizer(
+                training.optimizer,
+                self.parameters,
+                {name: parameter.role for name, parameter in table.items()},
+                self._to_canonical,
+                self._from_canonical,
+            )
+            self.random = StepRandomness(self.model, seed=self.seed, portable=training.random == "portable")
+        self._sums: list[tf.Variable] = []
+
+    def train_step(
+        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+    ) -> StepResult:
+        """One optimizer step over all micro-batches; InputError where a layer was frozen, which no run obeys."""
+        frozen = [name for name, variable in self.parameters.items() if not variable.trainable]
+        if frozen:
+            raise InputError(
+                f"{frozen[0]} is frozen (layer.trainable = False), and a run trains everything; compile the spec by "
+                "zoo_tf.compile and use Keras' fit for that"
+            )
+        with tf.device(self.device):
+            divisors = self._scalars(denominators or {})
+            wide_rate = tf.constant(rate, tf.float64)
+            if len(micro_batches) == 1:
+                return self._whole_step(micro_batches[0], divisors, wide_rate)
+            try:
+                losses = [
+                    self._accumulate(number, batch, divisors) for number, batch in enumerate(micro_batches)
+                ]
+                norm = self._function("apply", self._apply_sums, None, _RATE)(wide_rate)
+            except BaseException:
+                self._clear_sums()  # Those of an interrupted step must not reach the next.
+                raise
+        totals = {name: tf.add_n([part[name] for part in losses]) for name in losses[0]}
+        return StepResult(totals.pop("loss"), totals, norm)
+
+    def _whole_step(self, batch: Batch, divisors: Tensors, rate: tf.Tensor) -> StepResult:
+        step = self._function("step", self._step, batch, self._scalar_specs(divisors), _RATE)
+        with self.random.at(self.optimizer.step, 0):
+            losses, norm = step(self._tensors(batch), divisors, rate)
+        return StepResult(losses.pop("loss"), losses, norm)
+
+    def _accumulate(self, number: int, batch: Batch, divisors: Tensors) -> Tensors:
+        if not self._sums:
+            self._sums = [
+                tf.Variable(tf.zeros(value.shape, value.dtype), trainable=False)
+                for value in self.parameters.values()
+            ]
+        add = self._function("add", self._add_gradients, batch, self._scalar_specs(divisors))
+        with self.random.at(self.optimizer.step, number):
+            return add(self._tensors(batch), divisors)
+
+    def _step(self, batch: Tensors, divisors: Tensors, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+        losses, gradients = self._differentiate(batch, divisors)
+        return losses, self.optimizer.apply(dict(zip(self.parameters, gradients, strict=True)), rate)
+
+    def _add_gradients(self, batch: Tensors, divisors: Tensors) -> Tensors:
+        losses, gradients = self._differentiate(batch, divisors)
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            if gradient is not None:
+                total.assign_add(gradient)
+        return losses
+
+    def _apply_sums(self, rate: tf.Tensor) -> tf.Tensor:
+        sums = [tf.convert_to_tensor(total) for total in self._sums]
+        norm = self.optimizer.apply(dict(zip(self.parameters, sums, strict=True)), rate)
+        with tf.control_dependencies([norm]):
+            self._clear_sums()
+        return norm
+
+    def _clear_sums(self) -> None:
+        for total in self._sums:
+            total.assign(tf.zeros_like(total))
+
+    def _differentiate(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
+        self.traces += 1
+        watched = [variable.value for variable in self.parameters.values()]
+        with tf.GradientTape() as tape:
+            losses = self._losses(self.model(batch, training=True), divisors)
+        gradients = tape.gradient(losses["loss"], watched)
+        return losses, [None if value is None else tf.convert_to_tensor(value) for value in gradients]
+
+    def _losses(self, outputs: Tensors, divisors: Tensors) -> Tensors:
+        parts = self.graph.loss_parts
+        if not divisors:
+            return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
+        terms = {part.name: outputs[f"{part.name}_numerator"] / divisors[part.name] for part in parts}
+        factors = {part.name: tf.constant(part.factor, terms[part.name].dtype) for part in parts}
+        return {"loss": tf.add_n([factors[name] * term for name, term in terms.items()]), **terms}
+
+    def gradients(self, batch: Batch) -> Weights:
+        """Gradient of the loss by canonical name, without dropout."""
+        watched = [variable.value for variable in self.parameters.values()]
+        with tf.device(self.device), tf.GradientTape() as tape:
+            loss = self.model(self._tensors(batch), training=False)["loss"]
+        found = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return {
+            name: self._to_canonical(name, tf.convert_to_tensor(value).numpy())
+            for name, value in zip(self.parameters, found, strict=True)
+        }
+
+    def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:
+        """One optimizer step with these gradients."""
+        with tf.device(self.device):
+            given = {
+                name: tf.constant(self._from_canonical(name, gradients[name]), variable.dtype)
+                for name, variable in self.parameters.items()
+            }
+            self.optimizer.apply(given, rate)
+
+    def dropouts(self, batch: Batch, masks: Masks, at: tuple[int, int]) -> Sequence[Dropped]:
+        """What each dropout does in a training pass."""
+        with tf.device(self.device):
+            random = StepRandomness(self.model, seed=self.seed, portable=masks == "portable")
+            with nullcontext() if masks == "own" else random.at(*at):
+                uses = watch_dropouts(self.model, lambda: self.model(self._tensors(batch), training=True))
+        return [Dropped(path, as_array(before), as_array(after)) for path, before, after in uses]
+
+    def block_calls(self, batch: Batch, *, training: bool | None = False) -> Sequence[BlockCall]:
+        """Every run of a block, inner ones before those around them; ``training`` may be left unsaid."""
+        with tf.device(self.device), self.random.at(self.optimizer.step, 0), recording(self.model) as calls:
+            said = {} if training is None else {"training": training}
+            self.model(self._tensors(batch), **said)
+        return [
+            BlockCall(
+                call.path,
+                tuple(as_array(value) for value in call.args if tf.is_tensor(value)),
+                {name: as_array(value) for name, value in call.kwargs.items() if tf.is_tensor(value)},
+                {name: as_array(value) for name, value in _named(call.output).items() if tf.is_tensor(value)},
+            )
+            for call in calls
+        ]
+
+    def export_state(self) -> State:
+        """A copy of everything that training changes."""
+        return State(get_weights(self.model), self.optimizer.state(), self.optimizer.step)
+
+    def import_optimizer(self, optimizer: Mapping[str, Array], step: int) -> None:
+        """Take over the optimizer of such a copy, from either framework."""
+        self.optimizer.load_state(optimizer)
+        self.optimizer.step = step
+
+    def _scalars(self, values: Mapping[str, float]) -> Tensors:
+        return {name: tf.constant(value, self._loss_dtype) for name, value in values.items()}
+
+    def _scalar_specs(self, divisors: Tensors) -> dict[str, tf.TensorSpec]:
+        return dict.fromkeys(divisors, tf.TensorSpec((), self._loss_dtype))
+
+    @property
+    def _loss_dtype(self) -> str:
+        return native_dtype(FLOAT32, self.dtype)
+
+    def _to_canonical(self, name: str, value: Array) -> Array:
+        return np.ascontiguousarray(to_canonical(self.variables[name], value))
+
+    def _from_canonical(self, name: str, value: Array) -> Array:
+        return from_canonical(self.variables[name], value)
+
+
+def _named(output: tf.Tensor | Tensors) -> Tensors:
+    return output if isinstance(output, dict) else {"": output}
