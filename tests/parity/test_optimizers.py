@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import torch
 
+from zoo_common.paths import fixed
 from zoo_spec.errors import EnvironmentFault, InputError, SpecError
 from zoo_spec.training.optimizers import AdamW, Optimizer, Sgd
 from zoo_spec.training.schedules import Cosine
@@ -181,6 +182,23 @@ def test_both_make_the_update_of_the_formula(kind):
         assert np.max(np.abs(value - start[name])) > 1e-2, f"{name} did not move: equality says nothing"
     assert sides[2].traces == 1
     assert sides[1].optimizer.step == sides[2].optimizer.step == STEPS
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_an_update_that_xla_compiled_is_that_of_the_formula(kind):
+    spec, start = OPTIMIZERS[kind], draw()
+    with fixed("update compiled"):
+        sides = [Formula(spec, start), TensorFlow(spec, start)]
+    assert all(sides[1].optimizer.native._compiled)
+    for side in sides:
+        train(side, 0, 20)
+    assert gap(sides[1].values(), sides[0].values()) <= LIMIT
+
+
+def test_xla_compiles_the_update_of_large_variables_alone():
+    variables = {"small": keras.Variable(np.zeros((64, 128))), "large": keras.Variable(np.zeros((64, 129)))}
+    made = tf_optimizers.make_optimizer(OPTIMIZERS["adamw"], variables, dict.fromkeys(variables, "weight"))
+    assert made.native._compiled == [False, True]
 
 
 @pytest.mark.parametrize("kind", ["sgd_all", "adamw_all"])
