@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from inspect import isclass
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -14,7 +16,8 @@ from zoo_common.weights import WeightSource
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.frameworks import entries, framework
 from zoo_spec.graph import Graph
-from zoo_spec.importing import load_entry
+from zoo_spec.importing import lacking, load_entry
+from zoo_spec.reading import printable
 from zoo_spec.training import Training
 
 Array = NDArray[np.generic]
@@ -192,14 +195,24 @@ def find_backend(name: str) -> type[Backend]:
     """The backend of this name, importing its framework.
 
     Raises InputError for an unknown name, EnvironmentFault if the framework is not installed or fails to import,
-    or what is said of it will not do.
+    or what is said of it will not do, or if its backend lacks a method.
     """
     known = entries()
     if name in known:
         framework(name)  # That what it says of itself will do.
-        return cast(type[Backend], load_entry(known[name], "the framework"))
+        return _held_to_the_protocol(load_entry(known[name], "the framework"), known[name])
     if not known:
         raise EnvironmentFault(
             "no backend is registered: install this package with pip (pip install dualzoo)"
         )
     raise InputError(f"no framework {name!r}; there are: {', '.join(known)}")
+
+
+def _held_to_the_protocol(found: object, entry: EntryPoint) -> type[Backend]:
+    lacks = [*lacking(found, Backend)] if isclass(found) else ["a class"]
+    if lacks:
+        raise EnvironmentFault(
+            f"the framework {printable(entry.name)} ({printable(entry.value)}) lacks {', '.join(lacks)}; mend or "
+            "uninstall it (zoo_common.backend has the protocol)"
+        )
+    return cast(type[Backend], found)

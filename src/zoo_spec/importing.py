@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import EntryPoint
+from inspect import getmembers, isclass, isfunction
+from typing import get_type_hints
 
 from zoo_spec.errors import EnvironmentFault, ZooError
 from zoo_spec.reading import printable
@@ -48,3 +51,30 @@ def require_extra(module: str, *, library: str, extra: str, what: str) -> None:
 def _said(error: BaseException) -> str:
     why = printable(str(error).strip().partition("\n")[0][:_SHOWN])
     return f"{type(error).__name__}{f': {why}' if why else ''}"
+
+
+def lacking(found: type, protocol: type) -> Iterator[str]:
+    """The protocol's methods that the class has not, and of what they give, where that is a protocol too.
+
+    Each is named with its class. A method that does not say by its annotation what it gives counts as lacking that.
+    """
+    for name, declared in getmembers(protocol, isfunction):
+        if name.startswith("_"):
+            continue
+        method = getattr(found, name, None)
+        wanted = get_type_hints(declared).get("return")
+        if not callable(method):
+            yield f"{found.__name__}.{name}"
+        elif isclass(wanted) and getattr(wanted, "_is_protocol", False):
+            yield from _lacking_in_what_it_gives(f"{found.__name__}.{name}", method, wanted)
+
+
+def _lacking_in_what_it_gives(method_name: str, method: object, wanted: type) -> Iterator[str]:
+    try:
+        gives = get_type_hints(method).get("return")
+    except NameError:  # What is imported for a type checker alone.
+        gives = None
+    if isclass(gives):
+        yield from lacking(gives, wanted)
+    else:
+        yield f"the annotation of what {method_name} gives ({wanted.__name__})"
