@@ -1,0 +1,33 @@
+"""NumPy for the common half."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo_common.weights import WeightSource
+from zoo_numpy.model import Inference
+from zoo_numpy.training import Learning
+from zoo_spec.graph import Graph
+from zoo_spec.training import Training
+
+
+class NumpyBackend:
+    """What NumPy makes of a graph."""
+
+    name = "numpy"
+
+    def for_inference(
+        self, graph: Graph, weights: WeightSource, *, dtype: str, device: str = "auto", tf32: bool = False
+    ) -> Inference:
+        """The graph with these weights, to compute with."""
+        return Inference(graph, weights, dtype, device)
+
+    def for_training(
+        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str = "auto"
+    ) -> Learning:
+        """The graph with these weights, and the optimizer."""
+        return Learning(graph, training, weights, dtype, device)
+
+    def versions(self) -> dict[str, str]:
+        """NumPy's."""
+        return {"numpy": np.__version__}
