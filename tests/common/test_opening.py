@@ -239,4 +239,4 @@ def test_data_that_nobody_reads_is_one_line():
 
     spec = load_spec("mnist_fc")
     with pytest.raises(EnvironmentFault, match=r"^nothing reads data of kind 'unread': .*open_data$"):
-        open_data(Unread(kind="unread"), Wanted(spec, spec.graph(), "train"))
+        open_data(Unread.model_construct(kind="unread"), Wanted(spec, spec.graph(), "train"))

@@ -9,8 +9,8 @@ import random
 import pytest
 
 from distinct import covering, representatives, structures
-from golden import FOLDER, first_losses, golden
-from zoo_spec import list_specs
+from golden import FOLDER, defaults, first_losses, golden, read
+from zoo_spec import list_specs, load_spec
 
 
 @pytest.mark.parametrize("name", list_specs())
@@ -19,6 +19,7 @@ def test_a_shipped_spec_means_what_its_golden_file_says(name):
     found = json.loads(json.dumps(golden(name)))
     losses, kept_losses = found.pop("first_losses"), kept.pop("first_losses")
     assert found == kept
+    assert read(kept["states"]) == load_spec(name)
     assert losses == pytest.approx(kept_losses, rel=1e-10)
 
 
@@ -41,3 +42,9 @@ def test_the_first_losses_are_those_of_the_other_framework_too(other):
 
 def test_there_is_no_golden_file_without_a_spec():
     assert {path.stem for path in FOLDER.glob("*.json")} == set(list_specs())
+
+
+def test_every_kind_s_defaults_are_what_their_golden_file_says():
+    files = (FOLDER / "defaults").glob("*.json")
+    kept = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    assert json.loads(json.dumps(defaults())) == kept

@@ -394,11 +394,11 @@ def test_a_form_of_keras_own_is_refused_which_would_take_gradients_unclipped():
         learning_rate: float = 0.1
         weight_decay: float = 0.0
 
-    @tf_optimizers.make_native.register
-    def _foreign(spec: Foreign, rate):
+    @tf_optimizers.make_native.register(Foreign)
+    def _foreign(spec, rate):
         return tf.keras.optimizers.SGD(rate), {}
 
     with pytest.raises(
         EnvironmentFault, match=r"optimizer 'foreign', SGD, is no zoo_tf.optimizers.TorchsForm"
     ):
-        tf_optimizers.make_optimizer(Foreign(kind="foreign", no_decay=()), {}, {})
+        tf_optimizers.make_optimizer(Foreign.model_construct(kind="foreign"), {}, {})
