@@ -2,7 +2,8 @@
 
 ``setup(name)`` gives the two functions for ``torch``, ``transformers``, ``tf`` or ``kerashub``: the same batch of 8
 rows of 128 tokens with 20 predictions each, float32, no dropout, AdamW, clipping by global norm in all of them; a
-``Case`` says otherwise. Each returns when its result is there, on whatever device.
+``Case`` says otherwise. Each returns when its result is there, on whatever device. ``products(name)`` gives the
+matrix products that a step is made of, by themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ PREDICTIONS, VOCABULARY = 20, 30522
 RATE, DECAY, EPSILON, CLIP = 1e-4, 0.01, 1e-6, 1.0
 TINY = ["model.num_layers=2", "model.hidden_size=128", "model.num_heads=2", "model.intermediate_size=512"]
 PEERS = {"torch": "transformers", "tf": "kerashub"}
+PRODUCTS = ((1024, 768, 3072), (1024, 3072, 768), (1024, 768, 768))
+"""Rows, inner size and columns of BERT-base's float32 products, at 8 rows of 128 tokens."""
+REPEATS = 10
+"""Products in one run, so that what a call costs does not show."""
 
 Run = Callable[[], object]
 
@@ -125,6 +130,38 @@ def zoo_steps(framework: str, case: Case) -> tuple[Run, Run]:
     return lambda: float(backend.train_step([given], divisors, RATE).loss), forward
 
 
+def products(name: str) -> dict[str, Run]:
+    """``REPEATS`` products of each of the sizes by the framework of this way, as this process computes them."""
+    return {f"product {sizes}": _product(name, *sizes) for sizes in PRODUCTS}
+
+
+def _product(name: str, rows: int, inner: int, columns: int) -> Run:
+    draw = np.random.default_rng(0)
+    left = draw.normal(size=(rows, inner)).astype(np.float32)
+    right = draw.normal(size=(columns, inner)).astype(np.float32)
+    if name in ("torch", "transformers"):
+        import torch
+
+        x, weight = torch.from_numpy(left), torch.from_numpy(right)
+
+        @torch.no_grad()
+        def run() -> object:
+            for _ in range(REPEATS):
+                y = torch.nn.functional.linear(x, weight)
+            return float(y[0, 0])
+    else:
+        import tensorflow as tf
+
+        x, kernel = tf.constant(left), tf.constant(right.T)
+
+        def run() -> object:
+            for _ in range(REPEATS):
+                y = tf.matmul(x, kernel)
+            return float(y[0, 0])
+
+    return run
+
+
 def transformers_steps(name: str, case: Case) -> tuple[Run, Run]:
     import torch
     from transformers import BertConfig, BertForPreTraining
@@ -220,7 +257,7 @@ def main() -> None:
             train()
         print(json.dumps({"peak": peak_bytes()}))
     else:
-        serve({"train": train, "forward": forward})
+        serve({"train": train, "forward": forward, **products(sys.argv[1])})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -121,6 +123,24 @@ def in_process(script: str, *arguments: str) -> dict[str, float]:
     if done.returncode:
         raise SystemExit(f"{script} {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def processor() -> str:
+    """The name of what this machine computes with, its cores, and how wide its vectors are."""
+    name, wide = platform.processor(), ""
+    if sys.platform == "darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(asked, capture_output=True, text=True).stdout.strip() or name
+    elif Path("/proc/cpuinfo").exists():
+        about = dict(
+            (part.strip() for part in line.split(":", 1))
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if ":" in line
+        )
+        name = about.get("model name", name)
+        flags = about.get("flags", "").split()
+        wide = ", ".join(flag for flag in ("avx2", "avx512f", "amx_tile") if flag in flags)
+    return f"{name or 'a processor without a name'}, {os.cpu_count()} cores{f' ({wide})' if wide else ''}"
 
 
 def peak_bytes() -> int:
