@@ -78,9 +78,9 @@ def test_help_of_every_command_has_an_example(command):
 
 
 @pytest.mark.parametrize("command", commands())
-def test_the_readme_names_every_command(command):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert f"| `zoo {command}" in readme
+def test_the_page_of_commands_names_every_one(command):
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert f"| `zoo {command}" in page
 
 
 def test_help_of_parity_names_its_levels_in_order():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import pages
@@ -24,3 +26,18 @@ def test_a_page_that_is_wrong_fails(tmp_path, monkeypatch):
             pages.run(page)
     page.write_text("<!-- run: status 2 -->\n```sh\nzoo show --spec no_such_spec\n```\n", encoding="utf-8")
     pages.run(page)
+
+
+def test_every_page_is_reached_from_the_readme_and_no_link_leads_nowhere():
+    reached, waiting = set(), [pages.ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
+            there = (page.parent / target).resolve()
+            assert there.exists(), f"{page.name} links to {target}"
+            waiting += [there] if there.parent == pages.ROOT / "docs" and there.suffix == ".md" else []
+    assert reached >= set((pages.ROOT / "docs").glob("*.md"))

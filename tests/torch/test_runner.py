@@ -350,13 +350,13 @@ def test_a_spec_takes_a_data_loader_and_predicts_a_row_an_example(tmp_path):
     assert found["accuracy"] == pytest.approx(hits.mean())
 
 
-def test_the_readmes_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
-    page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_pages_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "own_modules.md").read_text(encoding="utf-8")
     (block,) = [
         code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "runs/own-torch" in code
     ]
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(block, "own_modules.md", "exec"), {"__name__": "page"})
     assert float(capsys.readouterr().out.split()[0]) > 0.9
 
 
