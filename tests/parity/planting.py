@@ -99,7 +99,7 @@ def first_failing_test(defect: Defect, *chosen: str) -> str:
         for name in ("src", "configs", "tests", "docs", "examples", "benchmarks")
         if (ROOT / name).is_dir()
     ]
-    files = ("pyproject.toml", "README.md", "CHANGELOG.md", "Makefile", "constraints.txt")
+    files = [path.name for path in ROOT.iterdir() if path.is_file() and not path.name.startswith(".")]
     with _copy(defect, (*names, *files)) as tree:
         return str(_forked(tree, lambda: _tests(chosen))["failed"])
 
