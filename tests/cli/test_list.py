@@ -137,6 +137,9 @@ def test_filters_go_together_and_may_leave_nothing():
     assert screen("vit", "--task", "causal_lm") == [
         "no shipped spec is of this kind; 'zoo list' shows the families"
     ]
+    assert run("vit", "--task", "causal_lm", "--markdown").stdout.endswith(
+        "\nNo shipped spec is of this kind.\n"
+    )
     # No shipped spec has it, but it can be set.
     assert "fits: bert," in screen("--task", "masked_lm_sentence_distance", columns="200")[-1]
 

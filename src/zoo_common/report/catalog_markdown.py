@@ -30,6 +30,9 @@ def _lines(families: Sequence[Family]) -> Iterator[str]:
         yield _line((family.domain, f"[{name}](#{name})", about, str(len(family.specs)), sizes))
     yield ""
     rows = [row for family in families for row in family.specs]
+    if not rows:
+        yield "No shipped spec is of this kind."
+        return
     (frameworks, some), (modes, _) = (in_all_and_some(rows, of) for of in ("frameworks", "execution"))
     only = "".join(f"; in {each}" for each in some)
     yield f"All of them in {' and '.join(frameworks)}{only}; execution: {', '.join(modes)}."
