@@ -20,6 +20,7 @@ def mark(text):
 mark("start-up: imports")
 
 import contextlib  # noqa: E402 (the first mark comes before everything that takes time)
+from importlib import import_module  # noqa: E402
 
 from zoo_common.backend import find_backend  # noqa: E402
 from zoo_common.checkpoint import manifest, store  # noqa: E402
@@ -101,7 +102,7 @@ def acknowledged(self, step, *arguments, save=store.CheckpointStore.save, **opti
 def patch(framework):
     named(run_directory.RunDirectory, "open", "start-up: opening")
     named(store.CheckpointStore, "latest", "start-up: reading")
-    named(run.Run, "_restore", "start-up: model")
+    named(find_backend(framework), "for_training", "start-up: model")
     named(run.Run, "evaluate", "evaluation", delay=4 * DELAY)
     named(metrics_file.MetricsFile, "append", "logging", delay=DELAY / 4)
     named(events.EventWriter, "add", "logging", delay=DELAY / 4)
@@ -111,7 +112,9 @@ def patch(framework):
     store.write_file = slow_write
     store.CheckpointStore.save = acknowledged
     named(run.Run, "_save", "save")
-    named(find_backend(framework), "train_step", "step", delay=DELAY / 4)
+    names = {"torch": "TorchTraining", "tf": "TensorFlowTraining"}
+    trained = getattr(import_module(f"zoo_{framework}.training"), names[framework])
+    named(trained, "train_step", "step", delay=DELAY / 4)
 
 
 def main():
