@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ class TorchInference:
         self.graph = graph
         self.dtype = DTYPES[dtype]
         self.model = compiled(graph, weights, dtype, self.device)
+        self._traced: Callable[..., dict[str, Tensor]] | None = None
 
     @torch.no_grad()
     def evaluate_step(self, batch: Batch) -> Weights:
@@ -52,8 +53,8 @@ class TorchInference:
         return self.evaluate_step({name: batch[name] for name in self.graph.features if name in batch})
 
     def call(self, batch: Batch) -> Weights:
-        """All outputs of the model as a user calls it, with nothing said of training."""
-        return self.evaluate_step(batch)
+        """All outputs of the model as a user calls it, with nothing said of training or gradients."""
+        return {name: as_array(value) for name, value in self._run(batch).items()}
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
         """Set all weights and nothing else."""
@@ -70,10 +71,12 @@ class TorchInference:
     def _run(self, batch: Batch) -> dict[str, Tensor]:
         if CALL.taken("direct") == "direct":
             return self.model(**self._tensors(batch))
-        # As torch.compile and torch.export trace it, but with no compiler, which not every machine has. Begun anew,
-        # for after some eight models of one class torch would no longer trace, and say nothing.
-        torch.compiler.reset()
-        return torch.compile(self.model, backend="eager")(**self._tensors(batch))
+        if self._traced is None:
+            # As torch.compile and torch.export trace it, but with no compiler, which not every machine has. Begun
+            # anew for each model, for after some eight of one class torch would no longer trace, and say nothing.
+            torch.compiler.reset()
+            self._traced = torch.compile(self.model, backend="eager")
+        return self._traced(**self._tensors(batch))
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         return {

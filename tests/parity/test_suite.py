@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,17 @@ def test_outputs_near_zero_prove_nothing():
     report = run_parity(spec, level="forward", prepare=silence)
     assert not report.passed
     assert "would prove nothing" in report.levels[-1].detail
+
+
+def test_one_model_serves_all_levels_that_can_share_it():
+    made = Counter()
+    report = run_parity(
+        shrunk(load_spec("mnist_fc")), steps=5, prepare=lambda model: made.update([model.name])
+    )
+    assert report.passed, _explain(report)
+    # One in each dtype up to the gradient, one for each way to update, then states, curve and checkpoint; to go on
+    # from the other's checkpoint, the first framework's serves in both directions.
+    assert made == {"tf": 2 + 2 + 3, "torch": 2 + 2 + 4}
 
 
 def test_curves_that_are_not_finite_are_never_the_same():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from zoo_common.backend import Array, Batch, TrainingModel, Weights, find_backend
@@ -16,6 +16,7 @@ from zoo_common.paths import fixed
 from zoo_common.weights import InitialValues, as_source
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+from zoo_spec.training import Training
 
 Prepare = Callable[[TrainingModel], None]
 """Called with each model after it is made; a mutation patches it here."""
@@ -37,6 +38,7 @@ class Bench:
     """Which of the probes' rows: ``full``, ``padded``, ``packed``; all that the graph takes if left out."""
     dtypes: Collection[str] | None = None
     """What is held against float64 instead of what the spec computes in; float64 among them adds nothing."""
+    _initial: dict[tuple[str, str], TrainingModel] = field(default_factory=dict)
     _made: dict[tuple[str, str], TrainingModel] = field(default_factory=dict)
     _outputs: dict[tuple[str, str], dict[str, Weights]] = field(default_factory=dict)
     _turned: dict[str, dict[str, Weights]] = field(default_factory=dict)
@@ -79,11 +81,23 @@ class Bench:
                 made.set_weights(weights)  # By what was patched.
         return made
 
+    def initial(self, framework: str, dtype: str) -> TrainingModel:
+        """A model with initial weights, which ``backend`` gives with the subject's from its first call on."""
+        key = (framework, dtype)
+        if key not in self._initial:
+            self._initial[key] = self.fresh(framework, dtype)
+        return self._initial[key]
+
     def backend(self, framework: str, dtype: str) -> TrainingModel:
         """The model with the subject's weights."""
         key = (framework, dtype)
         if key not in self._made:
-            self._made[key] = self.fresh(framework, dtype, self.weights)
+            made = self._initial.pop(key, None)
+            if made is None:
+                made = self.fresh(framework, dtype, self.weights)
+            else:
+                made.set_weights(self.weights)
+            self._made[key] = made
         return self._made[key]
 
     def outputs(self, framework: str, dtype: str) -> dict[str, Weights]:
@@ -124,8 +138,14 @@ class Bench:
                     }
         return self._sizes[level]
 
+    def trained_as(self, training: Training) -> Bench:
+        """The same for models of their own, with this training in the place of the spec's."""
+        spec = self.spec.model_copy(update={"training": training})
+        return replace(self, spec=spec, _initial={}, _made={}, _outputs={}, _turned={})
+
     def forget(self) -> None:
         """Let go of the models, for levels that make their own."""
+        self._initial.clear()
         self._made.clear()
         self._outputs.clear()
         self._turned.clear()

@@ -41,7 +41,7 @@ def _curve(
     bench: Bench, dataset: Dataset, steps: int, dtype: str
 ) -> tuple[LevelResult, dict[str, list[float]]]:
     training = shortened(bench.spec.training, steps)
-    short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
+    short = bench.trained_as(training)
     rule = tolerances.CURVES[dtype]
     backends = {framework: short.fresh(framework, dtype) for framework in bench.frameworks}
     starts = {framework: backend.export_state() for framework, backend in backends.items()}
@@ -124,21 +124,26 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
     after reading it: all of it float32, and the same bit for bit.
     """
     training = shortened(bench.spec.training, before + after)
-    short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
+    short = bench.trained_as(training)
     worst, blame = Gap.none(), Blame("")
-    for one, other in (tuple(bench.frameworks), tuple(reversed(bench.frameworks))):
+    again: TrainingModel | None = None
+    for one, other in (tuple(reversed(bench.frameworks)), tuple(bench.frameworks)):
         with tempfile.TemporaryDirectory(prefix="zoo-parity-") as folder:
             store = CheckpointStore(Path(folder))
-            backend = short.fresh(one, "float64")
+            backend = again or short.fresh(one, "float64")
             _train(short, backend, training, dataset, 0, before)
             state = backend.export_state()
             store.save(state.step, state.weights, state.optimizer, {"step": state.step}, "parity")
             straight = _train(short, backend, training, dataset, before, before + after)
             found = store.load(before)
             continued = short.fresh(other, "float64")
+            start = continued.export_state()
             kept = State(found.weights(), found.optimizer(), found.step)
             import_state(continued, kept)
             resumed = _train(short, continued, training, dataset, before, before + after)
+            # Trains in the other direction, too: what it compiled serves both.
+            import_state(continued, start)
+            again = continued
         for index, (left, right) in enumerate(zip(resumed, straight, strict=True), before + 1):
             apart = abs(left - right) / abs(right) if math.isfinite(left - right) else math.inf
             worst = worst.worse(Gap(apart, f"step {index}, {one} then {other}"))

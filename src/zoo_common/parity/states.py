@@ -43,7 +43,7 @@ def trained_states(bench: Bench) -> list[Part]:
     """
     training = shortened(bench.spec.training, COMPARED[-1])
     training = training.model_copy(update={"recompute": _has_layers(bench)})
-    short = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={}, _outputs={})
+    short = bench.trained_as(training)
     batches = [_batch(bench, step) for step in range(COMPARED[-1])]
     if all(denominators(bench.graph, batch) is not None for batch in batches):
         training = training.model_copy(update={"micro_batch_size": MICRO})
@@ -156,8 +156,7 @@ def _fresh(bench: Bench, framework: str) -> TrainingModel:
         if not bench.spec.training.recompute:
             raise
         training = bench.spec.training.model_copy(update={"recompute": False})
-        plain = replace(bench, spec=bench.spec.model_copy(update={"training": training}), _made={})
-        return plain.fresh(framework, "float64", bench.weights)
+        return bench.trained_as(training).fresh(framework, "float64", bench.weights)
 
 
 def _has_layers(bench: Bench) -> bool:

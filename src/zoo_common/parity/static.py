@@ -26,7 +26,7 @@ def parameters(bench: Bench) -> Iterator[LevelResult]:
     def drawn(name: str, parameter: Parameter) -> Array:
         return parameter.initializer.draw(seed, name, parameter.shape)
 
-    yield from _parameters(bench, bench.fresh, drawn)
+    yield from _parameters(bench, bench.initial, drawn)
 
 
 def loaded(bench: Bench) -> Iterator[LevelResult]:

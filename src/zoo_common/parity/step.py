@@ -105,8 +105,8 @@ def _rates(bench: Bench) -> list[Part]:
     worst = Part("", 0.0, tolerances.DEVIATIONS, "")
     count = 0
     for framework in bench.frameworks:
-        backend = bench.fresh(framework, "float64", bench.weights)
-        for part in count_rates(bench, framework, backend):
+        # The last to use it: weights and buffers may change.
+        for part in count_rates(bench, framework, bench.backend(framework, "float64")):
             count, worst = count + 1, worst.tighter(part)
     if not count:
         return []
