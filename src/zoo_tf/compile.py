@@ -18,7 +18,7 @@ from zoo_spec.tensors import TensorSpec
 from zoo_tf.blocks.build import build
 from zoo_tf.container import GraphInput, GraphModel, GraphNode, Source, build_functional
 from zoo_tf.precision import native_dtype
-from zoo_tf.weights import set_weights
+from zoo_tf.weights import fill, without_memory
 
 POLICIES = {"float32": "float32", "float64": "float64", "bfloat16": "mixed_bfloat16"}
 """Keras' dtype policy for each compute dtype."""
@@ -42,7 +42,7 @@ def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str | None = Non
 
 def compiled(graph: Graph, weights: WeightSource, dtype: str) -> GraphModel:
     """As ``compile``, with these weights."""
-    with _policy(POLICIES[dtype]):
+    with _policy(POLICIES[dtype]), without_memory():
         model = _assemble(graph, dtype)
     tell_broken_halves("tf")
     if any(getattr(layer, "_remat_mode", None) is not None for layer in model.layers):
@@ -50,7 +50,7 @@ def compiled(graph: Graph, weights: WeightSource, dtype: str) -> GraphModel:
             "keras.RematScope knows no optional inputs, and most blocks have some: compile outside of it, and "
             "call zoo_tf.recompute.recompute_layers(model, spec.graph()) on it"
         )
-    set_weights(model, weights)
+    fill(model, weights)
     return model
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
+import tensorflow as tf
+from keras.src.backend.common import global_state
 
-from zoo_common.weights import as_source
+from zoo_common.weights import WeightSource, as_source
 from zoo_spec.weights import check_names, check_shape
 from zoo_tf.leaves import canonical_shape, from_canonical, named_variables, to_canonical
 
@@ -25,9 +29,50 @@ def set_weights(model: keras.Model, weights: Mapping[str, object]) -> None:
 
     Raises InputError, changing nothing, unless every name and every shape fits.
     """
-    variables, source = dict(named_variables(model)), as_source(weights)
+    source = as_source(weights)
+    for name, variable in _fitting(model, source).items():
+        variable.assign(from_canonical(variable, source.read(name)))
+
+
+@contextlib.contextmanager
+def without_memory() -> Iterator[None]:
+    """Variables that are made while this lasts get no memory before ``fill`` gives them values.
+
+    Zeros first would take a model's whole memory, and then that of its largest tensor thrice while it is replaced.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+
+
+def fill(model: keras.Model, source: WeightSource) -> None:
+    """Give a model that was made ``without_memory`` its weights, one at a time; errors as of ``set_weights``."""
+    waiting = global_state.get_global_attribute(_WAITING, [])
+    global_state.set_global_attribute(_WAITING, [])
+    for name, variable in _fitting(model, source).items():
+        variable._initializer = functools.partial(_value, source, name, variable)
+    kept = {id(variable) for variable in model.variables}
+    for (
+        variable
+    ) in waiting:  # Those of random generators too, and not those of layers that were given up again.
+        if id(variable) in kept:
+            variable._deferred_initialize()
+
+
+_WAITING = "uninitialized_variables"
+"""Where Keras keeps them."""
+
+
+def _value(
+    source: WeightSource, name: str, variable: keras.Variable, shape: tuple[int, ...], dtype: str
+) -> tf.Tensor:
+    array = np.ascontiguousarray(from_canonical(variable, source.read(name)))
+    return tf.constant(array, dtype)
+
+
+def _fitting(model: keras.Model, source: WeightSource) -> dict[str, keras.Variable]:
+    """The model's variables by name; InputError unless the source has each of them, in its shape, and no more."""
+    variables = dict(named_variables(model))
     check_names(variables, source.entries)
     for name, variable in variables.items():
         check_shape(name, canonical_shape(variable), source.entries[name].shape)
-    for name, variable in variables.items():
-        variable.assign(from_canonical(variable, source.read(name)))
+    return variables

@@ -6,6 +6,8 @@ another order and with optional inputs left out.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import pytest
@@ -24,9 +26,12 @@ from small_models import (
     small_spec,
     subsets,
 )
+from zoo_common.weights import Arrays, InitialValues
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
+from zoo_tf.compile import _assemble
 from zoo_tf.leaves import named_variables, to_canonical
+from zoo_tf.weights import fill, without_memory
 
 TOLERANCE = 4e-6
 """Of float32, between two ways to compute one model; seen: 1.3e-6."""
@@ -404,3 +409,26 @@ def test_the_users_dtype_policy_does_not_reach_where_a_dtype_is_given_and_is_not
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def test_no_variable_has_memory_before_its_value_is_read():
+    spec = small_spec("mnist_fc")
+    graph = spec.graph()
+    values = InitialValues(graph.parameters(), 0)
+
+    class Watched(Arrays):
+        """Initial values, and how many variables had theirs when each was read."""
+
+        had: ClassVar[list[int]] = []
+
+        def read(self, name):
+            self.had.append(sum(each._value is not None for each in variables))
+            return super().read(name)
+
+    with without_memory():
+        model = _assemble(graph, "float32")
+    variables = [variable for _, variable in named_variables(model)]
+    fill(model, Watched(values))
+    assert Watched.had == list(range(len(variables)))
+    for name, value in zoo_tf.get_weights(model).items():
+        np.testing.assert_array_equal(value, values[name])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -25,3 +28,14 @@ def test_the_tables_gradient_is_dense_and_the_same(uses):
         assert not block.weight.grad.is_sparse
         gradients.append(block.weight.grad)
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-14, atol=0)
+
+
+def test_making_a_model_does_not_load_torchs_compiler():
+    """Which takes as long as torch itself: a table on the device meta asks for it to draw its values."""
+    lines = (
+        "import sys, zoo_torch",
+        "from zoo_spec import load_spec",
+        "zoo_torch.compile(load_spec('bert_tiny', ['model.num_layers=1']))",
+        "assert 'torch._dynamo' not in sys.modules",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

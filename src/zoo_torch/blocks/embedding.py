@@ -22,6 +22,11 @@ class Embedding(nn.Embedding):
 
     compute_dtype: torch.dtype | None = None
 
+    def reset_parameters(self) -> None:
+        """As of any table, but for one without memory: torch would load its whole compiler to draw nothing."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         is_sparse = self.sparse and torch.is_grad_enabled() and not torch.compiler.is_compiling()
         table = _Joined.apply(self.weight) if is_sparse else self.weight
