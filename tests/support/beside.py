@@ -12,6 +12,7 @@ import json
 import sys
 import threading
 import traceback
+from functools import wraps
 from itertools import cycle
 from pathlib import Path
 from random import Random
@@ -33,6 +34,7 @@ def main() -> None:
     draw, backend = Random(0), find_backend(FRAMEWORK)
     for_inference = backend.for_inference
 
+    @wraps(for_inference)
     def slowly(*arguments, **options):
         sleep(draw.random() * DELAY)
         return for_inference(*arguments, **options)

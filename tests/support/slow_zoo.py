@@ -20,6 +20,7 @@ def mark(text):
 mark("start-up: imports")
 
 import contextlib  # noqa: E402 (the first mark comes before everything that takes time)
+from functools import wraps  # noqa: E402
 from importlib import import_module  # noqa: E402
 
 from zoo_common.backend import find_backend  # noqa: E402
@@ -46,6 +47,7 @@ def named(owner, function, name, delay=0.0):
     """Have ``owner``'s function say when it is at work."""
     real = getattr(owner, function)
 
+    @wraps(real)
     def work(*arguments, **options):
         with phase(name):
             time.sleep(delay)
