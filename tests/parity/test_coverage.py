@@ -10,6 +10,7 @@ import torch
 
 import zoo_tf.blocks.dropout
 import zoo_tf.blocks.embeddings
+import zoo_torch
 import zoo_torch.blocks.attend
 import zoo_torch.blocks.losses
 import zoo_torch.blocks.position
@@ -65,6 +66,16 @@ def test_rows_reach_beyond_what_a_block_says_of_itself():
     for name, least in (("t5_small", 130), ("gpt3_tiny", 6), ("rotary_bert", 257)):
         graph = shrunk(load_spec(name)).graph()
         assert max(batch[next(iter(batch))].shape[1] for batch in further_inputs(graph, 1).values()) >= least
+
+
+def test_labels_take_up_every_frame_and_one_more_than_there_are():
+    graph = shrunk(load_spec("hubert_tiny_ctc")).graph()
+    batches = further_inputs(graph, 1)
+    model = zoo_torch.compile(graph, dtype="float64")
+    for name, is_finite in (("labels that just fit", True), ("labels that do not fit", False)):
+        inputs = {each: torch.from_numpy(value) for each, value in batches[name].items()}
+        assert torch.isfinite(model(**inputs)["loss"]) == is_finite
+        assert (inputs["labels"] != 0).sum(1).tolist() == [2] * len(inputs["labels"])
 
 
 def test_what_inputs_lead_to_follows_the_required_ports():

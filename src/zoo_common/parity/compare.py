@@ -1,4 +1,4 @@
-"""Differences between named arrays. A NaN or an infinity on either side is an infinite difference."""
+"""Differences between named arrays. A NaN, or an infinity on one side, is an infinite difference."""
 
 from __future__ import annotations
 
@@ -40,7 +40,12 @@ def largest(value: Array) -> float:
 
 
 def gap(left: Array, right: Array, scale: float) -> float:
-    """Largest difference over ``scale``; infinite for other shapes, NaN or infinity."""
+    """Largest difference over ``scale``; infinite for other shapes, NaN or infinity.
+
+    None between tensors that are infinite as a whole, as the loss of labels that cannot be said is.
+    """
+    if left.shape == right.shape and (left == np.inf).all() and (right == np.inf).all():
+        return 0.0
     if left.shape != right.shape or not (np.isfinite(left).all() and np.isfinite(right).all()):
         return float("inf")
     difference = largest(np.asarray(left, np.float64) - np.asarray(right, np.float64))

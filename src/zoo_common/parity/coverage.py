@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from zoo_common.backend import Array, Batch
 from zoo_common.parity.probes import BATCH, IDS, POSITIONS, Draw, draw_batch, probe_sizes
+from zoo_common.parity.tight_labels import tight_labels
 from zoo_spec.blocks.ctc_loss import CtcLoss
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import Windows
@@ -43,7 +44,7 @@ def further_inputs(graph: Graph, seed: int) -> dict[str, Batch]:
             {each: value for each, value in chosen.items() if value != usual.get(each, "given")}
         )
         found[name] = _drawn(graph, seed, name, chosen)
-    return found
+    return found | tight_labels(graph, seed)
 
 
 def given_outputs(graph: Graph, inputs: Sequence[str]) -> set[str]:

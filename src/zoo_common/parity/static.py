@@ -94,7 +94,8 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
         worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
         sizes[first][name], sizes[last][name] = _sizes(reference[name]), _sizes(other)
     for name, turn in bench.subject.turns.items():
-        if "loss" in bench.turned_outputs(first)[name]:
+        # Where the loss is infinite, a gradient says nothing.
+        if np.isfinite(bench.turned_outputs(first)[name].get("loss", np.inf)):
             with taking(turn.path):
                 ours, theirs = (
                     bench.backend(each, "float64").gradients(turn.batch) for each in (first, last)

@@ -104,6 +104,8 @@ class Probes:
         first = next(iter(outputs.values()))
         for name in judged:
             value = first[name]
+            if not np.isfinite(value).all():
+                return f"{name} is not finite, so agreement on it would prove nothing"
             if largest(value) < tolerances.SMALLEST_SCALE:
                 return f"{name} is at most {largest(value):.1e}, so agreement on it would prove nothing"
             if value.ndim and value.shape[0] > 1 and np.array_equal(value[0], value[1]):

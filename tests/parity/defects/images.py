@@ -11,6 +11,7 @@ IMAGES: tuple[Defect, ...] = (
         "blocks/convolution.py",
         "two_towers",
         "patches",
+        sets=("model.nodes.patches.block={kind: conv2d, channels: 32, size: [7, 7], stride: [7, 4]}",),
         torch=(
             "super().__init__(in_channels, channels, size, stride=stride, padding=own, bias=bias)",
             "super().__init__(in_channels, channels, size, stride=stride[::-1], padding=own, bias=bias)",
@@ -24,8 +25,8 @@ IMAGES: tuple[Defect, ...] = (
         "uneven padding stands on the wrong side",
         "images",
         "blocks/convolution.py",
-        "two_towers",
-        "patches",
+        "two_branch_classifier",
+        "coarse",
         torch=("(left, right, top, bottom)", "(right, left, bottom, top)"),
         tf=("(list(pair) for pair in padding)", "(list(pair)[::-1] for pair in padding)"),
     ),
@@ -33,8 +34,9 @@ IMAGES: tuple[Defect, ...] = (
         "a pool steps by its size",
         "images",
         "blocks/convolution.py",
-        "two_branch_classifier",
-        "*pool*",
+        "two_towers",
+        "patches",
+        sets=("model.nodes.patches.block={kind: max_pool2d, size: [9, 9], stride: [8, 8]}",),
         torch=(
             "F.max_pool2d(x.permute(0, 3, 1, 2), self.size, self.stride)",
             "F.max_pool2d(x.permute(0, 3, 1, 2), self.size, self.size)",
@@ -65,14 +67,19 @@ IMAGES: tuple[Defect, ...] = (
         "blocks/convolution.py",
         "two_towers",
         "patches",
+        sets=("model.nodes.patches.block={kind: conv2d, channels: 32, size: [1, 1], stride: [9, 8]}",),
         tf=("[:, :: stride[0], :: stride[1]]", "[:, :: stride[0], :: stride[0]]"),
     ),
     *halves(
         "a convolution's padding is not used",
         "images",
         "blocks/convolution.py",
-        "unet_tiny",
-        "*",
+        "two_towers",
+        "patches",
+        sets=(
+            "model.nodes.patches.block={kind: conv2d, channels: 32, size: [5, 5], stride: [7, 7], "
+            "padding: [[2, 2], [2, 2]]}",
+        ),
         torch=("bias, self.stride, self.padding)", "bias, self.stride, [p // 2 for p in self.padding])"),
     ),
 )

@@ -15,7 +15,8 @@ Parts = dict[str, Array]
 def _weighted(each: Floats, weights: Array | None) -> Parts:
     each = each.reshape(-1)
     counted = np.ones_like(each) if weights is None else np.asarray(weights, np.float64).reshape(-1)
-    numerator, denominator = np.sum(counted * each), np.sum(counted)
+    # What has no weight counts for nothing, infinite as it may be.
+    numerator, denominator = np.sum(counted * np.where(counted == 0, 0.0, each)), np.sum(counted)
     ratio = numerator / denominator if denominator else np.float64(0)
     return {
         "loss": np.asarray(ratio),
