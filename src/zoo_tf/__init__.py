@@ -54,13 +54,14 @@ from zoo_common.training.run_config import RunConfig  # noqa: E402
 from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec  # noqa: E402
 from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402
 from zoo_spec.plugins import load_halves  # noqa: E402
+from zoo_tf.blocks.build import build  # noqa: E402
 from zoo_tf.compile import compile  # noqa: E402 (Keras may be imported only now)
 from zoo_tf.estimator import Estimator, train_and_evaluate  # noqa: E402
 from zoo_tf.export import export_serving  # noqa: E402
 from zoo_tf.model_fn import EstimatorSpec  # noqa: E402
 from zoo_tf.weights import get_weights, set_weights  # noqa: E402
 
-load_halves("tf")
+load_halves("tf", build)
 
 __all__ = [
     "Estimator",

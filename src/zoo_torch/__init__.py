@@ -29,12 +29,13 @@ from zoo_common.training.run_config import RunConfig  # noqa: E402
 from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec  # noqa: E402
 from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402
 from zoo_spec.plugins import load_halves  # noqa: E402
+from zoo_torch.blocks.base import build  # noqa: E402
 from zoo_torch.compile import compile  # noqa: E402 (the blocks are registered first)
 from zoo_torch.export import export_serving  # noqa: E402
 from zoo_torch.runner import Runner, train_and_evaluate  # noqa: E402
 from zoo_torch.weights import get_weights, set_weights  # noqa: E402
 
-load_halves("torch")
+load_halves("torch", build)
 
 __all__ = [
     "EvalSpec",

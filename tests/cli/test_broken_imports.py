@@ -245,3 +245,21 @@ def test_a_half_that_nobody_registered_is_told_with_its_group(tmp_path):
         "block 'mine' has no torch half; a plugin registers one by the entry-point group zoo.plugins.torch"
         in (found.stderr)
     )
+
+
+def test_a_half_of_another_s_block_does_not_take_its_place(tmp_path):
+    entries = "[zoo.plugins]\nbroken = broken_plugin\n[zoo.plugins.torch]\nbroken = broken_half\n"
+    installed(tmp_path, block("mine"), entries)
+    (tmp_path / "broken_half.py").write_text(
+        "from zoo_spec.blocks.dense import Dense\nfrom zoo_torch.blocks.base import build\n"
+        "@build.register\ndef _dense(spec: Dense, inputs): raise RuntimeError('somebody has built me')\n"
+    )
+    run = ("--run-dir", str(tmp_path / "run"), "--set", "training.steps=1")
+    found = zoo(tmp_path, "train", "--framework", "torch", "--spec", "mnist_fc", *run)
+    assert found.returncode == 0, found
+    (line,) = [line for line in found.stderr.splitlines() if "broken" in line]
+    assert (
+        "the torch half of the plugin broken (broken_half) registers a half of zoo_spec.blocks.dense.Dense"
+        in line
+    )
+    assert "which has one in zoo_torch.blocks.dense (package" in line
