@@ -13,7 +13,6 @@ from zoo_spec.errors import SpecError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.models.base import Model
 from zoo_spec.registry import kinds
-from zoo_spec.shipped_kinds import import_all
 from zoo_spec.shrink import shrunk
 from zoo_spec.tasks.base import Task
 
@@ -30,7 +29,6 @@ class Case(NamedTuple):
 @cache
 def smallest_specs() -> dict[str, str]:
     """Of each family that ships its tiny spec, or the smallest; composed graphs state their own outputs."""
-    import_all()
     sizes: dict[str, dict[str, int]] = {kind: {} for kind in kinds(Model) if kind != "graph"}
     for name in list_specs():
         spec = load_spec(name)
@@ -55,7 +53,6 @@ def spec_of(family: str, task: str) -> ExperimentSpec:
 @cache
 def combined() -> tuple[dict[tuple[str, str], tuple[str, ...]], dict[tuple[str, str], str]]:
     """By family and task: the rows that it takes where they fit, and the refusal where they do not."""
-    import_all()
     rows, refusals = {}, {}
     for pair in product(smallest_specs(), kinds(Task)):
         try:
