@@ -170,7 +170,8 @@ def _loss_weights(shape: tuple[int, ...], stream: Stream) -> Array:
 def _rows(variant: str, batch: int, length: int, seed: int, *, examples: int, least: int) -> dict[str, Array]:
     """``example_ids``, ``positions`` and ``pooled_positions`` of padded rows, or of examples and padding.
 
-    Where a row is too short for all its examples, the last ones are told to start where it does.
+    Where a row is too short for all its examples, the last ones are told to start where it does. One example fills
+    the last of several packed rows, and most of a single one, so that positions go as far as they may.
     """
     stream = Stream(seed, "rows", variant)
     ids = np.zeros((batch, length), np.int32)
@@ -179,8 +180,11 @@ def _rows(variant: str, batch: int, length: int, seed: int, *, examples: int, le
     for row in range(batch):
         end = max(least, length - 1 - stream.integer(max(1, length // 3)))
         starts = [0]
-        if variant == "packed" and examples > 1 and end > 1:
-            starts.append(max(1, end // 2 - stream.integer(max(1, end // 4))))
+        if variant == "packed" and 0 < row == batch - 1:
+            end = length
+        elif variant == "packed" and examples > 1 and end > 1:
+            first = end // 2 - stream.integer(max(1, end // 4)) if batch > 1 else end // 8
+            starts.append(max(1, first))
             starts += range(starts[-1] + 1, min(end, starts[-1] + examples - 1))
         for number, (start, stop) in enumerate(zip(starts, [*starts[1:], end], strict=True)):
             ids[row, start:stop] = number + 1

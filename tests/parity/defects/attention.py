@@ -89,18 +89,18 @@ ATTENTION: tuple[Defect, ...] = (
         tf=(" < self.window", " <= self.window"),
     ),
     *halves(
-        "a band reaches beyond 200 positions",
+        "a band reaches beyond 15 positions",
         "bands",
         "blocks/attention.py",
         "gpt3_tiny",
         "*.layers.1.attention",
         torch=(
             "near = (place[:, None] - place[None, :]).abs()",
-            "near = ((place[:, None] - place[None, :]) % 200).abs()",
+            "near = ((place[:, None] - place[None, :]) % 15).abs()",
         ),
         tf=(
             "near = tf.abs(place[:, None] - place[None, :])",
-            "near = tf.abs((place[:, None] - place[None, :]) % 200)",
+            "near = tf.abs((place[:, None] - place[None, :]) % 15)",
         ),
     ),
     *halves(

@@ -39,15 +39,15 @@ POSITIONS: tuple[Defect, ...] = (
         ),
     ),
     *halves(
-        "positions, given, end at 40",
+        "positions, given, end at 15",
         "long distances",
         "blocks/position.py",
         "bert_tiny",
         "embeddings.position",
-        torch=("F.embedding(positions, self.weight)", "F.embedding(positions.clamp(max=40), self.weight)"),
+        torch=("F.embedding(positions, self.weight)", "F.embedding(positions.clamp(max=15), self.weight)"),
         tf=(
             "tf.cast(tf.gather(table, positions), x.dtype)\n\n\nclass OffsetPositions",
-            "tf.cast(tf.gather(table, tf.minimum(positions, 40)), x.dtype)\n\n\nclass OffsetPositions",
+            "tf.cast(tf.gather(table, tf.minimum(positions, 15)), x.dtype)\n\n\nclass OffsetPositions",
         ),
     ),
     *halves(
