@@ -19,6 +19,7 @@ from zoo_common.parity.opinions.optimizers import advance
 from zoo_common.parity.suite import run_parity
 from zoo_spec import load_spec
 from zoo_spec.blocks.base import Block
+from zoo_spec.registry import classes
 from zoo_spec.shrink import shrunk
 
 ONE, OTHER, THIRD = (np.full((2, 3), value) for value in (1.0, 2.0, 3.0))
@@ -71,17 +72,8 @@ def test_the_second_run_of_a_shared_block_is_held_against_the_second():
     assert found.pair.number == 1
 
 
-def _kinds(cls=Block):
-    for below in cls.__subclasses__():
-        if "kind" in vars(below) or "kind" in below.model_fields:
-            yield below
-        yield from _kinds(below)
-
-
 def test_every_kind_of_block_has_a_third_opinion():
-    shipped = {
-        cls for cls in _kinds() if cls.__module__.startswith("zoo_spec.") and cls.model_fields["kind"].default
-    }
+    shipped = {cls for cls in classes(Block).values() if cls.__module__.startswith("zoo_spec.")}
     nobody = opinion.dispatch(object)
     assert len(shipped) > 60
     assert not {cls.__name__ for cls in shipped if opinion.dispatch(cls) is nobody}

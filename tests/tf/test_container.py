@@ -603,7 +603,7 @@ def test_a_missing_tensorflow_says_what_to_install():
         try:
             import zoo_tf
         except EnvironmentFault as fault:
-            assert "pip install dualzoo[tf]" in str(fault), fault
+            assert "pip install 'dualzoo[tf]'" in str(fault), fault
         else:
             raise AssertionError
         """
