@@ -224,7 +224,7 @@ def kept_wide(name):
     return Bench(spec, spec.graph(), FRAMEWORKS, 1)
 
 
-@pytest.mark.parametrize("name", ["bert_tiny", "t5_tiny", "unet_tiny", "transformer_tiny"])
+@pytest.mark.parametrize("name", ["bert_tiny", "t5_tiny", "unet_tiny", "transformer_tiny", "gptj_tiny"])
 def test_what_is_kept_in_float32_gives_the_bfloat16_next_to_the_float64_result(name):
     (found,) = rounded_once(kept_wide(name))
     assert found.passed, found
@@ -235,6 +235,7 @@ NARROWED = {
     "a norm of channels": ("unet_tiny", "norm", "at_least_float32", "tf"),
     "an activation": ("bert_tiny", "activation", "at_least_float32", "tf"),
     "a loss": ("bert_tiny", "losses", "at_least_float32", "tf"),
+    "a rotation": ("gptj_tiny", "position", "at_least_float32", "tf"),
 }
 
 

@@ -110,6 +110,7 @@ class Rotary(QueryKeyPosition):
     """
 
     kind: Literal["rotary"] = "rotary"
+    rounds_once: ClassVar[bool] = True
     dims: Annotated[PositiveInt, AfterValidator(_even)] | None = None
     """How many of each head's features are turned, the first ones; null for all."""
     style: Literal["interleaved", "halves"] = "halves"

@@ -51,7 +51,6 @@ PRECISION: tuple[Defect, ...] = (
         "blocks/attend.py",
         "bert_tiny",
         "*attention",
-        torch=("    scores_BNTS = at_least_float32(scores_BNTS)\n", ""),
         tf=(
             "at_least_float32(tf.matmul(queries, k_BNSH, transpose_b=True))",
             "tf.matmul(queries, k_BNSH, transpose_b=True)",
@@ -102,7 +101,10 @@ PRECISION: tuple[Defect, ...] = (
         "blocks/position.py",
         "gptj_tiny",
         "*.position",
-        torch=("wide_BNTH = at_least_float32(x)", "wide_BNTH = x"),
+        torch=(
+            "        turned, rest = wide_BNTH[..., :",
+            "        cos, sin = cos.to(x.dtype), sin.to(x.dtype)\n        turned, rest = wide_BNTH[..., :",
+        ),
         tf=("wide_BNTH = at_least_float32(x)", "wide_BNTH = x"),
         sets=HALF,
     ),
