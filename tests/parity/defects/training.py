@@ -325,7 +325,10 @@ TRAINING: tuple[Defect, ...] = (
         "bert_tiny",
         "*",
         torch=("array = source.read(name)", 'array = source.read(name).astype("float16")'),
-        tf=("source.read(name))", 'source.read(name).astype("float16"))'),
+        tf=(
+            "array = np.ascontiguousarray(from_canonical(variable, source.read(name)))",
+            'array = np.ascontiguousarray(from_canonical(variable, source.read(name)).astype("float16"))',
+        ),
     ),
     *halves(
         "parts of the loss count alike",
