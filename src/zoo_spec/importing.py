@@ -56,7 +56,7 @@ def _said(error: BaseException) -> str:
 def lacking(found: type, protocol: type) -> Iterator[str]:
     """The protocol's methods that the class has not, and of what they give, where that is a protocol too.
 
-    Each is named with its class. A method that does not say by its annotation what it gives counts as lacking that.
+    Each is named with its class. What a method gives is known by its annotation; without one it is not looked into.
     """
     for name, declared in getmembers(protocol, isfunction):
         if name.startswith("_"):
@@ -66,15 +66,13 @@ def lacking(found: type, protocol: type) -> Iterator[str]:
         if not callable(method):
             yield f"{found.__name__}.{name}"
         elif isclass(wanted) and getattr(wanted, "_is_protocol", False):
-            yield from _lacking_in_what_it_gives(f"{found.__name__}.{name}", method, wanted)
+            gives = _given_by(method)
+            if isclass(gives):
+                yield from lacking(gives, wanted)
 
 
-def _lacking_in_what_it_gives(method_name: str, method: object, wanted: type) -> Iterator[str]:
+def _given_by(method: object) -> object:
     try:
-        gives = get_type_hints(method).get("return")
+        return get_type_hints(method).get("return")
     except NameError:  # What is imported for a type checker alone.
-        gives = None
-    if isclass(gives):
-        yield from lacking(gives, wanted)
-    else:
-        yield f"the annotation of what {method_name} gives ({wanted.__name__})"
+        return None
