@@ -168,7 +168,7 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo_spec.schema.json_schema", interrupted)
+    monkeypatch.setattr("zoo_spec.spec_files.schema.json_schema", interrupted)
     found = CliRunner().invoke(application(), ["schema"])
     assert found.exit_code == 130
     assert "Traceback" not in found.output

@@ -56,10 +56,6 @@ LACKING = {
         "Forgetful.export_state",
         "def for_training(self, *given, **named) -> Forgetful: return Forgetful(*given, **named)",
     ),
-    "a word on what it gives": (
-        "the annotation of what Mine.for_training gives (TrainingModel)",
-        "def for_training(self, *given, **named): return Forgetful(*given, **named)",
-    ),
 }
 
 

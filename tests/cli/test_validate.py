@@ -29,8 +29,12 @@ class Fake:
     def versions(self):
         return {"fake": "1.0"}
 
-    def initialize(self, graph, training, *, seed, dtype, device="auto"):
+    def for_training(self, graph, training, weights, *, dtype, device="auto"):
         self.graph, self.dtype, self.device = graph, dtype, device
+        return self
+
+    def for_inference(self, graph, weights, *, dtype, device="auto", tf32=False):
+        return self.for_training(graph, None, weights, dtype=dtype, device=device)
 
     def train_step(self, micro_batches, denominators, rate):
         (self.batch,) = micro_batches
