@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -42,6 +43,8 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
         "integers": np.array([-(2**63), 2**63 - 1]),
         "flags": np.array([True, False, True]),
         "bytes": np.arange(3, dtype=np.uint8),
+        "half": draw.normal(size=(3, 5)).astype(np.float16),
+        "half of eight bits": draw.normal(size=(5, 3)).astype(ml_dtypes.bfloat16),
     }
 
 
@@ -329,8 +332,8 @@ def entry(shape: object, start: object, end: object, dtype: object = "F32") -> d
         ({"a": entry([2], 0, 8), "b": entry([2], 0, 8)}, "b begins at byte 0, not at 8"),
         ({"a": entry([1], 4, 8)}, "a begins at byte 4, not at 0"),
         ({"a": entry([1], 0, 4)}, "its arrays have 4 bytes, and 8 are there"),
-        ({"a": entry([2], 0, 8, "BF16")}, "a checkpoint's dtypes are"),
-        ({"a": entry([2], 0, 8, ["F32"])}, "a checkpoint's dtypes are"),
+        ({"a": entry([2], 0, 8, "F8_E4M3")}, "the dtypes that are read here are"),
+        ({"a": entry([2], 0, 8, ["F32"])}, "the dtypes that are read here are"),
         ({"a\x1b[31m": entry([3], 0, 8)}, r"a\\x1b\[31m is described"),
         ({"a": {"dtype": "F32"}}, "not by dtype, shape and data_offsets"),
         ({"a": 1}, "not by dtype, shape and data_offsets"),

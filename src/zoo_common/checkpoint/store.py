@@ -24,9 +24,11 @@ from zoo_common.checkpoint.manifest import (
     Manifest,
     write_file,
 )
-from zoo_common.checkpoint.tensors import Array, TensorFile, file_size, tensor_chunks
+from zoo_common.checkpoint.tensors import TensorFile
+from zoo_common.containers.safetensors_writing import file_size, tensor_chunks
 from zoo_common.files import explained, free_bytes, fsync_directory, megabytes
 from zoo_common.weights import Entry, WeightSource
+from zoo_spec.arrays import Array
 from zoo_spec.errors import EnvironmentFault, InputError
 
 _LOG = logging.getLogger("zoo")
