@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from zoo_common.checkpoint import CheckpointStore, DamagedCheckpointError
-from zoo_common.weights import Arrays, Choice, Entry, InitialValues, Part, WeightSource, as_source
+from zoo_common.weights import (
+    Arrays,
+    Choice,
+    Entry,
+    InitialValues,
+    Part,
+    Report,
+    Row,
+    WeightSource,
+    as_source,
+)
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 
@@ -97,3 +107,22 @@ def test_weights_alone_read_no_byte_of_the_optimizer_and_still_need_it_there(tmp
     optimizer.unlink()
     with pytest.raises(InputError, match=r"optimizer\.safetensors: is missing"):
         store.latest_weights()
+
+
+def test_a_report_has_a_line_a_weight_and_one_for_layers_that_are_alike():
+    rows = [Row("left", "bert.pooler.\x1b[31m", (4,), "no such weight here")]
+    rows += [Row("new", "classifier.weight", (3, 4), "normal (std 0.02) by seed 0")]
+    rows += [Row("taken", f"encoder.layers.{layer}.norm.weight", (4,)) for layer in (0, 1, 2, 10)]
+    rows += [Row("taken", f"encoder.layers.{layer}.norm.bias", (4,)) for layer in range(3)]
+    report = Report("runs/a (step 3)", tuple(rows), ("Its heads are 2.",))
+    assert report.lines() == [
+        "weights of runs/a (step 3): 7 taken, 1 new, 1 left",
+        "  taken  encoder.layers.0,1,2,10.norm.weight  4 layers  [4]",
+        "  taken  encoder.layers.0…2.norm.bias         3 layers  [4]",
+        "  new    classifier.weight                              [3, 4]  normal (std 0.02) by seed 0",
+        r"  left   bert.pooler.\x1b[31m                           [4]     no such weight here",
+        "  Its heads are 2.",
+    ]
+    assert report.as_json()["new"] == [
+        {"name": "classifier.weight", "shape": [3, 4], "note": "normal (std 0.02) by seed 0"}
+    ]
