@@ -22,7 +22,10 @@ Tensors = dict[str, tf.Tensor]
 
 
 class TensorFlowInference:
-    """A compiled ``keras.Model``, run by a ``tf.function`` that is traced once."""
+    """A compiled ``keras.Model``, run by a ``tf.function`` that is traced once.
+
+    A first prediction runs without it: most have no second, and tracing takes longer than the answer.
+    """
 
     name = "tf"
 
@@ -38,6 +41,7 @@ class TensorFlowInference:
         self._functions: dict[
             tuple[str, tuple[tuple[str, int], ...]], tf.types.experimental.PolymorphicFunction
         ] = {}
+        self._predicted: set[frozenset[str]] = set()
 
     def evaluate_step(self, batch: Batch) -> Weights:
         """All outputs for a batch with labels, without dropout."""
@@ -50,7 +54,14 @@ class TensorFlowInference:
 
     def predict_step(self, batch: Batch) -> Weights:
         """All outputs for a batch of features."""
-        return self.evaluate_step({name: batch[name] for name in self.graph.features if name in batch})
+        features = {name: batch[name] for name in self.graph.features if name in batch}
+        names = frozenset(features)
+        if names in self._predicted:
+            return self.evaluate_step(features)
+        self._predicted.add(names)
+        with tf.device(self.device):
+            outputs = self._forward(self._tensors(features))
+        return {name: as_array(value) for name, value in outputs.items()}
 
     def call(self, batch: Batch) -> Weights:
         """All outputs of the model as a user calls it, with nothing said of training."""
