@@ -11,6 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
+from zoo_common.containers import open_container
 from zoo_common.data import byte_level_bpe, tokenizer
 from zoo_common.data.idx import read_idx
 from zoo_common.data.text import read_files
@@ -32,7 +33,14 @@ def _encode(path: str) -> None:
     read_vocabulary(path, lower_case=True).encode(["a" * 21 + "b "] * 4000)
 
 
+def _tensors(path: str) -> None:
+    with open_container(Path(path)) as tensors:
+        for name in tensors:
+            tensors.read(name)
+
+
 READERS = {
+    "tensors": _tensors,
     "picture": lambda path: list(read_images(path, 1)),
     "idx": lambda path: read_idx(path, (3, 4)),
     "text": lambda path: read_files([path], "prose"),

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo_common.containers.base import Container
+from zoo_common.containers.paddle import PaddleFile
+from zoo_common.containers.paddle_folder import PaddleFolder
 from zoo_common.containers.safetensors import Safetensors
+from zoo_common.containers.torch_file import TorchFile
 from zoo_spec.reading import UnreadableFileError
 
 __all__ = ["FORMATS", "Container", "open_container"]
 
-FORMATS: dict[str, type[Container]] = {cls.format: cls for cls in (Safetensors,)}
+FORMATS: dict[str, type[Container]] = {
+    cls.format: cls for cls in (Safetensors, TorchFile, PaddleFile, PaddleFolder)
+}
 """Every format that is read here, by its name, in the order in which a file is held against them."""
 
 
