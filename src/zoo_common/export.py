@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -36,18 +36,20 @@ def export(
     model: InferenceModel,
     backend: Backend,
     spec: ExperimentSpec,
-    beside: Sequence[Path],
+    beside: Mapping[str, bytes],
     output: Path,
     *,
     step: int,
     features: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
     overwrite: bool = False,
 ) -> dict[str, JsonValue]:
     """Write the backend's model to the directory ``output``, whole or not at all; returns its signature.
 
-    The files ``beside`` are copied into it. ``features`` are the inputs that the program takes, by default
-    ``serving_features``. An earlier export is replaced if ``overwrite``. Raises InputError for features that the
-    model has not or cannot do without, and for an output that is there; EnvironmentFault if it cannot be written.
+    The files ``beside`` are written into it by their names. ``features`` are the inputs that the program takes, by
+    default ``serving_features``, ``labels`` what its labels are called. An earlier export is replaced if
+    ``overwrite``. Raises InputError for features that the model has not or cannot do without, and for an output that
+    is there; EnvironmentFault if it cannot be written.
     """
     graph = spec.graph()
     names = serving_features(graph, features)
@@ -66,15 +68,16 @@ def export(
         with _whole_directory(output) as partial:
             exported = model.export(partial, names)
             files: list[JsonValue] = []
-            for file in beside:
-                shutil.copyfile(file, partial / file.name)
-                files.append(file.name)
+            for name, content in beside.items():
+                (partial / name).write_bytes(content)
+                files.append(name)
             signature: dict[str, JsonValue] = {
                 "format": _FORMAT,
                 "version": _VERSION,
                 "framework": backend.name,
                 "program": exported.program,
                 **_described(spec, graph, exported),
+                **({} if labels is None else {"labels": list(labels)}),
                 "step": step,
                 "files": files,
                 "versions": {"dualzoo": version("dualzoo"), **backend.versions()},

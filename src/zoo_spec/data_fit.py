@@ -4,19 +4,48 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from zoo_spec.data import Data, GeneratedData, GeneratedShapes, ImageData, TextData
+from zoo_spec.data import (
+    Data,
+    GeneratedData,
+    GeneratedShapes,
+    ImageData,
+    LabelledTextData,
+    TextData,
+    TokenizedData,
+)
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+from zoo_spec.registry import classes
+from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.direction import looks_back_alone
 
 PAIRS = ("next_sentence", "sentence_order", "sentence_distance")
 """The tasks on pairs of segments, whose labels text gives: ``<name>_labels``."""
 
 
 def check_data(spec: ExperimentSpec, graph: Graph) -> None:
-    """Raise InputError where the data's kind or sizes do not fit the spec's graph."""
+    """Raise InputError where the data's kind or sizes do not fit the spec's task and graph."""
+    _check_records(spec)
     fits(spec.data, spec, graph)
+
+
+def _check_records(spec: ExperimentSpec) -> None:
+    """A source of records goes with a task that learns from these."""
+    gives, task = spec.data.gives, spec.task
+    if gives is None or any(issubclass(gives, kind) for kind in task.learns_from):
+        return
+    fit = [
+        kind
+        for kind, cls in classes(Task).items()
+        if issubclass(cls, Task) and any(issubclass(gives, each) for each in cls.learns_from)
+    ]
+    raise InputError(
+        f"data of kind {spec.data.kind!r} is {gives.what}, which {task.kind} does not learn from; "
+        + (f"set task.kind to {', '.join(fit)}, or data.kind" if fit else "set data.kind")
+        + " to what fits the other"
+    )
 
 
 @singledispatch
@@ -26,10 +55,45 @@ def fits(data: Data, spec: ExperimentSpec, graph: Graph) -> None:
 
 @fits.register
 def _text(data: TextData, spec: ExperimentSpec, graph: Graph) -> None:
-    _check_tokens(graph)
+    _check_tokens(graph, data)
+    _check_length(spec, data, graph)
     _check_lengths(spec, data, graph)
     # A block may hold less than the graph's bounds let in, and says so of a known size.
     graph.bind(sequence=data.sequence_length)
+
+
+@fits.register
+def _labelled_text(data: LabelledTextData, spec: ExperimentSpec, graph: Graph) -> None:
+    _check_tokens(graph, data)
+    _check_length(spec, data, graph)
+    graph.bind(sequence=data.sequence_length)
+    classes = label_count(graph)
+    if data.labels is not None and classes is not None and len(data.labels) != classes:
+        raise InputError(
+            f"data.labels names {len(data.labels)} labels, and task.classes is {classes}; set it to "
+            f"{len(data.labels)}"
+        )
+    if data.texts > most_texts(graph):
+        why = (
+            "reads running text, without separators"
+            if looks_back_alone(graph)
+            else "has 1 token type, and a pair has 2; set model.type_vocab_size to 2"
+        )
+        raise InputError(
+            f"data of kind {data.kind!r} has two texts a record, and {graph.name} takes one: it {why}"
+        )
+
+
+def label_count(graph: Graph) -> int | None:
+    """How many labels a graph's ``logits`` tell apart; None for one that tells none."""
+    logits = graph.outputs.get("logits")
+    width = None if logits is None or logits.rank < 2 else logits.shape[-1]
+    return width if isinstance(width, int) else None
+
+
+def most_texts(graph: Graph) -> int:
+    """How many texts one example may have: a pair needs separators, and a token type each where there are types."""
+    return 1 if looks_back_alone(graph) else min(2, graph.table_rows().get("token_type_ids", 2))
 
 
 @fits.register
@@ -73,21 +137,24 @@ def spans_of(data: TextData) -> SpanSettings:
     return SpanSettings(data.sequence_length, data.masked_fraction, data.mean_span_length)
 
 
-def _check_tokens(graph: Graph) -> None:
+def _check_tokens(graph: Graph, data: TokenizedData) -> None:
     if graph.table_rows().get("input_ids") is None:
         raise InputError(
-            "data of kind 'text' gives input_ids, which no embedding of the model reads; "
+            f"data of kind {data.kind!r} gives input_ids, which no embedding of the model reads; "
             "set data.kind to what it reads"
         )
 
 
-def _check_lengths(spec: ExperimentSpec, data: TextData, graph: Graph) -> None:
+def _check_length(spec: ExperimentSpec, data: TokenizedData, graph: Graph) -> None:
     length, most = data.sequence_length, _most(graph, "sequence")
     if most is not None and length > most:
         raise InputError(
             f"data.sequence_length {length} is above the {most} positions of the model; "
             f"lower it, or raise {_field(spec, 'sequence')}"
         )
+
+
+def _check_lengths(spec: ExperimentSpec, data: TextData, graph: Graph) -> None:
     if "decoder_input_ids" in graph.inputs:
         _check_spans(spec, data, graph)
     elif "masked_ids" in graph.inputs:

@@ -43,13 +43,14 @@ def export(
     """Write a run's newest weights as a SavedModel (tf) or a torch.export program (torch).
 
     Whichever framework trained the run, either exports it. Beside the program stand signature.json, which says
-    what goes in and comes out, and the tokenizer. docs/serving.md shows how to load and call each.
+    what goes in and comes out, the tokenizer, and the names of labels. docs/serving.md shows how to load and call
+    each.
     """
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
     from zoo_common.export import export as write
     from zoo_common.export import serving_features
-    from zoo_common.training.run_directory import RunDirectory
+    from zoo_common.training.served import served
     from zoo_common.training.spec_run import reopen
     from zoo_spec.errors import InputError
 
@@ -64,16 +65,17 @@ def export(
             f"{output.with_suffix('')}"
         )
     run.load()
-    beside = RunDirectory(run_dir).served
+    beside = served(learner.spec, learner.graph, run.directory)
     place = output if output is not None else run_dir / "exports" / f"{framework}-step-{run.step:08d}"
     signature = write(
         learner.at_work(),
         learner.backend,
         learner.spec,
-        beside,
+        beside.files,
         place,
         step=run.step,
         features=wanted,
+        labels=beside.labels,
         overwrite=overwrite,
     )
     program = place / str(signature["program"])

@@ -16,9 +16,8 @@ from zoo_common.data.sentence_pairs import PAIRS
 from zoo_common.data.span_examples import SpanExamples
 from zoo_common.data.text import Corpus, Document, hold_out, read_files
 from zoo_common.data.tokenizer import Subwords
-from zoo_common.data.tokenizer_files import open_tokenizer
+from zoo_common.data.tokenizer_files import data_tokenizer
 from zoo_common.data.tokens import TokenCorpus, running, tokenize
-from zoo_common.data.vocabularies import fingerprint
 from zoo_spec.data import TextData
 from zoo_spec.data_fit import spans_of
 from zoo_spec.errors import InputError
@@ -142,26 +141,14 @@ def _read_text(data: TextData) -> tuple[Corpus, tuple[Document, ...], tuple[Docu
 def _tokenizer(
     data: TextData, training: tuple[Document, ...], rows: int, sentinels: int, run_dir: Path | None
 ) -> Subwords:
-    if data.vocabulary is not None:
-        made_from = f"vocabulary {fingerprint(data.vocabulary, data.limits)}"
-    else:
-        made_from = f"text {Corpus(training, '', 0).fingerprint()}"
-    return open_tokenizer(
+    return data_tokenizer(
+        data,
         sentences=running(training),
-        made_from=f"{made_from}, {_how(data)}",
-        vocabulary=data.vocabulary,
+        text=f"text {Corpus(training, '', 0).fingerprint()}",
         vocabulary_size=rows,
-        reserved=sentinels,
-        kind=data.tokenizer,
-        lower_case=data.lower_case,
         run_dir=run_dir,
-        limits=data.limits,
+        reserved=sentinels,
     )
-
-
-def _how(data: TextData) -> str:
-    """How text is cut, for the tokenizer's record."""
-    return f"lower_case {data.lower_case}" if data.tokenizer == "wordpiece" else data.tokenizer
 
 
 def _check_enough(tokens: TokenCorpus, needed: int, corpus: Corpus, split: Split, data: TextData) -> None:
@@ -202,5 +189,6 @@ def _check_labels_itself(spec: ExperimentSpec) -> None:
     if spec.task.use == "downstream task":
         raise InputError(
             f"data of kind {spec.data.kind!r} is running text, without the labels that {spec.task.kind} learns; "
-            f"give batches with labels (input_fn of {runners()}), or set data.kind to generated"
+            "set data.kind to text_table for a table of texts and labels, or to generated, or give batches with "
+            f"labels (input_fn of {runners()})"
         )

@@ -46,7 +46,12 @@ def open_data(data: Data, wanted: Wanted) -> Dataset:
 
     Raises EnvironmentFault for a kind that nobody has registered.
     """
-    raise EnvironmentFault(
+    raise unread(data)
+
+
+def unread(data: Data) -> EnvironmentFault:
+    """What is raised for a kind of data that nobody has registered."""
+    return EnvironmentFault(
         f"nothing reads data of kind {data.kind!r}: whoever brings it registers that with "
-        "zoo_common.data.reader.open_data"
+        "zoo_common.data.reader.open_data, or, if it gives records, with zoo_common.data.records.open_records"
     )

@@ -14,7 +14,7 @@ from typing import Literal
 from zoo_common.data.images import idx_files
 from zoo_common.files import sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
-from zoo_spec.data import Data, IdxFiles, ImageData, TextData
+from zoo_spec.data import Data, IdxFiles, ImageData, TextData, TextTable, TokenizedData
 from zoo_spec.errors import InputError
 from zoo_spec.reading import open_file, printable, reading
 
@@ -53,16 +53,27 @@ def sources(data: Data) -> list[Source]:
 
 @sources.register
 def _text(data: TextData) -> list[Source]:
-    found = [Source(f"data.files[{index}]", Path(path)) for index, path in enumerate(data.files or ())]
+    found = _files(data)
     if data.files is None:
         found += _embedded("data.corpus", data.corpus, "pydoc_data.topics")
-    found += [
-        Source(f"data.evaluation_files[{index}]", Path(path), "eval")
-        for index, path in enumerate(data.evaluation_files or ())
-    ]
     if data.phrases is not None:
         found.append(Source("data.phrases", Path(data.phrases)))
     return [*found, *vocabulary_sources(data)]
+
+
+@sources.register
+def _table(data: TextTable) -> list[Source]:
+    return [*_files(data), *vocabulary_sources(data)]
+
+
+def _files(data: TextData | TextTable) -> list[Source]:
+    return [
+        *(Source(f"data.files[{index}]", Path(path)) for index, path in enumerate(data.files or ())),
+        *(
+            Source(f"data.evaluation_files[{index}]", Path(path), "eval")
+            for index, path in enumerate(data.evaluation_files or ())
+        ),
+    ]
 
 
 @sources.register
@@ -86,7 +97,7 @@ def vocabulary_sources(data: Data) -> list[Source]:
 
 
 @vocabulary_sources.register
-def _vocabulary(data: TextData) -> list[Source]:
+def _vocabulary(data: TokenizedData) -> list[Source]:
     if data.vocabulary is None:
         return []
     path = Path(data.vocabulary)

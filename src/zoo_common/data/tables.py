@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo_spec.errors import InputError
-from zoo_spec.frameworks import runners
 
 _SUFFIXES = {".tsv": "TSV", ".csv": "CSV", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON"}
 _ROWS = 200
@@ -26,7 +25,7 @@ def refuse_table(text: str, path: str) -> None:
         raise InputError(
             f"{path}: looks like a table ({why}), and data of kind 'text' is running text: its columns, labels and "
             "header would be learned as text; put the text alone into a file, a sentence or a paragraph a line "
-            f"(data.layout), or learn from its labels by batches of your own (input_fn of {runners()}); "
+            "(data.layout), or learn from its labels with data of kind 'text_table'; "
             "if it is meant to be learned as it is, set data.tables to as_text"
         )
 

@@ -14,10 +14,10 @@ from zoo_common.data.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.files import decoded, read_vocabulary_bytes
 from zoo_common.data.sentence_pieces import SentencePieces
 from zoo_common.data.tokenizer import SENTINEL, Subwords, WordPiece, train
-from zoo_common.data.vocabularies import parse, read_vocabulary
+from zoo_common.data.vocabularies import fingerprint, parse, read_vocabulary
 from zoo_common.files import explained, write_atomically
-from zoo_spec.data import TextData
-from zoo_spec.data.limits import TextLimits
+from zoo_spec.data import Data, TokenizedData
+from zoo_spec.data.limits import TextLimits, limits_of
 from zoo_spec.errors import InputError
 from zoo_spec.reading import UnreadableFileError, read_file, reading
 
@@ -47,8 +47,8 @@ def open_tokenizer(
 
     ``made_from`` is the fingerprint of what it is made from, ``vocabulary_size`` the rows of the model's
     embedding, less those ``reserved`` for sentinels that the vocabulary itself may lack, ``kind`` as in
-    ``zoo_spec.data.TextData``. Raises InputError if the tokenizer is larger than these, of another kind, beyond the
-    ``limits``, or if the kept one is corrupt.
+    ``zoo_spec.data.TokenizedData``. Raises InputError if the tokenizer is larger than these, of another kind,
+    beyond the ``limits``, or if the kept one is corrupt.
     """
     limits = limits or TextLimits()
     kept = _load(run_dir, made_from, limits) if run_dir is not None else None
@@ -72,6 +72,33 @@ def open_tokenizer(
     return found
 
 
+def data_tokenizer(
+    data: TokenizedData,
+    *,
+    sentences: Iterable[str],
+    text: str,
+    vocabulary_size: int,
+    run_dir: Path | None,
+    reserved: int = 0,
+) -> Subwords:
+    """``open_tokenizer`` as the data says it; ``text`` tells the ``sentences`` from others."""
+    made_from = text
+    if data.vocabulary is not None:
+        made_from = f"vocabulary {fingerprint(data.vocabulary, data.limits)}"
+    how = f"lower_case {data.lower_case}" if data.tokenizer == "wordpiece" else data.tokenizer
+    return open_tokenizer(
+        sentences=sentences,
+        made_from=f"{made_from}, {how}",
+        vocabulary=data.vocabulary,
+        vocabulary_size=vocabulary_size,
+        reserved=reserved,
+        kind=data.tokenizer,
+        lower_case=data.lower_case,
+        run_dir=run_dir,
+        limits=data.limits,
+    )
+
+
 def _train(
     kind: str, sentences: Iterable[str], vocabulary_size: int, lower_case: bool, reserved: int
 ) -> Subwords:
@@ -80,14 +107,18 @@ def _train(
     return train(sentences, vocabulary_size, lower_case, reserved=reserved)
 
 
-def run_tokenizer(data: TextData, run_dir: Path, vocabulary_size: int | None) -> Subwords:
-    """The tokenizer that a run keeps, or, where it was trained on a user's own batches, ``data.vocabulary``.
+def run_tokenizer(data: Data, run_dir: Path, vocabulary_size: int | None) -> Subwords | None:
+    """The tokenizer that a run keeps, whatever fed it, or ``data.vocabulary``, if it learned from a user's batches.
 
-    Raises InputError if there is neither, it is corrupt, or of another size or kind than the model was made for.
+    None for data that no tokenizer reads. Raises InputError if there is none though one does, it is corrupt, or of
+    another size or kind than the model was made for.
     """
     path = run_dir / FILE
+    limits = limits_of(data)
     if path.exists():
-        return _checked(run_dir, data.limits)[0]
+        return _checked(run_dir, limits if isinstance(limits, TextLimits) else TextLimits())[0]
+    if not isinstance(data, TokenizedData):
+        return None
     if data.vocabulary is None:
         raise InputError(
             f"{path}: there is no such file, and data.vocabulary names none; put back the tokenizer that the run "

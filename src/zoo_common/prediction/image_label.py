@@ -9,7 +9,7 @@ from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.image_files import read_images
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
-from zoo_common.prediction.probabilities import label_of
+from zoo_common.prediction.probabilities import Names, label_of
 from zoo_spec.data import ImageData
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
@@ -22,7 +22,8 @@ class ImageLabel:
     key = "file"
     reads_files = True
 
-    def __init__(self, output: str, data: ImageData, graph: Graph) -> None:
+    def __init__(self, output: str, data: ImageData, graph: Graph, names: Names = None) -> None:
+        self._names = names
         self.outputs: tuple[str, ...] = (output,)
         self._data = data
         sizes = graph.inputs["image"].shape[1:] if "image" in graph.inputs else ()
@@ -43,7 +44,7 @@ class ImageLabel:
             yield Item(where, {"image": image}, self._answer)
 
     def _answer(self, row: Row) -> Answer:
-        return label_of(row[self.outputs[0]])
+        return label_of(row[self.outputs[0]], self._names)
 
 
 @open_prediction.register
@@ -51,4 +52,4 @@ def _image_label(declared: predictions.ImageLabel, asked: Asked) -> ImageLabel:
     asked.refuse_top("an image is answered with all probabilities")
     if not isinstance(asked.spec.data, ImageData):
         raise asked.not_trained_on("images")
-    return ImageLabel(declared.outputs[0], asked.spec.data, asked.graph)
+    return ImageLabel(declared.outputs[0], asked.spec.data, asked.graph, asked.label_names)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
 
+from zoo_common.data.label_names import read_label_names
 from zoo_common.data.tokenizer import Subwords
 from zoo_common.data.tokenizer_files import run_tokenizer
 from zoo_common.prediction.base import Predictor
 from zoo_common.prediction.words import Words
-from zoo_spec.data import TextData
+from zoo_spec.data_fit import label_count
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import compilers
@@ -47,10 +48,16 @@ class Asked:
 
     def tokenizer(self) -> Subwords:
         """That of the run's text; InputError if it was trained on something else."""
-        if not isinstance(self.spec.data, TextData):
+        found = run_tokenizer(self.spec.data, self.run_dir, self.graph.table_rows().get("input_ids"))
+        if found is None:
             own = ", whose data.vocabulary names the tokenizer of batches of your own"
             raise self.not_trained_on("text", own)
-        return run_tokenizer(self.spec.data, self.run_dir, self.graph.table_rows().get("input_ids"))
+        return found
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """What the run's labels are called, in the order of their ids; None where it keeps no names."""
+        return read_label_names(self.run_dir, label_count(self.graph))
 
     def text(self) -> Words:
         """The run's tokenizer and how a text is laid out for its model; errors as of ``tokenizer``."""

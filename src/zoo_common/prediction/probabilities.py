@@ -27,12 +27,21 @@ def sigmoid(logits: Array) -> Float64:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * wide)))
 
 
-def label_of(logits: Array) -> dict[str, JsonValue]:
+Names = tuple[str, ...] | None
+"""What labels are called, in the order of their ids; None where nobody knows."""
+
+
+def told(label: int, names: Names) -> JsonValue:
+    """The label's name, or its id where it has none."""
+    return label if names is None else names[label]
+
+
+def label_of(logits: Array, names: Names = None) -> dict[str, JsonValue]:
     """Of ``logits [labels]`` the label that they rank first, its probability, and the probability of each."""
     probabilities = softmax(logits)
     label = int(np.argmax(probabilities))
     return {
-        "label": label,
+        "label": told(label, names),
         "probability": rounded(probabilities[label]),
         "probabilities": [rounded(each) for each in probabilities],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from pydantic import JsonValue
@@ -12,7 +13,7 @@ from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
-from zoo_common.prediction.probabilities import label_of, rounded, sigmoid
+from zoo_common.prediction.probabilities import Names, label_of, rounded, sigmoid, told
 from zoo_common.prediction.words import Words
 from zoo_spec.tasks import predictions
 
@@ -37,10 +38,10 @@ class TextLabels:
         return self._says(row[self.outputs[0]])
 
 
-def labels_of(logits: Array) -> Answer:
+def labels_of(logits: Array, names: Names = None) -> Answer:
     """Of ``logits [labels]``, each for itself, those that are likelier than not, and the probability of each."""
     probabilities = sigmoid(logits)
-    labels: list[JsonValue] = [int(label) for label in np.flatnonzero(probabilities > 0.5)]
+    labels: list[JsonValue] = [told(int(label), names) for label in np.flatnonzero(probabilities > 0.5)]
     return {"labels": labels, "probabilities": [rounded(each) for each in probabilities]}
 
 
@@ -52,13 +53,13 @@ def number_of(logits: Array) -> Answer:
 @open_prediction.register
 def _text_label(declared: predictions.TextLabel, asked: Asked) -> TextLabels:
     asked.refuse_top("a text is answered with all probabilities")
-    return TextLabels(declared.outputs[0], asked.text(), label_of)
+    return TextLabels(declared.outputs[0], asked.text(), partial(label_of, names=asked.label_names))
 
 
 @open_prediction.register
 def _text_labels(declared: predictions.TextLabels, asked: Asked) -> TextLabels:
     asked.refuse_top("a text is answered with all probabilities")
-    return TextLabels(declared.outputs[0], asked.text(), labels_of)
+    return TextLabels(declared.outputs[0], asked.text(), partial(labels_of, names=asked.label_names))
 
 
 @open_prediction.register

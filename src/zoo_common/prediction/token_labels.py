@@ -11,7 +11,7 @@ from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
-from zoo_common.prediction.probabilities import rounded, softmax
+from zoo_common.prediction.probabilities import Names, rounded, softmax, told
 from zoo_common.prediction.words import Words
 from zoo_spec.tasks import predictions
 
@@ -22,9 +22,9 @@ class TokenLabels:
     key = "text"
     reads_files = False
 
-    def __init__(self, output: str, words: Words) -> None:
+    def __init__(self, output: str, words: Words, names: Names = None) -> None:
         self.outputs: tuple[str, ...] = (output,)
-        self._words = words
+        self._words, self._names = words, names
 
     def items(self, line: Line) -> Iterator[Item]:
         """The line's one item."""
@@ -44,7 +44,7 @@ class TokenLabels:
                         "token": self._words.word(index),
                         "start": start,
                         "end": end,
-                        "label": label,
+                        "label": told(label, self._names),
                         "probability": rounded(chances[label]),
                     }
                 )
@@ -54,4 +54,4 @@ class TokenLabels:
 @open_prediction.register
 def _token_labels(declared: predictions.TokenLabels, asked: Asked) -> TokenLabels:
     asked.refuse_top("a token is answered with its likeliest class")
-    return TokenLabels(declared.outputs[0], asked.text())
+    return TokenLabels(declared.outputs[0], asked.text(), asked.label_names)

@@ -15,6 +15,7 @@ from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, marked, running
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.probabilities import likeliest, rounded, softmax
+from zoo_spec.data_fit import most_texts
 from zoo_spec.errors import InputError
 from zoo_spec.frameworks import compilers
 from zoo_spec.graph import Graph
@@ -41,7 +42,7 @@ class Words:
             )
         self.tokenizer = tokenizer
         self.inputs = frozenset(graph.features)
-        self.most_sentences = 1 if is_running else min(2, graph.table_rows().get("token_type_ids", 2))
+        self.most_sentences = 1 if is_running else most_texts(graph)
         self._is_running = is_running
         self._longest = graph.bounds["sequence"].maximum if "sequence" in graph.bounds else None
 

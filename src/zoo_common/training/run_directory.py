@@ -16,7 +16,6 @@ import psutil
 from filelock import FileLock, Timeout
 
 from zoo_common.checkpoint import CheckpointStore
-from zoo_common.data.tokenizer_files import FILE as TOKENIZER
 from zoo_common.files import explained, fsync_directory, is_partial, write_atomically
 from zoo_common.training.differences import Difference, Fields, compared, differences
 from zoo_common.training.metrics_file import MetricsFile, MetricValue, read_metrics
@@ -64,12 +63,6 @@ class RunDirectory:
         self._identity: tuple[int, int] | None = None
         self._begins = False
         self._is_discarded = False
-
-    @property
-    def served(self) -> list[Path]:
-        """The files that are kept beside an export: the resolved spec, and the tokenizer if there is one."""
-        tokenizer = self.path / TOKENIZER
-        return [self.spec_file, tokenizer] if tokenizer.is_file() else [self.spec_file]
 
     def open(
         self,

@@ -30,6 +30,7 @@ from zoo_common.training.named_batches import named_batches
 from zoo_common.training.origin import Accepted, FeedNow, TrainedOn, require_data, require_files
 from zoo_common.training.own_description import read_description
 from zoo_common.training.run_directory import RunDirectory
+from zoo_common.training.served import served
 from zoo_common.training.session import Cadence, DivergedError
 from zoo_common.training.taking_over import finite, not_finite, require_fit
 from zoo_common.weights import InitialValues, WeightSource
@@ -260,9 +261,8 @@ class SpecLearner:
         """As ``zoo_common.export``, with the features that the spec serves."""
         if features is not None:
             raise InputError("a spec says itself what its model takes; leave the features out")
-        export(
-            self.at_work(), self.backend, self.spec, RunDirectory(self.directory).served, output, step=step
-        )
+        beside = served(self.spec, self.graph, self.directory)
+        export(self.at_work(), self.backend, self.spec, beside.files, output, step=step, labels=beside.labels)
 
     def export_state(self) -> State:
         """The model's; DivergedError where it holds NaN or infinity."""

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
+from zoo_spec.data.records import Record
 from zoo_spec.registry import Registered
 
 
@@ -20,20 +21,22 @@ class Data(Registered):
     shipped_in: ClassVar[str] = "zoo_spec.data"
     drawn: ClassVar[str] = ""
     """What of it is drawn at random and not read, in words; nothing where all is read."""
+    gives: ClassVar[type[Record] | None] = None
+    """The kind of record that it is a source of; None for data that make a model's inputs by themselves."""
 
     def preprocessing(self) -> dict[str, float]:
         """What is done to a user's own input before it is fed, as an export's signature says it; nothing here."""
         return {}
 
 
-def _as_tuple(value: object) -> object:
-    """YAML has lists and no tuples, and one file may stand alone."""
-    if isinstance(value, str):
+def as_tuple(value: object) -> object:
+    """YAML has lists and no tuples, and one file, or column, may stand alone."""
+    if isinstance(value, str | int):
         return (value,)
     return tuple(value) if isinstance(value, list) else value
 
 
 FilePath = Annotated[str, Field(min_length=1)]
 """A path relative to the working directory; ``~`` is not expanded."""
-FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 """One path or several."""

@@ -7,13 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from zoo_spec.base import NonNegativeInt, PositiveInt, Rate
-from zoo_spec.data.base import Data, FilePath, FilePaths
-from zoo_spec.data.limits import TextLimits
+from zoo_spec.data.base import FilePath, FilePaths
+from zoo_spec.data.tokenized import TokenizedData
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class TextData(Data):
+class TextData(TokenizedData):
     """Running text, cut into examples for masked (Devlin et al., 2019, 3.1) or causal language modelling."""
 
     kind: Literal["text"] = "text"
@@ -35,18 +35,6 @@ class TextData(Data):
     ``split_seed``, or each document's last sentences where there are too few documents for that."""
     split_seed: NonNegativeInt = 0
     """Decides which documents are held out; apart from ``training.seed``, so that runs stay comparable."""
-    vocabulary: FilePath | None = None
-    """A vocabulary: ``vocab.txt`` (WordPiece), ``vocab.json`` beside its ``merges.txt`` (byte-level BPE), or
-    ``tokenizer.json``. Without one it is trained on the training text, as large as the model's embedding at most,
-    and kept in the run directory."""
-    tokenizer: Literal["wordpiece", "byte_level_bpe"] = "wordpiece"
-    """What text is cut into. ``wordpiece``, as BERT has it. ``byte_level_bpe``, as GPT-2 and RoBERTa have it: every
-    text has tokens, case and white space are kept. A ``vocabulary`` of a third kind (SentencePiece's, T5's) is read
-    as it is under either."""
-    lower_case: bool = True
-    """Lower-case the text and strip its accents, as the uncased BERT models do; ``wordpiece`` only."""
-    sequence_length: PositiveInt = 128
-    """Tokens of an example, special tokens and padding included."""
     max_predictions: PositiveInt = 20
     """Most tokens that are masked in an example."""
     masked_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
@@ -63,8 +51,6 @@ class TextData(Data):
     """How often an example is made shorter than it could be, by a length drawn at random."""
     random_next_probability: Probability = 0.5
     """How often the second sentence of a pair is drawn from another document."""
-    limits: TextLimits = TextLimits()
-    """The most that is read of a file; they change nothing that is learned, and may change while a run rests."""
 
     @model_validator(mode="after")
     def _phrases_to_mask(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from zoo_spec.data.records import Record
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
@@ -21,6 +22,8 @@ class Task(Registered):
     default_data: ClassVar[str] = "generated"
     reads_tokens: ClassVar[bool] = False
     """Whether ``hidden_states`` must be those of tokens, ``[batch, sequence, hidden]``."""
+    learns_from: ClassVar[tuple[type[Record], ...]] = ()
+    """The kinds of record that its examples are made of; whichever source of data gives one of them will do."""
     use: ClassVar[str] = ""
     """``downstream task`` for what people label; nothing where a model's use is its family's."""
 

@@ -8,6 +8,7 @@ from zoo_spec.base import ClassCount, PositiveInt, Rate
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.heads import ClassifierHead, ScoreHead
 from zoo_spec.blocks.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from zoo_spec.data.records import LabelledText, Record
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
@@ -28,6 +29,7 @@ class SequenceTask(Task):
     bias: bool = True
     """Whether the dense layer has a bias; that of ``transformers`` has none after a causal decoder."""
     needs: ClassVar[tuple[str, ...]] = ("pooled",)
+    learns_from: ClassVar[tuple[type[Record], ...]] = (LabelledText,)
     use: ClassVar[str] = "downstream task"
 
     def _attach(

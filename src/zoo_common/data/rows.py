@@ -1,0 +1,196 @@
+"""The rows of a table's file, from any of its lines on: tab-separated, comma-separated, or JSON lines.
+
+One at a time, so that no more than a row is held, whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+from pydantic import JsonValue
+
+from zoo_spec.data import TextTable
+from zoo_spec.data.limits import TextLimits
+from zoo_spec.data.text_table import TableFormat
+from zoo_spec.reading import UnreadableFileError
+
+_MARK = b"\xef\xbb\xbf"
+"""What some editors begin a file with."""
+_SHOWN = 20
+
+Cells = list[JsonValue]
+"""What a row has in the wanted columns."""
+
+
+class Lines:
+    """The lines of an opened file from ``offset`` on, each with its line end; ``number`` is that of the last.
+
+    Raises UnreadableFileError for a line that is not UTF-8 or longer than the limits.
+    """
+
+    def __init__(
+        self, file: BinaryIO, path: str, limits: TextLimits, *, offset: int = 0, number: int = 0
+    ) -> None:
+        self.path, self.offset, self.number = path, offset, number
+        self.limits = limits
+        self._file = file
+        file.seek(offset)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        most = self.limits.line_bytes
+        data = self._file.readline(most + 1)
+        if not data:
+            raise StopIteration
+        self.number += 1
+        begin, self.offset = self.offset, self.offset + len(data)
+        if len(data) > most:
+            raise self.wrong(f"is longer than {most:,} bytes; {self.limits.remedy('line_bytes')}")
+        if begin == 0 and data.startswith(_MARK):
+            data, begin = data.removeprefix(_MARK), len(_MARK)
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UnreadableFileError(
+                self.path,
+                f"not UTF-8: byte 0x{data[error.start]:02x} at byte offset {begin + error.start} "
+                f"(line {self.number}): {error.reason}; convert the file to UTF-8",
+            ) from None
+
+    def rewind(self) -> None:
+        """Begin again at the file's beginning."""
+        self.offset = self.number = 0
+        self._file.seek(0)
+
+    def wrong(self, what: str) -> UnreadableFileError:
+        """What is wrong with the line that was read last."""
+        return UnreadableFileError(self.path, f"line {self.number} {what}")
+
+
+class Rows:
+    """How the rows of one file are read; made at its beginning, where ``lines`` then stands behind the header.
+
+    Raises UnreadableFileError, with the line, for a column that is not there or stands there twice, and for a row
+    that lacks a part.
+    """
+
+    def __init__(self, data: TextTable, lines: Lines) -> None:
+        self.format: TableFormat = data.format_of(lines.path)
+        self._columns = (*data.text, data.label)
+        self._places: list[int] = []
+        self._width = 0
+        if self.format == "jsonl":
+            return
+        first = next((fields for fields in _FIELDS[self.format](lines) if fields), None)
+        if first is None:
+            raise UnreadableFileError(lines.path, "has no line with anything in it; give a table")
+        self._width = len(first)
+        self._places = [self._place(column, first, lines) for column in self._columns]
+        if not data.header:
+            lines.rewind()
+
+    def of(self, lines: Lines) -> Iterator[Cells | None]:
+        """The wanted cells of each row; None for a blank line."""
+        if self.format == "jsonl":
+            return (self._of_object(text, lines) for text in lines)
+        return (self._of_fields(fields, lines) for fields in _FIELDS[self.format](lines))
+
+    def _place(self, column: str | int, first: Sequence[str], lines: Lines) -> int:
+        if isinstance(column, int):
+            if column >= len(first):
+                raise lines.wrong(f"has {len(first)} columns, 0 to {len(first) - 1}, and no column {column}")
+            return column
+        places = [place for place, name in enumerate(first) if name == column]
+        if not places:
+            raise lines.wrong(
+                f"has no column {column!r}; its columns are {_some(first)} (data.header: false is for a file "
+                "that does not name them)"
+            )
+        if len(places) > 1:
+            raise lines.wrong(
+                f"has {len(places)} columns {column!r}, numbers {' and '.join(map(str, places))}; give the number "
+                "of the one that is meant"
+            )
+        return places[0]
+
+    def _of_fields(self, fields: list[str], lines: Lines) -> Cells | None:
+        if not fields:
+            return None
+        if len(fields) != self._width:
+            raise lines.wrong(
+                f"has {len(fields)} fields, and the first line {self._width}; "
+                + (
+                    "a tab within a text has to go"
+                    if self.format == "tsv"
+                    else "quote a text with commas in it"
+                )
+            )
+        return [fields[place] for place in self._places]
+
+    def _of_object(self, text: str, lines: Lines) -> Cells | None:
+        if not text.strip():
+            return None
+        try:
+            found: JsonValue = json.loads(text, object_pairs_hook=self._object)
+        except _TwiceError as error:
+            raise lines.wrong(f"has the key {str(error)!r} twice; keep one") from None
+        except (ValueError, RecursionError) as error:
+            why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise lines.wrong(f"is no JSON: {why}; put one object on each line") from None
+        if not isinstance(found, dict):
+            raise lines.wrong("is no object of JSON, {...}; put one on each line")
+        missing = next((column for column in self._columns if column not in found), None)
+        if missing is not None:
+            raise lines.wrong(f"has no column {missing!r}; its columns are {_some([*found])}")
+        return [found[str(column)] for column in self._columns]
+
+    def _object(self, pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise _TwiceError(next(name for name in names if names.count(name) > 1))
+        return found
+
+
+class _TwiceError(Exception):
+    """A key is twice in an object."""
+
+
+def _tab_separated(lines: Lines) -> Iterator[list[str]]:
+    for line in lines:
+        text = line.removesuffix("\n").removesuffix("\r")
+        yield text.split("\t") if text else []
+
+
+def _comma_separated(lines: Lines) -> Iterator[list[str]]:
+    # Its bound on a field is the whole process's; a line's is ours, and much of one may be one text.
+    csv.field_size_limit(max(csv.field_size_limit(), lines.limits.line_bytes))
+    reader = csv.reader(lines, strict=True)
+    while True:
+        begin = lines.number + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            at = f"lines {begin} to {lines.number}" if lines.number > begin else f"line {lines.number}"
+            raise UnreadableFileError(
+                lines.path, f"{at}: {error}; quote texts as RFC 4180 has it, a quote in one as two"
+            ) from None
+        if fields is None:
+            return
+        yield fields
+
+
+_FIELDS: dict[TableFormat, Callable[[Lines], Iterator[list[str]]]] = {
+    "tsv": _tab_separated,
+    "csv": _comma_separated,
+}
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
