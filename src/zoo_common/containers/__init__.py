@@ -5,17 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo_common.containers.base import Container
+from zoo_common.containers.keras_h5 import KerasH5
+from zoo_common.containers.legacy_h5 import LegacyH5
+from zoo_common.containers.npz import Npz
 from zoo_common.containers.paddle import PaddleFile
 from zoo_common.containers.paddle_folder import PaddleFolder
 from zoo_common.containers.safetensors import Safetensors
+from zoo_common.containers.sharded import Sharded
+from zoo_common.containers.tensor_bundle import TensorBundle
 from zoo_common.containers.torch_file import TorchFile
 from zoo_spec.reading import UnreadableFileError
 
 __all__ = ["FORMATS", "Container", "open_container"]
 
-FORMATS: dict[str, type[Container]] = {
-    cls.format: cls for cls in (Safetensors, TorchFile, PaddleFile, PaddleFolder)
-}
+_CLASSES: tuple[type[Container], ...] = (
+    Safetensors,
+    LegacyH5,
+    KerasH5,
+    Sharded,
+    TensorBundle,
+    Npz,
+    TorchFile,
+    PaddleFile,
+    PaddleFolder,
+)
+FORMATS = {cls.format: cls for cls in _CLASSES}
 """Every format that is read here, by its name, in the order in which a file is held against them."""
 
 

@@ -6,7 +6,6 @@ removed what had it by then. What the library refuses is refused here too: holes
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from zoo_common.containers.base import BFLOAT16, Container, first_bytes
+from zoo_common.containers.plain_json import json_mapping
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
 from zoo_spec.reading import open_file, printable, reading
@@ -98,11 +98,9 @@ class Safetensors(Container):
 
     def _entries(self, raw: bytes, size: int) -> dict[str, _Stored]:
         try:
-            header = json.loads(raw, object_pairs_hook=_without_repeats)
-        except (ValueError, RecursionError) as error:
-            raise self._damage(f"its header is not JSON: {printable(str(error))[:200]}") from error
-        if not isinstance(header, dict):
-            raise self._damage("its header is no mapping")
+            header = json_mapping(raw)
+        except ValueError as error:
+            raise self._damage(f"its header {error}") from error
         self.metadata = self._strings(header.pop(METADATA, {}))
         found = {name: self._entry(name, value) for name, value in header.items()}
         reached = 0
@@ -138,15 +136,6 @@ class Safetensors(Container):
 
     def _damage(self, reason: str) -> Exception:
         return self.damage(f"is not a safetensors file: {reason}")
-
-
-def _without_repeats(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    """The mapping; the format forbids a key twice, and readers would differ in which they take."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in found if names.count(name) > 1)} stands in it twice")
-    return found
 
 
 def _sizes(value: JsonValue) -> tuple[int, ...] | None:
