@@ -78,7 +78,11 @@ def test_google_kernels_are_transposed_and_the_next_sentence_matrix_is_not():
 
 def test_every_unknown_and_missing_tensor_is_named_at_once():
     tensors = to_transformers(spec_of(), draw(spec_of()))
-    del tensors["bert.pooler.dense.bias"], tensors["cls.predictions.bias"]
+    del (
+        tensors["bert.pooler.dense.bias"],
+        tensors["cls.predictions.bias"],
+        tensors["cls.predictions.decoder.bias"],
+    )
     tensors |= {"bert.encoder.layer.11.output.dense.bias": np.zeros(12), "classifier.weight": np.zeros(3)}
     with pytest.raises(InputError) as refused:
         from_transformers(spec_of(), tensors)
@@ -282,8 +286,8 @@ def test_what_weights_do_not_say_is_refused_beside_a_configuration_and_said_with
     caplog.clear()
     from_transformers(spec, tensors)
     (line,) = [record.message for record in caplog.records]
-    assert "model.feed_forward.activation is gelu_tanh, and hidden_act there gelu_erf" in line
-    assert "model.norm.epsilon is 1e-06, and layer_norm_eps there 1e-12" in line
+    assert "model.activation is gelu_tanh, and hidden_act there gelu_erf" in line
+    assert "model.layer_norm_epsilon is 1e-06, and layer_norm_eps there 1e-12" in line
     with pytest.raises(InputError, match=r"hidden_act there gelu_erf; set these"):
         from_transformers(spec, tensors, {"hidden_act": "gelu", "layer_norm_eps": 1e-6})
     caplog.clear()

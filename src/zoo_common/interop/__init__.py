@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from zoo_common.interop.convert import from_foreign, to_foreign
 from zoo_spec.arrays import Array
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.foreign.config import Config
 
 __all__ = ["from_foreign", "from_transformers", "to_foreign", "to_transformers"]
 
 
 def from_transformers(
-    spec: ExperimentSpec, state_dict: Mapping[str, object], config: Mapping[str, object] | None = None
+    spec: ExperimentSpec, state_dict: Mapping[str, object], config: Config | None = None
 ) -> dict[str, Array]:
     """``{transformers' name: array}`` to ``{canonical name: array}``; refuses as ``from_foreign`` does.
 

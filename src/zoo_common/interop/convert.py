@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from zoo_common.interop.matching import Match, Renamed, match
 from zoo_common.log import LOG
+from zoo_common.weights import Entry, WeightSource
 from zoo_spec.arrays import Array, as_array, dtype_name, rounded
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.foreign.config import Config
 from zoo_spec.foreign.names import ModelNames, NameTable, Repeat
-from zoo_spec.foreign.settings import differing
+from zoo_spec.foreign.transforms import Shape
 from zoo_spec.models.base import Model
 from zoo_spec.registry import classes
 from zoo_spec.weights import check_names, check_shape
@@ -24,7 +27,7 @@ def from_foreign(
     source: str,
     tensors: Mapping[str, object],
     *,
-    config: Mapping[str, object] | None = None,
+    config: Config | None = None,
 ) -> dict[str, Array]:
     """``{name in source: array}`` to ``{canonical name: array}``, in the dtypes that were given.
 
@@ -37,30 +40,31 @@ def from_foreign(
     configuration says of that, and where the spec computes otherwise that is an InputError; without one the log
     says what is not usual there.
     """
-    table = _table(spec, source)
-    _check_computation(spec, source, table, config)
-    shapes = _shapes(spec)
-    prefixed = bool(table.prefix) and any(name.startswith(table.prefix) for name in tensors)
-    names = _names(spec, source, table, shapes, prefixed=prefixed)
-    given = {table.current(name): name for name in tensors}
-    problems = _name_problems(names, given, tensors)
-    if problems and _lacks_a_head_alone(names, given, table.prefix):
-        problems.insert(
-            0,
-            "all of the body is there, and a head is not. To begin with a new one: convert these, without any head "
-            "of theirs, for the same spec with task.kind=representation, and set them beside the new head's initial "
-            "values by set_weights(model, {**get_weights(model), **weights})",
-        )
-    weights: dict[str, Array] = {}
-    if not problems:
-        read = [name for name in given if name not in names.unused]
-        current = {name: as_array(given[name], tensors[given[name]]) for name in read}
-        dtypes = {name: dtype_name(tensors[given[name]]) for name in read}
-        weights, problems = _read(names, current, dtypes, shapes)
+    table = table_of(spec, source)
+    check_computation(spec, source, table, config)
+    given = _Given(tensors)
+    found, _ = matched(spec, source, table, given)
+    problems = _problems(found)
     if problems:
+        if _lacks_a_head_alone(found):
+            problems.insert(
+                0,
+                "all of the body is there, and a head is not. To begin with a new one: convert these, without any "
+                "head of theirs, for the same spec with task.kind=representation, and set them beside the new head's "
+                "initial values by set_weights(model, {**get_weights(model), **weights})",
+            )
         kind, task = spec.model.kind, spec.task.kind
         head = f"these are not the {source} tensors of {spec.name} ({kind}, {task}):"
         raise InputError("\n  ".join([head, *problems]))
+    read = Renamed(given, found.taken)
+    weights = {name: read.read(name) for name in spec.graph().parameters()}
+    gaps = (
+        _difference(repeat, given.read(called), given.entries[called].dtype, weights)
+        for repeat, called in found.repeats
+    )
+    problems = [gap for gap in gaps if gap]
+    if problems:
+        raise InputError("\n  ".join([f"these are not the {source} tensors of {spec.name}:", *problems]))
     return weights
 
 
@@ -69,10 +73,10 @@ def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, object])
 
     Raises InputError unless the weights have the model's names and shapes, and the source a name for each.
     """
-    shapes = _shapes(spec)
-    table = _table(spec, source)
-    _check_computation(spec, source, table, None)
-    names = _names(spec, source, table, shapes, prefixed=None)
+    shapes = shapes_of(spec)
+    table = table_of(spec, source)
+    check_computation(spec, source, table, None)
+    names = names_of(spec, source, table, prefixed=None)
     check_names(shapes, weights)
     arrays = {name: as_array(name, weights[name]) for name in shapes}
     for name, shape in shapes.items():
@@ -80,14 +84,15 @@ def to_foreign(spec: ExperimentSpec, source: str, weights: Mapping[str, object])
     tensors: dict[str, Array] = {}
     for row in names.rows:
         theirs = row.transform.write(tuple(arrays[name] for name in row.canonical))
-        tensors.update(zip(row.foreign, theirs, strict=True))
+        tensors.update(zip(row.foreign, map(np.ascontiguousarray, theirs), strict=True))
     for repeat in names.repeats:
         if repeat.written:
-            tensors[repeat.foreign] = repeat.value(arrays[repeat.of])
+            tensors[repeat.foreign] = repeat.of_weight(arrays[repeat.of])
     return tensors
 
 
-def _table(spec: ExperimentSpec, source: str) -> NameTable:
+def table_of(spec: ExperimentSpec, source: str) -> NameTable:
+    """The names that a source gives the weights of a spec's family; InputError where it has none."""
     tables = spec.model.foreign_names()
     if source in tables:
         return tables[source]
@@ -105,9 +110,8 @@ def _table(spec: ExperimentSpec, source: str) -> NameTable:
     )
 
 
-def _check_computation(
-    spec: ExperimentSpec, source: str, table: NameTable, config: Mapping[str, object] | None
-) -> None:
+def check_computation(spec: ExperimentSpec, source: str, table: NameTable, config: Config | None) -> None:
+    """Raise InputError where a source computes otherwise than the spec; without a configuration the log says so."""
     nodes = spec.graph().nodes
     for fixed in (each for head in table.heads for each in head.fixed if each.node in nodes):
         here = getattr(nodes[fixed.node].block, fixed.field, fixed.value)
@@ -117,7 +121,11 @@ def _check_computation(
                 f"for it always with {fixed.value}, whatever its configuration says: the same weights would mean "
                 f"something else. Take model.{fixed.field}: {fixed.value}, or a task without that head"
             )
-    found = "; ".join(differing(table.settings, spec.model, config))
+    settings = spec.model.foreign_configs().get(source)
+    if settings is None:
+        return
+    fields = spec.model.model_dump(mode="json", serialize_as_any=True)
+    found = "; ".join(settings.differing(fields, config))
     if found and config is not None:
         raise InputError(
             f"{spec.name} computes something else than these {source} weights were made for: {found}; set these "
@@ -130,19 +138,14 @@ def _check_computation(
         )
 
 
-def _shapes(spec: ExperimentSpec) -> dict[str, tuple[int, ...]]:
+def shapes_of(spec: ExperimentSpec) -> dict[str, Shape]:
+    """The shape of each of its weights."""
     return {name: parameter.shape for name, parameter in spec.graph().parameters().items()}
 
 
-def _names(
-    spec: ExperimentSpec,
-    source: str,
-    table: NameTable,
-    shapes: Mapping[str, object],
-    *,
-    prefixed: bool | None,
-) -> ModelNames:
-    names = table.names(shapes, nodes=spec.graph().nodes, prefixed=prefixed)
+def names_of(spec: ExperimentSpec, source: str, table: NameTable, *, prefixed: bool | None) -> ModelNames:
+    """The table's names of a spec's weights; InputError where it has none for one of them."""
+    names = table.names(shapes_of(spec), nodes=spec.graph().nodes, prefixed=prefixed)
     if names.unnamed:
         raise InputError(
             f"{spec.name} is not the architecture that {source} has, which has no name for "
@@ -151,61 +154,49 @@ def _names(
     return names
 
 
-def _lacks_a_head_alone(names: ModelNames, given: Mapping[str, str], prefix: str) -> bool:
-    """Whether what is missing is of no backbone: its names begin with the prefix, or stand there without it."""
-    missing = [name for name in names.required if name not in given]
-    of_heads = [name for name in missing if not name.startswith(prefix)]
-    body = [name for name in missing if name.startswith(prefix)]
-    return bool(prefix and of_heads) and all(name.removeprefix(prefix) in given for name in body)
+def matched(
+    spec: ExperimentSpec, source: str, table: NameTable, given: WeightSource
+) -> tuple[Match, ModelNames]:
+    """What of a source's tensors is what of the spec's weights, and the names that were looked for."""
+    prefixed = table.is_prefixed([table.current(name) for name in given])
+    names = names_of(spec, source, table, prefixed=prefixed)
+    return match(table, names, shapes_of(spec), given.entries), names
 
 
-def _name_problems(names: ModelNames, given: Mapping[str, str], tensors: Iterable[str]) -> list[str]:
-    known = {*names.required, *(repeat.foreign for repeat in names.repeats), *names.unused}
-    found = {
-        "missing": [name for name in names.required if name not in given],
-        "unknown, to be left out if they are not needed": [
-            as_given for name, as_given in given.items() if name not in known
-        ],
-        "given twice, in an older spelling too": [name for name in tensors if name not in given.values()],
+class _Given(WeightSource):
+    """Arrays and tensors of either framework, with the dtypes that these call theirs."""
+
+    def __init__(self, tensors: Mapping[str, object]) -> None:
+        self._arrays = {name: as_array(name, value) for name, value in tensors.items()}
+        self.entries = {
+            name: Entry(dtype_name(value), self._arrays[name].shape) for name, value in tensors.items()
+        }
+
+    def read(self, name: str) -> Array:
+        """The array itself: nobody changes it here."""
+        return self._arrays[name]
+
+
+def _lacks_a_head_alone(found: Match) -> bool:
+    """Whether what is missing is of no backbone."""
+    missing = [fault for fault in (*found.faults, *found.lacking) if fault.missing]
+    return bool(missing) and all(fault.row.head is not None for fault in missing) and bool(found.taken)
+
+
+def _problems(found: Match) -> list[str]:
+    faults = (*found.faults, *found.lacking)
+    lists = {
+        "missing": [name for fault in faults for name in fault.missing],
+        "unknown, to be left out if they are not needed": found.unknown,
+        "given twice, in an older spelling too": found.twice,
     }
-    return [f"{what}: {_listed(found_names)}" for what, found_names in found.items() if found_names]
-
-
-def _read(
-    names: ModelNames,
-    tensors: Mapping[str, Array],
-    dtypes: Mapping[str, str],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> tuple[dict[str, Array], list[str]]:
-    weights: dict[str, Array] = {}
-    problems = [
-        f"{name} holds {dtypes[name]}, which is no float: a quantized or damaged file"
-        for name in names.required
-        if tensors[name].dtype.kind != "f"
-    ]
-    for row in names.rows:
-        try:
-            arrays = row.transform.read(tuple(tensors[name] for name in row.foreign))
-        except ValueError as error:
-            problems.append(f"{', '.join(row.foreign)} {error}")
-            continue
-        weights.update(zip(row.canonical, arrays, strict=True))
-        for name, array in zip(row.canonical, arrays, strict=True):
-            if array.shape != shapes[name]:
-                sizes = f"{list(array.shape)}; this model has {list(shapes[name])}"
-                problems.append(f"{', '.join(row.foreign)} gives {name} the shape {sizes}")
-    if not problems:
-        given = [repeat for repeat in names.repeats if repeat.foreign in tensors]
-        gaps = (
-            _difference(repeat, tensors[repeat.foreign], dtypes[repeat.foreign], weights) for repeat in given
-        )
-        problems = [gap for gap in gaps if gap]
-    return {name: weights[name] for name in shapes if name in weights}, problems
+    lines = [f"{what}: {_listed(names)}" for what, names in lists.items() if names]
+    return lines or [fault.line for fault in faults]
 
 
 def _difference(repeat: Repeat, given: Array, dtype: str, weights: Mapping[str, Array]) -> str | None:
     # In the dtype of what was given: a buffer of a half-width file is rounded as its weights are.
-    wanted = rounded(repeat.value(weights[repeat.of]), dtype)
+    wanted = rounded(repeat.of_weight(weights[repeat.of]), dtype)
     if np.array_equal(given, wanted):
         return None
     if given.shape != wanted.shape:

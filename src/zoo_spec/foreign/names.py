@@ -6,89 +6,11 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Protocol, TypeAlias
-
-import numpy as np
 
 from zoo_spec.arrays import Array
-from zoo_spec.foreign.settings import Fixed, Setting
-
-Arrays: TypeAlias = tuple[Array, ...]
+from zoo_spec.foreign.transforms import SAME, Transform
 
 _LEAVES = "weight|bias"
-
-
-class Transform(Protocol):
-    """What turns the arrays of one entry into each other; each direction undoes the other exactly.
-
-    A transform raises ValueError, saying what the arrays are, where their shapes do not allow it.
-    """
-
-    def read(self, foreign: Arrays) -> Arrays:
-        """Foreign arrays, in the entry's order, to canonical ones."""
-        ...
-
-    def write(self, canonical: Arrays) -> Arrays:
-        """Canonical arrays to foreign ones."""
-        ...
-
-
-class Same:
-    """Another name, the same arrays."""
-
-    def read(self, foreign: Arrays) -> Arrays:
-        """As they are."""
-        return foreign
-
-    def write(self, canonical: Arrays) -> Arrays:
-        """As they are."""
-        return canonical
-
-
-class Transpose:
-    """Matrices stored ``[in, out]`` elsewhere."""
-
-    def read(self, foreign: Arrays) -> Arrays:
-        """``[in, out]`` to ``[out, in]``."""
-        return tuple(np.ascontiguousarray(array.T) for array in foreign)
-
-    def write(self, canonical: Arrays) -> Arrays:
-        """``[out, in]`` to ``[in, out]``."""
-        return self.read(canonical)
-
-
-SAME, TRANSPOSE = Same(), Transpose()
-
-
-@dataclass(frozen=True)
-class Fused:
-    """``parts`` weights, or biases, that are one elsewhere, one after the other along the outputs.
-
-    With ``heads``, each head's share of every part comes before the next head's. ``transposed``: ``[in, out]``.
-    """
-
-    parts: int
-    heads: int = 1
-    transposed: bool = False
-
-    def read(self, foreign: Arrays) -> Arrays:
-        """One array to its parts; raises ValueError if it cannot be divided so."""
-        (array,) = foreign
-        array = array.T if self.transposed else array
-        size, rest = divmod(len(array), self.heads * self.parts)
-        if rest:
-            raise ValueError(f"has {len(array)} outputs, which is no multiple of {self.heads * self.parts}")
-        split = array.reshape(self.heads, self.parts, size, *array.shape[1:])
-        return tuple(
-            np.ascontiguousarray(split[:, part]).reshape(self.heads * size, *array.shape[1:])
-            for part in range(self.parts)
-        )
-
-    def write(self, canonical: Arrays) -> Arrays:
-        """The parts to one array."""
-        shares = [array.reshape(self.heads, -1, *array.shape[1:]) for array in canonical]
-        joined = np.concatenate(shares, axis=1).reshape(-1, *canonical[0].shape[1:])
-        return (np.ascontiguousarray(joined.T if self.transposed else joined),)
 
 
 @dataclass(frozen=True)
@@ -96,34 +18,51 @@ class Entry:
     """Weights here, and what holds the same values elsewhere.
 
     Names are patterns: ``{leaf}`` stands for ``weight`` or ``bias``, any other ``{field}`` for a number. All
-    patterns of an entry have the same fields. Tuples are for transforms of several arrays.
+    patterns of an entry have the same fields. Tuples are for transforms of several arrays. ``optional``: some
+    published files lack it, and what reads them begins with new values.
     """
 
     canonical: str | tuple[str, ...]
     foreign: str | tuple[str, ...]
     transform: Transform = SAME
+    optional: bool = False
 
 
 @dataclass(frozen=True)
 class Repeat:
     """A foreign tensor that only says again what the canonical weight ``of`` says: ``value(weight)``.
 
-    It may be missing; where it is given it must hold that value. ``written`` if the source's own readers
-    expect it. Both names may be patterns with the same fields.
+    Without a ``value`` it is tied: the same tensor under another name, and a file may have either. It may be missing;
+    where it is given it must hold that value. ``written`` if the source's own readers expect it. Both names may be
+    patterns with the same fields.
     """
 
     foreign: str
     of: str
-    value: Callable[[Array], Array] = lambda weight: weight
+    value: Callable[[Array], Array] | None = None
     written: bool = True
+
+    def of_weight(self, weight: Array) -> Array:
+        """What it holds beside that weight."""
+        return weight if self.value is None else self.value(weight)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A field of a node's block that is the same in every model of the source, whatever its configuration says."""
+
+    node: str
+    field: str
+    value: str
 
 
 @dataclass(frozen=True)
 class Part:
     """Names that come together: those of the backbone, or of one head.
 
-    A head is known by its weights or, if it has none of its own, by its ``node`` in the graph. ``unused`` are names
-    of tensors that published files have and the source itself does not read.
+    A head is known by its weights or, if it has none of its own, by its ``node`` in the graph. ``unused`` are
+    patterns of names of tensors that published files have and the source itself does not read. ``is_body``: no head,
+    but a second half of the backbone, such as a decoder, for which no new values can stand.
     """
 
     entries: tuple[Entry, ...]
@@ -132,28 +71,32 @@ class Part:
     unused: tuple[str, ...] = ()
     fixed: tuple[Fixed, ...] = ()
     """What the source's head computes whatever its configuration says."""
+    is_body: bool = False
 
 
 @dataclass(frozen=True)
 class Row:
-    """An entry with its fields filled in: arrays of one model and how they become each other."""
+    """An entry with its fields filled in: arrays of one model and how they become each other.
+
+    ``head`` numbers the heads of the table; None for what is of the backbone.
+    """
 
     canonical: tuple[str, ...]
     foreign: tuple[str, ...]
     transform: Transform
+    optional: bool = False
+    head: int | None = None
 
 
 @dataclass(frozen=True)
 class ModelNames:
-    """The table of one model: ``unnamed`` are its weights that the source has no name for.
-
-    ``unused`` are tensors that may be given and hold nothing of the model.
-    """
+    """The table of one model: ``unnamed`` are its weights that the source has no name for."""
 
     rows: tuple[Row, ...]
     repeats: tuple[Repeat, ...]
     unnamed: tuple[str, ...]
-    unused: tuple[str, ...] = ()
+    heads: frozenset[int] = frozenset()
+    """The numbers of the heads that the model has."""
 
     @property
     def required(self) -> list[str]:
@@ -162,13 +105,20 @@ class ModelNames:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A part of a family's models: a head's number, None for the backbone; ``optional`` as an entry has it."""
+
+    head: int | None
+    optional: bool
+
+
+@dataclass(frozen=True)
 class NameTable:
     """A family's names in one source.
 
     ``prefix`` stands in front of the backbone's foreign names where a head stands beside it, and may stand
-    there where none does. ``old_endings`` are endings of names that the source wrote once and still reads, and
-    ``old_parts`` other parts of them, replaced in this order. ``bare``: published files lack the prefix even where
-    the source's own model has it. ``settings`` are what the source computes with and weights do not say.
+    there where none does, or lack where one does. ``old_endings`` are endings of names that the source wrote once and
+    still reads, and ``old_parts`` other parts of them, replaced in this order.
     """
 
     backbone: Part
@@ -176,8 +126,6 @@ class NameTable:
     prefix: str = ""
     old_endings: Mapping[str, str] | None = None
     old_parts: Mapping[str, str] | None = None
-    bare: bool = False
-    settings: tuple[Setting, ...] = ()
 
     def current(self, foreign: str) -> str:
         """A foreign name as the source spells it today."""
@@ -188,6 +136,10 @@ class NameTable:
                 return foreign.removesuffix(old) + new
         return foreign
 
+    def is_prefixed(self, given: Collection[str]) -> bool:
+        """Whether these names, spelled as today, have the prefix."""
+        return bool(self.prefix) and any(name.startswith(self.prefix) for name in given)
+
     def names(
         self, weights: Collection[str], *, nodes: Collection[str] = (), prefixed: bool | None = None
     ) -> ModelNames:
@@ -196,10 +148,16 @@ class NameTable:
         ``prefixed`` says how names that are given look; None for how the source writes them.
         """
         known = set(weights)
-        heads = [head for head in self.heads if _rows(head, known, "") or head.node in nodes]
-        prefix = "" if self.bare and prefixed is False else self.prefix if heads or prefixed else ""
-        parts = [(self.backbone, prefix), *((head, "") for head in heads)]
-        rows = [row for part, before in parts for row in _rows(part, known, before)]
+        heads = {
+            index: head
+            for index, head in enumerate(self.heads)
+            if _rows(head, known, "", None) or head.node in nodes
+        }
+        prefix = self.prefix if (heads if prefixed is None else prefixed) else ""
+        parts = [(self.backbone, prefix), *((head, "") for head in heads.values())]
+        rows = _rows(self.backbone, known, prefix, None)
+        for index, head in heads.items():
+            rows += _rows(head, known, "", None if head.is_body else index)
         repeats = [
             replace(repeat, foreign=before + repeat.foreign.format(**fields), of=name)
             for part, before in parts
@@ -209,18 +167,40 @@ class NameTable:
         # A head that only repeats the backbone's weights may be given where the model has none.
         repeats += [
             replace(repeat, written=False)
-            for head in self.heads
-            if head not in heads and not head.entries
+            for index, head in enumerate(self.heads)
+            if index not in heads and not head.entries
             for repeat in head.repeats
             if repeat.of in known
         ]
         named = {name for row in rows for name in row.canonical}
         unnamed = tuple(name for name in weights if name not in named)
-        unused = tuple(before + name for part, before in parts for name in part.unused)
-        return ModelNames(tuple(rows), tuple(repeats), unnamed, unused)
+        return ModelNames(tuple(rows), tuple(repeats), unnamed, frozenset(heads))
+
+    def is_unused(self, foreign: str) -> bool:
+        """Whether a name is one of the tensors that published files have and nothing reads."""
+        return any(
+            _regex(pattern).fullmatch(name)
+            for part in (self.backbone, *self.heads)
+            for pattern in part.unused
+            for name in (foreign, foreign.removeprefix(self.prefix))
+        )
+
+    def place(self, foreign: str) -> Place | None:
+        """Where in the family's models a name, spelled as today, has its weight; None for what no model has."""
+        bare = foreign.removeprefix(self.prefix)
+        for head, part, name in [
+            (None, self.backbone, bare),
+            *((i, each, foreign) for i, each in enumerate(self.heads)),
+        ]:
+            for entry in part.entries:
+                if any(_regex(pattern).fullmatch(name) for pattern in _tuple(entry.foreign)):
+                    return Place(head, entry.optional)
+            if any(_regex(repeat.foreign).fullmatch(name) for repeat in part.repeats):
+                return Place(head, optional=True)
+        return None
 
 
-def _rows(part: Part, known: set[str], prefix: str) -> list[Row]:
+def _rows(part: Part, known: set[str], prefix: str, head: int | None) -> list[Row]:
     rows = []
     for entry in part.entries:
         canonical, foreign = _tuple(entry.canonical), _tuple(entry.foreign)
@@ -228,7 +208,7 @@ def _rows(part: Part, known: set[str], prefix: str) -> list[Row]:
             ours = tuple(each.format(**fields) for each in canonical)
             if known.issuperset(ours):
                 theirs = tuple(prefix + each.format(**fields) for each in foreign)
-                rows.append(Row(ours, theirs, entry.transform))
+                rows.append(Row(ours, theirs, entry.transform, entry.optional, head))
     return rows
 
 

@@ -13,6 +13,7 @@ from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.tied_dense import TiedDense
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import Initializer
@@ -100,6 +101,11 @@ class Model(Registered):
 
     def foreign_names(self) -> Mapping[str, NameTable]:
         """What others call this family's weights, by source, such as ``transformers``; none by default."""
+        return {}
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """What the configurations that others publish with this family's weights say, by source; none by default."""
         return {}
 
     @model_validator(mode="before")

@@ -7,9 +7,11 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
+from zoo_spec.models.bert_config import BERT_CONFIGS
 from zoo_spec.models.bert_names import BERT_NAMES
 from zoo_spec.models.encoder import encode, examples, post_norm_stack
 from zoo_spec.models.inputs import token_inputs
@@ -49,3 +51,8 @@ class Bert(Transformer):
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers`` and ``google-research/bert``."""
         return BERT_NAMES
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return BERT_CONFIGS

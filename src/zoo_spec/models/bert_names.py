@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_spec.arrays import Array
-from zoo_spec.foreign.names import TRANSPOSE, Entry, NameTable, Part, Repeat
-from zoo_spec.foreign.settings import usual_settings
+from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.transforms import TRANSPOSE
 
 # Modules here and in transformers. google-research/bert's scopes are the same, with slashes.
 _EMBEDDINGS = (
@@ -24,15 +24,16 @@ _LAYER = (
     ("feed_forward.outer", "output.dense"),
     ("feed_forward_norm", "output.LayerNorm"),
 )
-_AROUND = (("embeddings.norm", "embeddings.LayerNorm"), ("pooler.dense", "pooler.dense"))
+_AROUND = (("embeddings.norm", "embeddings.LayerNorm"),)
+_POOLER = ("pooler.dense", "pooler.dense")
 _MASKED_LM = (
     ("masked_lm.dense", "cls.predictions.transform.dense"),
     ("masked_lm.norm", "cls.predictions.transform.LayerNorm"),
 )
 
 
-def _both(canonical: str, foreign: str) -> Entry:
-    return Entry(f"{canonical}.{{leaf}}", f"{foreign}.{{leaf}}")
+def _both(canonical: str, foreign: str, *, optional: bool = False) -> Entry:
+    return Entry(f"{canonical}.{{leaf}}", f"{foreign}.{{leaf}}", optional=optional)
 
 
 TASK_HEADS = (
@@ -57,6 +58,8 @@ TRANSFORMERS = NameTable(
                 for ours, theirs in _LAYER
             ),
             *(_both(ours, theirs) for ours, theirs in _AROUND),
+            # Files of classes that predict tokens have none.
+            _both(*_POOLER, optional=True),
         ),
         # A buffer, 0, 1, 2, ..., that transformers saved before 4.31.
         repeats=(Repeat("embeddings.position_ids", "embeddings.position.weight", _counted, written=False),),
@@ -77,16 +80,15 @@ TRANSFORMERS = NameTable(
     ),
     # Checkpoints converted from TensorFlow 1 still have these, bert-base-uncased among them.
     old_endings={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
-    settings=usual_settings("gelu", 1e-12),
 )
 
 
-def _google(canonical: str, scope: str) -> tuple[Entry, Entry]:
+def _google(canonical: str, scope: str, *, optional: bool = False) -> tuple[Entry, Entry]:
     path = scope.replace(".", "/")
     if scope.endswith("LayerNorm"):
         return Entry(f"{canonical}.weight", f"{path}/gamma"), Entry(f"{canonical}.bias", f"{path}/beta")
-    kernel = Entry(f"{canonical}.weight", f"{path}/kernel", TRANSPOSE)
-    return kernel, Entry(f"{canonical}.bias", f"{path}/bias")
+    kernel = Entry(f"{canonical}.weight", f"{path}/kernel", TRANSPOSE, optional)
+    return kernel, Entry(f"{canonical}.bias", f"{path}/bias", optional=optional)
 
 
 GOOGLE = NameTable(
@@ -101,6 +103,7 @@ GOOGLE = NameTable(
                 )
             ),
             *(entry for ours, theirs in _AROUND for entry in _google(ours, f"bert.{theirs}")),
+            *_google("pooler.dense", "bert.pooler.dense", optional=True),
         )
     ),
     heads=(

@@ -7,10 +7,12 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings, TaskTypeEmbeddings
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.encoder import encode, examples, post_norm_stack
+from zoo_spec.models.ernie_config import ERNIE_CONFIGS
 from zoo_spec.models.ernie_names import ERNIE_NAMES
 from zoo_spec.models.inputs import TOKENS, token_inputs
 from zoo_spec.models.transformer import Transformer
@@ -59,6 +61,11 @@ class Ernie(Transformer):
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers``."""
         return ERNIE_NAMES
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return ERNIE_CONFIGS
 
     def _task_types(self, graph: GraphBuilder) -> Ref | None:
         if not self.task_type_vocab_size:

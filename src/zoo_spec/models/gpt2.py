@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from zoo_spec.blocks.layer import Layer, PreNormLayer
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.decoder import Decoder
+from zoo_spec.models.gpt2_config import GPT2_CONFIGS
 from zoo_spec.models.gpt2_names import gpt2_names
 
 
@@ -33,3 +35,8 @@ class Gpt2(Decoder):
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers``, whose GPT-2 has a tied output without a bias."""
         return {"transformers": gpt2_names(self.max_positions)}
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return GPT2_CONFIGS

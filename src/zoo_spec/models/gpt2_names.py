@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign.names import TRANSPOSE, Entry, Fused, NameTable, Part, Repeat
-from zoo_spec.foreign.settings import Setting
+from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.transforms import TRANSPOSE, Fused
 from zoo_spec.models.decoder_names import attention_buffers
 
 _LAYER = "decoder.layers.{layer}"
@@ -40,10 +40,5 @@ def gpt2_names(positions: int) -> NameTable:
             Part(entries=(Entry("classifier.dense.weight", "score.weight"),)),
             Part(entries=(Entry("token_classifier.dense.{leaf}", "classifier.{leaf}"),)),
             Part(entries=(Entry("span.dense.{leaf}", "qa_outputs.{leaf}"),)),
-        ),
-        bare=True,
-        settings=(
-            Setting("feed_forward.activation", "activation_function", "gelu_new"),
-            Setting("norm.epsilon", "layer_norm_epsilon", 1e-5),
         ),
     )

@@ -7,9 +7,11 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import LayerCount, PositiveInt, Rate
 from zoo_spec.blocks.layer import Layer, ParallelTwoNormLayer
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.base import HeadCount
 from zoo_spec.models.decoder import Decoder
+from zoo_spec.models.gpt_neox_config import GPT_NEOX_CONFIGS
 from zoo_spec.models.gpt_neox_names import gpt_neox_names
 
 
@@ -62,3 +64,8 @@ class GptNeoX(Decoder):
             return {}
         heads = getattr(self.attention, "num_heads", self.num_heads)
         return {"transformers": gpt_neox_names(heads, self.max_positions)}
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return GPT_NEOX_CONFIGS

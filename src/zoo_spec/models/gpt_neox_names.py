@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign.names import Entry, Fused, NameTable, Part
-from zoo_spec.foreign.settings import usual_settings
+from zoo_spec.foreign.names import Entry, NameTable, Part
+from zoo_spec.foreign.transforms import Fused
 from zoo_spec.models.decoder_names import attention_buffers
 
 _LAYER = "decoder.layers.{layer}"
@@ -38,5 +38,4 @@ def gpt_neox_names(heads: int, positions: int) -> NameTable:
         heads=(Part(entries=(Entry("lm_head.weight", "lm_head.weight"),)),),
         # What files call it, the published checkpoint's among them.
         old_endings={"embed_out.weight": "lm_head.weight"},
-        settings=usual_settings("gelu_fast", 1e-5),  # As the published checkpoint says.
     )

@@ -7,9 +7,11 @@ from typing import ClassVar, Literal
 
 from zoo_spec.base import LayerCount, PositiveInt, Rate
 from zoo_spec.blocks.layer import Layer, ParallelLayer
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.base import HeadCount
 from zoo_spec.models.decoder import Decoder
+from zoo_spec.models.gptj_config import GPTJ_CONFIGS
 from zoo_spec.models.gptj_names import gptj_names
 
 
@@ -65,3 +67,8 @@ class GptJ(Decoder):
         if getattr(self.position, "style", "") != "interleaved":
             return {}
         return {"transformers": gptj_names(self.max_positions)}
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return GPTJ_CONFIGS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from zoo_spec.foreign.names import Entry, NameTable, Part
-from zoo_spec.foreign.settings import Setting
 from zoo_spec.models.decoder_names import attention_buffers
 
 _MODULES = (
@@ -33,8 +32,4 @@ def gptj_names(positions: int) -> NameTable:
             repeats=attention_buffers("h.{layer}.attn", positions, -1e9),
         ),
         heads=(Part(entries=(Entry("lm_head.{leaf}", "lm_head.{leaf}"),)),),
-        settings=(
-            Setting("feed_forward.activation", "activation_function", "gelu_new"),
-            Setting("norm.epsilon", "layer_norm_epsilon", 1e-5),
-        ),
     )

@@ -16,10 +16,12 @@ from zoo_spec.blocks.layer import PostNormLayer, PreNormLayer, Stack
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position
 from zoo_spec.blocks.waveform_encoder import FrameIds, Sizes, WaveformEncoder
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.initializers import Initializer, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model
+from zoo_spec.models.hubert_config import HUBERT_CONFIGS
 from zoo_spec.models.hubert_names import HUBERT_NAMES
 from zoo_spec.models.inputs import waveform_inputs
 from zoo_spec.tensors import INT, TensorSpec, Windows
@@ -153,6 +155,11 @@ class Hubert(Model):
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers``."""
         return HUBERT_NAMES
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return HUBERT_CONFIGS
 
     @model_validator(mode="after")
     def _frames_fit(self) -> Hubert:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from zoo_spec.foreign.names import Entry, NameTable, Part
-from zoo_spec.foreign.settings import usual_settings
 
 _LAYER = (
     ("attention.query", "attention.q_proj"),
@@ -61,7 +60,6 @@ TRANSFORMERS = NameTable(
         "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
         "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
     },
-    settings=usual_settings("gelu", 1e-5),
 )
 
 HUBERT_NAMES = {"transformers": TRANSFORMERS}

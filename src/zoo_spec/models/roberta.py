@@ -9,11 +9,13 @@ from pydantic import Field
 
 from zoo_spec.base import PositiveFloat, PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.encoder import encode, examples, post_norm_stack
 from zoo_spec.models.inputs import token_inputs
+from zoo_spec.models.roberta_config import ROBERTA_CONFIGS
 from zoo_spec.models.roberta_names import ROBERTA_NAMES
 from zoo_spec.models.transformer import Transformer
 
@@ -63,3 +65,8 @@ class Roberta(Transformer):
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers``."""
         return ROBERTA_NAMES
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return ROBERTA_CONFIGS

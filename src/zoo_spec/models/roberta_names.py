@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
-from zoo_spec.foreign.settings import Fixed, usual_settings
+from zoo_spec.foreign.names import Entry, Fixed, NameTable, Part, Repeat
 from zoo_spec.models.bert_names import TRANSFORMERS as BERT
 
 TRANSFORMERS = NameTable(
@@ -24,7 +23,6 @@ TRANSFORMERS = NameTable(
             fixed=(Fixed("masked_lm", "activation", "gelu_erf"),),
         ),
     ),
-    settings=usual_settings("gelu", 1e-5),
 )
 
 ROBERTA_NAMES = {"transformers": TRANSFORMERS}

@@ -22,11 +22,13 @@ from zoo_spec.blocks.relative_layer import (
 )
 from zoo_spec.blocks.relative_position import PositionBias
 from zoo_spec.blocks.tied_dense import TiedDense
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import Initializer, LecunNormal, Normal
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.inputs import example_ids_input, target_inputs, token_inputs
+from zoo_spec.models.t5_config import T5_CONFIGS
 from zoo_spec.models.t5_names import t5_names
 
 _HEADS = {"num_heads": "num_heads", "head_size": "head_size", "attention_dropout": "dropout"}
@@ -168,6 +170,11 @@ class T5(Model):
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers``."""
         return {"transformers": t5_names(self.feed_forward, tied_output=self.tied_output)}
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return T5_CONFIGS
 
     def _decoded(self, graph: GraphBuilder, table: Embedding, memory: Ref, memory_example_ids: Ref) -> Ref:
         input_ids, example_ids = target_inputs(graph, self.max_positions)

@@ -15,11 +15,13 @@ from zoo_spec.blocks.layer import PreNormLayer, Stack
 from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.patch_embeddings import InterpolatedPositions, PatchEmbeddings
 from zoo_spec.blocks.pooler import FirstToken
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.initializers import Initializer, TruncatedNormal
 from zoo_spec.models.base import Backbone, HeadCount, Model
 from zoo_spec.models.inputs import image_input
+from zoo_spec.models.vit_config import VIT_CONFIGS
 from zoo_spec.models.vit_names import VIT_NAMES
 
 Size = tuple[PositiveInt, PositiveInt]
@@ -126,6 +128,11 @@ class ViT(Model):
     def foreign_names(self) -> Mapping[str, NameTable]:
         """``transformers``."""
         return VIT_NAMES
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``transformers``."""
+        return VIT_CONFIGS
 
     def _position(self) -> InterpolatedPositions | None:
         if self.position_image_size in (None, self.image_size):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from zoo_spec.foreign.names import Arrays, Entry, NameTable, Part
-from zoo_spec.foreign.settings import usual_settings
+from zoo_spec.foreign.names import Entry, NameTable, Part
+from zoo_spec.foreign.transforms import WithoutBatch
 
 _LAYER = (
     ("attention.query", "attention.q_proj"),
@@ -17,18 +15,6 @@ _LAYER = (
     ("feed_forward.outer", "mlp.fc2"),
     ("feed_forward_norm", "layernorm_after"),
 )
-
-
-class WithoutBatch:
-    """Tables that are kept with a leading dimension of 1 elsewhere."""
-
-    def read(self, foreign: Arrays) -> Arrays:
-        """``[1, rows, size]`` to ``[rows, size]``; any other is left for the shape check to name."""
-        return tuple(array[0] if array.ndim == 3 and len(array) == 1 else array for array in foreign)
-
-    def write(self, canonical: Arrays) -> Arrays:
-        """``[rows, size]`` to ``[1, rows, size]``."""
-        return tuple(array[np.newaxis] for array in canonical)
 
 
 TRANSFORMERS = NameTable(
@@ -55,7 +41,6 @@ TRANSFORMERS = NameTable(
         "intermediate.dense.": "mlp.fc1.",
         ".output.dense.": ".mlp.fc2.",
     },
-    settings=usual_settings("gelu", 1e-12),
 )
 
 VIT_NAMES = {"transformers": TRANSFORMERS}
