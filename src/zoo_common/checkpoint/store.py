@@ -56,6 +56,8 @@ class SavedWeights:
         self.weights_hash = manifest.files[WEIGHTS].sha256
         self.state: Mapping[str, JsonValue] = _read_state(files[STATE], path / STATE)
         """What resuming needs beside arrays: data position, random state, best metric."""
+        self.is_published = self.step == 0 and self.state.get("framework", "") is None
+        """Whether these are somebody's published weights: of no step, no framework, and with no optimizer."""
         self._weights = TensorFile(files[WEIGHTS], path / WEIGHTS)
         self._close = weakref.finalize(self, held.pop_all().close)
 

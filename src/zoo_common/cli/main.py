@@ -34,6 +34,7 @@ COMMANDS = (
     "diff",
     "validate",
     "schema",
+    "import_",
     "train",
     "eval",
     "predict",

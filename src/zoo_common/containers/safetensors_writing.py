@@ -6,11 +6,13 @@ The library's own ``save_file`` wants every array contiguous at once and then a 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from zoo_common.containers.safetensors import CODES, METADATA
+from zoo_common.weights import Entry, WeightSource
 from zoo_spec.arrays import Array
 
 
@@ -19,13 +21,13 @@ def tensor_chunks(
 ) -> Iterator[bytes | memoryview]:
     """The bytes of the file that holds these arrays, in pieces: header first, then an array at a time.
 
-    Equal arrays give equal bytes, whatever their memory layout or the mapping's order. ``metadata`` is said of the
-    file as a whole. Raises ValueError for a dtype that the format does not have.
+    Equal arrays give equal bytes, whatever their memory layout or the mapping's order; those of a ``WeightSource``
+    are read one after the other. ``metadata`` is said of the file as a whole. Raises ValueError for a dtype that the
+    format does not have.
     """
-    # Widest first keeps each array aligned to its item size, as the library does it.
-    names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
-    yield _header({name: tensors[name] for name in names}, metadata)
-    for name in names:
+    entries = _entries(tensors)
+    yield _header(entries, metadata)
+    for name in entries:
         array = tensors[name]
         if array.size:
             flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
@@ -33,19 +35,40 @@ def tensor_chunks(
 
 
 def file_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:
-    """Length in bytes of the file that holds these arrays."""
-    return len(_header(tensors, metadata)) + sum(array.nbytes for array in tensors.values())
+    """Length in bytes of the file that holds these arrays; nothing of a ``WeightSource`` is read."""
+    entries = _entries(tensors)
+    return len(_header(entries, metadata)) + sum(map(size_of, entries.values()))
 
 
-def _header(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None) -> bytes:
-    entries: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
+def size_of(entry: Entry) -> int:
+    """A tensor's bytes."""
+    return math.prod(entry.shape) * np.dtype(entry.dtype).itemsize
+
+
+def _entries(tensors: Mapping[str, Array]) -> dict[str, Entry]:
+    """What is known of each, widest first: that keeps each aligned to its item size, as the library does it."""
+    known: Mapping[str, Entry] = (
+        tensors.entries
+        if isinstance(tensors, WeightSource)
+        else {name: Entry(array.dtype.name, array.shape) for name, array in tensors.items()}
+    )
+    # 0 for what the header then refuses: not every name of a dtype is one to NumPy.
+    widths = {
+        name: np.dtype(entry.dtype).itemsize if entry.dtype in CODES else 0 for name, entry in known.items()
+    }
+    return {name: known[name] for name in sorted(known, key=lambda name: (-widths[name], name))}
+
+
+def _header(entries: Mapping[str, Entry], metadata: Mapping[str, str] | None) -> bytes:
+    described: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
     start = 0
-    for name, array in tensors.items():
-        code = CODES.get(array.dtype.name)
+    for name, entry in entries.items():
+        code = CODES.get(entry.dtype)
         if code is None or name == METADATA:
-            raise ValueError(f"a checkpoint cannot hold {name!r} of dtype {array.dtype}")
-        entries[name] = {"dtype": code, "shape": array.shape, "data_offsets": (start, start + array.nbytes)}
-        start += array.nbytes
-    text = json.dumps(entries, separators=(",", ":")).encode("ascii")
+            raise ValueError(f"a checkpoint cannot hold {name!r} of dtype {entry.dtype}")
+        end = start + size_of(entry)
+        described[name] = {"dtype": code, "shape": entry.shape, "data_offsets": (start, end)}
+        start = end
+    text = json.dumps(described, separators=(",", ":")).encode("ascii")
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text

@@ -28,6 +28,8 @@ KINDS: dict[str, type[Subwords]] = {"wordpiece": WordPiece, "byte_level_bpe": By
 """By ``data.tokenizer``; a published vocabulary of another kind is read as it is, whatever that says."""
 RECORD = "tokenizer_record.json"
 """Beside it: its SHA-256 and what it was made from."""
+_PUBLISHED = "published weights"
+"""What such a tokenizer was made from: it belongs to the model, and not to a text."""
 _LONGEST_RECORD = 10_000
 
 
@@ -158,6 +160,11 @@ def _require_sentinels(found: Subwords, origin: str, needed: int) -> None:
         )
 
 
+def keep_published(tokenizer: Subwords, run_dir: Path) -> None:
+    """Keep a tokenizer that came with published weights, for whatever text the run is given."""
+    _save(tokenizer, run_dir, _PUBLISHED)
+
+
 def _save(tokenizer: Subwords, run_dir: Path, made_from: str) -> None:
     """Keep the tokenizer; the record goes first, so that a tokenizer without one is never left behind."""
     data = tokenizer.tokenizer.to_str(pretty=True).encode("utf-8")
@@ -178,7 +185,7 @@ def _load(run_dir: Path, made_from: str, limits: TextLimits) -> Subwords | None:
     if not path.exists():
         return None
     found, origin = _checked(run_dir, limits)
-    if origin != made_from:
+    if origin not in (made_from, _PUBLISHED):
         log.warning(
             "%s was made from another text or vocabulary than data names now; the run keeps its tokenizer",
             path,

@@ -26,6 +26,13 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
+def spec_text(description: Fields) -> str:
+    """What stands in a run's ``spec.yaml``."""
+    return yaml.dump(
+        dict(description), Dumper=_Plain, sort_keys=False, default_flow_style=None, allow_unicode=True
+    )
+
+
 class RunStorage:
     """A run's directory with its checkpoints, the newest ``keep`` of which stay."""
 
@@ -55,9 +62,7 @@ class RunStorage:
         ``read`` reads that back; ``claim`` says what else the run is. If the run fails before its first
         checkpoint, the directory that it began goes again. Errors are those of ``RunDirectory.open``.
         """
-        text = yaml.dump(
-            dict(description), Dumper=_Plain, sort_keys=False, default_flow_style=None, allow_unicode=True
-        )
+        text = spec_text(description)
         own = {"dualzoo": version("dualzoo"), "python": platform.python_version()}
         with RunDirectory(self.path).open(
             spec=description, spec_text=text, versions={**own, **versions}, read_spec=read, claim=claim

@@ -32,7 +32,7 @@ from zoo_common.training.own_description import read_description
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.served import served
 from zoo_common.training.session import Cadence, DivergedError
-from zoo_common.training.taking_over import finite, not_finite, require_fit
+from zoo_common.training.taking_over import Widened, dtype_of, finite, not_finite, require_fit
 from zoo_common.weights import InitialValues, WeightSource
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -195,19 +195,23 @@ class SpecLearner:
     def _training_model(self, start: Start) -> TrainingModel:
         """The model in training, made anew unless it is there and goes on from a checkpoint."""
         training, checkpoint = self.spec.training, start.checkpoint
-        if self._trained is not None and checkpoint is not None:
-            self._trained.set_weights(_numbers(checkpoint))
+        if self._trained is not None and checkpoint is not None and not checkpoint.is_published:
+            self._trained.set_weights(self._numbers(checkpoint))
         else:
             self._model = self._trained = None  # Two of them need not fit.
             own = InitialValues(self.graph.parameters(), self.seed)
-            begun = start.beginning(own) if checkpoint is None else nullcontext(_numbers(checkpoint))
+            begun = start.beginning(own) if checkpoint is None else nullcontext(self._numbers(checkpoint))
             with begun as weights:
                 self._model = self._trained = self.backend.for_training(
                     self.graph, training, weights, dtype=training.precision, device=self._device
                 )
-        if checkpoint is not None:
+        if checkpoint is not None and not checkpoint.is_published:
             self._trained.import_optimizer(finite(checkpoint.optimizer(), checkpoint), checkpoint.step)
         return self._trained
+
+    def _numbers(self, checkpoint: SavedWeights) -> WeightSource:
+        """A checkpoint's weights as the model has them."""
+        return Widened(finite(checkpoint.weights(), checkpoint), dtype_of(self.spec.training))
 
     def suspect(self) -> str:
         """Nothing: batches are checked before they are learned from."""
@@ -215,7 +219,7 @@ class SpecLearner:
 
     def load(self, checkpoint: SavedWeights) -> None:
         """Have a model with these weights, which need not be one that could learn."""
-        weights, training = _numbers(checkpoint), self.spec.training
+        weights, training = self._numbers(checkpoint), self.spec.training
         if self._model is not None:
             self._model.set_weights(weights)
             return
@@ -281,10 +285,6 @@ class SpecLearner:
             "data": {"examples": step * self.spec.training.batch_size},
             "random": {"seed": self.seed, "generator": self.generator},
         }
-
-
-def _numbers(checkpoint: SavedWeights) -> WeightSource:
-    return finite(checkpoint.weights(), checkpoint)
 
 
 def spec_in(file: Path) -> ExperimentSpec:

@@ -12,13 +12,28 @@ from zoo_common.backend import Array
 from zoo_common.checkpoint import SavedWeights
 from zoo_common.log import LOG
 from zoo_common.training.origin import Origin
-from zoo_common.weights import WeightSource
+from zoo_common.weights import Entry, WeightSource
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.reading import printable
 from zoo_spec.training import Training
 
 _SHOWN = 5
+
+
+_NARROWER = {"float32": ("float16", "bfloat16"), "float64": ("float16", "bfloat16", "float32")}
+
+
+class Widened(WeightSource):
+    """Another source's tensors in the dtype that a model has, which holds every value of theirs exactly."""
+
+    def __init__(self, source: WeightSource, dtype: str) -> None:
+        self._source, self._dtype = source, dtype
+        self.entries = {name: Entry(dtype, entry.shape) for name, entry in source.entries.items()}
+
+    def read(self, name: str) -> Array:
+        """The tensor, wide."""
+        return self._source.read(name).astype(self._dtype, copy=False)
 
 
 class Finite(WeightSource):
@@ -86,7 +101,9 @@ def require_origin(
 def require_fit(checkpoint: SavedWeights, graph: Graph, training: Training, directory: Path) -> None:
     """Raise InputError unless a checkpoint has the graph's weights, by name, shape and dtype; reads no values."""
     table, there = graph.parameters(), checkpoint.weights().entries
-    dtype = "float64" if training.precision == "float64" else "float32"
+    dtype = dtype_of(training)
+    # What was published keeps its precision until it is trained.
+    narrower = _NARROWER[dtype] if checkpoint.is_published else ()
     wrong = [f"{printable(name)} is not in the model" for name in sorted(set(there) - set(table))]
     wrong += [f"{name} is not in the checkpoint" for name in sorted(set(table) - set(there))]
     wrong += [
@@ -97,7 +114,7 @@ def require_fit(checkpoint: SavedWeights, graph: Graph, training: Training, dire
     wrong += [
         f"{printable(name)} is {entry.dtype}, and with training.precision {training.precision} it is {dtype}"
         for name, entry in checkpoint.entries().items()
-        if entry.dtype != dtype
+        if entry.dtype not in (dtype, *narrower)
     ]
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
@@ -108,6 +125,11 @@ def require_fit(checkpoint: SavedWeights, graph: Graph, training: Training, dire
         raise InputError("\n  ".join([title, *wrong[:_SHOWN], *more]))
 
 
+def dtype_of(training: Training) -> str:
+    """That of a model's weights, as it is trained and saved."""
+    return "float64" if training.precision == "float64" else "float32"
+
+
 def not_finite(arrays: Mapping[str, Array]) -> list[str]:
     """Names of the arrays that hold NaN or infinity."""
     return [printable(name) for name, array in arrays.items() if not is_finite(array)]
@@ -116,6 +138,8 @@ def not_finite(arrays: Mapping[str, Array]) -> list[str]:
 def is_finite(array: Array) -> bool:
     """Whether an array holds neither NaN nor infinity."""
     # The least and the largest value tell, for both pass a NaN on; nothing is allocated.
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)  # To NumPy it is no float.
     if array.dtype.kind != "f" or not array.size:
         return True
     return bool(np.isfinite(array.min()) and np.isfinite(array.max()))

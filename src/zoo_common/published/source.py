@@ -1,0 +1,62 @@
+"""What somebody published, told apart: whose it is, what its configuration says, and its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from zoo_common.published.place import Place
+from zoo_common.weights import WeightSource
+from zoo_spec.errors import InputError
+from zoo_spec.foreign.config import Config, ConfigTable
+from zoo_spec.models.base import Model
+from zoo_spec.registry import classes
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights of a family, as a source gives them.
+
+    ``source`` is the name of the tables of names and of the configuration (``Model.foreign_names``,
+    ``Model.foreign_configs``); ``config`` is what the latter reads, of ``config_from``, as messages call it.
+    ``classes`` are the source's own classes that they were saved from, if it says. ``files`` are those
+    that ``tensors`` reads. ``folder`` is where a tokenizer may stand. ``notes`` are sentences for the report.
+    """
+
+    source: str
+    family: type[Model]
+    config: Config
+    config_from: str
+    tensors: WeightSource
+    files: tuple[Path, ...]
+    folder: Path
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> ConfigTable:
+        """The family's configuration in this source."""
+        return self.family.foreign_configs()[self.source]
+
+
+Recogniser: TypeAlias = Callable[[Place], Published | None]
+"""What is at a place, if it is of a source; InputError where it is, and cannot be read."""
+
+
+def families_in(source: str) -> dict[str, type[Model]]:
+    """The families whose configuration a source has, by what it calls them."""
+    found: dict[str, type[Model]] = {}
+    for cls in classes(Model).values():
+        if issubclass(cls, Model) and "foreign_configs" in vars(cls):
+            table = cls.foreign_configs().get(source)
+            if table is not None:
+                found[table.model_type] = cls
+    return found
+
+
+def unknown_type(said: object, where: str, source: str) -> InputError:
+    """The error for a family that nobody here has."""
+    known = ", ".join(sorted(families_in(source)))
+    return InputError(f"{where}: model_type is {said!r}, and those that are read are {known}")

@@ -1,0 +1,73 @@
+"""The tokenizer beside published weights: read as its project reads it, and kept with the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from zoo_common.data.byte_level_bpe import ByteLevelBpe
+from zoo_common.data.tokenizer import Subwords
+from zoo_common.data.vocabularies import read_vocabulary
+from zoo_common.published.place import read_json
+from zoo_spec.errors import InputError
+
+FOLDER = "published"
+"""Where a run keeps the files themselves, as they were."""
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
+"""By which a folder's tokenizer is read, the best first."""
+_BESIDE = (
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", "spiece.model",
+    "sentencepiece.bpe.model", "preprocessor_config.json", "generation_config.json", "modules.json",
+    "sentence_bert_config.json", "config_sentence_transformers.json",
+)  # fmt: skip
+"""What else belongs to it, or to how inputs are made."""
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A folder's tokenizer, and whether it lower-cases where its own file does not say."""
+
+    pieces: Subwords
+    file: Path
+    lower_case: bool
+
+    @property
+    def kind(self) -> str:
+        """What ``data.tokenizer`` calls it."""
+        return "byte_level_bpe" if isinstance(self.pieces, ByteLevelBpe) else "wordpiece"
+
+
+def read_tokenizer(folder: Path) -> tuple[Tokenizer | None, list[str]]:
+    """A folder's tokenizer, None where it has none that is read, and what is to be said of it."""
+    file = next((path for name in _VOCABULARIES if (path := folder / name).is_file()), None)
+    if file is None:
+        others = [name for name in ("spiece.model", "sentencepiece.bpe.model") if (folder / name).is_file()]
+        said = (
+            f"{others[0]} is not read; with a tokenizer.json beside it texts could be answered"
+            if others
+            else (
+                "there is no tokenizer beside the weights, so that texts cannot be answered: give data.vocabulary"
+            )
+        )
+        return None, [said]
+    config = folder / "tokenizer_config.json"
+    said_of = read_json(config) if config.is_file() else {}
+    lower_case = _lower_case(said_of)
+    try:
+        return Tokenizer(read_vocabulary(str(file), lower_case), file, lower_case), []
+    except InputError as error:
+        return None, [f"the tokenizer is not read: {error}"]
+
+
+def _lower_case(config: dict[str, JsonValue]) -> bool:
+    """BERT's tokenizers lower-case unless they are told not to."""
+    said = config.get("do_lower_case")
+    return said if isinstance(said, bool) else True
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """The files of a folder that a run keeps as they are."""
+    names = ("config.json", *_VOCABULARIES, *_BESIDE)
+    return [path for name in names if (path := folder / name).is_file()]
