@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 import torch
 
-import zoo_tf
-import zoo_torch
+import zoo_tf.blocks.pooling
+import zoo_torch.blocks.pooling
 from zoo_common.parity.probes import probe_weights
 from zoo_spec import load_spec
+from zoo_spec.errors import SpecError
 from zoo_spec.shrink import shrunk
 
 LENGTHS = (9, 6)
@@ -23,7 +24,7 @@ each_framework = pytest.mark.parametrize("framework", ["torch", "tf"])
 
 @cache
 def make(name: str, task: str, framework: str):
-    spec = shrunk(load_spec(name, [f"task.kind={task}", "data.kind=generated"]))
+    spec = shrunk(load_spec(name, [f"task={task}", "data.kind=generated"]))
     room = {"torch": zoo_torch, "tf": zoo_tf}[framework]
     model = room.compile(spec, seed=0, dtype="float64")
     room.set_weights(model, probe_weights(spec.graph(), 0))
@@ -118,3 +119,80 @@ def test_sentences_are_read_where_they_stand(framework):
         sentence_positions=np.array([[0, 4, 9, 12]], np.int32),
     )
     np.testing.assert_allclose(together["logits"].reshape(2, 2), alone["logits"], rtol=1e-10)
+
+
+ORDER = [
+    "first_token",
+    "max_pooling",
+    "mean_pooling",
+    "square_root_pooling",
+    "weighted_mean_pooling",
+    "last_token",
+]
+"""That of sentence-transformers, where several modes are on."""
+
+
+def published(states: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    """The modes of ``sentence_transformers.models.Pooling``, written from its documentation."""
+    weights = mask[:, :, None].astype(np.float64)
+    ramp = weights * np.arange(1, mask.shape[1] + 1)[None, :, None]
+    total, number = (states * weights).sum(1), np.maximum(weights.sum(1), 1e-9)
+    return {
+        "first_token": states[:, 0],
+        "max_pooling": np.where(weights > 0, states, -1e9).max(1),
+        "mean_pooling": total / number,
+        "square_root_pooling": total / np.sqrt(number),
+        "weighted_mean_pooling": (states * ramp).sum(1) / np.maximum(ramp.sum(1), 1e-9),
+        "last_token": states[np.arange(len(mask)), mask.sum(1) - 1],
+    }
+
+
+def sentences(framework: str, *, normalize: bool = False, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    task = f"{{kind: representation, pooling: [{', '.join(ORDER)}], normalize: {str(normalize).lower()}}}"
+    return run("bert_tiny", task, framework, **inputs)
+
+
+@each_framework
+def test_each_pooling_is_the_published_formula_and_sees_no_padding_nor_other_examples(framework):
+    apart, packed = rows()
+    found = sentences(framework, **apart)
+    wanted = published(found["hidden_states"], apart["example_ids"])
+    parts = dict(zip(ORDER, np.split(found["sentence"], len(ORDER), axis=-1), strict=True))
+    for name in ORDER:
+        np.testing.assert_allclose(parts[name], wanted[name], rtol=1e-12, err_msg=name)
+    assert len({tuple(np.round(part[0], 6)) for part in parts.values()}) == len(ORDER)
+    starts = np.array([[0, LENGTHS[0]]], np.int32)
+    together = sentences(framework, **packed, pooled_positions=starts)["sentence"]
+    np.testing.assert_allclose(together[0], found["sentence"], rtol=1e-10)
+    full = sentences(framework, input_ids=apart["input_ids"])
+    np.testing.assert_allclose(
+        full["sentence"],
+        np.concatenate([*published(full["hidden_states"], np.ones_like(apart["input_ids"])).values()], -1),
+        rtol=1e-12,
+    )
+
+
+@each_framework
+def test_a_normalised_vector_has_length_one(framework):
+    apart, _ = rows()
+    plain, found = (
+        sentences(framework, normalize=normalize, **apart)["sentence"] for normalize in (False, True)
+    )
+    np.testing.assert_allclose(found, plain / np.linalg.norm(plain, axis=-1, keepdims=True), rtol=1e-12)
+
+
+def test_a_vector_of_zeros_has_a_finite_gradient():
+    """Whose own length is no divisor: both give x / epsilon and its gradient."""
+    x = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    zoo_torch.blocks.pooling.UnitLength(epsilon=0.5)(x).sum().backward()
+    with tf.GradientTape() as tape:
+        tape.watch(y := tf.zeros([1, 3], tf.float64))
+        total = tf.reduce_sum(zoo_tf.blocks.pooling.UnitLength(epsilon=0.5, dtype="float64")(y))
+    np.testing.assert_allclose(x.grad.numpy(), [[2.0, 2.0, 2.0]])
+    np.testing.assert_allclose(tape.gradient(total, y).numpy(), [[2.0, 2.0, 2.0]])
+
+
+def test_a_model_without_tokens_has_nothing_to_pool():
+    for name in ("mnist_fc", "vit_tiny"):
+        with pytest.raises(SpecError, match="pooling is over the hidden states of tokens"):
+            load_spec(name, ["task={kind: representation, pooling: mean_pooling}"]).graph()

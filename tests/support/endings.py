@@ -14,7 +14,15 @@ from zoo_spec.blocks.losses import Loss
 from zoo_spec.registry import classes
 from zoo_spec.tensors import Dimension, TensorSpec, Windows
 
-POOLERS = ("first_token", "last_token", "pooler")
+POOLERS = (
+    "first_token",
+    "last_token",
+    "pooler",
+    "mean_pooling",
+    "square_root_pooling",
+    "weighted_mean_pooling",
+    "max_pooling",
+)
 
 Labels = tuple[tuple[Dimension, ...], str]
 """Shape and dtype."""

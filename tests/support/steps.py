@@ -16,7 +16,7 @@ ATTENTION = ("attention", "biased_attention", "cross_attention")
 MIXERS = (*ATTENTION, "layer")
 ROLES = (*MIXERS, "activation", "feed_forward", "norm", "position")
 """What keeps the shape of a stream, and so may stand anywhere in one, as a node of its own."""
-PLAIN = ("dense", "dropout", "scale")
+PLAIN = ("dense", "dropout", "scale", "unit_length")
 
 
 def step(model: Composition, stream: Stream, *, mixes: bool = False) -> Stream:

@@ -41,7 +41,9 @@ def predict(
     embeddings: Annotated[
         str | None,
         typer.Option(
-            "--embeddings", metavar="pooled|tokens|all", help="Write these, not the task's own answers."
+            "--embeddings",
+            metavar="sentence|pooled|tokens|all",
+            help="Write these, not the task's own answers.",
         ),
     ] = None,
     batch_size: Annotated[

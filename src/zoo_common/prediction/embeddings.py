@@ -19,8 +19,8 @@ from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.tasks import predictions
 
-Which = Literal["pooled", "tokens", "all"]
-OUTPUTS = {"pooled": "pooled", "tokens": "hidden_states"}
+Which = Literal["sentence", "pooled", "tokens", "all"]
+OUTPUTS = {"sentence": "sentence", "pooled": "pooled", "tokens": "hidden_states"}
 """The graph's output that each kind of embedding is."""
 
 
@@ -53,8 +53,9 @@ class Embeddings:
 
     def _answer(self, laid: LaidOut, row: Row) -> Answer:
         answer: Answer = {}
-        if "pooled" in self._told:
-            answer["pooled"] = _vector(row["pooled"])
+        for name in ("sentence", "pooled"):
+            if name in self._told:
+                answer[name] = _vector(row[name])
         if "tokens" in self._told:
             vectors = zip(laid.ids, row["hidden_states"], strict=False)
             answer["tokens"] = [

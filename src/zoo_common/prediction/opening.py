@@ -93,7 +93,8 @@ def open_predictor(
 ) -> Predictor:
     """What predicts with a run of this spec; ``top`` is the number of words told of each place.
 
-    ``embeddings``, ``pooled``, ``tokens`` or ``all``, asks for these in the place of the task's own answers.
+    ``embeddings``, ``sentence``, ``pooled``, ``tokens`` or ``all``, asks for these in the place of the task's own
+    answers.
     Raises InputError if the task predicts nothing, or if what it predicts from is missing.
     """
     declared = spec.task.prediction()

@@ -31,10 +31,10 @@ class Pooler(Block):
 
 
 class FirstToken(Block):
-    """The first token's vector: ``[B, T, D]`` to ``[B, D]``."""
+    """The first token of each example: ``[B, T, D]`` to ``[B, D]``, or ``[B, E, D]`` of packed rows."""
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return x[:, 0]
+    def call(self, x: tf.Tensor, *, pooled_positions: tf.Tensor | None = None) -> tf.Tensor:
+        return x[:, 0] if pooled_positions is None else gather(x, pooled_positions)
 
 
 class LastToken(Block):

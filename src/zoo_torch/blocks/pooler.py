@@ -27,10 +27,10 @@ class Pooler(nn.Module):
 
 
 class FirstToken(nn.Module):
-    """The first token's vector: ``[B, T, D]`` to ``[B, D]``."""
+    """The first token of each example: ``[B, T, D]`` to ``[B, D]``, or ``[B, E, D]`` of packed rows."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x[:, 0]
+    def forward(self, x: Tensor, *, pooled_positions: Tensor | None = None) -> Tensor:
+        return x[:, 0] if pooled_positions is None else gather(x, pooled_positions)
 
 
 class LastToken(nn.Module):

@@ -16,7 +16,6 @@ from zoo_spec.blocks import (
     layer,
     linformer_stack,
     norm,
-    pooler,
     relative_layer,
     reshape,
     waveform_encoder,
@@ -297,28 +296,6 @@ def _cosine_head(block: CosineHead, seat: Seat) -> Array:
         for vectors in (seat.inner("dense", seat.take()), seat.weight("codes"))
     )
     return np.asarray(directions @ codes.T / block.temperature)
-
-
-@opinion.register
-def _pooler(block: pooler.Pooler, seat: Seat) -> Array:
-    at = seat.get("pooled_positions")
-    return np.tanh(seat.inner("dense", seat.take()[:, 0] if at is None else _at(seat.take(), at)))
-
-
-@opinion.register
-def _first_token(block: pooler.FirstToken, seat: Seat) -> Array:
-    return seat.take()[:, 0]
-
-
-@opinion.register
-def _last_token(block: pooler.LastToken, seat: Seat) -> Array:
-    x, at, given = seat.take(), seat.get("pooled_positions"), seat.get("example_ids")
-    ids = np.ones(x.shape[:2], np.int64) if given is None else np.asarray(given, np.int64)
-    places = np.arange(x.shape[1])
-    if at is None:
-        return _at(x, np.where(ids > 0, places, 0).max(1)[:, None])[:, 0]
-    wanted = np.take_along_axis(ids, np.asarray(at, np.int64), 1)
-    return _at(x, np.where(ids[:, None] == wanted[:, :, None], places, 0).max(2))
 
 
 @opinion.register
