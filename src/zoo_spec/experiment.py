@@ -75,16 +75,7 @@ class ExperimentSpec(Spec):
         A flat field that a slot holds too is left to the slot.
         """
         values: dict[str, Json] = self.model_dump(mode="json", serialize_as_any=True)
-        model = values["model"]
-        assert isinstance(model, dict)
-        for slot, fills in type(self.model).slots.items():
-            block = model[slot]
-            assert isinstance(block, dict)
-            for flat in fills:
-                model.pop(flat, None)
-            for flat in type(self.model).slot_defaults:
-                if flat in block and block[flat] == model[flat]:
-                    del block[flat]
+        values["model"] = resolved_model(self.model)
         return values
 
     def fingerprint(self) -> str:
@@ -92,6 +83,20 @@ class ExperimentSpec(Spec):
         values = {key: value for key, value in self.resolved().items() if key != "name"}
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def resolved_model(model: Model) -> dict[str, Json]:
+    """The ``model`` part of ``ExperimentSpec.resolved``."""
+    values: dict[str, Json] = model.model_dump(mode="json", serialize_as_any=True)
+    for slot, fills in type(model).slots.items():
+        block = values[slot]
+        assert isinstance(block, dict)
+        for flat in fills:
+            values.pop(flat, None)
+        for flat in type(model).slot_defaults:
+            if flat in block and block[flat] == values[flat]:
+                del block[flat]
+    return values
 
 
 def _class_of(role: type[Model] | type[Task], value: object) -> type[Spec] | None:

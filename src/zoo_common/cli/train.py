@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +45,7 @@ def train(
         typer.Option(
             "--initialize-from",
             metavar="DIR",
-            help="Begin with the weights of this run, or of one of its checkpoints.",
+            help="Begin with the weights of this run, or of one of its checkpoints (training.initialize_from).",
             parser=directory_of,
         ),
     ] = None,
@@ -67,12 +68,11 @@ def train(
     from zoo_common.training.spec_run import spec_run
     from zoo_spec import load_spec
 
-    loaded = load_spec(spec, overrides or ())
+    begins = [f"training.initialize_from={json.dumps(str(initialize_from))}"] if initialize_from else []
+    loaded = load_spec(spec, [*(overrides or ()), *begins])
     backend = find_backend(framework)
     directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
-    run = spec_run(
-        backend(), loaded, directory, device=device, warm_start_from=initialize_from, accept=accepted(accept)
-    )
+    run = spec_run(backend(), loaded, directory, device=device, accept=accepted(accept))
     logged = run.train()
     if as_json:
         final: dict[str, JsonValue] = {str(record["split"]): dict(record) for record in logged}

@@ -13,7 +13,8 @@ Fields: TypeAlias = Mapping[str, JsonValue]
 """A resolved spec as nested mappings."""
 
 _FREE = {"training.log_every", "training.save_every", "training.evaluate_every"}
-_FREE_GROUP = "data.limits."
+_FREE_GROUPS = ("data.limits.", "training.initialize_from", "training.fit_weights.")
+"""How much is read, and with what a run began: its record holds whoever goes on to that."""
 _MAY_RISE = "training.steps"
 _CHANGEABLE = ("training.optimizer.", "training.schedule.", "training.steps", "training.micro_batch_size")
 _KEEPS_STATE = ("training.optimizer.kind", "training.optimizer.momentum")
@@ -42,12 +43,13 @@ def compared(old: Fields, new: Fields) -> list[Difference]:
     """Every field on which they differ.
 
     How often to log, save and evaluate and how much is read of a file may change, and ``training.steps`` may rise.
+    Where its weights began is held against its record (``origin.py``).
     """
     before, after = dict(leaves(old)), dict(leaves(new))
     found = []
     for path in sorted(before.keys() | after.keys()):
         was, now = before.get(path, "absent"), after.get(path, "absent")
-        if was == now or path in _FREE or path.startswith(_FREE_GROUP):
+        if was == now or path in _FREE or path.startswith(_FREE_GROUPS):
             continue
         note = ""
         if path == _MAY_RISE:

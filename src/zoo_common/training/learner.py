@@ -19,7 +19,7 @@ from zoo_common.training.loop import Step
 from zoo_common.training.origin import FeedNow
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.session import Cadence
-from zoo_common.training.warm_start import WarmStart, warm_started
+from zoo_common.training.warm_start import Choose, WarmStart, warm_started
 from zoo_common.weights import WeightSource
 
 
@@ -45,12 +45,16 @@ class Start:
         return self.checkpoint.step if self.checkpoint is not None else 0
 
     @contextlib.contextmanager
-    def beginning(self, own: WeightSource) -> Iterator[WeightSource]:
-        """What a run without a checkpoint begins with; ``own`` is what the model would. Read it while this lasts."""
+    def beginning(self, own: WeightSource, choose: Choose | None = None) -> Iterator[WeightSource]:
+        """What a run without a checkpoint begins with; ``own`` is what the model would. Read it while this lasts.
+
+        ``choose`` says which weights of another run it takes; by default all that are asked for, and those have to
+        be there.
+        """
         if self.warm_start_from is None:
             yield own
             return
-        with warm_started(own, self.warm_start_from) as (weights, beginning):
+        with warm_started(own, self.warm_start_from, choose) as (weights, beginning):
             yield weights
             self.directory.note_beginning(beginning)
 

@@ -114,6 +114,8 @@ class Claim:
     accept: Collection[Accepted] = ()
     begins_with: str | None = None
     """Whose weights it is to begin with, if it begins."""
+    hash_of_those: Callable[[], str | None] = lambda: None
+    """Their SHA-256 now, for a directory that has another name than it had then."""
 
     def __post_init__(self) -> None:
         require_accepted(self.accept)
@@ -154,11 +156,11 @@ class Claim:
         began, wanted = origin.began_with, self.begins_with
         if not step or wanted is None or origin.feed is None:  # Nobody wrote down how a run of before began.
             return
-        if began is None or began.source != wanted:
+        if began is None or (began.source != wanted and began.sha256 != self.hash_of_those()):
             found = "its initial values" if began is None else f"the weights of {began}"
             raise InputError(
                 f"{directory}: has {step} steps already, and began with {found}, not with those of {wanted}; leave "
-                "the source out to go on, or give another directory to begin again"
+                "the source out (training.initialize_from: null) to go on, or give another directory to begin again"
             )
 
 

@@ -20,7 +20,7 @@ from zoo_common.training.run_storage import RunStorage
 from zoo_common.training.session import DivergedError, Record, Session
 from zoo_common.training.taking_over import require_origin
 from zoo_common.training.train_and_evaluate import EvalSpec
-from zoo_common.training.warm_start import WarmStart, source_of
+from zoo_common.training.warm_start import WarmStart, hash_of, source_of
 
 Kind = TypeVar("Kind", bound=Learner)
 
@@ -68,8 +68,13 @@ class Run(Generic[Kind]):
         """
         learner = self.learner
         learner.require_trainable()
+        source = self._warm_start_from
         claim = Claim(
-            learner.fingerprint(), learner.feed(input_fn), self._accept, source_of(self._warm_start_from)
+            learner.fingerprint(),
+            learner.feed(input_fn),
+            self._accept,
+            source_of(source),
+            lambda: None if source is None else hash_of(source),
         )
         with (
             self.storage.opened(

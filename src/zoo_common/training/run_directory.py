@@ -26,6 +26,7 @@ from zoo_spec.reading import read_file, reading
 
 __all__ = ["MetricValue", "RunDirectory", "differences", "read_metrics"]
 
+SPEC = "spec.yaml"
 _LOCK, _HOLDER = "run.lock", "holder.json"
 _SHOWN = 20
 _LONGEST_HOLDER = 1_000
@@ -50,7 +51,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.spec_file = path / "spec.yaml"
+        self.spec_file = path / SPEC
         self.versions_file = path / FILE
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"

@@ -22,6 +22,7 @@ from zoo_common.training.cadence import stop_step
 from zoo_common.training.differences import Fields
 from zoo_common.training.evaluation import evaluate, evaluate_batches
 from zoo_common.training.feed import InputFn, open_feed
+from zoo_common.training.fitting import fitted
 from zoo_common.training.idle import PATIENCE, IdleWatch
 from zoo_common.training.learner import ModeKeys, Start
 from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
@@ -33,9 +34,10 @@ from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.served import served
 from zoo_common.training.session import Cadence, DivergedError
 from zoo_common.training.taking_over import Widened, dtype_of, finite, not_finite, require_fit
-from zoo_common.weights import InitialValues, WeightSource
+from zoo_common.training.warm_start import Given
+from zoo_common.weights import InitialValues, Report, WeightSource
 from zoo_spec import load_spec
-from zoo_spec.errors import InputError
+from zoo_spec.errors import InputError, SpecError
 from zoo_spec.experiment import ExperimentSpec
 
 
@@ -200,7 +202,11 @@ class SpecLearner:
         else:
             self._model = self._trained = None  # Two of them need not fit.
             own = InitialValues(self.graph.parameters(), self.seed)
-            begun = start.beginning(own) if checkpoint is None else nullcontext(self._numbers(checkpoint))
+            begun = (
+                start.beginning(own, self._choose)
+                if checkpoint is None
+                else nullcontext(self._numbers(checkpoint))
+            )
             with begun as weights:
                 self._model = self._trained = self.backend.for_training(
                     self.graph, training, weights, dtype=training.precision, device=self._device
@@ -212,6 +218,17 @@ class SpecLearner:
     def _numbers(self, checkpoint: SavedWeights) -> WeightSource:
         """A checkpoint's weights as the model has them."""
         return Widened(finite(checkpoint.weights(), checkpoint), dtype_of(self.spec.training))
+
+    def _choose(self, own: WeightSource, given: Given) -> tuple[WeightSource, Report]:
+        """What there is of the model's body, and of its head what fits; the rest stays new."""
+        other = None
+        try:
+            other = spec_in(given.spec_file) if given.spec_file.is_file() else None
+        except SpecError as error:
+            LOG.warning(f"{given.spec_file}: cannot be read, so that shapes alone say what fits: {error}")
+        return fitted(
+            self.spec, self.graph, own, given.weights, where=given.name, other=other, wanted=given.wanted
+        )
 
     def suspect(self) -> str:
         """Nothing: batches are checked before they are learned from."""

@@ -15,7 +15,7 @@ from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.run_storage import RunStorage
 from zoo_common.training.spec_learner import SpecLearner, spec_in
-from zoo_common.training.warm_start import WarmStart
+from zoo_common.training.warm_start import WarmStart, directory_of
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -36,8 +36,14 @@ def spec_run(
 ) -> SpecRun:
     """One spec, one backend, one directory.
 
-    Without a directory, everything is kept for as long as the object lives.
+    Without a directory, everything is kept for as long as the object lives. ``warm_start_from`` stands in the place
+    of the spec's ``training.initialize_from``.
     """
+    if warm_start_from is None:
+        warm_start_from = spec.training.initialize_from
+    else:
+        said = {"initialize_from": directory_of(warm_start_from)}
+        spec = spec.model_copy(update={"training": spec.training.model_copy(update=said)})
     storage = RunStorage(directory, keep=keep, quiet=quiet)
     learner = SpecLearner(backend, spec, storage.path, device=device, accept=accept)
     return Run(learner, storage, warm_start_from=warm_start_from, accept=accept)

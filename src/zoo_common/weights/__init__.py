@@ -2,7 +2,7 @@
 
 from zoo_common.weights.choice import Choice, Part
 from zoo_common.weights.initial import InitialValues
-from zoo_common.weights.report import Fate, Report, Row
+from zoo_common.weights.report import Fate, Report, Row, start_of
 from zoo_common.weights.source import Arrays, Entry, WeightSource, as_source
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "Row",
     "WeightSource",
     "as_source",
+    "start_of",
 ]

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from zoo_common.units import counted
+from zoo_spec.initializers import Initializer
 from zoo_spec.reading import printable
 
 Fate = Literal["taken", "changed", "new", "left"]
@@ -87,6 +88,13 @@ class Report:
             if number is not None:
                 run[1].append(int(number[0]))
         yield from found.values()
+
+
+def start_of(initializer: Initializer) -> str:
+    """How a weight that is new begins: ``truncated_normal (std 0.02, cut 2.0)``."""
+    fields = initializer.model_dump(exclude={"kind"})
+    said = ", ".join(f"{name} {value}" for name, value in fields.items() if value)
+    return f"{initializer.kind} ({said})" if said else initializer.kind
 
 
 def _folded(name: str, numbers: list[int]) -> tuple[str, str]:

@@ -51,7 +51,7 @@ class PatchEmbeddings(Block):
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
         """``patch``, ``position`` and ``dropout``."""
         x = inputs["x"]
-        rows, columns = self._grid(x)
+        rows, columns = self.grid(x)
         patch = Conv2d(
             channels=self.size,
             size=(self.patch_size, self.patch_size),
@@ -68,7 +68,8 @@ class PatchEmbeddings(Block):
             "dropout": (Dropout(rate=self.dropout), tokens),
         }
 
-    def _grid(self, x: TensorSpec) -> Pair:
+    def grid(self, x: TensorSpec) -> Pair:
+        """Rows and columns of patches of an image; ShapeError for one that they do not divide."""
         if x.rank != 4 or not all(isinstance(size, int) for size in x.shape[1:]):
             raise ShapeError("needs an image [batch, height, width, channels] of known sizes")
         height, width = int(x.shape[1]), int(x.shape[2])

@@ -27,6 +27,7 @@ class GraphBuilder:
         self.output_refs: dict[str, Ref] = {}
         self.labels: set[str] = set()
         self.bounds: dict[str, Bound] = {"batch": Bound()}
+        self.head: set[str] = set()
 
     def input(
         self, name: str, spec: TensorSpec, *, label: bool = False, bounds: Mapping[str, int] | None = None
@@ -122,6 +123,13 @@ class GraphBuilder:
             for which in PART_OUTPUTS:
                 self.output_refs.setdefault(f"{part.name}_{which}", Ref(part.node, which))
 
+    def judged(self) -> set[str]:
+        """The nodes whose outputs a part of the loss reads: the heads of a graph that brings its own loss."""
+        read = {
+            ref.source for part in self._draft().loss_parts for ref in self.nodes[part.node].inputs.values()
+        }
+        return read & set(self.nodes)
+
     def finish(self) -> Graph:
         """The finished graph; raises SpecError if a node or an input reaches no output, or windows fit nowhere."""
         self.bounds = with_room_for_windows(self.bounds, self.nodes)
@@ -143,6 +151,7 @@ class GraphBuilder:
             dict(self.output_refs),
             frozenset(self.labels),
             dict(self.bounds),
+            frozenset(self.head),
         )
 
 

@@ -22,7 +22,8 @@ from zoo_spec.tensors import TensorSpec
 class Graph:
     """A checked graph. Nodes stand in an order in which they can run.
 
-    ``labels`` are the inputs that no prediction needs; ``bounds`` limit the open dimensions.
+    ``labels`` are the inputs that no prediction needs; ``bounds`` limit the open dimensions; ``head`` are the nodes
+    that the task added to the model's own.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Graph:
     output_refs: Mapping[str, Ref]
     labels: frozenset[str] = frozenset()
     bounds: Mapping[str, Bound] = field(default_factory=dict)
+    head: frozenset[str] = frozenset()
 
     def spec_of(self, ref: Ref) -> TensorSpec:
         """The tensor that a reference stands for."""

@@ -102,6 +102,7 @@ class Composed(Model):
         for name, reference in self.outputs.items():
             if name == "loss":
                 graph.loss(_ref(reference))
+                graph.head = graph.judged()
             else:
                 graph.output(name, _ref(reference))
         return self._backbone(graph)

@@ -17,16 +17,8 @@ _FEED_FORWARD = (
 )
 
 
-HALVES = {
-    "encoder": {"attention": "self_attn"},
-    "decoder": {"attention": "self_attn", "cross_attention": "encoder_attn"},
-}
-"""The attentions of a layer of each stack, and what they are called there."""
-
-
-def stack(name: str, before: str = "") -> tuple[Entry, ...]:
-    """The weights of the stack of this name, with ``before`` in front of each name there."""
-    halves = HALVES[name]
+def _stack(name: str, halves: dict[str, str]) -> tuple[Entry, ...]:
+    """A stack's weights; ``halves`` are a layer's attentions, each with its name there."""
     pairs = [
         (f"{half}.{ours}", f"{theirs}.{projection}")
         for half, theirs in halves.items()
@@ -34,9 +26,7 @@ def stack(name: str, before: str = "") -> tuple[Entry, ...]:
     ]
     pairs += [(f"{half}_norm", f"{theirs}_layer_norm") for half, theirs in halves.items()]
     return tuple(
-        Entry(
-            f"{name}.layers.{{layer}}.{ours}.{{leaf}}", f"{before}{name}.layers.{{layer}}.{theirs}.{{leaf}}"
-        )
+        Entry(f"{name}.layers.{{layer}}.{ours}.{{leaf}}", f"model.{name}.layers.{{layer}}.{theirs}.{{leaf}}")
         for ours, theirs in (*pairs, *_FEED_FORWARD)
     )
 
@@ -51,7 +41,8 @@ def marian_names(size: int, width: int) -> NameTable:
     def places(table: Array) -> Array:
         return sinusoids(size, width, "halves").astype(table.dtype)
 
-    encoder, decoder = stack("encoder", "model."), stack("decoder", "model.")
+    encoder = _stack("encoder", {"attention": "self_attn"})
+    decoder = _stack("decoder", {"attention": "self_attn", "cross_attention": "encoder_attn"})
     return NameTable(
         backbone=Part(
             entries=(Entry(_TABLE, "model.shared.weight"), *encoder),

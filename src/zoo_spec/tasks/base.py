@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from zoo_spec.data.records import Record
 from zoo_spec.errors import Problem, SpecError
-from zoo_spec.graph import GraphBuilder
+from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
 from zoo_spec.registry import Registered
 from zoo_spec.tasks.metrics import Metric
@@ -52,7 +54,9 @@ class Task(Registered):
                 )
             )
         self._check_tokens(graph, backbone)
-        self.attach(graph, backbone)
+        body = set(graph.nodes)
+        self.attach(graph, _noting(graph, backbone, body))
+        graph.head = set(graph.nodes) - body
 
     def _check_tokens(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """Raise SpecError if the task reads tokens' hidden states and these are of something else."""
@@ -66,3 +70,24 @@ class Task(Registered):
                 f"are {spec}{graph.whose}; choose another task, or another model"
             )
             raise SpecError(Problem(message, "task.kind"))
+
+
+def _noting(graph: GraphBuilder, backbone: Backbone, body: set[str]) -> Backbone:
+    """The same backbone; the nodes that it makes when a task asks for them are added to ``body``."""
+
+    def noting(make: Callable[[], Ref] | None) -> Callable[[], Ref] | None:
+        def made() -> Ref:
+            assert make is not None
+            before = set(graph.nodes)
+            ref = make()
+            body.update(set(graph.nodes) - before)
+            return ref
+
+        return None if make is None else made
+
+    return replace(
+        backbone,
+        decoder_states=noting(backbone.decoder_states),
+        pooled=noting(backbone.pooled),
+        features=noting(backbone.features),
+    )

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zoo_spec.base import NonNegativeInt, PositiveInt, Spec
 from zoo_spec.training.optimizers import AdamW, Optimizer
 from zoo_spec.training.schedules import Constant, Schedule
+
+
+class FitWeights(Spec):
+    """What of the weights that a run begins with may be of another size, and what is done then."""
+
+    vocabulary: Literal["exact", "extend"] = "exact"
+    """extend: a table of more tokens takes the rows that there are, and draws the others as it would have drawn them
+    all; so do the bias and the matrix of a head over the vocabulary."""
+    positions: Literal["exact", "resize", "interpolate"] = "exact"
+    """resize: a table of more positions draws those that there are not, one of fewer is cut. interpolate: those of a
+    grid of patches are stretched to another, bilinearly, corner on corner; the class token keeps its own."""
 
 
 class Training(Spec):
@@ -29,6 +40,12 @@ class Training(Spec):
     optimizer, norms, softmax and losses are float32."""
     seed: NonNegativeInt = 0
     """Seed of initial values, data order, masking and dropout."""
+    initialize_from: Annotated[str, Field(min_length=1)] | None = None
+    """A run's directory, or one of its checkpoints, whose weights a new run begins with, by name. A head that is not
+    there, or of another size, keeps its initial values. Null: all are initial. The path is relative to the working
+    directory."""
+    fit_weights: FitWeights = FitWeights()
+    """What of these may be of another size. By default none but a head's."""
     execution: Literal["resident"] = "resident"
     """resident: all weights stay in memory."""
     recompute: bool = False
