@@ -250,7 +250,7 @@ def test_a_run_s_names_are_those_of_whoever_goes_on_with_it(tmp_path):
         opened(tmp_path, table(("good", "new"), ("a", "pos")), run_dir=run_dir)
     for content, message in (
         ("{}", "no list of names"),
-        ('["a", "a", "b"]', "a name twice"),
+        ('["a", "a", "b"]', "have a name twice"),
         ("[1]", "no list"),
     ):
         (run_dir / "labels.json").write_text(content)

@@ -228,6 +228,16 @@ def test_sinusoids_are_the_papers():
     )
 
 
+def test_closed_sinusoids_reach_the_longest_wavelength_and_count_from_where_they_are_told():
+    """fairseq: ``exp(-j * ln(10000) / (n - 1))`` for ``n`` pairs, and the first position is 2."""
+    table = sinusoids(7, 10, "halves", 2, "closed")
+    for place in range(7):
+        for j in range(5):
+            angle = (place + 2) * np.exp(-j * np.log(10000) / 4)
+            assert table[place, j] == pytest.approx(np.sin(angle), abs=1e-14)
+            assert table[place, 5 + j] == pytest.approx(np.cos(angle), abs=1e-14)
+
+
 @pytest.mark.parametrize(
     ("name", "overrides", "message"),
     [

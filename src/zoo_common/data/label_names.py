@@ -37,8 +37,6 @@ def read_label_names(run_dir: Path | None, classes: int | None = None) -> Names 
         found = None
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise UnreadableFileError(path, "is no list of names; put back the file that the run wrote")
-    if len(set(found)) < len(found):
-        raise UnreadableFileError(path, "has a name twice; put back the file that the run wrote")
     if classes is not None and len(found) != classes:
         raise UnreadableFileError(
             path,

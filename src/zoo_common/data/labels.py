@@ -45,6 +45,10 @@ class NamedLabels:
         self._classes = classes
         self._met: set[str] = set()
         self._ids = dict(zip(names or (), range(classes), strict=False))
+        if names is not None and len(set(names)) < len(names):
+            raise InputError(
+                f"the run's labels, {some(names)}, have a name twice; name each once in data.labels"
+            )
 
     @property
     def settled(self) -> bool:

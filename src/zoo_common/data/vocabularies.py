@@ -43,7 +43,7 @@ def read_vocabulary(path: str, lower_case: bool, limits: TextLimits | None = Non
         return _word_pieces(text, path, lower_case, limits)
     content = _content(text, path, _REMEDY, limits)
     if _is_table(content):
-        return _bytes_and_merges(content, path, limits)
+        return byte_pairs(content, path, _merges(path), limits)
     return parse(text, path, _REMEDY, limits)
 
 
@@ -162,10 +162,12 @@ def _merges(path: str) -> Path:
     return existing_file(merges)
 
 
-def _bytes_and_merges(vocabulary: dict[str, int], path: str, limits: TextLimits) -> ByteLevelBpe:
+def byte_pairs(
+    vocabulary: dict[str, int], path: str, merges: Path, limits: TextLimits | None = None
+) -> ByteLevelBpe:
     """As GPT-2 and RoBERTa are published; raises InputError for a merge of what the vocabulary lacks."""
+    limits = limits or TextLimits()
     _check_tokens(len(vocabulary), path, limits)
-    merges = _merges(path)
     pairs: list[tuple[str, str]] = []
     for number, line in enumerate(_text(merges, limits).split("\n"), start=1):
         if not line.strip() or (number == 1 and line.startswith("#version")):
@@ -175,7 +177,7 @@ def _bytes_and_merges(vocabulary: dict[str, int], path: str, limits: TextLimits)
         if not second or missing:
             wrong = "is no pair" if not second else f"has {missing[0]!r}, which {path} lacks"
             raise InputError(
-                f"{merges}:{number}: the line {wrong}; give the {MERGES} that belongs to this vocabulary"
+                f"{merges}:{number}: the line {wrong}; give the merges that belong to this vocabulary"
             )
         pairs.append((first, second))
     with reading(path, "tokenizers", remedy=_REMEDY):
@@ -188,10 +190,26 @@ def _bytes_and_merges(vocabulary: dict[str, int], path: str, limits: TextLimits)
     return found
 
 
+def _without_ids(lines: list[str], path: str) -> list[str]:
+    """The tokens of lines, of which ERNIE's say each token's id too, behind a tab; InputError for another id."""
+    if not lines or not lines[0].endswith("\t0"):
+        return lines
+    tokens = []
+    for number, line in enumerate(lines):
+        token, _, index = line.rpartition("\t")
+        if index != str(number):
+            raise InputError(
+                f"{path}:{number + 1}: the line ends with {index[:80]!r}, and the first said its token's id, which "
+                f"is {number} here; a vocabulary has its tokens in the order of their ids"
+            )
+        tokens.append(token)
+    return tokens
+
+
 def _word_pieces(text: str, path: str, lower_case: bool, limits: TextLimits) -> WordPiece:
     """A text file of one token a line."""
     _check_tokens(text.count("\n"), path, limits)
-    tokens = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
+    tokens = _without_ids([line.rstrip("\r") for line in text.removesuffix("\n").split("\n")], path)
     vocabulary: dict[str, int] = {}
     for number, token in enumerate(tokens):
         if not token or token in vocabulary:

@@ -15,6 +15,7 @@ from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import rounded
 from zoo_common.prediction.words import Words
+from zoo_spec.data import TokenizedData
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.tasks import predictions
@@ -30,8 +31,8 @@ class Embeddings:
     key = "text"
     reads_files = False
 
-    def __init__(self, which: str, words: Words, graph: Graph) -> None:
-        """Raises InputError for what the model does not give."""
+    def __init__(self, which: str, words: Words, graph: Graph, longest: int | None = None) -> None:
+        """A sentence's vector is of ``longest`` tokens at most. InputError for what the model does not give."""
         if which not in get_args(Which):
             raise InputError(f"embeddings are {', '.join(get_args(Which))}, not {which!r}")
         given = [name for name, output in OUTPUTS.items() if output in graph.outputs]
@@ -44,11 +45,15 @@ class Embeddings:
             )
         self.outputs = tuple(OUTPUTS[name] for name in self._told)
         self._words = words
+        self._longest = longest if "sentence" in self._told else None
 
     def items(self, line: Line) -> Iterator[Item]:
         """The line's one item."""
         with said_of(line):
-            item = self._words.item(line, self._words.laid_out(line.text), self._answer)
+            laid = self._words.laid_out(line.text)
+            if self._longest is not None:
+                laid.cut(self._longest)
+            item = self._words.item(line, laid, self._answer)
         yield item
 
     def _answer(self, laid: LaidOut, row: Row) -> Answer:
@@ -71,4 +76,6 @@ def _vector(values: Array) -> list[JsonValue]:
 @open_prediction.register
 def _embeddings(declared: predictions.Embeddings, asked: Asked) -> Embeddings:
     asked.refuse_top("embeddings tell no words")
-    return Embeddings(asked.embeddings, asked.text(), asked.graph)
+    data = asked.spec.data
+    longest = data.sequence_length if isinstance(data, TokenizedData) else None
+    return Embeddings(asked.embeddings, asked.text(), asked.graph, longest)

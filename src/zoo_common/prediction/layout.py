@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from zoo_common.data.labelled_examples import fitted
 from zoo_common.data.tokenizer import Subwords
 from zoo_common.prediction.lines import Line
 from zoo_spec.errors import InputError
@@ -37,6 +38,21 @@ class LaidOut:
             self.ids.append(index)
             self.sentences.append(sentence)
             self.spans.append((begin + first, begin + last))
+
+    def cut(self, most: int) -> None:
+        """Leave ``most`` tokens at the most, special ones included, as examples of labelled text are cut."""
+        numbers = sorted(set(self.sentences))
+        texts = [
+            [at for at, span in enumerate(self.spans) if span is not None and self.sentences[at] == number]
+            for number in numbers
+        ]
+        specials = len(self.ids) - sum(map(len, texts))
+        sizes = fitted([len(text) for text in texts], max(most - specials, 0))
+        gone = {at for text, size in zip(texts, sizes, strict=True) for at in text[size:]}
+        kept = [at for at in range(len(self.ids)) if at not in gone]
+        self.ids = [self.ids[at] for at in kept]
+        self.sentences = [self.sentences[at] for at in kept]
+        self.spans = [self.spans[at] for at in kept]
 
     def told(self, span: Span) -> tuple[str, int, int]:
         """The text of a span without white space around it, and where it begins and ends."""

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from zoo_common.interop.matching import Match, Renamed
 from zoo_common.interop.repeats import differing_buffers, differing_ties
+from zoo_common.published import ernie, fairseq
 from zoo_common.published.place import Place
+from zoo_common.published.sentence import Sentence, read_sentence
 from zoo_common.published.source import Published, Recogniser
 from zoo_common.published.spec import Read, read_spec
 from zoo_common.published.tokenizers import Tokenizer, read_tokenizer
@@ -22,7 +24,11 @@ from zoo_spec.foreign.config import Fields
 from zoo_spec.foreign.hub import labels_of
 from zoo_spec.reading import printable
 
-RECOGNISERS: tuple[Recogniser, ...] = (recognise,)
+RECOGNISERS: tuple[Recogniser, ...] = (
+    recognise,
+    fairseq.recognise,
+    ernie.recognise,
+)
 """Whoever tells whose weights something is, asked in this order."""
 _SEQUENCE = 128
 _SHOWN = 20
@@ -57,13 +63,15 @@ def import_published(
     """
     require_new(output)
     with opened(source, format) as published:
-        tokenizer, said = read_tokenizer(published.folder)
+        tokenizer, said = _tokenizer(published)
+        sentence = _sentence(published, tokenizer)
         read = read_spec(
             published,
             name=name or name_of(source),
             task=task,
             trained_as_authors=trained_as_authors,
-            data=_data(published, tokenizer),
+            data=_data(published, tokenizer, sentence),
+            representation={} if sentence is None else sentence.task,
         )
         require_whole(published, read)
         ties = differing_ties(read.match, published.tensors)
@@ -86,6 +94,13 @@ def opened(source: Path, format: str | None = None) -> Iterator[Published]:
         raise _unknown(place)
 
 
+def _tokenizer(published: Published) -> tuple[Tokenizer | None, list[str]]:
+    if published.tokenizer is None:
+        return read_tokenizer(published.folder)
+    rows = published.config.get("vocab_size")
+    return published.tokenizer(published.folder, rows if isinstance(rows, int) else 0)
+
+
 def _unknown(place: Place) -> InputError:
     shown = printable(place.path)
     if not place.boxes:
@@ -104,7 +119,19 @@ def name_of(source: Path) -> str:
     return "".join(each if each.isalnum() or each in "._-" else "-" for each in stem).strip(".") or "imported"
 
 
-def _data(published: Published, tokenizer: Tokenizer | None) -> Fields | None:
+def _sentence(published: Published, tokenizer: Tokenizer | None) -> Sentence | None:
+    """How one vector is made of a text, where the folder says it."""
+    width = published.table.read(published.config).model.get("hidden_size")
+    found = read_sentence(published.folder, width)
+    if found is not None and found.lower_case and tokenizer is not None and not tokenizer.lower_case:
+        raise InputError(
+            f"{printable(published.folder)}: sentence_bert_config.json says do_lower_case, and the tokenizer keeps "
+            "case; texts are not lower-cased before it here"
+        )
+    return found
+
+
+def _data(published: Published, tokenizer: Tokenizer | None, sentence: Sentence | None) -> Fields | None:
     """Text for who has a tokenizer; else what the task has by default."""
     if tokenizer is None:
         return None
@@ -113,7 +140,8 @@ def _data(published: Published, tokenizer: Tokenizer | None) -> Fields | None:
     position = model.get("position")
     if isinstance(position, dict) and isinstance(position.get("size"), int):
         most = position["size"]
-    length = min(_SEQUENCE, most) if isinstance(most, int) else _SEQUENCE
+    length = _SEQUENCE if sentence is None or sentence.longest is None else sentence.longest
+    length = min(length, most) if isinstance(most, int) else length
     return {
         "kind": "text",
         "tokenizer": tokenizer.kind,

@@ -112,6 +112,15 @@ class Place:
         )
 
 
+def read_json_list(path: Path) -> list[JsonValue]:
+    """The list that a file holds; InputError, with its name, for anything else."""
+    with reading(path, "JSON"):
+        found = json.loads(read_file(path, most=_LARGEST_JSON, remedy="no configuration is as long"))
+    if not isinstance(found, list):
+        raise UnreadableFileError(path, f"holds {printable(str(found))[:80]}, and a JSON list is expected")
+    return found
+
+
 def read_json(path: Path) -> dict[str, JsonValue]:
     """The mapping that a file holds; InputError, with its name, for anything else."""
     with reading(path, "JSON"):

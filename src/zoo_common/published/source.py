@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 from zoo_common.published.place import Place
+from zoo_common.published.tokenizers import Tokenizer
 from zoo_common.weights import WeightSource
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import Config, ConfigTable
 from zoo_spec.models.base import Model
 from zoo_spec.registry import classes
+
+ReadTokenizer: TypeAlias = Callable[[Path, int], tuple[Tokenizer | None, list[str]]]
+"""A folder's tokenizer for so many rows, None where it has none, and what is to be said of it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Published:
     ``Model.foreign_configs``); ``config`` is what the latter reads, of ``config_from``, as messages call it.
     ``classes`` are the source's own classes that they were saved from, if it says. ``files`` are those
     that ``tensors`` reads. ``folder`` is where a tokenizer may stand. ``notes`` are sentences for the report.
+    ``tokenizer`` reads one of the folder, beside so many rows, where the source has files of its own for it.
     """
 
     source: str
@@ -34,6 +39,7 @@ class Published:
     folder: Path
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tokenizer: ReadTokenizer | None = None
 
     @property
     def table(self) -> ConfigTable:

@@ -32,14 +32,23 @@ class Read:
 
 
 def read_spec(
-    published: Published, *, name: str, task: str | None, trained_as_authors: bool, data: Fields | None
+    published: Published,
+    *,
+    name: str,
+    task: str | None,
+    trained_as_authors: bool,
+    data: Fields | None,
+    representation: Fields,
 ) -> Read:
-    """The spec of the model that was published; ``task`` is a kind that the user asks for.
+    """The spec of the model that was published; ``task`` is a kind that the user asks for, and
+    ``representation`` what the source says of that kind of task beside its class.
 
     Raises InputError for a configuration that cannot be honoured, and where no task or several fit what is there.
     """
     table = published.table
     fields, told = _task(published, name, task)
+    if fields["kind"] == REPRESENTATION:
+        fields = {**fields, **representation}
     try:
         reading = table.read(published.config, task=str(fields["kind"]))
     except InputError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import secrets
@@ -17,6 +16,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from zoo_common.checkpoint import CheckpointStore
+from zoo_common.data.label_names import write_label_names
 from zoo_common.data.tokenizer_files import keep_published
 from zoo_common.files import explained, fsync_directory, write_atomically
 from zoo_common.published.tokenizers import FOLDER, Tokenizer, kept_files
@@ -29,8 +29,6 @@ from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.reading import open_file, printable
 
-LABELS = "labels.json"
-"""The labels' names in the order of their ids."""
 _CHUNK = 1 << 20
 
 
@@ -86,7 +84,7 @@ def write_run(output: Path, spec: ExperimentSpec, weights: WeightSource, kept: K
         write_record(partial, versions=[own_versions], origin=origin.as_json())
         write_atomically(run.spec_file, spec_text(spec.resolved()))
         if kept.labels is not None:
-            write_atomically(partial / LABELS, json.dumps(kept.labels, ensure_ascii=False, indent=2) + "\n")
+            write_label_names(partial, kept.labels)
         if kept.tokenizer is not None:
             keep_published(kept.tokenizer.pieces, partial)
         _copy(kept_files(kept.folder), partial / FOLDER)

@@ -62,7 +62,8 @@ class Part:
 
     A head is known by its weights or, if it has none of its own, by its ``node`` in the graph. ``unused`` are
     patterns of names of tensors that published files have and the source itself does not read. ``is_body``: no head,
-    but a second half of the backbone, such as a decoder, for which no new values can stand.
+    but a second half of the backbone, such as a decoder, for which no new values can stand. ``is_bare``: a head
+    beside which the backbone's names have no prefix.
     """
 
     entries: tuple[Entry, ...]
@@ -72,6 +73,7 @@ class Part:
     fixed: tuple[Fixed, ...] = ()
     """What the source's head computes whatever its configuration says."""
     is_body: bool = False
+    is_bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,9 @@ class NameTable:
             for index, head in enumerate(self.heads)
             if _rows(head, known, "", None) or head.node in nodes
         }
-        prefix = self.prefix if (heads if prefixed is None else prefixed) else ""
+        if prefixed is None:
+            prefixed = any(not head.is_bare for head in heads.values())
+        prefix = self.prefix if prefixed else ""
         parts = [(self.backbone, prefix), *((head, "") for head in heads.values())]
         rows = _rows(self.backbone, known, prefix, None)
         for index, head in heads.items():

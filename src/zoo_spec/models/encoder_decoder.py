@@ -19,10 +19,12 @@ from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position
 from zoo_spec.blocks.scale import Scale
 from zoo_spec.blocks.sinusoidal import SinusoidalPositions
+from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import GlorotUniform, Initializer, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model
+from zoo_spec.models.encoder_decoder_fairseq import FAIRSEQ_CONFIG, FAIRSEQ_NAMES, FAIRSEQ_SINES
 from zoo_spec.models.encoder_decoder_names import marian_names
 from zoo_spec.models.inputs import decoder_positions_input, packing_inputs, target_inputs, token_inputs
 
@@ -132,11 +134,18 @@ class EncoderDecoder(Model):
         )
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``' Marian, if the sines stand before the cosines, as there; others trained no such model."""
+        """``transformers``' Marian or ``fairseq``, if the sines are theirs; others trained no such model."""
         position = self.position
-        if isinstance(position, SinusoidalPositions) and position.layout == "halves":
+        if not isinstance(position, SinusoidalPositions) or position.layout != "halves":
+            return {}
+        if (position.first, position.spacing) == (0, "open"):
             return {"transformers": marian_names(position.size, self.hidden_size)}
-        return {}
+        return {"fairseq": FAIRSEQ_NAMES} if (position.first, position.spacing) == FAIRSEQ_SINES else {}
+
+    @classmethod
+    def foreign_configs(cls) -> Mapping[str, ConfigTable]:
+        """``fairseq``."""
+        return {"fairseq": FAIRSEQ_CONFIG}
 
     def _placed(self, graph: GraphBuilder, name: str, x: Ref, positions: Ref) -> Ref:
         """Embedded tokens, scaled and told their positions."""

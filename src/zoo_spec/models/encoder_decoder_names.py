@@ -17,8 +17,16 @@ _FEED_FORWARD = (
 )
 
 
-def _stack(name: str, halves: dict[str, str]) -> tuple[Entry, ...]:
-    """A stack's weights; ``halves`` are a layer's attentions, each with its name there."""
+HALVES = {
+    "encoder": {"attention": "self_attn"},
+    "decoder": {"attention": "self_attn", "cross_attention": "encoder_attn"},
+}
+"""The attentions of a layer of each stack, and what they are called there."""
+
+
+def stack(name: str, before: str = "") -> tuple[Entry, ...]:
+    """The weights of the stack of this name, with ``before`` in front of each name there."""
+    halves = HALVES[name]
     pairs = [
         (f"{half}.{ours}", f"{theirs}.{projection}")
         for half, theirs in halves.items()
@@ -26,7 +34,9 @@ def _stack(name: str, halves: dict[str, str]) -> tuple[Entry, ...]:
     ]
     pairs += [(f"{half}_norm", f"{theirs}_layer_norm") for half, theirs in halves.items()]
     return tuple(
-        Entry(f"{name}.layers.{{layer}}.{ours}.{{leaf}}", f"model.{name}.layers.{{layer}}.{theirs}.{{leaf}}")
+        Entry(
+            f"{name}.layers.{{layer}}.{ours}.{{leaf}}", f"{before}{name}.layers.{{layer}}.{theirs}.{{leaf}}"
+        )
         for ours, theirs in (*pairs, *_FEED_FORWARD)
     )
 
@@ -41,8 +51,7 @@ def marian_names(size: int, width: int) -> NameTable:
     def places(table: Array) -> Array:
         return sinusoids(size, width, "halves").astype(table.dtype)
 
-    encoder = _stack("encoder", {"attention": "self_attn"})
-    decoder = _stack("decoder", {"attention": "self_attn", "cross_attention": "encoder_attn"})
+    encoder, decoder = stack("encoder", "model."), stack("decoder", "model.")
     return NameTable(
         backbone=Part(
             entries=(Entry(_TABLE, "model.shared.weight"), *encoder),

@@ -14,6 +14,7 @@ from zoo_spec.models.base import Backbone
 from zoo_spec.models.encoder import encode, examples, post_norm_stack
 from zoo_spec.models.ernie_config import ERNIE_CONFIGS
 from zoo_spec.models.ernie_names import ERNIE_NAMES
+from zoo_spec.models.ernie_paddle import PADDLE_CONFIGS, PADDLE_NAMES
 from zoo_spec.models.inputs import TOKENS, token_inputs
 from zoo_spec.models.transformer import Transformer
 from zoo_spec.tensors import INT, TensorSpec
@@ -59,13 +60,13 @@ class Ernie(Transformer):
         return encode(graph, self, post_norm_stack(self), x, example_ids=example_ids, positions=positions)
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``."""
-        return ERNIE_NAMES
+        """``transformers``, ``paddle`` and, of 2019, ``ernie-2019``."""
+        return {**ERNIE_NAMES, **PADDLE_NAMES}
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return ERNIE_CONFIGS
+        """``transformers``, ``paddle`` and, of 2019, ``ernie-2019``."""
+        return {**ERNIE_CONFIGS, **PADDLE_CONFIGS}
 
     def _task_types(self, graph: GraphBuilder) -> Ref | None:
         if not self.task_type_vocab_size:

@@ -22,6 +22,7 @@ from zoo_spec.graph import GraphBuilder
 from zoo_spec.initializers import Initializer, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model
 from zoo_spec.models.hubert_config import HUBERT_CONFIGS
+from zoo_spec.models.hubert_fairseq import FAIRSEQ_CONFIG, fairseq_names
 from zoo_spec.models.hubert_names import HUBERT_NAMES
 from zoo_spec.models.inputs import waveform_inputs
 from zoo_spec.tensors import INT, TensorSpec, Windows
@@ -153,13 +154,15 @@ class Hubert(Model):
         )
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``."""
-        return HUBERT_NAMES
+        """``transformers`` and ``fairseq``."""
+        encoder = self.waveform_encoder
+        first_alone, projected = encoder.norm is None, encoder.channels[-1] != self.hidden_size
+        return {**HUBERT_NAMES, "fairseq": fairseq_names(first_alone=first_alone, projected=projected)}
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return HUBERT_CONFIGS
+        """``transformers`` and ``fairseq``."""
+        return {**HUBERT_CONFIGS, "fairseq": FAIRSEQ_CONFIG}
 
     @model_validator(mode="after")
     def _frames_fit(self) -> Hubert:

@@ -16,6 +16,7 @@ from zoo_spec.models.base import Backbone
 from zoo_spec.models.encoder import encode, examples, post_norm_stack
 from zoo_spec.models.inputs import token_inputs
 from zoo_spec.models.roberta_config import ROBERTA_CONFIGS
+from zoo_spec.models.roberta_fairseq import FAIRSEQ_CONFIG, FAIRSEQ_NAMES
 from zoo_spec.models.roberta_names import ROBERTA_NAMES
 from zoo_spec.models.transformer import Transformer
 
@@ -63,10 +64,10 @@ class Roberta(Transformer):
         return encode(graph, self, post_norm_stack(self), x, example_ids=example_ids, positions=positions)
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``."""
-        return ROBERTA_NAMES
+        """``transformers`` and ``fairseq``."""
+        return {**ROBERTA_NAMES, "fairseq": FAIRSEQ_NAMES}
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return ROBERTA_CONFIGS
+        """``transformers`` and ``fairseq``."""
+        return {**ROBERTA_CONFIGS, "fairseq": FAIRSEQ_CONFIG}

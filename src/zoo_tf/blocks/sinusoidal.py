@@ -18,9 +18,18 @@ class SinusoidalPositions(Block):
     ``table [size, D]`` is no weight: it is computed in float64, and taken in the dtype of ``x``.
     """
 
-    def __init__(self, *, size: int, hidden_size: int, layout: specs.Layout, **keras_: Any) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        hidden_size: int,
+        layout: specs.Layout,
+        first: int = 0,
+        spacing: specs.Spacing = "open",
+        **keras_: Any,
+    ) -> None:
         super().__init__(**keras_)
-        self.table = specs.sinusoids(size, hidden_size, layout)
+        self.table = specs.sinusoids(size, hidden_size, layout, first, spacing)
 
     def call(self, x: tf.Tensor, *, positions: tf.Tensor | None = None) -> tf.Tensor:
         table = tf.constant(self.table, x.dtype)
@@ -31,4 +40,10 @@ class SinusoidalPositions(Block):
 
 @build.register
 def _sinusoidal_positions(spec: specs.SinusoidalPositions, inputs: Inputs) -> SinusoidalPositions:
-    return SinusoidalPositions(size=spec.size, hidden_size=inputs["x"].width, layout=spec.layout)
+    return SinusoidalPositions(
+        size=spec.size,
+        hidden_size=inputs["x"].width,
+        layout=spec.layout,
+        first=spec.first,
+        spacing=spec.spacing,
+    )

@@ -17,9 +17,17 @@ class SinusoidalPositions(Tabled):
     ``table [size, D]`` is no weight: it is computed in float64, and has the parameters' dtype, at least float32.
     """
 
-    def __init__(self, *, size: int, hidden_size: int, layout: specs.Layout) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        hidden_size: int,
+        layout: specs.Layout,
+        first: int = 0,
+        spacing: specs.Spacing = "open",
+    ) -> None:
         super().__init__()
-        self.register_table("table", specs.sinusoids(size, hidden_size, layout))
+        self.register_table("table", specs.sinusoids(size, hidden_size, layout, first, spacing))
 
     def forward(self, x: Tensor, *, positions: Tensor | None = None) -> Tensor:
         if positions is None:
@@ -29,4 +37,10 @@ class SinusoidalPositions(Tabled):
 
 @build.register
 def _sinusoidal_positions(spec: specs.SinusoidalPositions, inputs: Inputs) -> SinusoidalPositions:
-    return SinusoidalPositions(size=spec.size, hidden_size=inputs["x"].width, layout=spec.layout)
+    return SinusoidalPositions(
+        size=spec.size,
+        hidden_size=inputs["x"].width,
+        layout=spec.layout,
+        first=spec.first,
+        spacing=spec.spacing,
+    )

@@ -57,12 +57,12 @@ POSITIONS: tuple[Defect, ...] = (
         "transformer_tiny",
         "*position",
         torch=(
-            "specs.sinusoids(size, hidden_size, layout)",
-            'specs.sinusoids(size, hidden_size, layout).astype("float32")',
+            "specs.sinusoids(size, hidden_size, layout, first, spacing)",
+            'specs.sinusoids(size, hidden_size, layout, first, spacing).astype("float32")',
         ),
         tf=(
-            "specs.sinusoids(size, hidden_size, layout)",
-            'specs.sinusoids(size, hidden_size, layout).astype("float32")',
+            "specs.sinusoids(size, hidden_size, layout, first, spacing)",
+            'specs.sinusoids(size, hidden_size, layout, first, spacing).astype("float32")',
         ),
     ),
     *halves(

@@ -169,7 +169,8 @@ def _offset_positions(block: position.OffsetPositions, seat: Seat) -> Array:
 @opinion.register
 def _sinusoidal_positions(block: SinusoidalPositions, seat: Seat) -> Array:
     x = seat.take()
-    return x + _rows(seat, sinusoids(block.size, x.shape[-1], block.layout), x.shape[1])
+    table = sinusoids(block.size, x.shape[-1], block.layout, block.first, block.spacing)
+    return x + _rows(seat, table, x.shape[1])
 
 
 @opinion.register

