@@ -19,6 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from zoo_common.cli.main import application
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="measures itself as Linux lets it"
@@ -383,6 +386,23 @@ def test_every_opcode_is_done_or_refused_by_name():
     from zoo_common.containers.pickles import _ACTIONS
 
     assert {name for name, _ in _ACTIONS.values()} == {opcode.name for opcode in pickletools.opcodes}
+
+
+@pytest.mark.parametrize(
+    ("content", "called"),
+    [
+        (zipped(weights(CALLS["REDUCE of os.system"])), "posix.system"),
+        (old(weights(CALLS["INST of os.system"])), "posix.system"),
+        (PADDLE["eval, as Paddle saves dense tensors"], "builtins.eval"),
+    ],
+)
+def test_importing_such_a_file_ends_with_status_2_and_leaves_nothing(tmp_path, monkeypatch, content, called):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.bin").write_bytes(content)
+    found = CliRunner().invoke(application(), ["import", "weights.bin", "--output", "run"])
+    assert found.exit_code == 2
+    assert f"it calls {called}, which is no data" in found.output
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.bin"]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 import collections
 import pickle
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -251,3 +252,49 @@ def test_what_is_no_plain_tensor_is_refused_by_what_makes_it(tmp_path, content, 
     torch.save(content, tmp_path / "x")
     with pytest.raises(InputError, match=said):
         open_container(tmp_path / "x")
+
+
+def test_sizes_of_64_bits_are_read_where_a_zip_file_says_them(tmp_path, monkeypatch):
+    torch.save({"a": BASE, "b": BASE.t()}, tmp_path / "x")
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    with zipfile.ZipFile(tmp_path / "x") as source, zipfile.ZipFile(tmp_path / "y", "w") as large:
+        for name in source.namelist():
+            large.writestr(name, source.read(name))
+    assert b"PK\6\6" in (tmp_path / "y").read_bytes()
+    check(tmp_path / "y", {"a": BASE, "b": BASE.t()})
+
+
+def peak_of_reading(path: Path, name: str) -> tuple[int, int]:
+    """What is used at the most while a tensor is read, and the tensor's own size."""
+    with open_container(path) as found:
+        tracemalloc.start()
+        size = found.read(name).nbytes
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak, size
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_tensor_is_read_in_little_more_than_its_own_room_and_nothing_is_kept(tmp_path, zipped):
+    whole = torch.randn(4096, 4096)
+    tensors = {"whole": whole, "transposed": whole.t(), "left": whole[:, :2048], "down": whole[::2]}
+    torch.save(tensors, tmp_path / "x", _use_new_zipfile_serialization=zipped)
+    for name in tensors:
+        peak, size = peak_of_reading(tmp_path / "x", name)
+        # Beside a view that leaves values out, those of a block lie.
+        assert peak < 1.05 * size + (0 if name in ("whole", "transposed") else 17 << 20)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_an_array_is_read_in_little_more_than_its_own_room(tmp_path, protocol):
+    (tmp_path / "x").write_bytes(pickle.dumps({"a": np.random.default_rng(0).random((2048, 2048))}, protocol))
+    peak, size = peak_of_reading(tmp_path / "x", "a")
+    assert peak < 1.3 * size
+
+
+def test_what_is_no_tensor_among_tensors_is_named(tmp_path):
+    torch.save({"a": BASE, "decay": 0.5, "step": 3}, tmp_path / "x")
+    with open_container(tmp_path / "x") as found:
+        assert found.not_tensors == ("decay", "step")
+        assert list(found) == ["a"]

@@ -294,3 +294,13 @@ def test_an_ideograph_is_a_word_of_its_own_as_bert_has_it():
         do_lower_case=False, strip_accents=False
     ).tokenize(text)
     assert [piece.strip() for piece in pieces if piece.strip()] == characters
+
+
+def test_a_vocab_txt_may_say_each_tokens_id_behind_a_tab(tmp_path):
+    tokens = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "a", "##b"]
+    path = tmp_path / "vocab.txt"
+    path.write_text("".join(f"{token}\t{index}\n" for index, token in enumerate(tokens)))
+    assert read_vocabulary(str(path), lower_case=True).encode(["ab"]) == [[5, 6]]
+    path.write_text("".join(f"{token}\t{2 * index}\n" for index, token in enumerate(tokens)))
+    with pytest.raises(InputError, match=r"vocab\.txt:2: the line ends with '2'"):
+        read_vocabulary(str(path), lower_case=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -25,6 +26,8 @@ class Container(WeightSource):
     """
 
     format: ClassVar[str]
+    not_tensors: Sequence[str] = ()
+    """Names that stand among the tensors', of what is none."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

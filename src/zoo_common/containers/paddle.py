@@ -75,6 +75,7 @@ class PaddleFile(Container):
             name: value for name, value in found.items() if value is not None
         }
         self.others = {str(name): value for name, value in content.items() if found[str(name)] is None}
+        self.not_tensors = tuple(self.others)
         if not isinstance(cut, dict):
             raise self.damage(f"its {_CUT} is no dictionary")
         for name, how in cut.items():

@@ -87,6 +87,7 @@ class TorchFile(Container):
         self.place, found = _state_dict(content)
         tensors = {name: value for name, value in found.items() if isinstance(value, StoredTensor)}
         self.others = {name: value for name, value in found.items() if name not in tensors}
+        self.not_tensors = tuple(map(str, self.others))
         for name, value in self.others.items():
             if isinstance(value, StandIn) and value.made_by.module.partition(".")[0] == "torch":
                 raise self.damage(

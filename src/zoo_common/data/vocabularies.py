@@ -177,7 +177,7 @@ def byte_pairs(
         if not second or missing:
             wrong = "is no pair" if not second else f"has {missing[0]!r}, which {path} lacks"
             raise InputError(
-                f"{merges}:{number}: the line {wrong}; give the merges that belong to this vocabulary"
+                f"{merges}:{number}: the line {wrong}; give the {merges.name} that belongs to this vocabulary"
             )
         pairs.append((first, second))
     with reading(path, "tokenizers", remedy=_REMEDY):

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from zoo_common.containers import Container
 from zoo_common.containers.paddle_folder import PaddleFolder
 from zoo_common.published.place import Box, Place, read_json
-from zoo_common.published.source import Published
+from zoo_common.published.source import Published, of_no_tensors
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.ernie import Ernie
@@ -44,7 +44,8 @@ def recognise(place: Place) -> Published | None:
     config = {**config, **_counted(tensors, table)}
     said = config.get("architectures") or [config.get("init_class")]
     classes = tuple(str(each) for each in said if each) if isinstance(said, list) else ()
-    return Published(source, Ernie, config, where, tensors, box.files, place.folder, classes)
+    notes = of_no_tensors(tensors)
+    return Published(source, Ernie, config, where, tensors, box.files, place.folder, classes, notes)
 
 
 def _variables(place: Place) -> list[Box]:

@@ -9,7 +9,7 @@ from zoo_common.containers.torch_file import TorchFile
 from zoo_common.interop.fairseq import FairseqWeights, fairseq_config
 from zoo_common.published.fairseq_dictionary import read_dictionary, read_roberta_tokenizer, symbols_of
 from zoo_common.published.place import Box, Place
-from zoo_common.published.source import Published, families_in
+from zoo_common.published.source import Published, families_in, of_no_tensors
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.models.base import Model
@@ -60,7 +60,7 @@ def recognise(place: Place) -> Published | None:
         box.files,
         place.folder,
         _classes(weights),
-        _notes(settings),
+        (*_notes(settings), *of_no_tensors(tensors)),
         tokenizer=read_roberta_tokenizer if _kind(family) == "roberta" else None,
     )
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from zoo_common.containers import Container
 from zoo_common.published.place import Place
 from zoo_common.published.tokenizers import Tokenizer
 from zoo_common.weights import WeightSource
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import Config, ConfigTable
 from zoo_spec.models.base import Model
+from zoo_spec.reading import printable
 from zoo_spec.registry import classes
 
+_SHOWN = 20
 ReadTokenizer: TypeAlias = Callable[[Path, int], tuple[Tokenizer | None, list[str]]]
 """A folder's tokenizer for so many rows, None where it has none, and what is to be said of it."""
 
@@ -49,6 +52,14 @@ class Published:
 
 Recogniser: TypeAlias = Callable[[Place], Published | None]
 """What is at a place, if it is of a source; InputError where it is, and cannot be read."""
+
+
+def of_no_tensors(container: Container) -> tuple[str, ...]:
+    """What is to be said of things that stand among a file's tensors, and are none."""
+    names = container.not_tensors
+    shown = ", ".join(map(printable, names[:_SHOWN]))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (f"no tensors, and left: {shown}{more}",) if names else ()
 
 
 def families_in(source: str) -> dict[str, type[Model]]:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from zoo_common.containers import Container
 from zoo_common.published.place import Box, Place
-from zoo_common.published.source import Published, families_in, unknown_type
+from zoo_common.published.source import Published, families_in, of_no_tensors, unknown_type
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.base import Model
@@ -36,7 +36,9 @@ def recognise(place: Place) -> Published | None:
     box, family = _chosen(place, boxes, family, where)
     said = config.get("architectures")
     named = tuple(str(each) for each in said) if isinstance(said, list) else ()
-    return Published(SOURCE, family, config, where, place.tensors(box), box.files, place.folder, named)
+    tensors = place.tensors(box)
+    notes = of_no_tensors(tensors)
+    return Published(SOURCE, family, config, where, tensors, box.files, place.folder, named, notes)
 
 
 def _told_family(config: dict[str, JsonValue], where: str) -> type[Model] | None:
