@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, jaccard_score
+from sklearn.metrics import accuracy_score, f1_score, jaccard_score, precision_recall_fscore_support
 
 from zoo_common.metrics import metric_kinds, open_metric
 from zoo_common.metrics.span import best_spans
@@ -53,6 +53,63 @@ def test_binary_metrics_are_scikit_learns(weights):
     for kind, score in ((metrics.BinaryAccuracy, accuracy_score), (metrics.BinaryF1, f1_score)):
         wanted = score(labels, logits > 0, sample_weight=sample)
         assert value(kind("m", "logits", "labels", weights), batches) == pytest.approx(wanted, rel=1e-12)
+
+
+ONE_OF = (metrics.MacroPrecision, metrics.MacroRecall, metrics.MacroF1)
+SEVERAL = (metrics.BinaryMacroPrecision, metrics.BinaryMacroRecall, metrics.BinaryMacroF1)
+
+
+def scores_by_class(kind, batches, weights):
+    counter = open_metric(kind("m", "logits", "labels", weights))
+    assert counter.value == 0
+    assert counter.classes == ()
+    for batch, outputs in batches:
+        counter.add(batch, outputs)
+    columns = [(each.precision, each.recall, each.f1, each.support) for each in counter.classes]
+    return np.array(columns).T
+
+
+@pytest.mark.parametrize("weights", [None, "weights"])
+def test_scores_of_classes_and_their_means_are_scikit_learns(weights):
+    """Of seven classes one is labelled and never said, one said and never labelled, one neither."""
+    rng = np.random.default_rng(3)
+    batches = []
+    for _ in range(4):
+        logits = rng.standard_normal((5, 6, 7))
+        logits[..., [2, 4]] -= 99
+        labels = rng.choice([0, 1, 2, 5, 6], (5, 6))
+        batches.append(({"labels": labels, "weights": rng.integers(0, 3, (5, 6)) / 2}, {"logits": logits}))
+    labels = np.concatenate([batch["labels"].ravel() for batch, _ in batches])
+    said = np.concatenate([outputs["logits"].argmax(-1).ravel() for _, outputs in batches])
+    given = np.concatenate([batch["weights"].ravel() for batch, _ in batches])
+    sample = None if weights is None else given
+    options = {"sample_weight": sample, "zero_division": 0}
+    wanted = precision_recall_fscore_support(labels, said, labels=range(7), **options)
+    np.testing.assert_allclose(
+        scores_by_class(metrics.MacroF1, batches, weights), np.array(wanted), rtol=1e-12
+    )
+    assert not np.array(wanted)[:3, [2, 3, 4]].any()
+    means = precision_recall_fscore_support(labels, said, average="macro", **options)
+    for kind, mean in zip(ONE_OF, means, strict=False):
+        assert value(kind("m", "logits", "labels", weights), batches) == pytest.approx(mean, rel=1e-12)
+
+
+def test_scores_of_several_labels_and_their_means_are_scikit_learns():
+    """Of five labels one is never there and never said."""
+    rng = np.random.default_rng(4)
+    batches = []
+    for size in (6, 3, 1):
+        labels, logits = rng.integers(0, 2, (size, 5)), rng.standard_normal((size, 5))
+        labels[:, 3], logits[:, 3] = 0, -1
+        batches.append(({"labels": labels}, {"logits": logits}))
+    labels = np.concatenate([batch["labels"] for batch, _ in batches])
+    said = np.concatenate([outputs["logits"] for _, outputs in batches]) > 0
+    wanted = precision_recall_fscore_support(labels, said, zero_division=0)
+    found = scores_by_class(metrics.BinaryMacroF1, batches, None)
+    np.testing.assert_allclose(found, np.array(wanted), rtol=1e-12)
+    means = precision_recall_fscore_support(labels, said, average="macro", zero_division=0)
+    for kind, mean in zip(SEVERAL, means, strict=False):
+        assert value(kind("m", "logits", "labels"), batches) == pytest.approx(mean, rel=1e-12)
 
 
 @pytest.mark.parametrize("weights", [None, "weights"])

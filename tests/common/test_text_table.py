@@ -251,6 +251,7 @@ def test_a_run_s_names_are_those_of_whoever_goes_on_with_it(tmp_path):
     for content, message in (
         ("{}", "no list of names"),
         ('["a", "a", "b"]', "have a name twice"),
+        ('["a", "b"]', "has 2 names, and the model 3 classes"),
         ("[1]", "no list"),
     ):
         (run_dir / "labels.json").write_text(content)

@@ -217,7 +217,7 @@ def test_a_step_without_any_weight_has_a_loss_of_0_and_moves_nothing(framework):
     for name, value in backend.export_state().weights.items():
         np.testing.assert_array_equal(value, before[name])
     found = evaluate_batches(backend, spec, graph, [batch])
-    assert found == {"loss": 0.0, "accuracy": 0.0}
+    assert set(found.values()) == {0.0}
 
 
 @each_framework

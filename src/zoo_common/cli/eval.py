@@ -12,6 +12,9 @@ from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from zoo_common.metrics.classes import ClassScores
+    from zoo_spec.graph import Graph
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -37,29 +40,63 @@ def evaluate(
 ) -> None:
     """Evaluate a run's newest checkpoint, in either framework, whichever trained it.
 
-    It is evaluated on the evaluation data of the run's spec. A run that was trained on batches of a program, or on
+    It is evaluated on the evaluation data of the run's spec. A classification has precision, recall and F1 of each
+    class, by its name, a share of nothing being 0. A run that was trained on batches of a program, or on
     files whose content is another by now, is evaluated with --accept data only.
     """
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
     from zoo_common.training.spec_run import reopen
+    from zoo_spec.reading import printable
 
     limits = dict(_limit(text) for text in at_least or ())
     run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     metrics = run.evaluate()
     _require_numbers(metrics)
+    scores = _by_label(metrics, run.learner.graph, run.directory)
     if as_json:
         found: dict[str, JsonValue] = {
             "run_dir": str(run_dir),
             "step": run.step,
             "checkpoint": str(run.checkpoint),
         }
-        print_json({**found, "framework": framework, **metrics})
+        by_name: dict[str, JsonValue] = {
+            name: {
+                "precision": each.precision,
+                "recall": each.recall,
+                "f1": each.f1,
+                "support": each.support,
+            }
+            for name, each in scores.items()
+        }
+        classes: dict[str, JsonValue] = {"classes": by_name} if by_name else {}
+        print_json({**found, "framework": framework, **metrics, **classes})
     else:
         for name, value in metrics.items():
             print(f"{name:<28}{value:.6f}")
+        if scores:
+            print(f"\n{'class':<28}precision  recall    f1        support")
+        for name, each in scores.items():
+            shown = "".join(f"{value:<10.6f}" for value in (each.recall, each.f1))
+            print(f"{printable(name):<27} {each.precision:<11.6f}{shown}{each.support:g}")
         print(f"{'checkpoint':<28}{run.checkpoint}")
     _require(metrics, limits)
+
+
+def _by_label(metrics: dict[str, float], graph: Graph, run_dir: Path) -> dict[str, ClassScores]:
+    """The scores of each class by its name, or its id where it has none, or shares it with another."""
+    from zoo_common.data.label_names import read_label_names
+    from zoo_common.training.evaluation import Evaluation
+    from zoo_spec.data_fit import label_count
+
+    scores = metrics.classes if isinstance(metrics, Evaluation) else ()
+    names = read_label_names(run_dir, label_count(graph)) if scores else None
+    told = [str(label) for label in range(len(scores))] if names is None else list(names)
+    shared = {name for name in told if told.count(name) > 1}
+    ids = enumerate(told)
+    return dict(
+        zip((f"{name} ({label})" if name in shared else name for label, name in ids), scores, strict=True)
+    )
 
 
 def _limit(text: str) -> tuple[str, float]:

@@ -151,7 +151,7 @@ def fitted(sizes: Sequence[int], room: int) -> list[int]:
 
 def _names(wanted: Wanted) -> Names | None:
     """The names of labels that the run keeps, or that the spec has; None where the training files have them."""
-    stated, kept = _data(wanted).labels, read_label_names(wanted.run_dir)
+    stated, kept = _data(wanted).labels, read_label_names(wanted.run_dir, label_count(wanted.graph))
     if kept is not None and stated is not None:
         require_same(kept, stated, wanted.run_dir)
     return kept or stated

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from zoo_common.metrics import accuracy, binary, correlation, overlap, span
+from zoo_common.metrics import accuracy, binary, classes, correlation, overlap, span
 from zoo_common.metrics.base import Counter, metric_kinds, open_metric
 
 __all__ = [
     "Counter",
     "accuracy",
     "binary",
+    "classes",
     "correlation",
     "metric_kinds",
     "open_metric",

@@ -9,6 +9,7 @@ from zoo_common.data import Dataset, evaluation_batches
 from zoo_common.log import LOG
 from zoo_common.metrics import open_metric
 from zoo_common.metrics.base import ratio
+from zoo_common.metrics.classes import ByClass, ClassScores
 from zoo_common.training.numbers import checked, warn_unless_finite
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -16,9 +17,15 @@ from zoo_spec.graph import Graph
 from zoo_spec.tasks.metrics import Metric
 
 
+class Evaluation(dict[str, float]):
+    """The numbers by name; ``classes`` are the scores of each class by id, where the task has classes."""
+
+    classes: tuple[ClassScores, ...] = ()
+
+
 def evaluate(
     model: InferenceModel, spec: ExperimentSpec, graph: Graph, dataset: Dataset, examples: int
-) -> dict[str, float]:
+) -> Evaluation:
     """``loss``, each part's where there are several, and the task's metrics, ``examples`` at once.
 
     Numerators and denominators are added over all batches and divided once, so the batch size does not show.
@@ -33,7 +40,7 @@ def evaluate(
 
 def evaluate_batches(
     model: InferenceModel, spec: ExperimentSpec, graph: Graph, batches: Iterable[Batch]
-) -> dict[str, float]:
+) -> Evaluation:
     """As ``evaluate``, over these batches. A part without any weight, and what is not finite, are warned of."""
     parts = graph.loss_parts
     if not parts:
@@ -58,7 +65,9 @@ def evaluate_batches(
             "its loss of 0 says nothing"
         )
     warn_unless_finite(spec.name, found)
-    return found
+    evaluation = Evaluation(found)
+    evaluation.classes = next((metric.classes for metric in metrics if isinstance(metric, ByClass)), ())
+    return evaluation
 
 
 def _applies(metric: Metric, graph: Graph) -> bool:

@@ -11,7 +11,7 @@ from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
-from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.metrics import Metric, by_class
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import INT, TensorSpec
 
@@ -40,8 +40,8 @@ class ImageClassification(Task):
         graph.loss(graph.add("classification_loss", loss, logits, labels))
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy``."""
-        return (Accuracy("accuracy", "logits", "labels"),)
+        """``accuracy``, and precision, recall and F1 as means over classes."""
+        return by_class()
 
     def prediction(self) -> Prediction:
         """A label for each image."""

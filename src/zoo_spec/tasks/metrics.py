@@ -49,6 +49,42 @@ class BinaryF1(Metric):
     kind = "binary_f1"
 
 
+class MacroPrecision(Metric):
+    """Of what ranks first as a class, the share that is of it; the mean over classes that occur on either side."""
+
+    kind = "macro_precision"
+
+
+class MacroRecall(Metric):
+    """Of what is of a class, the share that ranks first as it; the mean over classes that occur on either side."""
+
+    kind = "macro_recall"
+
+
+class MacroF1(Metric):
+    """The harmonic mean of a class' precision and recall, the mean over classes that occur on either side."""
+
+    kind = "macro_f1"
+
+
+class BinaryMacroPrecision(Metric):
+    """Of what a logit says is 1, the share that is; the mean over labels."""
+
+    kind = "binary_macro_precision"
+
+
+class BinaryMacroRecall(Metric):
+    """Of what is 1, the share of which a logit says so; the mean over labels."""
+
+    kind = "binary_macro_recall"
+
+
+class BinaryMacroF1(Metric):
+    """The harmonic mean of a label's precision and recall, the mean over labels."""
+
+    kind = "binary_macro_f1"
+
+
 class BinaryIou(Metric):
     """Intersection over union of the labels that are 1 and the logits, above 0, that say so."""
 
@@ -104,3 +140,9 @@ class SpanF1(SpanMetric):
     """The mean of F1 between the positions of the best span and of the labelled one."""
 
     kind = "span_f1"
+
+
+def by_class(weights: str | None = None) -> tuple[Metric, ...]:
+    """What a task that gives each of its ``labels`` one class reports beside the loss."""
+    kinds = (Accuracy, MacroPrecision, MacroRecall, MacroF1)
+    return tuple(kind(kind.kind, "logits", "labels", weights) for kind in kinds)

@@ -13,7 +13,16 @@ from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
-from zoo_spec.tasks.metrics import Accuracy, BinaryAccuracy, BinaryF1, Correlation, Metric
+from zoo_spec.tasks.metrics import (
+    BinaryAccuracy,
+    BinaryF1,
+    BinaryMacroF1,
+    BinaryMacroPrecision,
+    BinaryMacroRecall,
+    Correlation,
+    Metric,
+    by_class,
+)
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
@@ -71,8 +80,8 @@ class SequenceClassification(SequenceTask):
         self._attach(graph, backbone, head, labels, loss)
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy``."""
-        return (Accuracy("accuracy", "logits", "labels"),)
+        """``accuracy``, and precision, recall and F1 as means over classes."""
+        return by_class()
 
     def prediction(self) -> Prediction:
         """A class for each text."""
@@ -99,10 +108,13 @@ class SequenceMultiLabelClassification(SequenceTask):
         self._attach(graph, backbone, head, spec, SigmoidCrossEntropy())
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` over texts and labels, and ``f1`` of the labels that are 1."""
+        """``accuracy`` over texts and labels, ``f1`` of the labels that are 1, and means over labels."""
         return (
             BinaryAccuracy("accuracy", "logits", "labels"),
             BinaryF1("f1", "logits", "labels"),
+            BinaryMacroPrecision("macro_precision", "logits", "labels"),
+            BinaryMacroRecall("macro_recall", "logits", "labels"),
+            BinaryMacroF1("macro_f1", "logits", "labels"),
         )
 
     def prediction(self) -> Prediction:

@@ -12,7 +12,7 @@ from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TOKENS
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
-from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.metrics import Metric, by_class
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
@@ -59,7 +59,7 @@ class TokenClassification(Task):
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` over labelled tokens."""
-        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
+        return by_class("label_weights")
 
     def prediction(self) -> Prediction:
         """A class for each token."""
