@@ -167,6 +167,11 @@ GROWTH = {
     + b"tq\x00cstranger\nThing\nq\x010("
     + b"h\x01h\x00}\x92" * 100_000
     + b"l.",
+    "80 MB of lines of text": b"\x80\x02(" + (b"V" + b"a" * 60_000 + b"\n") * 1_400 + b"l.",
+    "300,000 states in each other": b"\x80\x02cstranger\nThing\nq\x00)\x81"
+    + b"h\x00)\x81" * 300_000
+    + b"b" * 300_000
+    + b".",
     "a memo at 2**32 - 1": b"\x80\x02]r\xff\xff\xff\xff.",
     "a list in itself": b"\x80\x02]q\x00h\x00a.",
     "80 MB of text with one wide letter a piece": b"\x80\x02("
@@ -193,6 +198,7 @@ ZIPS = {
     "a stride of 2**59": zipped(shaped(strides=(1 << 59, 1))),
     "a shape of 2**59 that repeats one value": zipped(shaped(shape=(1 << 30, 1 << 29), strides=(0, 0))),
     "a shape of a terabyte that repeats one row": zipped(shaped(shape=(1 << 38, 3), strides=(0, 1))),
+    "values one upon the other": zipped(shaped(shape=(2, 2, 2), strides=(1, 1, 1))),
     "100 axes": zipped(shaped(shape=(1,) * 100, strides=(1,) * 100)),
     "a shape of texts": zipped(shaped(shape=("2", "3"))),
     "more strides than sizes": zipped(shaped(strides=(3, 1, 1))),

@@ -160,8 +160,9 @@ def test_a_view_larger_than_a_block_is_read_piece_by_piece(monkeypatch):
     for shape, strides in [
         ((20, 30), (400, 3)),
         ((30, 20), (3, 400)),
-        ((4, 5, 6), (7, 1000, 13)),
+        ((4, 5, 6), (7, 1000, 40)),
         ((3, 0), (1, 2)),
+        ((2, 5), (0, 9)),
     ]:
         found = read_view(read, 17, shape, strides)
         wanted = np.lib.stride_tricks.as_strided(flat[17:], shape, [4 * stride for stride in strides])

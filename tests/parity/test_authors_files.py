@@ -640,3 +640,36 @@ def test_settings_that_cannot_be_honoured_are_refused_by_name(tmp_path, settings
     with pytest.raises(InputError, match=re.escape(said)):
         import_published(tmp_path / "x.pt", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_of_several_checkpoints_one_has_to_be_named(tmp_path):
+    content = {"args": argparse.Namespace(**ROBERTA_ARGS), "model": {"encoder.lm_head.bias": torch.zeros(50)}}
+    for name in ("model1.pt", "model2.pt"):
+        torch.save(content, tmp_path / name)
+    with pytest.raises(InputError, match=r"several checkpoints of fairseq's \(model1\.pt, model2\.pt\)"):
+        import_published(tmp_path, tmp_path / "run")
+
+
+def test_an_ernie_without_a_configuration_is_refused_by_what_it_lacks(tmp_path):
+    arrays = ernie_names(ernie(0, "relu").state_dict(), PADDLE_NAMES)
+    (tmp_path / "model_state.pdparams").write_bytes(pickle.dumps(arrays, 4))
+    with pytest.raises(
+        InputError, match=r"has no model_config\.json, config\.json, ernie_config\.json beside it"
+    ):
+        import_published(tmp_path, tmp_path / "run")
+
+
+def test_a_dictionary_that_is_none_or_too_long_is_refused_by_its_line(tmp_path):
+    reference = roberta(transformers.RobertaForMaskedLM)
+    weights = roberta_names(reference.state_dict(), old=True)
+    torch.save({"args": argparse.Namespace(**ROBERTA_ARGS), "model": weights}, tmp_path / "model.pt")
+    (tmp_path / "encoder.json").write_text(json.dumps({"a": 0}))
+    (tmp_path / "vocab.bpe").write_text("#version: 0.2\n")
+    for text, said in {
+        "5 9\nno count here\n": r"dict\.txt:2: is no symbol and its count",
+        "5 9\n5 8\n": r"dict\.txt:2: repeats '5'",
+        "".join(f"{index} 1\n" for index in range(60)): r"dict\.txt: has 64 symbols .* 50 rows",
+    }.items():
+        (tmp_path / "dict.txt").write_text(text)
+        with pytest.raises(InputError, match=said):
+            import_published(tmp_path, tmp_path / "run")

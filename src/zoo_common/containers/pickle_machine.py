@@ -48,6 +48,8 @@ class Machine:
         found = reader(self.window)  # type: ignore[arg-type]
         if isinstance(found, int) and found.bit_length() > 8 * _MOST_BYTES_OF_A_NUMBER:
             raise ValueError("a whole number that is too long")
+        if isinstance(found, str | bytes):
+            self.keep(len(found))
         return found
 
     def put(self, index: object) -> None:
@@ -76,9 +78,7 @@ class Machine:
             start = self.window.skip(size)
             self.stack.append(Span(start, start + size, "text" if coding == "utf-8" else "bytes"))
             return
-        self.kept += size
-        if self.kept > _MOST_KEPT:
-            raise ValueError(f"more than {_MOST_KEPT >> 20} MiB of text")
+        self.keep(size)
         data = self.window.read(size)
         self.stack.append(data if coding is None else data.decode(coding, "surrogatepass"))
 
@@ -97,6 +97,12 @@ class Machine:
         """A set of these; an empty one is the largest empty object by far."""
         self.spend(4)
         return set(map(_key, values))
+
+    def keep(self, size: int) -> None:
+        """Count text that is kept."""
+        self.kept += size
+        if self.kept > _MOST_KEPT:
+            raise ValueError(f"more than {_MOST_KEPT >> 20} MiB of text")
 
     def spend(self, parts: int) -> None:
         """Count what takes the room of so many opcodes."""
@@ -166,6 +172,7 @@ class Machine:
     def found(self) -> None:
         """Push the global whose names come next."""
         module, name = (self.window.readline()[:-1].decode("utf-8") for _ in range(2))
+        self.keep(len(module) + len(name))
         self.stack.append(Global.of(module, name))
 
     def stack_global(self) -> None:

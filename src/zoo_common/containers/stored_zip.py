@@ -10,7 +10,7 @@ from typing import BinaryIO
 from zoo_common.containers.windows import Window
 from zoo_spec.reading import Name
 
-_MOST_LISTED = 16 << 20
+_MOST_LISTED = 4 << 20
 _LONGEST_END = 22 + 65_535
 _UNKNOWN_16, _UNKNOWN_32 = 0xFFFF, 0xFFFFFFFF
 
@@ -50,6 +50,9 @@ class StoredZip:
     def names(self) -> list[str]:
         """The members' names."""
         return list(self._members)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
 
     def window(self, name: str) -> Window:
         """A member's bytes; KeyError if there is none of this name."""

@@ -23,13 +23,25 @@ def extent(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
 
 
+def lies_apart(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether no two values of a view are at one place, but for axes that repeat all there is (of stride 0)."""
+    filled = 1
+    axes = zip(strides, shape, strict=True)
+    for stride, size in sorted((stride, size) for stride, size in axes if size > 1 and stride):
+        if stride < filled:
+            return False
+        filled += stride * (size - 1)
+    return True
+
+
 def read_view(read: Read, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-    """The view's values, whatever the order in which they lie; at most 16 MiB are read beside them.
+    """The values of a view that lie apart, in whatever order; at most 16 MiB are read beside them.
 
     A view that leaves out none, a transposed matrix say, is given in the order of the file, with no copy.
     """
     span = extent(shape, strides)
-    if span == prod(shape) and _apart(shape, strides):
+    repeats = any(size > 1 and not stride for size, stride in zip(shape, strides, strict=True))
+    if span == prod(shape) and not repeats:
         return _strided(read(offset, span), shape, strides)
     whole = np.empty(shape, read(offset, 0).dtype)
     _fill(whole, read, offset, strides)
@@ -50,15 +62,3 @@ def _fill(into: Array, read: Read, offset: int, strides: tuple[int, ...]) -> Non
 
 def _strided(flat: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
     return as_strided(flat, shape, tuple(stride * flat.itemsize for stride in strides))
-
-
-def _apart(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    """Whether no two values of the view are the same place."""
-    filled = 1
-    for stride, size in sorted(
-        (stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1
-    ):
-        if stride < filled:
-            return False
-        filled = stride * size
-    return True

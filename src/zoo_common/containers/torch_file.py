@@ -129,13 +129,13 @@ class _ZipForm:
         window = members.window(f"{top}data.pkl")
         self.content = read_pickle(window, _CALLS, objects.persistent)
         self.swapped = False
-        if f"{top}byteorder" in members.names:
+        if f"{top}byteorder" in members:
             order = members.window(f"{top}byteorder")
             self.swapped = order.read(min(order.left, 16)) == b"big"
         self._starts: dict[str, int] = {}
         for key, storage in objects.storages.items():
             name = f"{top}data/{key}"
-            if name not in members.names:
+            if name not in members:
                 window.refuse(f"its storage {key!a} is not there")
             part = members.window(name)
             wanted = storage.count * _item_size(storage.dtype)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from zoo_common.containers.inert import Global, StandIn
 from zoo_common.containers.pickle_machine import Call, Calls
-from zoo_common.containers.strided import extent
+from zoo_common.containers.strided import extent, lies_apart
 
 _DTYPES = {
     "DoubleStorage": "float64",
@@ -131,6 +131,8 @@ def _view(
             f"a tensor of shape {list(sizes)} reaches to value {reach:,} of the storage {storage.key!a}, which has "
             f"{storage.count:,}"
         )
+    if not lies_apart(sizes, steps):
+        raise ValueError(f"a tensor of shape {list(sizes)} has values that lie one upon the other")
     return StoredTensor(storage, dtype, first, sizes, steps)
 
 

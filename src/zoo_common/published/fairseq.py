@@ -9,7 +9,7 @@ from zoo_common.containers.torch_file import TorchFile
 from zoo_common.interop.fairseq import FairseqWeights, fairseq_config
 from zoo_common.published.fairseq_dictionary import read_dictionary, read_roberta_tokenizer, symbols_of
 from zoo_common.published.place import Box, Place
-from zoo_common.published.source import Published, families_in, of_no_tensors
+from zoo_common.published.source import Published, ReadTokenizer, families_in, of_no_tensors
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.models.base import Model
@@ -19,6 +19,11 @@ SOURCE = "fairseq"
 _ARCHITECTURES = {"hubert": "hubert", "roberta": "roberta", "xlmr": "roberta", "transformer": "transformer"}
 """Beginnings of the names of fairseq's architectures, and the families that they are of."""
 _OTHERS = ("transformer_lm", "hubert_seq2seq", "transformer_align", "roberta_enc_dec")
+_TOKENIZERS: dict[str, ReadTokenizer | None] = {
+    "hubert": lambda _folder, _rows: (None, []),
+    "roberta": read_roberta_tokenizer,
+    "transformer": None,
+}
 _OF_A_MODEL = (
     "activation", "adaptive", "attn", "char_", "conv_", "cross_", "decoder_", "embed", "encoder_", "extractor_",
     "layer", "no_", "pos_", "quant_", "share_", "tie_", "untie_",
@@ -61,7 +66,7 @@ def recognise(place: Place) -> Published | None:
         place.folder,
         _classes(weights),
         (*_notes(settings), *of_no_tensors(tensors)),
-        tokenizer=read_roberta_tokenizer if _kind(family) == "roberta" else None,
+        tokenizer=_TOKENIZERS[_kind(family)],
     )
 
 

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import Config, ConfigTable, Fields, Key, Keys, Only, TaskClass
 from zoo_spec.foreign.fairseq import ACTIVATIONS, COMMON, EPSILON, NOTHING, convolutions
-from zoo_spec.foreign.hub import keys, plain
+from zoo_spec.foreign.hub import LABELS, keys, plain
 from zoo_spec.foreign.names import Entry, NameTable, Part
 from zoo_spec.foreign.transforms import Arrays, Shapes
 
@@ -247,6 +247,7 @@ FAIRSEQ_CONFIG = ConfigTable(
     ),
     # How it is trained, masked and fed; normalize, which says how, is told in the report.
     nothing=NOTHING
+    | frozenset(LABELS)
     | keys(
         """
         apply_mask blank_mode blank_weight conv_pos_kernel crop_seq_to_multiple depthwise_conv_kernel_size
