@@ -53,6 +53,8 @@ class KerasH5(Container):
         self.entries = {
             name: Entry(found[name].dtype, found[name].shape) for name in sorted(found, key=natural)
         }
+        self.files = (path, *sorted(set(self._places.values()) - {path}))
+        """All that it is read from."""
         gone = sorted(set(index or ()) - {name.rpartition("/")[0] for name in found})
         if gone:
             self.close()

@@ -77,6 +77,9 @@ class TensorBundle(Container):
         self._check_places()
         self.entries = self._stored
         self._shards = FewOpen(open_file)
+        numbers = sorted({entry.shard for entry in self._stored.values()})
+        self.files = (index, *(self._shard(each) for each in numbers))
+        """All that it is read from."""
 
     @classmethod
     def sniff(cls, path: Path) -> bool:
@@ -171,6 +174,11 @@ class TensorBundle(Container):
 
 def _axes(fields: Fields) -> list[bytes]:
     return [axis for shape in parts(fields, 2) for axis in parts(message(shape), 2)]
+
+
+def is_data(path: Path) -> bool:
+    """Whether a file is called as the data of a checkpoint, of which its index says what it is."""
+    return _SHARD.fullmatch(path.name) is not None
 
 
 def _index_of(path: Path) -> Path | None:

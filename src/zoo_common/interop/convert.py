@@ -112,15 +112,7 @@ def table_of(spec: ExperimentSpec, source: str) -> NameTable:
 
 def check_computation(spec: ExperimentSpec, source: str, table: NameTable, config: Config | None) -> None:
     """Raise InputError where a source computes otherwise than the spec; without a configuration the log says so."""
-    nodes = spec.graph().nodes
-    for fixed in (each for head in table.heads for each in head.fixed if each.node in nodes):
-        here = getattr(nodes[fixed.node].block, fixed.field, fixed.value)
-        if here != fixed.value:
-            raise InputError(
-                f"{spec.name}: {fixed.node} computes with the {fixed.field} {here}, and the head that {source} has "
-                f"for it always with {fixed.value}, whatever its configuration says: the same weights would mean "
-                f"something else. Take model.{fixed.field}: {fixed.value}, or a task without that head"
-            )
+    check_heads(spec, source, table)
     settings = spec.model.foreign_configs().get(source)
     if settings is None:
         return
@@ -136,6 +128,19 @@ def check_computation(spec: ExperimentSpec, source: str, table: NameTable, confi
             f"{spec.name} computes otherwise than is usual in {source}: {found}. The weights do not say which is "
             "meant; give config=, what their config.json holds, to have it checked"
         )
+
+
+def check_heads(spec: ExperimentSpec, source: str, table: NameTable) -> None:
+    """Raise InputError where a source's head always computes something else than the spec's."""
+    nodes = spec.graph().nodes
+    for fixed in (each for head in table.heads for each in head.fixed if each.node in nodes):
+        here = getattr(nodes[fixed.node].block, fixed.field, fixed.value)
+        if here != fixed.value:
+            raise InputError(
+                f"{spec.name}: {fixed.node} computes with the {fixed.field} {here}, and the head that {source} has "
+                f"for it always with {fixed.value}, whatever its configuration says: the same weights would mean "
+                f"something else. Take model.{fixed.field}: {fixed.value}, or a task without that head"
+            )
 
 
 def shapes_of(spec: ExperimentSpec) -> dict[str, Shape]:

@@ -137,7 +137,7 @@ def _account(found: Match, table: NameTable, names: ModelNames) -> None:
     used |= {found.given[name] for fault in found.faults for name in fault.row.foreign if name in found.given}
     repeats = {repeat.foreign: repeat for repeat in names.repeats}
     # What names of the body begin with.
-    scopes = {name.partition(".")[0] for row in names.rows if row.head is None for name in row.foreign}
+    scopes = {_scope(name) for row in names.rows if row.head is None for name in row.foreign}
     for name, called in found.given.items():
         if called in used or called in found.left:
             continue
@@ -151,10 +151,14 @@ def _account(found: Match, table: NameTable, names: ModelNames) -> None:
         place = table.place(name)
         if place is not None and (place.optional or place.head not in (None, *names.heads)):
             found.left[called] = "the task does not use it"
-        elif name.partition(".")[0] in scopes:
+        elif _scope(name) in scopes:
             found.strange.append(called)
         else:
             found.left[called] = "no model of this family has it"
+
+
+def _scope(name: str) -> str:
+    return name.replace("/", ".").partition(".")[0]
 
 
 class Renamed(WeightSource):

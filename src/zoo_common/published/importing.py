@@ -9,13 +9,12 @@ from pathlib import Path
 
 from zoo_common.interop.matching import Match, Renamed
 from zoo_common.interop.repeats import differing_buffers, differing_ties
-from zoo_common.published import ernie, fairseq
+from zoo_common.published import ernie, fairseq, keras_hub, tensorflow1, transformers_folder, vit_npz
 from zoo_common.published.place import Place
 from zoo_common.published.sentence import Sentence, read_sentence
 from zoo_common.published.source import Published, Recogniser
 from zoo_common.published.spec import Read, read_spec
 from zoo_common.published.tokenizers import Tokenizer, read_tokenizer
-from zoo_common.published.transformers_folder import recognise
 from zoo_common.published.writing_run import Kept, require_new, write_run
 from zoo_common.weights import Report, Row, WeightSource, start_of
 from zoo_spec.errors import InputError
@@ -25,9 +24,12 @@ from zoo_spec.foreign.hub import labels_of
 from zoo_spec.reading import printable
 
 RECOGNISERS: tuple[Recogniser, ...] = (
-    recognise,
+    transformers_folder.recognise,
     fairseq.recognise,
     ernie.recognise,
+    keras_hub.recognise,
+    tensorflow1.recognise,
+    vit_npz.recognise,
 )
 """Whoever tells whose weights something is, asked in this order."""
 _SEQUENCE = 128
@@ -121,7 +123,7 @@ def name_of(source: Path) -> str:
 
 def _sentence(published: Published, tokenizer: Tokenizer | None) -> Sentence | None:
     """How one vector is made of a text, where the folder says it."""
-    width = published.table.read(published.config).model.get("hidden_size")
+    width = published.read().model.get("hidden_size")
     found = read_sentence(published.folder, width)
     if found is not None and found.lower_case and tokenizer is not None and not tokenizer.lower_case:
         raise InputError(
@@ -135,7 +137,7 @@ def _data(published: Published, tokenizer: Tokenizer | None, sentence: Sentence 
     """Text for who has a tokenizer; else what the task has by default."""
     if tokenizer is None:
         return None
-    model = published.table.read(published.config).model
+    model = published.read().model
     most = model.get("max_positions")
     position = model.get("position")
     if isinstance(position, dict) and isinstance(position.get("size"), int):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import JsonValue
 
 from zoo_common.containers import FORMATS, Container
+from zoo_common.containers.tensor_bundle import is_data
 from zoo_spec.errors import InputError
 from zoo_spec.reading import UnreadableFileError, printable, read_file, reading
+
+Opened = TypeVar("Opened", bound=Container)
 
 _LARGEST_JSON = 64 << 20
 _INDEX = "weight_map"
@@ -50,7 +52,7 @@ class Place:
     @cached_property
     def boxes(self) -> tuple[Box, ...]:
         """What holds tensors here; for a folder, what lies in it and not deeper."""
-        found = [*self._found()]
+        found = self._found()
         shards = {file for box in found if box.format == "sharded" for file in box.files}
         found = [box for box in found if box.path not in shards]
         if self._only is not None:
@@ -72,6 +74,12 @@ class Place:
             self._open[box.path] = self._held.enter_context(box.open())
         return self._open[box.path]
 
+    def opened(self, path: Path, cls: type[Opened]) -> Opened:
+        """The container of this class at a path, which is closed with the place."""
+        found = cls(path)
+        self._held.callback(found.close)
+        return found
+
     def json(self, name: str) -> dict[str, JsonValue] | None:
         """What a file of the folder holds; None where there is none. InputError for what is no JSON mapping."""
         path = self.folder / name
@@ -87,19 +95,17 @@ class Place:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _found(self) -> Iterator[Box]:
-        whole = next((name for name, cls in FORMATS.items() if cls.sniff(self.path)), None)
-        if whole is not None:
-            yield self._box(whole, self.path)
-            return
+    def _found(self) -> list[Box]:
+        found = [self._box(name, path) for path in self._files() if (name := _format(path)) is not None]
+        whole = _format(self.path) if not found and self.path.is_dir() else None
+        return found if whole is None else [self._box(whole, self.path)]
+
+    def _files(self) -> list[Path]:
+        """The path itself, or a folder's files; of TensorFlow's checkpoints, which have two, their index."""
         if not self.path.is_dir():
-            return
+            return [self.path]
         with reading(self.path):
-            files = sorted(path for path in self.path.iterdir() if path.is_file())
-        for path in files:
-            found = next((name for name, cls in FORMATS.items() if cls.sniff(path)), None)
-            if found is not None:
-                yield self._box(found, path)
+            return sorted(path for path in self.path.iterdir() if path.is_file() and not is_data(path))
 
     def _box(self, name: str, path: Path) -> Box:
         if name != "sharded":
@@ -119,6 +125,10 @@ def read_json_list(path: Path) -> list[JsonValue]:
     if not isinstance(found, list):
         raise UnreadableFileError(path, f"holds {printable(str(found))[:80]}, and a JSON list is expected")
     return found
+
+
+def _format(path: Path) -> str | None:
+    return next((name for name, cls in FORMATS.items() if cls.sniff(path)), None)
 
 
 def read_json(path: Path) -> dict[str, JsonValue]:

@@ -12,7 +12,7 @@ from zoo_common.published.place import Place
 from zoo_common.published.tokenizers import Tokenizer
 from zoo_common.weights import WeightSource
 from zoo_spec.errors import InputError
-from zoo_spec.foreign.config import Config, ConfigTable
+from zoo_spec.foreign.config import Config, ConfigTable, Reading
 from zoo_spec.models.base import Model
 from zoo_spec.reading import printable
 from zoo_spec.registry import classes
@@ -48,6 +48,13 @@ class Published:
     def table(self) -> ConfigTable:
         """The family's configuration in this source."""
         return self.family.foreign_configs()[self.source]
+
+    def read(self, task: str | None = None) -> Reading:
+        """What the configuration says, read for a kind of task; InputError, naming it, with all that is refused."""
+        try:
+            return self.table.read(self.config, task=task)
+        except InputError as error:
+            raise InputError(f"{self.config_from}: {error}") from None
 
 
 Recogniser: TypeAlias = Callable[[Place], Published | None]

@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from zoo_common.interop.convert import matched, names_of, table_of
+from zoo_common.interop.convert import check_heads, matched, names_of, table_of
 from zoo_common.interop.matching import Match
 from zoo_common.interop.repeats import differing_ties
 from zoo_common.published.source import Published
@@ -49,10 +49,7 @@ def read_spec(
     fields, told = _task(published, name, task)
     if fields["kind"] == REPRESENTATION:
         fields = {**fields, **representation}
-    try:
-        reading = table.read(published.config, task=str(fields["kind"]))
-    except InputError as error:
-        raise InputError(f"{published.config_from}: {error}") from None
+    reading = published.read(str(fields["kind"]))
     model: dict[str, JsonValue] = {"kind": _kind(published), **reading.model}
     notes = [*published.notes, *told, *_silent(reading.left_out, reading.unknown)]
     for field, (value, line) in table.authors.items():
@@ -87,7 +84,9 @@ def read_spec(
 
 def match_of(published: Published, spec: ExperimentSpec) -> Match:
     """What of the published tensors is what of the spec's weights."""
-    return matched(spec, published.source, table_of(spec, published.source), published.tensors)[0]
+    table = table_of(spec, published.source)
+    check_heads(spec, published.source, table)
+    return matched(spec, published.source, table, published.tensors)[0]
 
 
 def checked(name: str, where: str, said: Mapping[str, JsonValue]) -> ExperimentSpec:

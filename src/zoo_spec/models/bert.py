@@ -10,8 +10,10 @@ from zoo_spec.blocks.embeddings import Embeddings
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
+from zoo_spec.models import keras_hub_encoders
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.bert_config import BERT_CONFIGS
+from zoo_spec.models.bert_google import GOOGLE_CONFIG
 from zoo_spec.models.bert_names import BERT_NAMES
 from zoo_spec.models.encoder import encode, examples, post_norm_stack
 from zoo_spec.models.inputs import token_inputs
@@ -49,10 +51,15 @@ class Bert(Transformer):
         return encode(graph, self, post_norm_stack(self), x, example_ids=example_ids, positions=positions)
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers`` and ``google-research/bert``."""
-        return BERT_NAMES
+        """``transformers``, ``google-research/bert`` and ``keras_hub``."""
+        heads = getattr(self.attention, "num_heads", self.num_heads)
+        return {**BERT_NAMES, "keras_hub": keras_hub_encoders.bert_names(self.num_layers, heads)}
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return BERT_CONFIGS
+        """Of each of these sources."""
+        return {
+            **BERT_CONFIGS,
+            "google-research/bert": GOOGLE_CONFIG,
+            "keras_hub": keras_hub_encoders.BERT_CONFIG,
+        }

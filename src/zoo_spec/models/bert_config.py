@@ -20,6 +20,13 @@ RATES = (
 SAYS_NOTHING = frozenset({*NOTHING, *LABELS, "classifier_dropout", "problem_type"})
 """What says something beside one head alone says nothing beside the others."""
 
+POOLER = keys(
+    """
+    directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
+    """
+)
+"""What the configurations of google-research/bert say of a pooler that nobody has."""
+
 TRANSFORMERS = ConfigTable(
     model_type="bert",
     says=(
@@ -32,14 +39,7 @@ TRANSFORMERS = ConfigTable(
     ),
     training=RATES,
     only=(*EVERYWHERE, *ENCODER),
-    # The old configurations of google-research/bert say these of a pooler that nobody has.
-    nothing=SAYS_NOTHING
-    | keys(
-        """
-        directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-        pooler_size_per_head pooler_type
-        """
-    ),
+    nothing=SAYS_NOTHING | POOLER,
     tasks=(
         plain("BertModel", "representation"),
         plain("BertForPreTraining", "masked_lm_next_sentence"),

@@ -6,6 +6,7 @@ import numpy as np
 
 from zoo_spec.arrays import Array
 from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.slots import with_slots
 from zoo_spec.foreign.transforms import TRANSPOSE
 
 # Modules here and in transformers. google-research/bert's scopes are the same, with slashes.
@@ -91,7 +92,7 @@ def _google(canonical: str, scope: str, *, optional: bool = False) -> tuple[Entr
     return kernel, Entry(f"{canonical}.bias", f"{path}/bias", optional=optional)
 
 
-GOOGLE = NameTable(
+_GOOGLE = NameTable(
     backbone=Part(
         entries=(
             *(Entry(f"{ours}.weight", f"bert/{theirs.replace('.', '/')}") for ours, theirs in _EMBEDDINGS),
@@ -135,5 +136,7 @@ GOOGLE = NameTable(
         ),
     ),
 )
+
+GOOGLE = with_slots(_GOOGLE)
 
 BERT_NAMES = {"transformers": TRANSFORMERS, "google-research/bert": GOOGLE}

@@ -8,9 +8,11 @@ from typing import ClassVar, Literal
 from zoo_spec.blocks.layer import Layer, PreNormLayer
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
+from zoo_spec.models import keras_hub_decoders
 from zoo_spec.models.decoder import Decoder
 from zoo_spec.models.gpt2_config import GPT2_CONFIGS
 from zoo_spec.models.gpt2_names import gpt2_names
+from zoo_spec.models.gpt2_openai import OPENAI_CONFIG, OPENAI_NAMES
 
 
 class Gpt2(Decoder):
@@ -33,10 +35,19 @@ class Gpt2(Decoder):
         return PreNormLayer.model_validate(self.parts())
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``, whose GPT-2 has a tied output without a bias."""
-        return {"transformers": gpt2_names(self.max_positions)}
+        """``transformers``, ``openai/gpt-2`` and ``keras_hub``, whose GPT-2 has a tied output without a bias."""
+        heads = getattr(self.attention, "num_heads", self.num_heads)
+        return {
+            "transformers": gpt2_names(self.max_positions),
+            "openai/gpt-2": OPENAI_NAMES,
+            "keras_hub": keras_hub_decoders.gpt2_names(self.num_layers, heads),
+        }
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return GPT2_CONFIGS
+        """Of each of these sources."""
+        return {
+            **GPT2_CONFIGS,
+            "openai/gpt-2": OPENAI_CONFIG,
+            "keras_hub": keras_hub_decoders.GPT2_CONFIG,
+        }

@@ -9,6 +9,7 @@ from zoo_spec.base import LayerCount, PositiveInt, Rate
 from zoo_spec.blocks.layer import Layer, ParallelTwoNormLayer
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
+from zoo_spec.models import keras_hub_decoders
 from zoo_spec.models.base import HeadCount
 from zoo_spec.models.decoder import Decoder
 from zoo_spec.models.gpt_neox_config import GPT_NEOX_CONFIGS
@@ -59,13 +60,16 @@ class GptNeoX(Decoder):
         return ParallelTwoNormLayer.model_validate(self.parts())
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``, whose rotary positions turn halves alone."""
+        """``transformers`` and ``keras_hub``, whose rotary positions turn halves alone."""
         if getattr(self.position, "style", "") != "halves":
             return {}
         heads = getattr(self.attention, "num_heads", self.num_heads)
-        return {"transformers": gpt_neox_names(heads, self.max_positions)}
+        return {
+            "transformers": gpt_neox_names(heads, self.max_positions),
+            "keras_hub": keras_hub_decoders.gpt_neox_names(self.num_layers, heads),
+        }
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return GPT_NEOX_CONFIGS
+        """Of each of these sources."""
+        return {**GPT_NEOX_CONFIGS, "keras_hub": keras_hub_decoders.GPT_NEOX_CONFIG}

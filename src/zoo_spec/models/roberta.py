@@ -12,6 +12,7 @@ from zoo_spec.blocks.embeddings import Embeddings
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
+from zoo_spec.models import keras_hub_encoders
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.encoder import encode, examples, post_norm_stack
 from zoo_spec.models.inputs import token_inputs
@@ -64,10 +65,17 @@ class Roberta(Transformer):
         return encode(graph, self, post_norm_stack(self), x, example_ids=example_ids, positions=positions)
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers`` and ``fairseq``."""
-        return {**ROBERTA_NAMES, "fairseq": FAIRSEQ_NAMES}
+        """``transformers``, ``fairseq`` and ``keras_hub``."""
+        heads = getattr(self.attention, "num_heads", self.num_heads)
+        unused = getattr(self.position, "offset", 0)
+        presets = keras_hub_encoders.roberta_names(self.num_layers, heads, unused)
+        return {**ROBERTA_NAMES, "fairseq": FAIRSEQ_NAMES, "keras_hub": presets}
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers`` and ``fairseq``."""
-        return {**ROBERTA_CONFIGS, "fairseq": FAIRSEQ_CONFIG}
+        """Of each of these sources."""
+        return {
+            **ROBERTA_CONFIGS,
+            "fairseq": FAIRSEQ_CONFIG,
+            "keras_hub": keras_hub_encoders.ROBERTA_CONFIG,
+        }

@@ -26,9 +26,11 @@ from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import Initializer, LecunNormal, Normal
+from zoo_spec.models import keras_hub_decoders
 from zoo_spec.models.base import Backbone, Model
 from zoo_spec.models.inputs import example_ids_input, target_inputs, token_inputs
 from zoo_spec.models.t5_config import T5_CONFIGS
+from zoo_spec.models.t5_mesh import MESH_CONFIG, mesh_names
 from zoo_spec.models.t5_names import t5_names
 
 _HEADS = {"num_heads": "num_heads", "head_size": "head_size", "attention_dropout": "dropout"}
@@ -168,13 +170,23 @@ class T5(Model):
         )
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``."""
-        return {"transformers": t5_names(self.feed_forward, tied_output=self.tied_output)}
+        """``transformers``, ``mesh-t5`` and, of two stacks as deep as each other, ``keras_hub``."""
+        block, tied = self.feed_forward, self.tied_output
+        layers, decoder_layers = self.num_layers, self.num_decoder_layers
+        return {
+            "transformers": t5_names(block, tied_output=tied),
+            "mesh-t5": mesh_names(block, layers, decoder_layers, tied_output=tied),
+            **(
+                {"keras_hub": keras_hub_decoders.t5_names(block, layers, tied_output=tied)}
+                if layers == decoder_layers
+                else {}
+            ),
+        }
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return T5_CONFIGS
+        """Of each of these sources."""
+        return {**T5_CONFIGS, "mesh-t5": MESH_CONFIG, "keras_hub": keras_hub_decoders.T5_CONFIG}
 
     def _decoded(self, graph: GraphBuilder, table: Embedding, memory: Ref, memory_example_ids: Ref) -> Ref:
         input_ids, example_ids = target_inputs(graph, self.max_positions)

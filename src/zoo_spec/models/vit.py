@@ -19,10 +19,12 @@ from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.initializers import Initializer, TruncatedNormal
+from zoo_spec.models import keras_hub_encoders
 from zoo_spec.models.base import Backbone, HeadCount, Model
 from zoo_spec.models.inputs import image_input
 from zoo_spec.models.vit_config import VIT_CONFIGS
 from zoo_spec.models.vit_names import VIT_NAMES
+from zoo_spec.models.vit_npz import NPZ_CONFIG, npz_names
 
 Size = tuple[PositiveInt, PositiveInt]
 
@@ -126,13 +128,22 @@ class ViT(Model):
         )
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``."""
-        return VIT_NAMES
+        """``transformers``, ``vision_transformer`` and ``keras_hub``."""
+        heads = getattr(self.attention, "num_heads", self.num_heads)
+        return {
+            **VIT_NAMES,
+            "vision_transformer": npz_names(heads),
+            "keras_hub": keras_hub_encoders.vit_names(self.num_layers, heads),
+        }
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``transformers``."""
-        return VIT_CONFIGS
+        """Of each of these sources."""
+        return {
+            **VIT_CONFIGS,
+            "vision_transformer": NPZ_CONFIG,
+            "keras_hub": keras_hub_encoders.VIT_CONFIG,
+        }
 
     def _position(self) -> InterpolatedPositions | None:
         if self.position_image_size in (None, self.image_size):
