@@ -642,6 +642,17 @@ def test_settings_that_cannot_be_honoured_are_refused_by_name(tmp_path, settings
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["decoder.embed_tokens.weight", "decoder.output_projection.weight"])
+def test_a_table_of_the_decoders_own_is_refused_and_not_left_out(tmp_path, name):
+    weights = transformer_names(fsmt().state_dict(), old=False)
+    weights[name] = weights[name] + 1
+    torch.save({"args": argparse.Namespace(**TRANSFORMER_ARGS), "model": weights}, tmp_path / "model.pt")
+    with pytest.raises(
+        InputError, match=f"{re.escape(name)} must follow from embeddings.weight, and does not"
+    ):
+        import_published(tmp_path, tmp_path / "run")
+
+
 def test_of_several_checkpoints_one_has_to_be_named(tmp_path):
     content = {"args": argparse.Namespace(**ROBERTA_ARGS), "model": {"encoder.lm_head.bias": torch.zeros(50)}}
     for name in ("model1.pt", "model2.pt"):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
+
 from zoo_spec.arrays import Array
 from zoo_spec.foreign.transforms import SAME, Transform
 
@@ -41,6 +43,11 @@ class Repeat:
     of: str
     value: Callable[[Array], Array] | None = None
     written: bool = True
+
+    @classmethod
+    def copy(cls, foreign: str, of: str) -> Repeat:
+        """One that is no tie: a file that has other values there is of another model."""
+        return cls(foreign, of, np.asarray)
 
     def of_weight(self, weight: Array) -> Array:
         """What it holds beside that weight."""

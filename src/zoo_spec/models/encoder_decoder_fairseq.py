@@ -27,11 +27,11 @@ FAIRSEQ_NAMES = NameTable(
     heads=(
         Part(
             entries=stack("decoder"),
-            repeats=(Repeat("decoder.embed_tokens.weight", _TABLE),),
+            repeats=(Repeat.copy("decoder.embed_tokens.weight", _TABLE),),
             unused=("decoder.version", "decoder.embed_positions._float_tensor"),
             is_body=True,
         ),
-        Part(entries=(), repeats=(Repeat("decoder.output_projection.weight", _TABLE),), node="lm_head"),
+        Part(entries=(), repeats=(Repeat.copy("decoder.output_projection.weight", _TABLE),), node="lm_head"),
     ),
     old_endings={"decoder.embed_out": "decoder.output_projection.weight"},
 )

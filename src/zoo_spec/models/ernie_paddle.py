@@ -56,7 +56,7 @@ PADDLE = NameTable(
                 _norm("masked_lm.norm", "cls.predictions.layer_norm"),
                 Entry("masked_lm.decoder.bias", "cls.predictions.decoder_bias"),
             ),
-            repeats=(Repeat("cls.predictions.decoder.weight", "embeddings.token.weight"),),
+            repeats=(Repeat.copy("cls.predictions.decoder.weight", "embeddings.token.weight"),),
         ),
         Part(entries=(_linear("next_sentence.dense", "cls.seq_relationship"),)),
         Part(entries=(_linear("classifier.dense", "classifier"),)),

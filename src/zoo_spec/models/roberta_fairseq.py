@@ -39,7 +39,7 @@ FAIRSEQ_NAMES = NameTable(
                 Entry("masked_lm.norm.{leaf}", f"{_HEAD}.layer_norm.{{leaf}}"),
                 Entry("masked_lm.decoder.bias", f"{_HEAD}.bias"),
             ),
-            repeats=(Repeat(f"{_HEAD}.weight", "embeddings.token.weight"),),
+            repeats=(Repeat.copy(f"{_HEAD}.weight", "embeddings.token.weight"),),
         ),
         Part(
             entries=(
