@@ -139,3 +139,82 @@ def test_its_vectors_are_those_of_transformers(imported, rows, published, framew
     told = np.array([answer["sentence"] for answer in answers])
     np.testing.assert_allclose(told, published["sentence"], rtol=0, atol=5e-6)
     assert all("tokens" not in answer and "pooled" not in answer for answer in answers)
+
+
+WORDS = {
+    "animal": ("dog horse lion wolf rabbit goat", "cat bear sheep monkey"),
+    "food": ("bread cheese soup apple rice cake", "pizza banana meat potato"),
+    "vehicle": ("car truck bus train bicycle ship", "boat motorcycle van taxi"),
+}
+"""Words that are learned from, and others that are evaluated on: whoever begins with nothing cannot know these."""
+FRAMES = (
+    "I saw a {} this morning",
+    "there is a {} in the picture",
+    "she wrote about her {}",
+    "what a nice {}",
+)
+STEPS, MORE, MARGIN = 16, 24, 0.5
+
+
+def tables(folder: Path) -> tuple[Path, Path]:
+    files = folder / "train.tsv", folder / "test.tsv"
+    for part, file in enumerate(files):
+        rows = [
+            f"{frame.format(word)}\t{kind}"
+            for kind, words in WORDS.items()
+            for word in words[part].split()
+            for frame in FRAMES
+        ]
+        file.write_text("\n".join(["sentence\tkind", *rows]) + "\n", encoding="utf-8")
+    return files
+
+
+def test_a_classifier_that_begins_with_it_beats_one_that_does_not_and_goes_on_in_the_other_framework(
+    imported, tmp_path
+):
+    train, test = tables(tmp_path)
+    (tmp_path / "kinds.yaml").write_text(
+        f"""
+extends: {imported}/spec.yaml
+task: {{kind: sequence_classification, classes: 3}}
+data:
+  kind: text_table
+  files: [{train}]
+  evaluation_files: [{test}]
+  text: [sentence]
+  label: kind
+  sequence_length: 12
+training:
+  initialize_from: {imported}
+  batch_size: 16
+  save_every: {MORE}
+  optimizer: {{learning_rate: 2e-4}}
+"""
+    )
+
+    def accuracy(directory: Path, framework: str, *changes: str) -> float:
+        settings = [argument for change in changes for argument in ("--set", change)]
+        spec = ["--spec", tmp_path / "kinds.yaml", "--run-dir", directory, "--device", "cpu"]
+        run("train", "--framework", framework, *spec, *settings)
+        asked = ["--framework", framework, "--run-dir", directory, "--device", "cpu", "--json"]
+        return json.loads(run("eval", *asked).stdout)["accuracy"]
+
+    begun = tmp_path / "begun"
+    accuracy(begun, "torch", f"training.steps={STEPS}")
+    found = accuracy(begun, "tf", f"training.steps={MORE}")
+    scratch = accuracy(
+        tmp_path / "scratch",
+        "torch",
+        f"training.steps={MORE}",
+        "training.initialize_from=null",
+        f"data.vocabulary={imported}/tokenizer.json",
+    )
+    assert found >= scratch + MARGIN, (found, scratch)
+    ours, its = ((folder / "tokenizer.json").read_text(encoding="utf-8") for folder in (begun, imported))
+    assert json.loads(ours)["model"] == json.loads(its)["model"]
+    answer = json.loads(
+        run(
+            "predict", "--framework", "torch", "--run-dir", begun, "--device", "cpu", "a green tractor"
+        ).stdout
+    )
+    assert answer["label"] == "vehicle"

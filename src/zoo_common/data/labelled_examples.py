@@ -173,6 +173,7 @@ def _open(labels: Labels, wanted: Wanted) -> LabelledExamples:
         text="labelled text",
         vocabulary_size=wanted.graph.table_rows()["input_ids"],
         run_dir=wanted.run_dir,
+        begins_with=wanted.begins_with,
     )
     return LabelledExamples(
         records,

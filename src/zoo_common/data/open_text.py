@@ -33,6 +33,7 @@ def open_text(
     seed: int,
     split: Split,
     run_dir: Path | None,
+    begins_with: str | None = None,
 ) -> BertExamples | CausalExamples | SpanExamples:
     """Examples of text: masked ones where ``inputs`` has masked ids, spans cut out where a second sequence is to
     tell them, running text otherwise.
@@ -46,7 +47,7 @@ def open_text(
     spans = spans_of(data) if "decoder_input_ids" in inputs else None
     needed = 0 if spans is None else spans.sentinels
     corpus, training, held_out = _read_text(data)
-    tokenizer = _tokenizer(data, training, rows - needed, needed, run_dir)
+    tokenizer = _tokenizer(data, training, rows - needed, needed, run_dir, begins_with)
     if tokenizer.sentinels is not None:
         first_sentinel, sentinel_step, _ = tokenizer.sentinels
     else:
@@ -139,7 +140,12 @@ def _read_text(data: TextData) -> tuple[Corpus, tuple[Document, ...], tuple[Docu
 
 
 def _tokenizer(
-    data: TextData, training: tuple[Document, ...], rows: int, sentinels: int, run_dir: Path | None
+    data: TextData,
+    training: tuple[Document, ...],
+    rows: int,
+    sentinels: int,
+    run_dir: Path | None,
+    begins_with: str | None,
 ) -> Subwords:
     return data_tokenizer(
         data,
@@ -147,6 +153,7 @@ def _tokenizer(
         text=f"text {Corpus(training, '', 0).fingerprint()}",
         vocabulary_size=rows,
         run_dir=run_dir,
+        begins_with=begins_with,
         reserved=sentinels,
     )
 
@@ -181,6 +188,7 @@ def _text(data: TextData, wanted: Wanted) -> BertExamples | CausalExamples | Spa
         seed=wanted.seed,
         split=wanted.split,
         run_dir=wanted.run_dir,
+        begins_with=wanted.begins_with,
     )
 
 

@@ -35,6 +35,11 @@ class Wanted:
         return self.spec.training.seed
 
     @property
+    def begins_with(self) -> str | None:
+        """Whose weights the run begins with: a run's directory, or a checkpoint's; None for its own."""
+        return self.spec.training.initialize_from
+
+    @property
     def inputs(self) -> frozenset[str]:
         """The names of the graph's inputs, of which an example has those that the data gives."""
         return frozenset(self.graph.inputs)

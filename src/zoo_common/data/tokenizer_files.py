@@ -81,17 +81,22 @@ def data_tokenizer(
     text: str,
     vocabulary_size: int,
     run_dir: Path | None,
+    begins_with: str | None = None,
     reserved: int = 0,
 ) -> Subwords:
-    """``open_tokenizer`` as the data says it; ``text`` tells the ``sentences`` from others."""
-    made_from = text
-    if data.vocabulary is not None:
-        made_from = f"vocabulary {fingerprint(data.vocabulary, data.limits)}"
+    """``open_tokenizer`` as the data says it; ``text`` tells the ``sentences`` from others.
+
+    Without a ``data.vocabulary`` it is that of the run, or of the checkpoint's run, whose weights the run
+    ``begins_with``, for these know no other tokens.
+    """
+    vocabulary, made_from = data.vocabulary or _known_to(begins_with), text
+    if vocabulary is not None:
+        made_from = f"vocabulary {fingerprint(vocabulary, data.limits)}"
     how = f"lower_case {data.lower_case}" if data.tokenizer == "wordpiece" else data.tokenizer
     return open_tokenizer(
         sentences=sentences,
         made_from=f"{made_from}, {how}",
-        vocabulary=data.vocabulary,
+        vocabulary=vocabulary,
         vocabulary_size=vocabulary_size,
         reserved=reserved,
         kind=data.tokenizer,
@@ -99,6 +104,21 @@ def data_tokenizer(
         run_dir=run_dir,
         limits=data.limits,
     )
+
+
+def _known_to(begins_with: str | None) -> str | None:
+    """The tokenizer of a run, or of the run that a checkpoint lies in; None where there is none."""
+    if begins_with is None:
+        return None
+    place = Path(begins_with)
+    for directory in (place, *place.resolve().parents[1:2]):
+        if (directory / FILE).is_file():
+            return str(directory / FILE)
+    log.warning(
+        "%s has no %s, and data.vocabulary names none: what a vocabulary is made of now its weights do not know",
+        begins_with, FILE,
+    )  # fmt: skip
+    return None
 
 
 def _train(
