@@ -324,8 +324,12 @@ ROBERTA_ARGS = {
 def test_roberta_as_fairseq_saved_it_in_2019_and_later(tmp_path, old):
     reference = roberta(transformers.RobertaForMaskedLM)
     weights = roberta_names(reference.state_dict(), old=old)
-    content = {"args": argparse.Namespace(**ROBERTA_ARGS), "model": weights}
-    torch.save(content, tmp_path / "model.pt", _use_new_zipfile_serialization=not old)
+    args = argparse.Namespace(**ROBERTA_ARGS)
+    # Since 2021 settings stand by parts, of which a model without a class for its own is a Namespace still.
+    settings = (
+        {"args": args} if old else {"args": None, "cfg": {"model": args, "task": {"_name": "masked_lm"}}}
+    )
+    torch.save({**settings, "model": weights}, tmp_path / "model.pt", _use_new_zipfile_serialization=not old)
     imported = import_published(tmp_path, tmp_path / "run")
     assert imported.spec.task.kind == "masked_lm"
     positions = {"masked_positions": np.tile(np.arange(6), (2, 1))}
@@ -370,6 +374,10 @@ def test_a_dictionarys_own_order_of_ids_is_that_of_the_tokenizer(tmp_path):
     assert found.ids == [row[piece] for piece in found.tokens]
     assert [tokenizer.token_to_id(each) for each in ("<s>", "<pad>", "</s>", "<unk>")] == [0, 1, 2, 3]
     assert tokenizer.token_to_id("<mask>") == rows - 1
+    (tmp_path / "encoder.json").write_text(json.dumps({"<s>": 0, **dict.fromkeys(pieces, 4)}))
+    imported = import_published(tmp_path, tmp_path / "other")
+    assert "give encoder.json with GPT-2's ids" in imported.report.notes[-1]
+    assert not (imported.directory / "tokenizer.json").exists()
 
 
 # --- The Transformer ---

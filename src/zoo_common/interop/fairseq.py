@@ -104,15 +104,17 @@ def fairseq_config(objects: Mapping[str, object]) -> dict[str, JsonValue]:
 def _flat(settings: object) -> dict[str, JsonValue]:
     if not isinstance(settings, dict):
         return {}
-    parts = [settings.get("task"), settings.get("model")]
-    if not isinstance(parts[1], dict):
+    model, task = settings.get("model"), settings.get("task")
+    if not isinstance(model, dict):
         return {str(key): value for key, value in settings.items() if _is_json(value)}
     flat: dict[str, JsonValue] = {}
-    for part in parts:
+    for part in (task, model):
         if isinstance(part, dict):
             # "${task.normalize}" stands for what the task says.
             flat |= {str(k): v for k, v in part.items() if _is_json(v) and not _is_reference(v)}
-    return {**flat, "arch": flat.get("_name")}
+    # A model without a class for its settings is a Namespace there still, with its architecture in it.
+    arch = model.get("_name") or model.get("arch")
+    return {**flat, "arch": str(arch)}
 
 
 def _is_reference(value: object) -> bool:

@@ -73,7 +73,13 @@ def read_roberta_tokenizer(folder: Path, rows: int) -> tuple[Tokenizer | None, l
             if found is None
         ]
         return None, [f"there is no {', '.join(lacks)} beside the weights, so that texts cannot be answered"]
-    table = {str(index): piece for piece, index in read_json(pieces).items() if type(index) is int}
+    numbered = read_json(pieces)
+    if FIRST[0] in numbered:
+        return None, [
+            f"{printable(pieces.name)} has {FIRST[0]}, so that its ids are those of a model's rows already, and "
+            "dict.txt's are GPT-2's: give encoder.json with GPT-2's ids"
+        ]
+    table = {str(index): piece for piece, index in numbered.items() if type(index) is int}
     order = {table.get(symbol, symbol): row for row, symbol in enumerate(symbols)}
     order.setdefault(MASK, rows - 1)
     if len(order) > rows or max(order.values()) >= rows:
