@@ -1,12 +1,15 @@
 """Both backends against an implementation that nobody here wrote: the installed ``transformers``, in float64.
 
 ``tests/support/references`` has a row for each family and task. Shapes are ones that ship nowhere, every parameter
-is redrawn, and everything that both sides give is compared: outputs, losses, and gradients by canonical name.
+is redrawn, and everything that both sides give is compared: outputs, losses, and gradients by canonical name. Ours is
+what ``zoo import`` makes of what the reference's ``save_pretrained`` writes.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -19,7 +22,9 @@ import zoo_torch
 from references import FAMILIES
 from references.base import LENGTHS
 from references.bert import bert_config
+from zoo_common.checkpoint import CheckpointStore
 from zoo_common.interop import from_transformers, to_transformers
+from zoo_common.published import import_published
 from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
 from zoo_tf.leaves import named_variables, to_canonical
@@ -96,13 +101,45 @@ def run_reference(family: str, inputs: dict[str, np.ndarray]) -> dict[str, np.nd
 
 
 @cache
+def imported(family: str):
+    """The spec and the weights of the run at step 0 that an import of the reference's folder is."""
+    row = FAMILIES[family]
+    with TemporaryDirectory() as folder:
+        hub, run = Path(folder, "hub"), Path(folder, "run")
+        reference_model(family).save_pretrained(hub)
+        if not row.is_published:
+            state = reference_model(family).state_dict()
+            return row.spec(), from_transformers(row.spec(), state)
+        done = import_published(hub, run, task=row.asked)
+        assert done.spec.task.kind == row.task
+        assert not done.report.of("new")
+        return done.spec, dict(CheckpointStore(run / "checkpoints").latest_weights().weights())
+
+
+@cache
 def our_model(family: str, framework: str, **changes):
+    """The imported model; what its configuration does not say, and ``changes``, are as the row has them."""
     room = {"torch": zoo_torch, "tf": zoo_tf}[framework]
-    spec = FAMILIES[family].spec(**changes)
+    (spec, weights), row = imported(family), FAMILIES[family].spec()
+    unsaid = {name: getattr(row.model, name) for name in FAMILIES[family].unsaid}
+    if unsaid or changes:
+        spec = spec.model_copy(update={"model": changed(spec.model, {**unsaid, **changes}), "task": row.task})
     model = room.compile(spec, seed=0, dtype="float64")
-    tensors = {name: value.numpy() for name, value in reference_model(family).state_dict().items()}
-    room.set_weights(model, from_transformers(spec, tensors))
+    room.set_weights(model, {name: weights[name] for name in spec.graph().parameters()})
     return model
+
+
+def changed(model, fields):
+    """The model with these flat fields, which fill its slots anew."""
+    values = model.model_dump(serialize_as_any=True)
+    for slot, fills in type(model).slots.items():
+        for flat, field in fills.items():
+            if flat in fields:
+                values[slot].pop(field, None)
+        for name in fields:
+            if name == slot:
+                values[slot] = fields[slot]
+    return type(model).model_validate({**values, **fields})
 
 
 def run_ours(model, framework: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

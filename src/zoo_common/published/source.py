@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+from pydantic import JsonValue
 
 from zoo_common.containers import Container
 from zoo_common.published.place import Place
@@ -16,6 +18,7 @@ from zoo_spec.foreign.config import Config, ConfigTable, Reading
 from zoo_spec.models.base import Model
 from zoo_spec.reading import printable
 from zoo_spec.registry import classes
+from zoo_spec.values import Value
 
 _SHOWN = 20
 ReadTokenizer: TypeAlias = Callable[[Path, int], tuple[Tokenizer | None, list[str]]]
@@ -84,3 +87,10 @@ def unknown_type(said: object, where: str, source: str) -> InputError:
     """The error for a family that nobody here has."""
     known = ", ".join(sorted(families_in(source)))
     return InputError(f"{where}: model_type is {said!r}, and those that are read are {known}")
+
+
+def as_values(value: JsonValue | Mapping[str, JsonValue]) -> Value:
+    """Plain values as specs have them, whose lists are tuples."""
+    if isinstance(value, Mapping):
+        return {key: as_values(each) for key, each in value.items()}
+    return tuple(as_values(each) for each in value) if isinstance(value, list) else value

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from zoo_common.interop.convert import check_heads, matched, names_of, table_of
 from zoo_common.interop.matching import Match
 from zoo_common.interop.repeats import differing_ties
-from zoo_common.published.source import Published
+from zoo_common.published.source import Published, as_values
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.foreign.config import ConfigTable, Fields, TaskClass
@@ -91,14 +91,8 @@ def match_of(published: Published, spec: ExperimentSpec) -> Match:
 
 def checked(name: str, where: str, said: Mapping[str, JsonValue]) -> ExperimentSpec:
     """The experiment that plain values say; InputError with everything that is wrong, and where it was read."""
-    mapping = cast("dict[str, Value]", _as_values({"name": name, **said}))
+    mapping = cast("dict[str, Value]", as_values({"name": name, **said}))
     return validate(Resolved(name, mapping, {(): Origin(where)}, (where,)))
-
-
-def _as_values(value: JsonValue | Mapping[str, JsonValue]) -> Value:
-    if isinstance(value, Mapping):
-        return {key: _as_values(each) for key, each in value.items()}
-    return tuple(_as_values(each) for each in value) if isinstance(value, list) else value
 
 
 def _kind(published: Published) -> str:
@@ -167,7 +161,7 @@ def _of_the_heads(published: Published, name: str) -> list[TaskClass]:
     """The classes that have just the heads of which there are tensors; without any, the body's."""
     table = published.table
     body = next(each for each in table.tasks if REPRESENTATION in each.kinds)
-    fits: dict[str, TaskClass] = {}
+    fits: dict[str, tuple[int, TaskClass]] = {}
     for each in table.tasks:
         spec = _tried(published, table, name, each)
         if spec is None:
@@ -185,8 +179,9 @@ def _of_the_heads(published: Published, name: str) -> list[TaskClass]:
         needed = {each for row in whole.rows if row.head is not None for each in row.foreign}
         known = {*whole.required, *(repeat.foreign for repeat in whole.repeats)}
         if needed <= heads <= known:
-            fits.setdefault(each.kinds[0], each)
-    return list(fits.values()) or [body]
+            fits.setdefault(each.kinds[0], (len(whole.heads), each))
+    most = max((count for count, _ in fits.values()), default=0)
+    return [each for count, each in fits.values() if count == most] or [body]
 
 
 def _tried(published: Published, table: ConfigTable, name: str, saved: TaskClass) -> ExperimentSpec | None:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from zoo_common.containers import Container
 from zoo_common.published.place import Box, Place
-from zoo_common.published.source import Published, families_in, of_no_tensors, unknown_type
+from zoo_common.published.source import Published, as_values, families_in, of_no_tensors, unknown_type
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.base import Model
@@ -16,6 +16,10 @@ from zoo_spec.reading import printable
 
 SOURCE = "transformers"
 CONFIG = "config.json"
+_REFUSED = {
+    "fsmt": "each language has a table of its own there, and the output another; fairseq's own file is read",
+}
+"""Families that are near ones that are read, and why they are not."""
 _FORMATS = ("safetensors", "torch", "h5")
 """Which is preferred, of several that hold the same."""
 _SMALL = 4096
@@ -46,6 +50,8 @@ def _told_family(config: dict[str, JsonValue], where: str) -> type[Model] | None
     known = families_in(SOURCE)
     said = config.get("model_type")
     if said:
+        if isinstance(said, str) and said in _REFUSED:
+            raise InputError(f"{where}: model_type is {said!r}, which is not read: {_REFUSED[said]}")
         if not isinstance(said, str) or said not in known:
             raise unknown_type(said, where, SOURCE)
         return known[said]
@@ -125,7 +131,9 @@ def _difference(one: Container, other: Container) -> str:
 
 def _table(family: type[Model]) -> NameTable:
     """The names of a model of the family of any size; patterns are the same for all."""
-    return family.model_validate({"kind": family.model_fields["kind"].default}).foreign_names()[SOURCE]
+    fields = family.foreign_configs()[SOURCE].usual_model()
+    said = as_values({"kind": family.model_fields["kind"].default, **fields})
+    return family.model_validate(said).foreign_names()[SOURCE]
 
 
 def _shares(family: type[Model], names: Collection[str]) -> bool:

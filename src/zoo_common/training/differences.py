@@ -29,6 +29,11 @@ class Difference:
     line: str
 
     @property
+    def is_of_use(self) -> bool:
+        """Whether it is of what is done with a model, and not of the model."""
+        return self.path.startswith(("data.", "training.", "name"))
+
+    @property
     def may_be_accepted(self) -> bool:
         """Whether it is of how to train on, not of what is trained."""
         return self.path.startswith(_CHANGEABLE) and self.path not in _KEEPS_STATE

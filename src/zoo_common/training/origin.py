@@ -72,6 +72,11 @@ class Origin(Spec):
     """The step at which it last diverged: before that, how it is trained may change without asking."""
     changes: tuple[Change, ...] = ()
 
+    @property
+    def is_untrained(self) -> bool:
+        """Whether it is of published weights that nobody has trained on here: how and on what is still open."""
+        return self.began_with is not None and self.feed is None
+
     @classmethod
     def read(cls, directory: Path) -> Origin | None:
         """A run's; None where it has none. Raises InputError for a file that is no such record."""

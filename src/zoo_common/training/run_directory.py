@@ -95,6 +95,9 @@ class RunDirectory:
             found: list[Difference] = []
             if self.spec_file.exists():
                 found = compared(read_spec(self.spec_file), spec)
+                known = Origin.read(self.path)
+                if known is not None and known.is_untrained:
+                    found = [each for each in found if not each.is_of_use]
                 if claim is None or not all(each.may_be_accepted for each in found):
                     self._require_same([each.line for each in found])
             elif self.checkpoints.exists():

@@ -165,16 +165,20 @@ class Keys:
 
 @dataclass(frozen=True)
 class Only:
-    """A key of which these values alone can be honoured; ``of`` are the tasks that it matters to, or all."""
+    """A key of which these values alone can be honoured; ``of`` are the tasks that it matters to, or all.
+
+    Where it is left out it means the first of them, or ``usual`` where that is none of them.
+    """
 
     key: str
     values: tuple[JsonValue, ...]
     why: str
     of: tuple[str, ...] = ()
+    usual: tuple[JsonValue, ...] = ()
 
     def refusal(self, config: Config, task: str | None) -> str | None:
-        """Why not, if not. The first value is what it means where it is left out."""
-        value = config.get(self.key, self.values[0])
+        """Why not, if not."""
+        value = config.get(self.key, (self.usual or self.values)[0])
         if (self.of and task not in self.of) or any(_same(value, each) for each in self.values):
             return None
         return f"{self.key} is {value!r}: {self.why}"
@@ -234,6 +238,10 @@ class ConfigTable:
         """Every key that says a field, with what it means where it is left out."""
         return {key: value for said in (*self.says, *self.training) for key, value in said.usual.items()}
 
+    def usual_model(self) -> Fields:
+        """The fields of a model of which nothing is said."""
+        return {path: value for said in self.says for path, value in said.read(self.usual).items()}
+
     def known(self) -> set[str]:
         """Every key that the table has."""
         tasks = {key for task in self.tasks for key in task.keys}
@@ -256,7 +264,10 @@ class ConfigTable:
         if problems:
             raise InputError("; ".join(problems))
         left_out = {
-            key: value for said in self.says for key, value in said.usual.items() if key not in config
+            key: value
+            for said in self.says
+            for key, value in said.usual.items()
+            if value is not None and not said.usual.keys() & config.keys()
         }
         return Reading(fields, left_out, tuple(sorted(set(config) - self.known())))
 

@@ -22,11 +22,12 @@ NOTHING = keys(
     is_encoder_decoder language model_type name_or_path output_attentions output_hidden_states output_past
     return_dict return_dict_in_generate sep_token_id task_specific_params tf_legacy_loss tokenizer_class
     torch_dtype torchscript transformers.js_config transformers_version use_bfloat16 use_cache
-    use_return_dict prefix keys_to_ignore_at_inference bad_words_ids begin_suppress_tokens bos_token_id
-    decoder_start_token_id diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size
-    eos_token_id exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty
-    max_length min_length no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores
-    pad_token_id remove_invalid_values repetition_penalty suppress_tokens temperature top_k top_p typical_p
+    use_return_dict prefix keys_to_ignore_at_inference bad_words_ids begin_problem_type suppress_tokens
+    bos_token_id decoder_start_token_id diversity_penalty do_sample early_stopping
+    encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty forced_bos_token_id
+    forced_eos_token_id length_penalty max_length min_length no_repeat_ngram_size num_beam_groups num_beams
+    num_return_sequences output_scores pad_token_id remove_invalid_values repetition_penalty problem_type
+    temperature top_k top_p typical_p
     """
 )
 """Keys that change nothing of what is computed. Of the special tokens the tokenizer tells."""

@@ -160,7 +160,7 @@ class NameTable:
         heads = {
             index: head
             for index, head in enumerate(self.heads)
-            if _rows(head, known, "", None) or head.node in nodes
+            if (head.node in nodes if head.node is not None else _rows(head, known, "", None))
         }
         if prefixed is None:
             prefixed = any(not head.is_bare for head in heads.values())
@@ -168,7 +168,10 @@ class NameTable:
         parts = [(self.backbone, prefix), *((head, "") for head in heads.values())]
         rows = _rows(self.backbone, known, prefix, None)
         for index, head in heads.items():
-            rows += _rows(head, known, "", None if head.is_body else index)
+            own = _rows(head, known, "", None if head.is_body else index)
+            theirs = {name for row in own for name in row.canonical}
+            # What a head has of the backbone stands under the head's names.
+            rows = [row for row in rows if not theirs.intersection(row.canonical)] + own
         repeats = [
             replace(repeat, foreign=before + repeat.foreign.format(**fields), of=name)
             for part, before in parts

@@ -37,12 +37,11 @@ def _both(canonical: str, foreign: str, *, optional: bool = False) -> Entry:
     return Entry(f"{canonical}.{{leaf}}", f"{foreign}.{{leaf}}", optional=optional)
 
 
-TASK_HEADS = (
-    Part(entries=(_both("classifier.dense", "classifier"),)),
+TOKEN_HEADS = (
     Part(entries=(_both("token_classifier.dense", "classifier"),)),
     Part(entries=(_both("span.dense", "qa_outputs"),)),
 )
-"""The heads of sequence and token classification and of question answering, as ``transformers`` calls them."""
+"""The heads of token classification and of question answering, as ``transformers`` calls them."""
 
 
 def _counted(table: Array) -> Array:
@@ -77,7 +76,8 @@ TRANSFORMERS = NameTable(
             ),
         ),
         Part(entries=(_both("next_sentence.dense", "cls.seq_relationship"),)),
-        *TASK_HEADS,
+        Part(entries=(_both("classifier.dense", "classifier"),)),
+        *TOKEN_HEADS,
     ),
     # Checkpoints converted from TensorFlow 1 still have these, bert-base-uncased among them.
     old_endings={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},

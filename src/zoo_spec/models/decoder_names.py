@@ -1,11 +1,11 @@
-"""What ``transformers`` once saved beside the weights of its decoders."""
+"""What ``transformers`` calls the heads of its decoders, and once saved beside their weights."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from zoo_spec.arrays import Array
-from zoo_spec.foreign.names import Repeat
+from zoo_spec.foreign.names import Entry, Part, Repeat
 
 
 def attention_buffers(attention: str, positions: int, hidden: float) -> tuple[Repeat, ...]:
@@ -26,3 +26,18 @@ def attention_buffers(attention: str, positions: int, hidden: float) -> tuple[Re
         Repeat(f"{attention}.bias", query, past, written=False),
         Repeat(f"{attention}.masked_bias", query, score, written=False),
     )
+
+
+def output_names(table: str, *, tied: bool) -> Part:
+    """The output over the vocabulary: the embedding's ``table`` again, or a matrix of its own."""
+    if tied:
+        return Part(entries=(), repeats=(Repeat("lm_head.weight", table),), node="lm_head")
+    return Part(entries=(Entry("lm_head.weight", "lm_head.weight"),), node="lm_head")
+
+
+TASK_HEADS = (
+    Part(entries=(Entry("classifier.dense.weight", "score.weight"),)),
+    Part(entries=(Entry("token_classifier.dense.{leaf}", "classifier.{leaf}"),)),
+    Part(entries=(Entry("span.dense.{leaf}", "qa_outputs.{leaf}"),)),
+)
+"""The heads of sequence and token classification and of question answering behind a decoder."""

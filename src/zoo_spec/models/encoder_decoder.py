@@ -19,11 +19,13 @@ from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.position import Position
 from zoo_spec.blocks.scale import Scale
 from zoo_spec.blocks.sinusoidal import SinusoidalPositions
+from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.initializers import GlorotUniform, Initializer, Normal
 from zoo_spec.models.base import Backbone, HeadCount, Model
+from zoo_spec.models.encoder_decoder_config import MARIAN_CONFIGS
 from zoo_spec.models.encoder_decoder_fairseq import FAIRSEQ_CONFIG, FAIRSEQ_NAMES, FAIRSEQ_SINES
 from zoo_spec.models.encoder_decoder_names import marian_names
 from zoo_spec.models.inputs import decoder_positions_input, packing_inputs, target_inputs, token_inputs
@@ -96,6 +98,8 @@ class EncoderDecoder(Model):
     """Activation of the feed-forward blocks."""
     layer_norm_epsilon: PositiveFloat = 1e-6
     """Epsilon of every norm."""
+    output_bias: bool = False
+    """Whether the words' scores have a bias; the paper has none, Marian has."""
     initializer: Initializer = GlorotUniform()
     """Initial values of every matrix; biases start at zero, the table from a normal of ``hidden_size ** -0.5``."""
     position: Position
@@ -127,6 +131,7 @@ class EncoderDecoder(Model):
             initializer=self.initializer,
             hidden_states=memory,
             table=Ref("embeddings", "table"),
+            output=TiedDense(bias=True) if self.output_bias else None,
             decoder_states=lambda: self._decoded(graph, table, memory, example_ids),
             norm=self.norm,
             activation=self.activation,
@@ -139,13 +144,14 @@ class EncoderDecoder(Model):
         if not isinstance(position, SinusoidalPositions) or position.layout != "halves":
             return {}
         if (position.first, position.spacing) == (0, "open"):
-            return {"transformers": marian_names(position.size, self.hidden_size)}
+            names = marian_names(position.size, self.hidden_size, output_bias=self.output_bias)
+            return {"transformers": names}
         return {"fairseq": FAIRSEQ_NAMES} if (position.first, position.spacing) == FAIRSEQ_SINES else {}
 
     @classmethod
     def foreign_configs(cls) -> Mapping[str, ConfigTable]:
-        """``fairseq``."""
-        return {"fairseq": FAIRSEQ_CONFIG}
+        """``transformers``' Marian, and ``fairseq``."""
+        return {**MARIAN_CONFIGS, "fairseq": FAIRSEQ_CONFIG}
 
     def _placed(self, graph: GraphBuilder, name: str, x: Ref, positions: Ref) -> Ref:
         """Embedded tokens, scaled and told their positions."""

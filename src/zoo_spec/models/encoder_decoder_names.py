@@ -7,6 +7,7 @@ import numpy as np
 from zoo_spec.arrays import Array
 from zoo_spec.blocks.sinusoidal import sinusoids
 from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.transforms import WithoutBatch
 
 _TABLE = "embeddings.weight"
 _ATTENTION = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "project": "out_proj"}
@@ -41,11 +42,22 @@ def stack(name: str, before: str = "") -> tuple[Entry, ...]:
     )
 
 
+def _output(*, output_bias: bool) -> Part:
+    """Marian adds a bias to the logits, which is no parameter there; the paper has none."""
+    bias = Entry("lm_head.bias", "final_logits_bias", WithoutBatch(), optional=True)
+    none = Repeat("final_logits_bias", _TABLE, _no_bias)
+    return Part(
+        entries=(bias,) if output_bias else (),
+        repeats=(Repeat("lm_head.weight", _TABLE), *(() if output_bias else (none,))),
+        node="lm_head",
+    )
+
+
 def _no_bias(table: Array) -> Array:
     return np.zeros((1, len(table)), table.dtype)
 
 
-def marian_names(size: int, width: int) -> NameTable:
+def marian_names(size: int, width: int, *, output_bias: bool) -> NameTable:
     """The names of a model with so many positions of this width, whose sinusoids are weights there."""
 
     def places(table: Array) -> Array:
@@ -63,19 +75,12 @@ def marian_names(size: int, width: int) -> NameTable:
         heads=(
             Part(
                 entries=decoder,
+                is_body=True,
                 repeats=(
                     Repeat("model.decoder.embed_tokens.weight", _TABLE),
                     Repeat("model.decoder.embed_positions.weight", _TABLE, places),
                 ),
             ),
-            Part(
-                entries=(),
-                repeats=(
-                    Repeat("lm_head.weight", _TABLE),
-                    # Marian adds a bias to the logits; the paper has none.
-                    Repeat("final_logits_bias", _TABLE, _no_bias),
-                ),
-                node="lm_head",
-            ),
+            _output(output_bias=output_bias),
         ),
     )

@@ -35,10 +35,10 @@ class Gpt2(Decoder):
         return PreNormLayer.model_validate(self.parts())
 
     def foreign_names(self) -> Mapping[str, NameTable]:
-        """``transformers``, ``openai/gpt-2`` and ``keras_hub``, whose GPT-2 has a tied output without a bias."""
+        """``transformers``, ``openai/gpt-2`` and ``keras_hub``, whose GPT-2 has an output without a bias."""
         heads = getattr(self.attention, "num_heads", self.num_heads)
         return {
-            "transformers": gpt2_names(self.max_positions),
+            "transformers": gpt2_names(self.max_positions, tied_output=self.tied_output),
             "openai/gpt-2": OPENAI_NAMES,
             "keras_hub": keras_hub_decoders.gpt2_names(self.num_layers, heads),
         }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
+from zoo_spec.foreign.names import Entry, NameTable, Part
 from zoo_spec.foreign.transforms import TRANSPOSE, Fused
-from zoo_spec.models.decoder_names import attention_buffers
+from zoo_spec.models.decoder_names import TASK_HEADS, attention_buffers, output_names
 
 _LAYER = "decoder.layers.{layer}"
 _QUERY_KEY_VALUE = tuple(f"{_LAYER}.attention.{name}.{{leaf}}" for name in ("query", "key", "value"))
 
 
-def gpt2_names(positions: int) -> NameTable:
+def gpt2_names(positions: int, *, tied_output: bool) -> NameTable:
     """The names of a model of so many positions; its dense layers store ``[in, out]`` there."""
 
     def dense(ours: str, theirs: str) -> Entry:
@@ -36,9 +36,7 @@ def gpt2_names(positions: int) -> NameTable:
             repeats=attention_buffers("h.{layer}.attn", positions, -1e4),
         ),
         heads=(
-            Part(entries=(), repeats=(Repeat("lm_head.weight", "embeddings.token.weight"),), node="lm_head"),
-            Part(entries=(Entry("classifier.dense.weight", "score.weight"),)),
-            Part(entries=(Entry("token_classifier.dense.{leaf}", "classifier.{leaf}"),)),
-            Part(entries=(Entry("span.dense.{leaf}", "qa_outputs.{leaf}"),)),
+            output_names("embeddings.token.weight", tied=tied_output),
+            *TASK_HEADS,
         ),
     )

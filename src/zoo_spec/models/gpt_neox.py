@@ -65,7 +65,7 @@ class GptNeoX(Decoder):
             return {}
         heads = getattr(self.attention, "num_heads", self.num_heads)
         return {
-            "transformers": gpt_neox_names(heads, self.max_positions),
+            "transformers": gpt_neox_names(heads, self.max_positions, tied_output=self.tied_output),
             "keras_hub": keras_hub_decoders.gpt_neox_names(self.num_layers, heads),
         }
 

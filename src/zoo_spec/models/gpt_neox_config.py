@@ -34,11 +34,11 @@ def _rotary(config: Config) -> Fields:
 
 def _said(model: Fields) -> Config:
     position, width, heads = model["position"], model["hidden_size"], model["num_heads"]
+    dims = model["rotary_dims"]
     assert isinstance(position, dict)
     assert isinstance(width, int)
     assert isinstance(heads, int)
-    size, dims = width // heads, position["dims"]
-    part = 1.0 if dims is None else float(str(dims)) / size
+    part = 1.0 if not isinstance(dims, int) else dims / (width // heads)
     rope: dict[str, JsonValue] = {
         "rope_type": "default",
         "rope_theta": position["base"],
@@ -92,6 +92,7 @@ TRANSFORMERS = ConfigTable(
         labelled("GPTNeoXForTokenClassification", "token_classification", dropout="classifier_dropout"),
         plain("GPTNeoXForQuestionAnswering", "question_answering"),
     ),
+    untied={"tied_output": False},
     published={"hidden_act": "gelu_fast"},
     authors={
         "activation": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo_spec.foreign.names import Entry, NameTable, Part
 from zoo_spec.foreign.transforms import Fused
-from zoo_spec.models.decoder_names import attention_buffers
+from zoo_spec.models.decoder_names import TASK_HEADS, attention_buffers, output_names
 
 _LAYER = "decoder.layers.{layer}"
 _QUERY_KEY_VALUE = tuple(f"{_LAYER}.attention.{name}.{{leaf}}" for name in ("query", "key", "value"))
@@ -17,7 +17,7 @@ _MODULES = (
 )
 
 
-def gpt_neox_names(heads: int, positions: int) -> NameTable:
+def gpt_neox_names(heads: int, positions: int, *, tied_output: bool) -> NameTable:
     """The names of a model of so many heads, whose queries, keys and values stand head by head there."""
     return NameTable(
         prefix="gpt_neox.",
@@ -35,7 +35,7 @@ def gpt_neox_names(heads: int, positions: int) -> NameTable:
             ),
             repeats=attention_buffers("layers.{layer}.attention", positions, -1e9),
         ),
-        heads=(Part(entries=(Entry("lm_head.weight", "lm_head.weight"),)),),
+        heads=(output_names("embeddings.token.weight", tied=tied_output), *TASK_HEADS),
         # What files call it, the published checkpoint's among them.
         old_endings={"embed_out.weight": "lm_head.weight"},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo_spec.foreign.names import Entry, NameTable, Part
-from zoo_spec.models.decoder_names import attention_buffers
+from zoo_spec.models.decoder_names import TASK_HEADS, attention_buffers
 
 _MODULES = (
     ("attention.query", "attn.q_proj"),
@@ -31,5 +31,5 @@ def gptj_names(positions: int) -> NameTable:
             ),
             repeats=attention_buffers("h.{layer}.attn", positions, -1e9),
         ),
-        heads=(Part(entries=(Entry("lm_head.{leaf}", "lm_head.{leaf}"),)),),
+        heads=(Part(entries=(Entry("lm_head.{leaf}", "lm_head.{leaf}"),)), *TASK_HEADS),
     )

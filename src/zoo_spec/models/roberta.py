@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from zoo_spec.base import PositiveFloat, PositiveInt
+from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt
 from zoo_spec.blocks.embeddings import Embeddings
 from zoo_spec.foreign.config import ConfigTable
 from zoo_spec.foreign.names import NameTable
@@ -44,13 +42,14 @@ class Roberta(Transformer):
     """Number of token ids."""
     layer_norm_epsilon: PositiveFloat = 1e-5
     """Epsilon of every norm."""
-    type_vocab_size: Annotated[int, Field(ge=0, le=1)] = 1
-    """Rows of a token type table. There are no token types: the one row that ``transformers`` keeps, zeros in the
-    published weights, is added to every token alike; 0 leaves it out, as fairseq does."""
+    type_vocab_size: NonNegativeInt = 1
+    """Rows of a token type table. The published models have no token types: the one row that ``transformers`` keeps,
+    zeros in the published weights, is added to every token alike; 0 leaves it out, as fairseq does."""
 
     def build(self, graph: GraphBuilder) -> Backbone:
         """``embeddings``, ``encoder`` and, where asked for, ``pooler``."""
-        input_ids, _ = token_inputs(graph, self.max_positions, token_types=False)
+        types = self.type_vocab_size > 1
+        input_ids, token_type_ids = token_inputs(graph, self.max_positions, token_types=types)
         example_ids, positions = examples(graph, self)
         embeddings = Embeddings(
             rows=self.vocab_size,
@@ -61,7 +60,7 @@ class Roberta(Transformer):
             dropout=self.dropout,
             initializer=self.initializer,
         )
-        x = graph.add("embeddings", embeddings, input_ids, positions=positions)
+        x = graph.add("embeddings", embeddings, input_ids, token_type_ids=token_type_ids, positions=positions)
         return encode(graph, self, post_norm_stack(self), x, example_ids=example_ids, positions=positions)
 
     def foreign_names(self) -> Mapping[str, NameTable]:

@@ -53,7 +53,7 @@ TRANSFORMERS = ConfigTable(
         plain("RobertaForQuestionAnswering", "question_answering"),
     ),
     # What fairseq trained, and every published configuration says.
-    published={"type_vocab_size": 1, "layer_norm_eps": 1e-5, "max_position_embeddings": 514},
+    published={"type_vocab_size": 1, "layer_norm_eps": 1e-5},
 )
 
 ROBERTA_CONFIGS = {"transformers": TRANSFORMERS}

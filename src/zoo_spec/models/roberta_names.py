@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo_spec.foreign.names import Entry, Fixed, NameTable, Part, Repeat
+from zoo_spec.models.bert_names import TOKEN_HEADS
 from zoo_spec.models.bert_names import TRANSFORMERS as BERT
 
 TRANSFORMERS = NameTable(
@@ -22,6 +23,15 @@ TRANSFORMERS = NameTable(
             # RobertaLMHead calls it by name, where BERT's head takes config.hidden_act.
             fixed=(Fixed("masked_lm", "activation", "gelu_erf"),),
         ),
+        # RobertaClassificationHead: BERT's pooler is a part of it.
+        Part(
+            entries=(
+                Entry("pooler.dense.{leaf}", "classifier.dense.{leaf}"),
+                Entry("classifier.dense.{leaf}", "classifier.out_proj.{leaf}"),
+            ),
+            node="classifier",
+        ),
+        *TOKEN_HEADS,
     ),
 )
 

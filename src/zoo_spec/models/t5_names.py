@@ -52,6 +52,7 @@ def t5_names(feed_forward: FeedForwardBlock, *, tied_output: bool) -> NameTable:
         heads=(
             Part(
                 entries=decoder,
+                is_body=True,
                 repeats=(Repeat("decoder.embed_tokens.weight", table),),
                 unused=(_CROSS_BIAS,),
             ),

@@ -69,7 +69,8 @@ class Family:
     reference where it computes in float32 whatever its dtype. ``rows`` are outputs that mean nothing at padding.
     ``still`` are the ends of parameters' names whose gradients are zero but for rounding. ``witness`` is a position
     that is never padding, and before which it may stand. ``ids`` gives the inputs with ``example_ids`` of the rows,
-    where they are no input themselves.
+    where they are no input themselves. ``unsaid`` are fields that its configuration does not say. ``asked`` is
+    the kind of task that is asked for, where another is usual. ``is_published`` if there is such a class to be saved.
     """
 
     kind: str
@@ -86,6 +87,9 @@ class Family:
     still: tuple[str, ...] = ("key.bias",)
     witness: int = 0
     ids: Callable[[ExperimentSpec, Arrays], Arrays] = lambda spec, inputs: inputs
+    unsaid: tuple[str, ...] = ()
+    asked: str | None = None
+    is_published: bool = True
 
     def spec(self, **changes: Any) -> ExperimentSpec:
         """Our spec, with some fields of the model changed."""

@@ -128,6 +128,7 @@ PAIR = {
     "rows": ("hidden_states", "logits"),
     "still": (),
     "witness": -1,
+    "asked": "sequence_to_sequence_lm",
 }
 _T5 = ("t5", "sequence_to_sequence_lm", "T5ForConditionalGeneration", t5_config)
 

@@ -89,5 +89,7 @@ FAMILIES = {
         prepare=prepare_marian,
         rows=("hidden_states", "logits"),
         witness=-1,
+        # Torch's own there, whatever the configuration; and the bias is no parameter.
+        unsaid=("layer_norm_epsilon", "output_bias"),
     ),
 }

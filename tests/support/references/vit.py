@@ -92,5 +92,10 @@ def _family(task: str, reference: str, fields: Mapping[str, Any], **more: Any) -
 FAMILIES = {
     "vit": _family("representation", "ViTModel", VIT, prepare=drop_pooler),
     "vit-classifier": _family("image_classification", "ViTForImageClassification", VIT),
-    "vit-other-size": _family("image_classification", "ViTForImageClassification", OTHER_SIZE),
+    "vit-other-size": _family(
+        "image_classification",
+        "ViTForImageClassification",
+        OTHER_SIZE,
+        unsaid=("image_size", "position_image_size"),
+    ),
 }

@@ -1,0 +1,400 @@
+"""Published folders become runs at step 0: what is taken, new and left, what is refused, what stands in the run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import ml_dtypes
+import numpy as np
+import pytest
+import transformers
+
+from hub_folders import WORDS, bert, config_of, draw, hub_folder, write_tensors
+from zoo_common.checkpoint import CheckpointStore
+from zoo_common.containers.safetensors import Safetensors
+from zoo_common.data.tokenizer_files import run_tokenizer
+from zoo_common.published import import_published
+from zoo_common.training.origin import Origin
+from zoo_spec import load_spec
+from zoo_spec.errors import InputError
+from zoo_spec.models.base import Model
+from zoo_spec.registry import classes
+
+TABLES = {
+    table.model_type: table
+    for cls in classes(Model).values()
+    if issubclass(cls, Model) and "foreign_configs" in vars(cls)
+    for source, table in cls.foreign_configs().items()
+    if source == "transformers"
+}
+
+
+KINDS = ("bert", "roberta", "ernie", "gpt2", "gptj", "gpt_neox", "t5", "vit", "hubert")
+
+
+def weights_of(run):
+    return dict(CheckpointStore(run / "checkpoints").latest_weights().weights())
+
+
+def left(done):
+    return {row.name: row.note for row in done.report.of("left")}
+
+
+def new(done):
+    return {row.name: row.note for row in done.report.of("new")}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_configuration_s_defaults_are_those_of_the_class_and_every_key_of_it_is_known(kind):
+    table, config = TABLES[kind], transformers.CONFIG_MAPPING[kind]()
+    said = json.loads(json.dumps(config.to_dict()))
+    assert set(said) <= table.known()
+    for key, usual in table.usual.items():
+        if usual is not None and key in said:
+            assert said[key] == usual, key
+    for only in table.only:
+        if only.key in said:
+            assert said[only.key] in (only.usual or only.values), only.key
+
+
+@pytest.mark.parametrize("name", [f"{kind}_tiny" for kind in KINDS])
+def test_a_model_s_configuration_is_read_back_to_the_same_model(name):
+    spec = load_spec(name)
+    table = spec.model.foreign_configs()["transformers"]
+    fields = spec.model.model_dump(mode="json", serialize_as_any=True)
+    config = table.write(fields)
+    assert json.loads(json.dumps(config)) == config
+    assert table.write({**fields, **table.read(config).model}) == config
+    assert not list(table.differing(fields, config))
+
+
+def test_an_import_is_a_run_at_step_0_with_tokenizer_labels_and_where_it_is_from(tmp_path):
+    spec = bert("sequence_classification", "task.classes=3")
+    labels = {"0": "no", "1": "maybe", "2": "yes"}
+    hub_folder(tmp_path / "hub", spec, id2label=labels)
+    done = import_published(tmp_path / "hub", tmp_path / "run", name="mine")
+    assert done.report.summary.endswith(f"{len(draw(spec))} taken")
+    found, run = weights_of(tmp_path / "run"), tmp_path / "run"
+    assert all(np.array_equal(found[name], array) for name, array in draw(spec).items())
+    loaded = load_spec(run / "spec.yaml")
+    assert (loaded.name, loaded.task.kind, loaded.task.classes) == ("mine", "sequence_classification", 3)
+    assert loaded.model.num_layers == 2
+    assert json.loads((run / "labels.json").read_text()) == ["no", "maybe", "yes"]
+    assert run_tokenizer(loaded.data, run, 64).encode(["paris"])[0] == [WORDS.index("paris")]
+    began = Origin.read(run).began_with
+    assert began.source == str(tmp_path / "hub")
+    assert len(began.sha256) == 64
+    assert (run / "published" / "vocab.txt").read_text().splitlines() == list(WORDS)
+    assert (run / "published" / "config.json").exists()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_keep_their_precision(dtype, tmp_path):
+    spec = bert()
+    kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.float16
+    given = {name: array.astype(kind) for name, array in draw(spec).items()}
+    tensors = hub_folder(tmp_path / "hub", spec)
+    narrow = {name: array.astype(kind) for name, array in tensors.items()}
+    write_tensors(tmp_path / "hub" / "model.safetensors", narrow)
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    found = weights_of(tmp_path / "run")
+    assert all(found[name].tobytes() == given[name].tobytes() for name in given)
+    assert {row.note for row in done.report.of("taken")} == {dtype}
+    assert done.spec.training.precision == "float32"
+
+
+def test_a_float64_checkpoint_is_computed_with_in_float64(tmp_path):
+    spec = bert()
+    hub_folder(tmp_path / "hub", spec, draw(spec, "float64"))
+    assert import_published(tmp_path / "hub", tmp_path / "run").spec.training.precision == "float64"
+
+
+def test_a_head_that_is_missing_is_new_and_one_that_is_not_wanted_is_left(tmp_path):
+    hub_folder(tmp_path / "hub", bert("masked_lm_next_sentence"))
+    done = import_published(tmp_path / "hub", tmp_path / "run", task="sequence_classification")
+    assert set(new(done)) == {"classifier.dense.weight", "classifier.dense.bias"}
+    assert "truncated_normal (std 0.02" in new(done)["classifier.dense.weight"]
+    assert new(done)["classifier.dense.bias"] == "the file has none: drawn from zeros"
+    assert left(done)["cls.seq_relationship.weight"] == "the task does not use it"
+    assert left(done)["cls.predictions.decoder.weight"].startswith("the task does not use it")
+    assert weights_of(tmp_path / "run")["classifier.dense.weight"].std() > 0.01
+
+
+def test_a_head_of_another_size_is_new_as_a_whole(tmp_path):
+    hub_folder(
+        tmp_path / "hub", bert("sequence_classification", "task.classes=5"), id2label={"0": "a", "1": "b"}
+    )
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert set(new(done)) == {"classifier.dense.weight", "classifier.dense.bias"}
+    assert left(done)["classifier.weight"] == "a head of another size: [5, 12] there, [2, 12] here"
+
+
+def test_a_body_without_a_pooler_gets_a_new_one_where_the_task_needs_one(tmp_path):
+    hub_folder(tmp_path / "hub", bert("masked_lm"))
+    done = import_published(tmp_path / "hub", tmp_path / "run", task="representation")
+    assert set(new(done)) == {"pooler.dense.weight", "pooler.dense.bias"}
+
+
+@pytest.mark.parametrize(
+    "missing", ["cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"]
+)
+def test_either_of_two_tied_tensors_is_taken(missing, tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert())
+    del tensors[missing]
+    write_tensors(tmp_path / "hub" / "model.safetensors", tensors)
+    import_published(tmp_path / "hub", tmp_path / "run")
+    assert np.array_equal(
+        weights_of(tmp_path / "run")["embeddings.token.weight"], draw(bert())["embeddings.token.weight"]
+    )
+
+
+def test_the_input_table_wins_where_a_tied_one_differs_and_that_is_said(tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert())
+    name = "cls.predictions.decoder.weight"
+    write_tensors(tmp_path / "hub" / "model.safetensors", {**tensors, name: tensors[name] + 1})
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert left(done)[name].startswith("differs from embeddings.token.weight, to which it is tied")
+    assert np.array_equal(
+        weights_of(tmp_path / "run")["embeddings.token.weight"], draw(bert())["embeddings.token.weight"]
+    )
+
+
+def test_gpt2_whose_output_differs_from_its_table_has_a_matrix_of_its_own(tmp_path):
+    spec = load_spec("gpt2_tiny", ["model.vocab_size=50"])
+    tensors = hub_folder(tmp_path / "hub", spec)
+    other = tensors["lm_head.weight"] + 1
+    write_tensors(tmp_path / "hub" / "model.safetensors", {**tensors, "lm_head.weight": other})
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert done.spec.model.tied_output is False
+    assert np.array_equal(weights_of(tmp_path / "run")["lm_head.weight"], other)
+
+
+def test_old_names_prefixes_and_buffers_are_read(tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert(), architectures=None, model_type=None)
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): array
+        for name, array in tensors.items()
+    }
+    old["bert.embeddings.position_ids"] = np.arange(20)[None]
+    write_tensors(tmp_path / "hub" / "model.safetensors", old)
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert (done.spec.model.kind, done.spec.task.kind) == ("bert", "masked_lm")
+    assert left(done)["bert.embeddings.position_ids"] == "says again what embeddings.position.weight says"
+    old["bert.embeddings.position_ids"] = np.arange(20)[None, ::-1]
+    write_tensors(tmp_path / "hub" / "model.safetensors", old)
+    with pytest.raises(
+        InputError, match=r"position_ids must follow from embeddings.position.weight, and does not"
+    ):
+        import_published(tmp_path / "hub", tmp_path / "other")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_model_type_is_told_from_names(kind, tmp_path):
+    task = {"bert": "masked_lm", "roberta": "masked_lm", "ernie": "masked_lm", "t5": "sequence_to_sequence_lm",
+            "vit": "image_classification", "hubert": "ctc"}.get(kind, "causal_lm")  # fmt: skip
+    spec = load_spec(f"{kind}_tiny", [f"task={{kind: {task}}}"])
+    hub_folder(tmp_path / "hub", spec, model_type=None, architectures=None)
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert done.spec.model.kind == kind
+    assert done.spec.task.kind == ("span_corruption" if kind == "t5" else task)
+    assert not new(done)
+
+
+def test_a_head_that_several_tasks_have_asks_for_the_task(tmp_path):
+    hub_folder(tmp_path / "hub", bert("sequence_classification"), architectures=None)
+    with pytest.raises(
+        InputError, match="sequence_classification or token_classification; say which by --task"
+    ):
+        import_published(tmp_path / "hub", tmp_path / "run")
+    done = import_published(tmp_path / "hub", tmp_path / "run", task="token_classification")
+    assert not new(done)
+
+
+def test_a_class_that_is_not_known_gives_its_body_and_says_what_was_left(tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert("representation"), architectures=["BertForMultipleChoice"])
+    named = {f"bert.{name}": array for name, array in tensors.items()}
+    write_tensors(
+        tmp_path / "hub" / "model.safetensors", {**named, "choice.weight": np.zeros((1, 12), np.float32)}
+    )
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert left(done) == {"choice.weight": "no model of this family has it"}
+    assert any("BertForMultipleChoice is no class that is known here" in note for note in done.report.notes)
+
+
+def test_what_the_authors_had_otherwise_is_said_and_taken_on_demand(tmp_path):
+    spec = load_spec("vit_tiny", ["model.activation=gelu_erf", "model.layer_norm_epsilon=1e-12"])
+    hub_folder(tmp_path / "hub", spec)
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert (done.spec.model.activation, done.spec.model.layer_norm_epsilon) == ("gelu_erf", 1e-12)
+    assert sum("--trained-as authors" in note for note in done.report.notes) == 2
+    theirs = import_published(tmp_path / "hub", tmp_path / "theirs", trained_as_authors=True)
+    assert (theirs.spec.model.activation, theirs.spec.model.layer_norm_epsilon) == ("gelu_tanh", 1e-6)
+    assert any("as the authors had it, in place of gelu_erf" in note for note in theirs.report.notes)
+
+
+REFUSED = {
+    "position_embedding_type": "relative_key",
+    "is_decoder": True,
+    "add_cross_attention": True,
+    "pruned_heads": {"0": [1]},
+    "quantization_config": {"quant_method": "bitsandbytes"},
+    "auto_map": {"AutoModel": "modeling.Mine"},
+    "hidden_act": "quick_gelu",
+    "tie_word_embeddings": False,
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_a_field_that_cannot_be_honoured_is_refused_by_name(key, tmp_path):
+    hub_folder(tmp_path / "hub", bert(), **{key: REFUSED[key]})
+    with pytest.raises(InputError, match=f"config.json: {key} is "):
+        import_published(tmp_path / "hub", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("gpt2_tiny", "scale_attn_by_inverse_layer_idx", True),
+        ("gpt2_tiny", "reorder_and_upcast_attn", True),
+        ("gpt_neox_tiny", "use_parallel_residual", False),
+        ("gpt_neox_tiny", "rope_parameters", {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}),
+        ("gpt_neox_tiny", "rope_scaling", {"type": "linear", "factor": 2.0}),
+        ("gpt_neox_tiny", "sliding_window", 128),
+        ("vit_tiny", "qkv_bias", False),
+        ("hubert_tiny", "conv_pos_batch_norm", True),
+        ("t5_tiny", "feed_forward_proj", "gated-mish"),
+        ("roberta_tiny", "pad_token_id", -1),
+    ],
+)
+def test_each_family_refuses_what_it_cannot_compute_by_name(name, key, value, tmp_path):
+    hub_folder(tmp_path / "hub", load_spec(name), **{key: value})
+    with pytest.raises(InputError, match=f"config.json: {key}"):
+        import_published(tmp_path / "hub", tmp_path / "run")
+
+
+def test_keys_that_nobody_knows_are_told(tmp_path):
+    hub_folder(tmp_path / "hub", bert(), my_own_key=1)
+    notes = import_published(tmp_path / "hub", tmp_path / "run").report.notes
+    assert "keys of the configuration that are not known, and were passed over: my_own_key" in notes
+
+
+def test_keys_that_are_left_out_mean_the_class_default_and_are_told(tmp_path):
+    hub_folder(tmp_path / "hub", bert(), hidden_act=None, layer_norm_eps=None)
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert done.spec.model.activation == "gelu_erf"
+    assert any("hidden_act gelu, layer_norm_eps 1e-12" in note for note in done.report.notes)
+
+
+def refused(folder, tmp_path, match, **options):
+    with pytest.raises(InputError, match=match) as found:
+        import_published(folder, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.glob(".run.*"))
+    return str(found.value)
+
+
+def test_bad_folders_are_refused_in_a_line(tmp_path):
+    hub = tmp_path / "hub"
+    tensors = hub_folder(hub, bert())
+    (hub / "model.safetensors").rename(tmp_path / "aside")
+    refused(hub, tmp_path, "holds no weights in a form that is read here")
+    (tmp_path / "aside").rename(hub / "model.safetensors")
+    (hub / "config.json").rename(tmp_path / "config.json")
+    refused(hub, tmp_path, "no configuration that says of what; put config.json")
+    (hub / "config.json").write_text(json.dumps({**config_of(bert()), "model_type": "llama"}))
+    refused(hub, tmp_path, "model_type is 'llama', and those that are read are bert, ernie, gpt2")
+    (hub / "config.json").write_text(json.dumps({**config_of(bert()), "model_type": "fsmt"}))
+    refused(hub, tmp_path, "model_type is 'fsmt', which is not read: each language")
+    (hub / "config.json").write_text(json.dumps(config_of(load_spec("gpt2_tiny"))))
+    refused(hub, tmp_path, "is a configuration of gpt2, and no tensor beside it .* they look like bert's")
+    (hub / "config.json").write_text("[1]")
+    refused(hub, tmp_path, "a JSON mapping is expected")
+    (hub / "config.json").write_text(json.dumps(config_of(bert())))
+    whole = (hub / "model.safetensors").read_bytes()
+    (hub / "model.safetensors").write_bytes(whole[:-100])
+    refused(hub, tmp_path, "model.safetensors: is not a safetensors file")
+    write_tensors(hub / "model.safetensors", {"cls.predictions.bias": tensors["cls.predictions.bias"]})
+    refused(hub, tmp_path, "missing: bert.embeddings.word_embeddings.weight|missing: embeddings")
+    refused(tmp_path / "nothing", tmp_path, "there is no such file or folder")
+
+
+def test_a_body_that_does_not_fit_is_refused_with_both_shapes(tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert(), num_hidden_layers=1, vocab_size=65)
+    said = refused(tmp_path / "hub", tmp_path, "embeddings.token.weight the shape")
+    assert "[64, 12]; this model has [65, 12]" in said
+    assert "bert.encoder.layer.1.attention.output.dense.weight" in said
+    assert len(tensors) > 20
+
+
+def test_an_adapter_in_the_body_is_refused_by_name(tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert())
+    extra = "bert.encoder.layer.0.attention.self.query.lora_A.weight"
+    write_tensors(tmp_path / "hub" / "model.safetensors", {**tensors, extra: np.zeros((2, 12), np.float32)})
+    refused(tmp_path / "hub", tmp_path, f"not known in the body of such a model: {extra}")
+
+
+def test_quantized_weights_are_refused_by_name(tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert())
+    name = "bert.encoder.layer.0.output.dense.weight"
+    write_tensors(tmp_path / "hub" / "model.safetensors", {**tensors, name: np.zeros((12, 7), np.int8)})
+    refused(tmp_path / "hub", tmp_path, f"{name} holds int8, which is no float")
+
+
+def test_shards_are_read_and_one_that_is_missing_is_named(tmp_path):
+    hub = tmp_path / "hub"
+    tensors = hub_folder(hub, bert())
+    (hub / "model.safetensors").unlink()
+    names = sorted(tensors)
+    parts = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    for file, own in parts.items():
+        write_tensors(hub / file, {name: tensors[name] for name in own})
+    places = {name: file for file, own in parts.items() for name in own}
+    (hub / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    import_published(hub, tmp_path / "whole")
+    assert all(
+        np.array_equal(weights_of(tmp_path / "whole")[name], array) for name, array in draw(bert()).items()
+    )
+    index = {"metadata": {}, "weight_map": {**places, "more": "model-00001-of-00002.safetensors"}}
+    (hub / "model.safetensors.index.json").write_text(json.dumps(index))
+    refused(hub, tmp_path, "no shard has more")
+    (hub / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (hub / "model-00002-of-00002.safetensors").unlink()
+    refused(hub, tmp_path, "model-00002-of-00002.safetensors is missing")
+
+
+def test_an_output_that_is_there_is_left_alone(tmp_path):
+    hub_folder(tmp_path / "hub", bert())
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").write_text("precious")
+    with pytest.raises(InputError, match="is there already; give a new path"):
+        import_published(tmp_path / "hub", tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine"]
+    (tmp_path / "run" / "mine").unlink()
+    import_published(tmp_path / "hub", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("task", "match"),
+    [
+        ("causal_lm", "causal_lm"),
+        ("no_such_task", "no task of kind 'no_such_task'"),
+        ("segmentation", "segmentation needs"),
+    ],
+)
+def test_a_task_that_does_not_fit_is_refused(task, match, tmp_path):
+    hub_folder(tmp_path / "hub", bert())
+    refused(tmp_path / "hub", tmp_path, match, task=task)
+
+
+def test_a_run_is_whole_wherever_it_is_moved(tmp_path):
+    hub_folder(tmp_path / "hub", bert())
+    import_published(tmp_path / "hub", tmp_path / "run")
+    shutil.rmtree(tmp_path / "hub")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    spec = load_spec(tmp_path / "moved" / "spec.yaml")
+    assert run_tokenizer(spec.data, tmp_path / "moved", 64).size == len(WORDS)
+    path = tmp_path / "moved" / "checkpoints" / "step-00000000" / "weights.safetensors"
+    with Safetensors(path) as file:
+        assert set(file) == set(spec.graph().parameters())
