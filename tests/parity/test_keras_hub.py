@@ -10,6 +10,8 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import ByteLevel
 
 from published_runs import outputs_of
 from zoo_common.published import import_published
@@ -195,3 +197,53 @@ def test_what_has_no_place_here_is_refused_by_its_key(tmp_path):
     with pytest.raises(InputError, match=r"is of builtins>eval, and no preset of KerasHub"):
         import_published(other, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+TEXTS = (
+    "The cats sat.",
+    "naïve CAFÉ café",
+    "中文 mixed!? a-b_c",
+    "ünder ñ  tab\tx",
+    "don't 3.14 x@y",
+    "ab cab ab",
+)
+LETTERS = [chr(code) for code in range(33, 127)] + list("éïüñ中文")
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_texts_become_the_ids_that_kerashubs_tokenizer_gives(lowercase, tmp_path):
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = [
+        *specials,
+        "the",
+        "cat",
+        "sat",
+        "naïve",
+        "cafe",
+        *LETTERS,
+        *(f"##{letter}" for letter in LETTERS),
+    ]
+    theirs = MODELS.BertTokenizer(vocabulary=pieces, lowercase=lowercase)
+    model = MODELS.BertBackbone(**{**SIZES, "vocabulary_size": len(pieces)}, max_sequence_length=9)
+    preprocessor = MODELS.BertTextClassifierPreprocessor(theirs, sequence_length=8)
+    MODELS.BertTextClassifier(model, num_classes=3, preprocessor=preprocessor).save_to_preset(
+        str(tmp_path / "p")
+    )
+    assert_same_ids(theirs, tmp_path)
+
+
+def test_texts_become_the_ids_of_byte_pairs_too(tmp_path):
+    alphabet = sorted(ByteLevel.alphabet())
+    table = {piece: index for index, piece in enumerate([*alphabet, "ab", "Ġa", "Ġab", "<|endoftext|>"])}
+    theirs = MODELS.GPT2Tokenizer(vocabulary=table, merges=["a b", "Ġ a", "Ġa b"])
+    model = MODELS.GPT2Backbone(**{**SIZES, "vocabulary_size": len(table)}, max_sequence_length=9)
+    preprocessor = MODELS.GPT2CausalLMPreprocessor(theirs, sequence_length=8)
+    MODELS.GPT2CausalLM(model, preprocessor=preprocessor).save_to_preset(str(tmp_path / "p"))
+    assert_same_ids(theirs, tmp_path)
+
+
+def assert_same_ids(theirs, folder: Path) -> None:
+    import_published(folder / "p", folder / "run")
+    kept = Tokenizer.from_file(str(folder / "run" / "tokenizer.json"))
+    for text in TEXTS:
+        assert kept.encode(text, add_special_tokens=False).ids == [int(each) for each in theirs(text)], text

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import ByteLevel
 
 import author_models as authors
 from published_runs import outputs_of
@@ -213,3 +215,27 @@ def test_a_checkpoint_of_nobody_known_is_refused_by_the_command_in_one_line(tmp_
     said = capsys.readouterr().err
     assert "has none of the variables bert/embeddings/word_embeddings, model/wte, shared/embedding" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("words", "ids"), [(("the", "cat"), [5, 6]), (("the", "Cat"), [1, 6])])
+def test_berts_vocabulary_says_by_its_capitals_whether_texts_are_lower_cased(words, ids, tmp_path):
+    variables = authors.draw(authors.bert_shapes(D, F, V, P, LAYERS))
+    save(tmp_path, variables, bert_config=BERT_CONFIG)
+    more = [f"w{index}" for index in range(V - 7)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *more]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    import_published(tmp_path, tmp_path / "run")
+    kept = Tokenizer.from_file(str(tmp_path / "run" / "tokenizer.json"))
+    assert kept.encode("The Cat", add_special_tokens=False).ids == ids
+
+
+def test_gpt2s_own_vocabulary_is_read(tmp_path):
+    pieces = [*sorted(ByteLevel.alphabet()), "ab", "<|endoftext|>"]
+    variables = authors.draw(authors.gpt2_shapes(D, len(pieces), P, 1))
+    hparams = {"n_vocab": len(pieces), "n_ctx": P, "n_embd": D, "n_head": HEADS, "n_layer": 1}
+    encoder = {piece: index for index, piece in enumerate(pieces)}
+    save(tmp_path, variables, hparams=hparams, encoder=encoder)
+    (tmp_path / "vocab.bpe").write_text("#version: 0.2\na b\n\n")
+    import_published(tmp_path, tmp_path / "run")
+    kept = Tokenizer.from_file(str(tmp_path / "run" / "tokenizer.json"))
+    assert kept.encode("cab", add_special_tokens=False).tokens == ["c", "ab"]

@@ -71,6 +71,15 @@ def test_a_checkpoint_in_several_data_files_is_read(tmp_path):
         open_container(tmp_path / "model.ckpt")
 
 
+def test_an_index_of_several_blocks_is_read(tmp_path):
+    draw = np.random.default_rng(0)
+    names = ["".join(map(chr, draw.integers(97, 123, 90))) for _ in range(3000)]
+    values = {name: tf.constant(draw.normal(size=2)) for name in names}
+    save(tmp_path / "x", values)
+    assert (tmp_path / "x.index").stat().st_size > 262_144  # TensorFlow's size of a block.
+    assert_same(open_container(tmp_path / "x"), values)
+
+
 def test_texts_are_named_and_not_read(tmp_path):
     save(tmp_path / "x", {"words": tf.constant(["a", "b"]), "kernel": tf.constant([1.0])})
     found = open_container(tmp_path / "x")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import JsonValue
 
 from zoo_common.containers import Container
 from zoo_common.containers.keras_h5 import KerasH5
+from zoo_common.published.author_tokenizers import keras_hub_tokenizer
 from zoo_common.published.place import Place
 from zoo_common.published.source import Published, families_in
 from zoo_common.weights import WeightSource
@@ -49,7 +48,17 @@ def recognise(place: Place) -> Published | None:
     tensors = _Preset(backbone, head)
     _check_layers(named, tensors)
     files = (*backbone.files, *(head.files if head is not None else ()))
-    return Published(SOURCE, known[name], config, where, tensors, files, _assets(place), (named,))
+    return Published(
+        SOURCE,
+        known[name],
+        config,
+        where,
+        tensors,
+        files,
+        place.folder,
+        (named,),
+        tokenizer=keras_hub_tokenizer,
+    )
 
 
 class _Preset(WeightSource):
@@ -86,8 +95,3 @@ def _check_layers(name: str, tensors: _Preset) -> None:
             raise InputError(
                 f"{path} of {name} calls itself {printable(found)}, and {called} is expected there"
             )
-
-
-def _assets(place: Place) -> Path:
-    assets = place.folder / "assets" / "tokenizer"
-    return assets if assets.is_dir() else place.folder

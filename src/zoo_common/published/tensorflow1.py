@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo_common.containers.tensor_bundle import TensorBundle
+from zoo_common.published.author_tokenizers import google_tokenizer, openai_tokenizer
 from zoo_common.published.place import Place
-from zoo_common.published.source import Published, families_in
+from zoo_common.published.source import Published, ReadTokenizer, families_in
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import Config
 from zoo_spec.models.t5_mesh import mesh_config
@@ -25,11 +26,18 @@ class _Author:
     model_type: str
     files: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    tokenizer: ReadTokenizer | None = None
 
 
 _AUTHORS = (
-    _Author(_GOOGLE, "bert/embeddings/word_embeddings", "bert", ("bert_config.json", "config.json")),
-    _Author(_OPENAI, "model/wte", "gpt2", ("hparams.json",), ("src/model.py",)),
+    _Author(
+        _GOOGLE,
+        "bert/embeddings/word_embeddings",
+        "bert",
+        ("bert_config.json", "config.json"),
+        tokenizer=google_tokenizer,
+    ),
+    _Author(_OPENAI, "model/wte", "gpt2", ("hparams.json",), ("src/model.py",), openai_tokenizer),
     _Author(_MESH, "shared/embedding", "t5", classes=("Bitransformer",)),
 )
 
@@ -49,7 +57,15 @@ def recognise(place: Place) -> Published | None:
     family = families_in(author.source)[author.model_type]
     config, where = _config(place, author, tensors)
     return Published(
-        author.source, family, config, where, tensors, tensors.files, place.folder, author.classes
+        author.source,
+        family,
+        config,
+        where,
+        tensors,
+        tensors.files,
+        place.folder,
+        author.classes,
+        tokenizer=author.tokenizer,
     )
 
 
