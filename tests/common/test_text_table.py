@@ -446,3 +446,22 @@ def test_another_source_of_records_feeds_every_task_that_learns_from_them(tmp_pa
         examples = open_dataset(spec, None, "train")
         assert examples.example(0, 2)["labels"].shape == width
     assert replace(examples.description(), notes=()).source == "verses"
+
+
+def test_a_run_that_begins_with_another_reads_with_its_tokenizer_which_it_then_keeps(tmp_path, caplog):
+    source, run_dir = tmp_path / "source", tmp_path / "run"
+    (checkpoint := source / "checkpoints" / "step-00000001").mkdir(parents=True)
+    kept = vocabulary(source)
+    rest = {"vocabulary": None, "evaluation_fraction": 0.0}
+    for number, begins in enumerate((source, checkpoint)):
+        own = tmp_path / f"run{number}"
+        changes = [f"training.initialize_from={begins}"]
+        opened(tmp_path, FILMS, "train", *changes, run_dir=own, **rest)
+        found = Tokenizer.from_file(str(own / "tokenizer.json")).get_vocab()
+        assert found == Tokenizer.from_file(str(kept)).get_vocab()
+    kept.unlink()
+    with caplog.at_level("WARNING", "zoo"):
+        opened(tmp_path, FILMS, "train", *changes, run_dir=own, **rest)
+        assert not caplog.records
+        opened(tmp_path, FILMS, "train", *changes, run_dir=run_dir, **rest)
+    assert "has no tokenizer.json, and data.vocabulary names none" in caplog.text

@@ -47,9 +47,9 @@ def open_tokenizer(
 ) -> Subwords:
     """The run's tokenizer: the one in the run directory, else the user's ``vocabulary``, else trained now.
 
-    ``made_from`` is the fingerprint of what it is made from, ``vocabulary_size`` the rows of the model's
-    embedding, less those ``reserved`` for sentinels that the vocabulary itself may lack, ``kind`` as in
-    ``zoo_spec.data.TokenizedData``. Raises InputError if the tokenizer is larger than these, of another kind,
+    ``made_from`` is the fingerprint of what it is made from, empty where a kept one's is not to be compared,
+    ``vocabulary_size`` the rows of the model's embedding, less those ``reserved`` for sentinels that the vocabulary
+    itself may lack, ``kind`` as in ``zoo_spec.data.TokenizedData``. Raises InputError if the tokenizer is larger than these, of another kind,
     beyond the ``limits``, or if the kept one is corrupt.
     """
     limits = limits or TextLimits()
@@ -89,13 +89,18 @@ def data_tokenizer(
     Without a ``data.vocabulary`` it is that of the run, or of the checkpoint's run, whose weights the run
     ``begins_with``, for these know no other tokens.
     """
-    vocabulary, made_from = data.vocabulary or _known_to(begins_with), text
+    keeps_one = run_dir is not None and (run_dir / FILE).exists()
+    vocabulary, made_from = data.vocabulary, text
+    if vocabulary is None and begins_with is not None:
+        # What it began with need not be there any more when the run goes on.
+        vocabulary = None if keeps_one else _known_to(begins_with)
+        made_from = "" if keeps_one else text
     if vocabulary is not None:
         made_from = f"vocabulary {fingerprint(vocabulary, data.limits)}"
     how = f"lower_case {data.lower_case}" if data.tokenizer == "wordpiece" else data.tokenizer
     return open_tokenizer(
         sentences=sentences,
-        made_from=f"{made_from}, {how}",
+        made_from=f"{made_from}, {how}" if made_from else "",
         vocabulary=vocabulary,
         vocabulary_size=vocabulary_size,
         reserved=reserved,
@@ -106,10 +111,8 @@ def data_tokenizer(
     )
 
 
-def _known_to(begins_with: str | None) -> str | None:
+def _known_to(begins_with: str) -> str | None:
     """The tokenizer of a run, or of the run that a checkpoint lies in; None where there is none."""
-    if begins_with is None:
-        return None
     place = Path(begins_with)
     for directory in (place, *place.resolve().parents[1:2]):
         if (directory / FILE).is_file():
@@ -205,7 +208,7 @@ def _load(run_dir: Path, made_from: str, limits: TextLimits) -> Subwords | None:
     if not path.exists():
         return None
     found, origin = _checked(run_dir, limits)
-    if origin not in (made_from, _PUBLISHED):
+    if made_from and origin not in (made_from, _PUBLISHED):
         log.warning(
             "%s was made from another text or vocabulary than data names now; the run keeps its tokenizer",
             path,
