@@ -49,8 +49,8 @@ def open_tokenizer(
 
     ``made_from`` is the fingerprint of what it is made from, empty where a kept one's is not to be compared,
     ``vocabulary_size`` the rows of the model's embedding, less those ``reserved`` for sentinels that the vocabulary
-    itself may lack, ``kind`` as in ``zoo_spec.data.TokenizedData``. Raises InputError if the tokenizer is larger than these, of another kind,
-    beyond the ``limits``, or if the kept one is corrupt.
+    itself may lack, ``kind`` as in ``zoo_spec.data.TokenizedData``. Raises InputError if the tokenizer is larger than
+    these, of another kind, beyond the ``limits``, or if the kept one is corrupt.
     """
     limits = limits or TextLimits()
     kept = _load(run_dir, made_from, limits) if run_dir is not None else None
