@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
+import h5py
 import ml_dtypes
 import numpy as np
 import pytest
+import torch
 import transformers
 
 from hub_folders import WORDS, bert, config_of, draw, hub_folder, write_tensors
@@ -398,3 +401,97 @@ def test_a_run_is_whole_wherever_it_is_moved(tmp_path):
     path = tmp_path / "moved" / "checkpoints" / "step-00000000" / "weights.safetensors"
     with Safetensors(path) as file:
         assert set(file) == set(spec.graph().parameters())
+
+
+def write_tensorflow(path, tensors, kernels=("weight",)):
+    """``tf_model.h5`` as Keras 2 wrote ``transformers``' models: scopes, turned kernels, lists of names."""
+    with h5py.File(path, "w") as file:
+        group, names = file.create_group("model"), []
+        for name, array in tensors.items():
+            parts = (
+                re.sub(r"\.(\d+)(?=\.)", r"_!_\1", name).replace(".", "/").replace("_!_", "_._").split("/")
+            )
+            if "embeddings" in name and array.ndim == 2:
+                parts[-1] = "weight" if parts[-2] == "word_embeddings" else "embeddings"
+            elif "LayerNorm" in name or "ln_" in name:
+                parts[-1] = {"weight": "gamma", "bias": "beta"}[parts[-1]]
+            elif parts[-1] == "weight" and array.ndim == 2 and "kernel" in kernels:
+                parts[-1], array = "kernel", array.T
+            scope = "mlm___cls" if parts[0] == "cls" else parts[0]
+            path = "/".join(["tf_model", scope, *parts[1:]]) + ":0"
+            group.create_dataset(path, data=array)
+            names.append(path.encode())
+        group.attrs["weight_names"] = names
+        file.attrs["layer_names"] = [b"model"]
+
+
+def test_tf_model_h5_is_read_as_the_torch_file_of_the_same_folder(tmp_path):
+    tensors = hub_folder(tmp_path / "hub", bert(), architectures=["TFBertForMaskedLM"])
+    (tmp_path / "hub" / "model.safetensors").unlink()
+    named = {name: array for name, array in tensors.items() if "decoder" not in name}
+    write_tensorflow(tmp_path / "hub" / "tf_model.h5", named, ("kernel",))
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    found = weights_of(tmp_path / "run")
+    assert done.spec.task.kind == "masked_lm"
+    assert all(np.array_equal(found[name], array) for name, array in draw(bert()).items())
+
+
+def test_gpt2_s_matrices_are_not_turned_in_tf_model_h5_and_its_biases_are_rows(tmp_path):
+    spec = load_spec("gpt2_tiny", ["model.vocab_size=50"])
+    tensors = hub_folder(tmp_path / "hub", spec)
+    (tmp_path / "hub" / "model.safetensors").unlink()
+    rows = {name: array[None] if name.endswith("c_attn.bias") else array for name, array in tensors.items()}
+    del rows["lm_head.weight"]
+    write_tensorflow(tmp_path / "hub" / "tf_model.h5", rows)
+    import_published(tmp_path / "hub", tmp_path / "run")
+    found = weights_of(tmp_path / "run")
+    assert all(np.array_equal(found[name], array) for name, array in draw(spec).items())
+
+
+def test_two_kinds_of_files_that_differ_are_refused_and_one_can_be_named(tmp_path):
+    hub = tmp_path / "hub"
+    tensors = hub_folder(hub, bert())
+    torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, hub / "pytorch_model.bin")
+    import_published(hub, tmp_path / "same")
+    other = {**tensors, "bert.embeddings.LayerNorm.bias": tensors["bert.embeddings.LayerNorm.bias"] + 1}
+    torch.save({name: torch.from_numpy(array) for name, array in other.items()}, hub / "pytorch_model.bin")
+    refused(
+        hub,
+        tmp_path,
+        "model.safetensors and pytorch_model.bin hold different weights .values of bert.embeddings",
+    )
+    import_published(hub, tmp_path / "torch", format="torch")
+    assert np.array_equal(
+        weights_of(tmp_path / "torch")["embeddings.norm.bias"], other["bert.embeddings.LayerNorm.bias"]
+    )
+    import_published(hub / "pytorch_model.bin", tmp_path / "file")
+    refused(hub, tmp_path, "--format parquet: is none of safetensors", format="parquet")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_a_trainer_leaves_beside_a_torch_file_of_either_form_is_passed_over(zipped, tmp_path):
+    hub = tmp_path / "hub"
+    tensors = hub_folder(hub, bert())
+    (hub / "model.safetensors").unlink()
+    state = {name: torch.from_numpy(array) for name, array in tensors.items()}
+    torch.save(state, hub / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+    torch.save({"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []}, hub / "optimizer.pt")
+    torch.save(transformers.TrainingArguments, hub / "training_args.bin")
+    import_published(hub, tmp_path / "run")
+    assert np.array_equal(
+        weights_of(tmp_path / "run")["embeddings.token.weight"], draw(bert())["embeddings.token.weight"]
+    )
+
+
+def test_marian_s_bias_on_the_scores_is_a_weight(tmp_path):
+    spec = load_spec(
+        "transformer_tiny",
+        ["model.position={kind: sinusoidal_positions, layout: halves}", "model.output_bias=true",
+         "model.layer_norm_epsilon=1e-5"],
+    )  # fmt: skip
+    hub_folder(tmp_path / "hub", spec, scale_embedding=True)
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    found = weights_of(tmp_path / "run")
+    assert all(np.array_equal(found[name], array) for name, array in draw(spec).items())
+    assert found["lm_head.bias"].std() > 0.1
+    assert (done.spec.model.kind, done.spec.model.layer_norm_epsilon) == ("transformer", 1e-5)

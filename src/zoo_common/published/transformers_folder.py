@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from pydantic import JsonValue
 
-from zoo_common.containers import Container
 from zoo_common.published.place import Box, Place
 from zoo_common.published.source import Published, as_values, families_in, of_no_tensors, unknown_type
+from zoo_common.published.tensorflow_names import TorchNamed
+from zoo_common.weights import WeightSource
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.names import NameTable
 from zoo_spec.models.base import Model
@@ -39,10 +41,18 @@ def recognise(place: Place) -> Published | None:
     family = _told_family(config, where)
     box, family = _chosen(place, boxes, family, where)
     said = config.get("architectures")
-    named = tuple(str(each) for each in said) if isinstance(said, list) else ()
-    tensors = place.tensors(box)
-    notes = of_no_tensors(tensors)
-    return Published(SOURCE, family, config, where, tensors, box.files, place.folder, named, notes)
+    # TensorFlow's classes have the heads of torch's.
+    named = tuple(str(each).removeprefix("TF") for each in said) if isinstance(said, list) else ()
+    notes = of_no_tensors(place.tensors(box))
+    return Published(
+        SOURCE, family, config, where, _tensors(place, box), box.files, place.folder, named, notes
+    )
+
+
+def _tensors(place: Place, box: Box) -> WeightSource:
+    """A box' tensors, as torch names them."""
+    found = place.tensors(box)
+    return TorchNamed(found) if box.format == "h5" else found
 
 
 def _told_family(config: dict[str, JsonValue], where: str) -> type[Model] | None:
@@ -56,7 +66,7 @@ def _told_family(config: dict[str, JsonValue], where: str) -> type[Model] | None
             raise unknown_type(said, where, SOURCE)
         return known[said]
     named = config.get("architectures")
-    classes = [str(each) for each in named] if isinstance(named, list) else []
+    classes = [str(each).removeprefix("TF") for each in named] if isinstance(named, list) else []
     return next((cls for cls in known.values() if cls.foreign_configs()[SOURCE].class_of(classes)), None)
 
 
@@ -71,7 +81,7 @@ def _chosen(
     problems: list[tuple[int, InputError]] = []
     for box in sorted(boxes, key=lambda box: _FORMATS.index(place.kind(box))):
         try:
-            tensors = place.tensors(box)
+            tensors = _tensors(place, box)
         except InputError as error:
             problems.append((_FORMATS.index(place.kind(box)), error))
             continue
@@ -84,7 +94,7 @@ def _chosen(
         if preferred < rank:
             raise problem
     if not told:
-        others = sorted({name for box in boxes for name in _looks_like(place.tensors(box))})
+        others = sorted({name for box in boxes for name in _looks_like(_tensors(place, box))})
         hint = f"; they look like {' or '.join(others)}'s" if others else ""
         kind = (
             family.foreign_configs()[SOURCE].model_type if family is not None else "any family that is read"
@@ -101,7 +111,7 @@ def _require_one(place: Place, boxes: list[Box]) -> None:
     """Raise InputError where two boxes hold something else; the first is taken of those that hold the same."""
     first = boxes[0]
     for other in boxes[1:]:
-        difference = _difference(place.tensors(first), place.tensors(other))
+        difference = _difference(_tensors(place, first), _tensors(place, other))
         if difference:
             raise InputError(
                 f"{printable(place.path)}: {first.path.name} and {other.path.name} hold different weights "
@@ -109,7 +119,7 @@ def _require_one(place: Place, boxes: list[Box]) -> None:
             )
 
 
-def _difference(one: Container, other: Container) -> str:
+def _difference(one: WeightSource, other: WeightSource) -> str:
     """What tells two containers apart: a shape, or a value of a small tensor; names that one lacks are often tied."""
     common = [name for name in one if name in other]
     if not common:
@@ -121,10 +131,11 @@ def _difference(one: Container, other: Container) -> str:
             )
     for name in common:
         shape, dtypes = one.entries[name].shape, {one.entries[name].dtype, other.entries[name].dtype}
-        size = 1
-        for each in shape:
-            size *= each
-        if size <= _SMALL and len(dtypes) == 1 and one.read(name).tobytes() != other.read(name).tobytes():
+        if (
+            math.prod(shape) <= _SMALL
+            and len(dtypes) == 1
+            and one.read(name).tobytes() != other.read(name).tobytes()
+        ):
             return f"values of {printable(name)}"
     return ""
 
