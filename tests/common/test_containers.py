@@ -181,6 +181,11 @@ def test_a_hostile_file_is_refused_in_one_line_that_names_it(what, outcomes):
     assert "\n" not in found["text"]
     assert len(found["text"]) < 1500
     assert "memory" not in found["text"]
+    found = outcomes[f"{what}, imported"]
+    assert (found["status"], found["made"]) == (2, False), found
+    assert found["path"] in found["text"]
+    assert "memory" not in found["text"]
+    assert "no configuration that says of what" not in found["text"]
 
 
 def test_a_file_over_which_hdf5s_library_crashes_is_refused(tmp_path, monkeypatch):

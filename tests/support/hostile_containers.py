@@ -19,6 +19,7 @@ import numpy as np
 
 from bundles import HEADER, MAGIC, block, field, masked, table, varint, write_bundle
 from zoo_common.containers import open_container
+from zoo_common.published import import_published
 from zoo_spec.errors import ZooError
 
 MEMORY = 1 << 30
@@ -337,16 +338,31 @@ def outcomes(folder: Path) -> Iterator[dict[str, object]]:
         place = folder / f"{index:02d}"
         place.mkdir()
         path = write(place)
-        found: dict[str, object] = {"what": what, "error": None, "path": str(place)}
-        try:
-            with open_container(path) as container:
-                for name in container:
-                    container.read(name)
-        except ZooError as error:
-            found |= {"error": type(error).__name__, "status": error.exit_status, "text": str(error)}
-        except BaseException as error:
-            found |= {"error": type(error).__name__, "status": -1, "text": repr(error)}
-        yield found
+        yield {"what": what, "path": str(place), **_outcome(lambda path=path: _read(path))}
+        (place / "config.json").write_text(json.dumps({"model_type": "bert"}))
+        run = place / "run"
+        yield {
+            "what": f"{what}, imported",
+            "path": str(place),
+            **_outcome(lambda path=path, run=run: import_published(path, run)),
+            "made": run.exists(),
+        }
+
+
+def _read(path: Path) -> None:
+    with open_container(path) as container:
+        for name in container:
+            container.read(name)
+
+
+def _outcome(attempt: Callable[[], object]) -> dict[str, object]:
+    try:
+        attempt()
+    except ZooError as error:
+        return {"error": type(error).__name__, "status": error.exit_status, "text": str(error)}
+    except BaseException as error:
+        return {"error": type(error).__name__, "status": -1, "text": repr(error)}
+    return {"error": None, "status": 0, "text": ""}
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ def _unknown(place: Place) -> InputError:
         return InputError(
             f"{shown}: holds no weights in a form that is read here; docs/weights.md lists them"
         )
+    for box in place.boxes:
+        place.tensors(box)  # What is wrong with a file says more than that nobody knows it.
     names = ", ".join(printable(box.path.name) for box in place.boxes[:_SHOWN])
     return InputError(
         f"{shown}: holds tensors ({names}) and no configuration that says of what; put config.json beside them"
