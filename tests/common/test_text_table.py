@@ -465,3 +465,20 @@ def test_a_run_that_begins_with_another_reads_with_its_tokenizer_which_it_then_k
         assert not caplog.records
         opened(tmp_path, FILMS, "train", *changes, run_dir=run_dir, **rest)
     assert "has no tokenizer.json, and data.vocabulary names none" in caplog.text
+
+
+def test_labels_have_the_order_of_the_head_that_a_run_begins_with_if_it_knows_them(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    vocabulary(source)
+    for number, (names, wanted) in enumerate(
+        [
+            (["pos", "neither", "neg"], ["pos", "neither", "neg"]),
+            (["a", "b", "c"], ["neg", "neither", "pos"]),
+            (["pos", "neg"], ["neg", "neither", "pos"]),
+        ]
+    ):
+        (source / "labels.json").write_text(json.dumps(names))
+        run_dir = tmp_path / f"run{number}"
+        opened(tmp_path, FILMS, "train", f"training.initialize_from={source}", run_dir=run_dir)
+        assert json.loads((run_dir / "labels.json").read_text()) == wanted

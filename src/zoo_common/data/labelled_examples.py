@@ -11,9 +11,10 @@ import numpy as np
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, example_bytes
 from zoo_common.data.examples import make_examples
+from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import Names, read_label_names, require_same, write_label_names
 from zoo_common.data.labels import Labels, Number, OneLabel, SeveralLabels
-from zoo_common.data.reader import Wanted
+from zoo_common.data.reader import Wanted, kept_by
 from zoo_common.data.records import Records, open_records
 from zoo_common.data.tokenizer import Subwords
 from zoo_common.data.tokenizer_files import data_tokenizer
@@ -157,6 +158,13 @@ def _names(wanted: Wanted) -> Names | None:
     return kept or stated
 
 
+def _names_before(wanted: Wanted) -> Names | None:
+    """Those of the run whose weights this one begins with, if its head may be that one's."""
+    found = None if wanted.begins_with is None else kept_by(wanted.begins_with, LABELS)
+    names = None if found is None else read_label_names(found.parent)
+    return names if names is not None and len(set(names)) == _classes(wanted) else None
+
+
 def _open(labels: Labels, wanted: Wanted) -> LabelledExamples:
     """The examples of one part; what the run is to keep, the names of labels and the tokenizer, is kept now."""
     data = _data(wanted)
@@ -217,12 +225,12 @@ def _classes(wanted: Wanted) -> int:
 
 @make_examples.register
 def _classification(task: SequenceClassification, wanted: Wanted) -> LabelledExamples:
-    return _open(OneLabel(_classes(wanted), _names(wanted)), wanted)
+    return _open(OneLabel(_classes(wanted), _names(wanted), _names_before(wanted)), wanted)
 
 
 @make_examples.register
 def _several(task: SequenceMultiLabelClassification, wanted: Wanted) -> LabelledExamples:
-    return _open(SeveralLabels(_classes(wanted), _names(wanted)), wanted)
+    return _open(SeveralLabels(_classes(wanted), _names(wanted), _names_before(wanted)), wanted)
 
 
 @make_examples.register

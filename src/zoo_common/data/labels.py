@@ -38,10 +38,15 @@ class Labels(Protocol):
 
 
 class NamedLabels:
-    """Labels with names, which are given, or those that the training records have."""
+    """Labels with names, which are given, or those that the training records have.
 
-    def __init__(self, classes: int, names: Names | None) -> None:
+    The latter have the order of the names ``before``, those of the run whose head this one begins with, if all are
+    among them: its rows are theirs.
+    """
+
+    def __init__(self, classes: int, names: Names | None, before: Names | None = None) -> None:
         self.names = names
+        self._before = before
         self._classes = classes
         self._met: set[str] = set()
         self._ids = dict(zip(names or (), range(classes), strict=False))
@@ -72,6 +77,8 @@ class NamedLabels:
     def settle(self, source: str) -> None:
         """There are as many names as classes."""
         names = self.names or in_order(self._met)
+        if self.names is None and self._before is not None and self._met <= set(self._before):
+            names = self._before
         if len(names) != self._classes:
             raise InputError(
                 f"{source}: has {len(names)} different labels, {some(names)}, and task.classes is {self._classes}; "

@@ -45,6 +45,13 @@ class Wanted:
         return frozenset(self.graph.inputs)
 
 
+def kept_by(source: str, file: str) -> Path | None:
+    """What a run keeps under this name, or the run that a checkpoint lies in; None where there is no such file."""
+    place = Path(source)
+    found = (directory / file for directory in (place, *place.resolve().parents[1:2]))
+    return next((path for path in found if path.is_file()), None)
+
+
 @singledispatch
 def open_data(data: Data, wanted: Wanted) -> Dataset:
     """The examples; InputError for data that is missing, of another form, too small, or out of the model's ranges.

@@ -110,7 +110,7 @@ class Subwords:
         if self.watched is not None:
             return self.watched.encode(sentences)
         with reading(self.origin, "tokenizers"):
-            self.tokenizer.encode_special_tokens = True
+            self._as_words()
             encoded = self.tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
             return [row.ids for row in encoded]
 
@@ -119,7 +119,7 @@ class Subwords:
         if self.watched is not None:
             return self.watched.pieces(text)
         with reading(self.origin, "tokenizers"):
-            self.tokenizer.encode_special_tokens = True
+            self._as_words()
             encoded = self.tokenizer.encode(text, add_special_tokens=False)
             return [(index, *span) for index, span in zip(encoded.ids, encoded.offsets, strict=True)]
 
@@ -151,6 +151,11 @@ class Subwords:
         """Raise InputError unless all special tokens are there."""
         for token in self.specials:
             self._id(token)
+
+    def _as_words(self) -> None:
+        """Have special tokens in a text be words; not set anew, which no other thread's text survives."""
+        if not self.tokenizer.encode_special_tokens:
+            self.tokenizer.encode_special_tokens = True
 
     def _of_each(self, question: Callable[[str], bool]) -> NDArray[np.bool_]:
         found = np.zeros(self.size, np.bool_)

@@ -12,6 +12,7 @@ from pathlib import Path
 from zoo_common.data import byte_level_bpe
 from zoo_common.data.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.files import decoded, read_vocabulary_bytes
+from zoo_common.data.reader import kept_by
 from zoo_common.data.sentence_pieces import SentencePieces
 from zoo_common.data.tokenizer import SENTINEL, Subwords, WordPiece, train
 from zoo_common.data.vocabularies import fingerprint, parse, read_vocabulary
@@ -113,10 +114,9 @@ def data_tokenizer(
 
 def _known_to(begins_with: str) -> str | None:
     """The tokenizer of a run, or of the run that a checkpoint lies in; None where there is none."""
-    place = Path(begins_with)
-    for directory in (place, *place.resolve().parents[1:2]):
-        if (directory / FILE).is_file():
-            return str(directory / FILE)
+    found = kept_by(begins_with, FILE)
+    if found is not None:
+        return str(found)
     log.warning(
         "%s has no %s, and data.vocabulary names none: what a vocabulary is made of now its weights do not know",
         begins_with, FILE,
