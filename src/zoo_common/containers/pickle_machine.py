@@ -20,6 +20,7 @@ _MOST_KEPT = 64 << 20
 _MOST_IN_PLACE = 4096
 _MOST_BYTES_OF_A_NUMBER = 64
 _MOST_MARKS = 100_000
+_OF_A_HOLDER = 4
 
 
 class Stateful:
@@ -93,9 +94,13 @@ class Machine:
         """Push a value."""
         self.stack.append(value)
 
+    def hold(self, value: object) -> None:
+        """Push what holds others, which takes more room and time than a number or a text does."""
+        self.spend(_OF_A_HOLDER)
+        self.stack.append(value)
+
     def set_of(self, values: list[object]) -> set[Scalar]:
-        """A set of these; an empty one is the largest empty object by far."""
-        self.spend(4)
+        """A set of these."""
         return set(map(_key, values))
 
     def keep(self, size: int) -> None:
@@ -138,7 +143,9 @@ class Machine:
         """Make a tuple of the topmost values."""
         if len(self.stack) < size:
             raise IndexError
-        self.stack[-size:] = [tuple(self.stack[-size:])]
+        made = tuple(self.stack[-size:])
+        del self.stack[-size:]
+        self.hold(made)
 
     def append(self, values: list[object]) -> None:
         """Put values into the list or set below them."""
@@ -192,7 +199,7 @@ class Machine:
         made = self.calls.get((what.module, what.name))
         if made is None and what.acts:
             raise ValueError(f"it calls {what}, which is no data; nothing was run, and nothing is read of it")
-        self.stack.append(made(arguments) if made else StandIn(what, arguments))
+        self.hold(made(arguments) if made else StandIn(what, arguments))
 
     def charge(self, arguments: tuple[object, ...]) -> None:
         """Count what a call may copy: a list that the file has once may be passed on often."""
