@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
 import pickle
 import struct
 import tracemalloc
@@ -299,3 +300,24 @@ def test_what_is_no_tensor_among_tensors_is_named(tmp_path):
     with open_container(tmp_path / "x") as found:
         assert found.not_tensors == ("decay", "step")
         assert list(found) == ["a"]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_torchs_files_are_shards_of_an_index_too(zipped, tmp_path):
+    places = {}
+    for index, names in enumerate((["whole", "bool"], ["transposed", "bfloat16"], ["scalar"])):
+        file = f"pytorch_model-{index}.bin"
+        torch.save(
+            {name: TENSORS[name] for name in names}, tmp_path / file, _use_new_zipfile_serialization=zipped
+        )
+        places |= dict.fromkeys(names, file)
+    index = tmp_path / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    with open_container(index) as found:
+        assert found.format == "sharded"
+        assert list(found) == list(places)
+        for name in ("transposed", "whole", "scalar", "bfloat16", "bool"):
+            assert found[name].tobytes() == open_container(tmp_path / places[name])[name].tobytes()
+    (tmp_path / "pytorch_model-1.bin").unlink()
+    with pytest.raises(InputError, match=r"the shard pytorch_model-1.bin is missing"):
+        open_container(index)
