@@ -80,12 +80,14 @@ class BlockCall:
 class Exported:
     """A program that a framework wrote to serve a model: its path in the directory, "." for the whole of it.
 
-    ``inputs`` and ``outputs`` are the dtypes by name that it takes and gives.
+    ``inputs`` and ``outputs`` are the dtypes by name that it takes and gives. ``left_out`` is what the form cannot
+    carry, beside inputs, a line each.
     """
 
     program: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
 
 
 class InferenceModel(Protocol):
@@ -112,10 +114,11 @@ class InferenceModel(Protocol):
         Raises InputError, changing nothing, unless every name and every shape fits.
         """
 
-    def export(self, directory: Path, features: Sequence[str]) -> Exported:
-        """Write a program into an empty directory that needs the framework alone and takes these features.
+    def export(self, directory: Path, features: Sequence[str], format: str) -> Exported:
+        """Write a program into an empty directory that takes these features.
 
-        Raises OSError where the files cannot be written.
+        ``format`` is one of the ``exports`` of the file beside the backend. Raises InputError for another, and
+        OSError where the files cannot be written.
         """
 
     def device_bytes(self) -> int | None:

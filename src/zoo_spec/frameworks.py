@@ -67,6 +67,9 @@ class Framework(Spec):
     blocks: tuple[str, ...] | None = None
     """The kinds of blocks that it has halves of; left out, all that ship."""
 
+    exports: tuple[str, ...] = ()
+    """What ``zoo export --format`` calls the programs that it writes; the first is written where none is named."""
+
     def computes(self, kinds: Collection[str]) -> bool:
         """Whether it has halves of all these kinds of blocks."""
         return self.blocks is None or set(kinds) <= set(self.blocks)

@@ -47,6 +47,10 @@ def export_serving(model: GraphModel, path: str | Path, feature_names: Iterable[
         ".",
         {name: spec.dtype.name for name, spec in signature.items()},
         {name: value.dtype.name for name, value in outputs.items()},
+        (
+            "dropout: it computes as in inference",
+            "the choice of leaving inputs out: every one is to be given",
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
 from zoo_tf.compile import compiled
 from zoo_tf.device import choose_device, held_bytes
-from zoo_tf.export import export_serving
+from zoo_tf.formats import write
 from zoo_tf.precision import native_dtype
 from zoo_tf.weights import set_weights
 
@@ -73,9 +73,9 @@ class TensorFlowInference:
         """Set all weights and nothing else."""
         set_weights(self.model, weights)
 
-    def export(self, directory: Path, features: Sequence[str]) -> Exported:
-        """Write a SavedModel that needs TensorFlow alone and takes these features."""
-        return export_serving(self.model, directory, features)
+    def export(self, directory: Path, features: Sequence[str], format: str) -> Exported:
+        """Write a program in a format of TensorFlow's that takes these features."""
+        return write(self.model, self.graph, directory, features, format)
 
     def device_bytes(self) -> int | None:
         """Bytes held on the accelerator; None on a CPU."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim
 
 from zoo_common.backend import Exported
@@ -16,6 +16,11 @@ from zoo_spec.graph import Graph
 from zoo_spec.tensors import INT, Windows
 
 PROGRAM = "model.pt2"
+LEFT_OUT = (
+    "dropout: it computes as in inference",
+    "the choice of leaving inputs out: every one is to be given",
+)
+"""What no program of torch's carries."""
 
 
 def export_serving(model: nn.Module, graph: Graph, path: Path, feature_names: Iterable[str]) -> Exported:
@@ -25,13 +30,7 @@ def export_serving(model: nn.Module, graph: Graph, path: Path, feature_names: It
     Every feature listed must be given when serving; the outputs are those that they lead to. Layers run as in
     inference. Raises OSError if the file cannot be written.
     """
-    sizes = example_sizes(graph)
-    first = next(iter(model.parameters()))
-    inputs = {}
-    for name in feature_names:
-        spec = graph.inputs[name].bind(sizes)
-        dtype = torch.int32 if spec.dtype == INT else first.dtype
-        inputs[name] = torch.ones([int(size) for size in spec.shape], dtype=dtype, device=first.device)
+    inputs = example_inputs(model, graph, feature_names)
     was_training = model.training
     model.eval()
     try:
@@ -43,11 +42,24 @@ def export_serving(model: nn.Module, graph: Graph, path: Path, feature_names: It
     finally:
         model.train(was_training)
     save_program(program, path)
-    dtypes = [
-        {name: str(value.dtype).removeprefix("torch.") for name, value in values.items()}
-        for values in (inputs, outputs)
-    ]
-    return Exported(path.name, *dtypes)
+    return Exported(path.name, dtypes(inputs), dtypes(outputs), LEFT_OUT)
+
+
+def dtypes(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """What their dtypes are called, by name."""
+    return {name: str(value.dtype).removeprefix("torch.") for name, value in tensors.items()}
+
+
+def example_inputs(model: nn.Module, graph: Graph, names: Iterable[str]) -> dict[str, Tensor]:
+    """Inputs to trace with, of ``example_sizes``."""
+    sizes = example_sizes(graph)
+    first = next(iter(model.parameters()))
+    inputs = {}
+    for name in names:
+        spec = graph.inputs[name].bind(sizes)
+        dtype = torch.int32 if spec.dtype == INT else first.dtype
+        inputs[name] = torch.ones([int(size) for size in spec.shape], dtype=dtype, device=first.device)
+    return inputs
 
 
 def example_sizes(graph: Graph) -> dict[str, int]:

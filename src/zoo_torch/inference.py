@@ -17,7 +17,7 @@ from zoo_spec.tensors import FLOAT, INT, TensorSpec
 from zoo_torch.allocation import keep_large_tensors_apart
 from zoo_torch.compile import DTYPES, compiled
 from zoo_torch.device import choose_device, held_bytes
-from zoo_torch.export import PROGRAM, export_serving
+from zoo_torch.formats import write
 from zoo_torch.precision import at_least_float32
 from zoo_torch.products import use_fast_products
 from zoo_torch.weights import set_weights
@@ -60,9 +60,9 @@ class TorchInference:
         """Set all weights and nothing else."""
         set_weights(self.model, weights)
 
-    def export(self, directory: Path, features: Sequence[str]) -> Exported:
-        """Write a ``torch.export`` program that needs torch alone and takes these features."""
-        return export_serving(self.model, self.graph, directory / PROGRAM, features)
+    def export(self, directory: Path, features: Sequence[str], format: str) -> Exported:
+        """Write a program in a format of torch's that takes these features."""
+        return write(self.model, self.graph, directory, features, format)
 
     def device_bytes(self) -> int | None:
         """Bytes held on the accelerator; None on a CPU."""

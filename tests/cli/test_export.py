@@ -143,7 +143,7 @@ def test_the_outputs_of_an_export_answer_to_its_inputs(exported):
 
 def test_the_signature_says_what_the_program_takes_and_gives(exported, bert):
     (_, ours), (_, theirs) = (exported[framework, "bert"] for framework in FRAMEWORKS)
-    own = ("framework", "program", "output", "versions")
+    own = ("framework", "kind", "program", "output", "versions")
     assert {key: value for key, value in ours.items() if key not in own} == {
         key: value for key, value in theirs.items() if key not in own
     }
@@ -301,7 +301,7 @@ def test_a_full_disk_is_status_3_and_leaves_nothing(framework, bert, tmp_path):
 
 
 def test_a_disk_with_too_little_room_is_told_before_anything_is_written(bert, tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo_common.export.free_bytes", lambda path: 1000)
+    monkeypatch.setattr("zoo_common.export.folder.free_bytes", lambda path: 1000)
     found = run("--framework", "torch", "--run-dir", bert, "--output", tmp_path / "out")
     assert found.exit_code == 3
     assert "needed, 1,000 bytes free" in found.stderr
@@ -323,7 +323,7 @@ def test_a_write_that_fails_keeps_the_export_from_before(bert, tmp_path, monkeyp
     export("torch", bert, output)
     before = {path.name: path.read_bytes() for path in output.iterdir()}
     monkeypatch.setattr(
-        "zoo_common.export.fsync_directory", lambda path: (_ for _ in ()).throw(OSError(28, "full"))
+        "zoo_common.export.folder.fsync_directory", lambda path: (_ for _ in ()).throw(OSError(28, "full"))
     )
     found = run("--framework", "torch", "--run-dir", bert, "--output", output, "--overwrite")
     assert found.exit_code == 3

@@ -17,6 +17,7 @@ compile: third.compile
 runner: third.Trainer
 overhead: {library: 123456789, working: 0.0, largest: 0, sums: false, keeps: true}
 reserved: {why: a word that Third keeps for itself, names: [altar, nave]}
+exports: [stone_tablet]
 blocks: [flatten, dense, relu, classifier_head, dropout, softmax_cross_entropy]
 """
 GRAPH = """
@@ -78,6 +79,18 @@ def test_options_and_messages_name_it(tmp_path):
     found = zoo(tmp_path, "validate", "--spec", "bert_tiny", "--set", data)
     assert found.returncode == 2
     assert "zoo_torch.Runner or zoo_tf.Estimator or third.Trainer" in found.stderr
+
+
+def test_its_formats_of_an_export_are_told_and_imply_it(tmp_path):
+    installed(tmp_path, SAYS)
+    found = zoo(tmp_path, "export", "--run-dir", "nowhere", "--format", "stone_tablt")
+    assert found.returncode == 2
+    assert "did you mean 'stone_tablet'?" in found.stderr
+    assert "stone_tablet (third)" in found.stderr
+    found = zoo(tmp_path, "export", "--run-dir", "nowhere", "--format", "stone_tablet")
+    assert found.returncode == 3
+    assert "the framework third" in found.stderr
+    assert "somebody has imported me" in found.stderr
 
 
 @pytest.mark.parametrize(

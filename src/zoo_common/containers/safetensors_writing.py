@@ -32,6 +32,10 @@ def tensor_chunks(
         if array.size:
             flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
             yield flat.view(np.uint8).data
+            # Whoever takes these pieces lets go of the tensor before the next one is read.
+            del flat
+        del array
+        yield b""
 
 
 def file_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:

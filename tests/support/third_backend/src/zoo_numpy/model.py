@@ -58,7 +58,7 @@ class Inference:
         """All outputs for a batch of features."""
         return self.evaluate_step({name: batch[name] for name in self.graph.features if name in batch})
 
-    def export(self, directory: Path, features: Sequence[str]) -> Exported:
+    def export(self, directory: Path, features: Sequence[str], format: str) -> Exported:
         """EnvironmentFault: NumPy has no programs."""
         raise EnvironmentFault(
             "the NumPy backend has no form of a program to export; export in another framework"

@@ -1,0 +1,1 @@
+"""Formats of files that need no framework, one a module."""
