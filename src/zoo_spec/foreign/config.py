@@ -193,6 +193,7 @@ class TaskClass:
     """A class of the source's, and the kinds of task that it has the head of.
 
     ``read`` gives the task's fields, its kind among them, of a configuration; ``write`` the keys that say them.
+    ``draws`` is what the class has beside and no model here: it begins with new values there.
     """
 
     architecture: str
@@ -200,6 +201,7 @@ class TaskClass:
     read: Callable[[Config], Fields]
     write: Callable[[Fields], Config]
     keys: tuple[str, ...] = ()
+    draws: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,9 @@ DECODER = (
 )
 
 
-def plain(architecture: str, kind: str) -> TaskClass:
+def plain(architecture: str, kind: str, *, draws: str = "") -> TaskClass:
     """A class with the head of this kind of task, of which its configuration says nothing more."""
-    return TaskClass(architecture, (kind,), lambda _: {"kind": kind}, lambda _: {})
+    return TaskClass(architecture, (kind,), lambda _: {"kind": kind}, lambda _: {}, draws=draws)
 
 
 def classes_of(config: Config) -> int:

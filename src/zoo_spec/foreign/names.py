@@ -127,7 +127,8 @@ class NameTable:
 
     ``prefix`` stands in front of the backbone's foreign names where a head stands beside it, and may stand
     there where none does, or lack where one does. ``old_endings`` are endings of names that the source wrote once and
-    still reads, and ``old_parts`` other parts of them, replaced in this order.
+    still reads, and ``old_parts`` other parts of them, replaced in this order. ``filed`` are parts of today's names
+    as the source's own writer still spells them in files, so that older readers know them.
     """
 
     backbone: Part
@@ -135,6 +136,13 @@ class NameTable:
     prefix: str = ""
     old_endings: Mapping[str, str] | None = None
     old_parts: Mapping[str, str] | None = None
+    filed: Mapping[str, str] | None = None
+
+    def in_files(self, foreign: str) -> str:
+        """A foreign name of today as the source's files spell it."""
+        for new, old in (self.filed or {}).items():
+            foreign = foreign.replace(new, old)
+        return foreign
 
     def current(self, foreign: str) -> str:
         """A foreign name as the source spells it today."""

@@ -38,4 +38,5 @@ def gpt_neox_names(heads: int, positions: int, *, tied_output: bool) -> NameTabl
         heads=(output_names("embeddings.token.weight", tied=tied_output), *TASK_HEADS),
         # What files call it, the published checkpoint's among them.
         old_endings={"embed_out.weight": "lm_head.weight"},
+        filed={"lm_head.weight": "embed_out.weight"},
     )

@@ -49,7 +49,7 @@ TRANSFORMERS = ConfigTable(
     | frozenset(LABELS)
     | frozenset(("encoder_stride", "pooler_act", "pooler_output_size", "problem_type")),
     tasks=(
-        plain("ViTModel", "representation"),
+        plain("ViTModel", "representation", draws="a pooler"),
         labelled("ViTForImageClassification", "image_classification"),
     ),
     authors={

@@ -17,6 +17,17 @@ _LAYER = (
 )
 
 
+_OLD = {
+    "encoder.layer.": "layers.",
+    "attention.attention.query.": "attention.q_proj.",
+    "attention.attention.key.": "attention.k_proj.",
+    "attention.attention.value.": "attention.v_proj.",
+    "attention.output.dense.": "attention.o_proj.",
+    "intermediate.dense.": "mlp.fc1.",
+    ".output.dense.": ".mlp.fc2.",
+}
+"""Parts of names before 5.0, and in all files still, by which today's are read."""
+
 TRANSFORMERS = NameTable(
     prefix="vit.",
     backbone=Part(
@@ -32,15 +43,8 @@ TRANSFORMERS = NameTable(
         )
     ),
     heads=(Part(entries=(Entry("classifier.dense.{leaf}", "classifier.{leaf}"),)),),
-    old_parts={
-        "encoder.layer.": "layers.",
-        "attention.attention.query.": "attention.q_proj.",
-        "attention.attention.key.": "attention.k_proj.",
-        "attention.attention.value.": "attention.v_proj.",
-        "attention.output.dense.": "attention.o_proj.",
-        "intermediate.dense.": "mlp.fc1.",
-        ".output.dense.": ".mlp.fc2.",
-    },
+    old_parts=_OLD,
+    filed={new: old for old, new in reversed(_OLD.items())},
 )
 
 VIT_NAMES = {"transformers": TRANSFORMERS}
