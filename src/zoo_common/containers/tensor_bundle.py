@@ -31,7 +31,7 @@ _DTYPES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 9: "int64", 10: "bool",
     14: BFLOAT16.name, 17: "uint16", 19: "float16", 22: "uint32", 23: "uint64",
 }  # fmt: skip
-_TEXT = 7
+_TEXT, _TEXTS = 7, "str"
 _MOST_AXES = 64
 _LARGEST = 2**63
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -50,9 +50,8 @@ class _Stored(Entry):
 class TensorBundle(Container):
     """One such checkpoint, by its prefix (``bert_model.ckpt``), its index, a data file, or a folder with one.
 
-    Checksums are verified: of the index at once, of a tensor as it is read. Texts are among the entries, with the
-    dtype ``str``, and cannot be read. Raises InputError for a checkpoint of objects (TensorFlow 2), and for variables
-    in partitions.
+    Checksums are verified: of the index at once, of a tensor as it is read. Texts are no tensors here. Raises
+    InputError for a checkpoint of objects (TensorFlow 2), and for variables in partitions.
     """
 
     format: ClassVar[str] = "tensor_bundle"
@@ -75,7 +74,10 @@ class TensorBundle(Container):
             raise self.damage(printable(str(error))) from error
         self._refuse_objects()
         self._check_places()
-        self.entries = self._stored
+        self.entries: dict[str, _Stored] = {
+            name: entry for name, entry in self._stored.items() if entry.dtype != _TEXTS
+        }
+        self.not_tensors = [name for name in self._stored if name not in self.entries]
         self._shards = FewOpen(open_file)
         numbers = sorted({entry.shard for entry in self._stored.values()})
         self.files = (index, *(self._shard(each) for each in numbers))
@@ -87,10 +89,8 @@ class TensorBundle(Container):
         return _index_of(path) is not None
 
     def read(self, name: str) -> Array:
-        """One tensor, whose checksum is right. Raises InputError if it is not, and for texts."""
-        entry = self._stored[name]
-        if entry.dtype == "str":
-            raise self.damage(f"{printable(name)} holds texts, which are no weights")
+        """One tensor, whose checksum is right. Raises InputError if it is not."""
+        entry = self.entries[name]
         array = np.empty(entry.shape, np.dtype(entry.dtype).newbyteorder(self._order))
         octets = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
         shard = self._shard(entry.shard)
@@ -134,7 +134,7 @@ class TensorBundle(Container):
                     f"{shown} of shape {shape} and {dtype} would have {size:,} bytes, not {needed:,}"
                 )
         else:
-            dtype = "str"
+            dtype = _TEXTS
         return _Stored(dtype, tuple(shape), number(fields, 3), start, size, number(fields, 6))
 
     def _refuse_objects(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoo_common.containers.tensor_bundle import TensorBundle
 from zoo_common.published.author_tokenizers import google_tokenizer, openai_tokenizer
 from zoo_common.published.place import Place
-from zoo_common.published.source import Published, ReadTokenizer, families_in
+from zoo_common.published.source import Published, ReadTokenizer, families_in, of_no_tensors
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import Config
 from zoo_spec.models.t5_mesh import mesh_config
@@ -65,6 +65,7 @@ def recognise(place: Place) -> Published | None:
         tensors.files,
         place.folder,
         author.classes,
+        of_no_tensors(tensors),
         tokenizer=author.tokenizer,
     )
 
