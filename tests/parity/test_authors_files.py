@@ -12,6 +12,7 @@ import pickle
 import re
 import struct
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -571,6 +572,15 @@ def check_ernie(imported: Imported, reference: torch.nn.Module, tasks: int, fram
     same(found["next_sentence_logits"], wanted.seq_relationship_logits)
 
 
+def write_variables(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """A file each, of float64 (6), as paddle/fluid/framework/lod_tensor.cc writes it."""
+    folder.mkdir()
+    for name, array in arrays.items():
+        described = b"\x08\x06" + b"".join(b"\x10" + bytes([size]) for size in array.shape)
+        head = struct.pack("<IQ", 0, 0) + struct.pack("<Ii", 0, len(described)) + described
+        (folder / name).write_bytes(head + array.tobytes())
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_ernie_as_paddlenlp_saved_it(tmp_path, protocol):
     reference = ernie(5, "gelu")
@@ -594,17 +604,28 @@ def test_ernie_as_paddlenlp_saved_it(tmp_path, protocol):
 
 def test_ernie_of_2019_is_a_folder_of_variables(tmp_path):
     reference = ernie(0, "relu")
-    (tmp_path / "params").mkdir()
-    for name, array in ernie_names(reference.state_dict(), OF_2019).items():
-        described = b"\x08\x06" + b"".join(b"\x10" + bytes([size]) for size in array.shape)
-        head = struct.pack("<IQ", 0, 0) + struct.pack("<Ii", 0, len(described)) + described
-        (tmp_path / "params" / name).write_bytes(head + array.tobytes())
+    write_variables(tmp_path / "params", ernie_names(reference.state_dict(), OF_2019))
     config = {**SIZES, "hidden_act": "relu", "attention_probs_dropout_prob": 0.1}
     del config["vocab_size"]
     (tmp_path / "ernie_config.json").write_text(json.dumps(config))
     imported = import_published(tmp_path, tmp_path / "run", task="masked_lm_next_sentence")
     assert (imported.spec.model.activation, imported.spec.model.task_type_vocab_size) == ("relu", 0)
     check_ernie(imported, reference, 0, "torch")
+
+
+def test_a_classifier_of_2019_has_its_head(tmp_path):
+    config = transformers.ErnieConfig(
+        **SIZES, intermediate_size=96, hidden_act="relu", layer_norm_eps=1e-5, use_task_id=False, num_labels=3
+    )
+    reference = redraw(transformers.ErnieForSequenceClassification(config))
+    head = [(r"classifier\.weight", "cls_out_w"), (r"classifier\.bias", "cls_out_b")]
+    write_variables(tmp_path / "params", ernie_names(reference.state_dict(), [*head, *OF_2019]))
+    (tmp_path / "ernie_config.json").write_text(json.dumps({**SIZES, "hidden_act": "relu"}))
+    imported = import_published(tmp_path, tmp_path / "run", task="sequence_classification")
+    assert imported.spec.task.classes == 3
+    with torch.no_grad():
+        wanted = reference(**{name: torch.from_numpy(value) for name, value in TEXT.items()}).logits
+    same(outputs(imported, TEXT)["logits"], wanted)
 
 
 # --- What is refused ---

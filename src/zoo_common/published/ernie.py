@@ -91,6 +91,6 @@ def _counted(tensors: Container, table: NameTable) -> dict[str, JsonValue]:
         for key, canonical in _ROWS.items():
             if current == foreign[canonical] and entry.shape:
                 found[key] = entry.shape[0]
-        if current in ("classifier.bias", "cls_out.b_0") and entry.shape:
+        if current in ("classifier.bias", "cls_out_b", "cls_seq_label_out_b") and entry.shape:
             found["num_labels"] = entry.shape[0]
     return found

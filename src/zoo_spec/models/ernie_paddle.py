@@ -6,6 +6,8 @@ keep their weights ``[in, out]``.
 
 from __future__ import annotations
 
+import numpy as np
+
 from zoo_spec.foreign.config import ACTIVATIONS, Config, ConfigTable, Fields, Key, Keys, Only, Said
 from zoo_spec.foreign.hub import NOTHING, keys, labelled, plain
 from zoo_spec.foreign.names import Entry, NameTable, Part, Repeat
@@ -64,6 +66,7 @@ PADDLE = NameTable(
         Part(entries=(_linear("span.dense", "classifier"),)),
     ),
     old_endings={"cls.predictions.decoder_weight": "cls.predictions.decoder.weight"},
+    old_parts={"cls.predictions.decoder.bias": "cls.predictions.decoder_bias"},
 )
 
 _FULLY = (
@@ -119,10 +122,17 @@ OF_2019 = NameTable(
                 *_old_linear("masked_lm.dense", "mask_lm_trans_fc"),
                 *_old_norm("masked_lm.norm", "mask_lm_trans"),
                 Entry("masked_lm.decoder.bias", "mask_lm_out_fc.b_0"),
-            )
+            ),
+            # There where it was trained without sharing the table.
+            repeats=(Repeat("mask_lm_out_fc.w_0", "embeddings.token.weight", np.transpose, written=False),),
         ),
         Part(entries=_old_linear("next_sentence.dense", "next_sent_fc")),
-        Part(entries=_old_linear("classifier.dense", "cls_out")),
+        # Its scripts for classes, labels of tokens, and answers.
+        Part(entries=_pair("classifier.dense", "cls_out_w", "cls_out_b", TRANSPOSE)),
+        Part(
+            entries=_pair("token_classifier.dense", "cls_seq_label_out_w", "cls_seq_label_out_b", TRANSPOSE)
+        ),
+        Part(entries=_pair("span.dense", "cls_squad_out_w", "cls_squad_out_b", TRANSPOSE)),
     ),
 )
 
