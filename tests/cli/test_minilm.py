@@ -153,7 +153,7 @@ FRAMES = (
     "she wrote about her {}",
     "what a nice {}",
 )
-STEPS, MORE, MARGIN = 16, 24, 0.5
+STEPS, MORE, MARGIN = 10, 15, 0.5
 
 
 def tables(folder: Path) -> tuple[Path, Path]:
