@@ -151,6 +151,21 @@ def test_a_preset_in_several_files_gives_the_same(tmp_path):
     assert reports[0].rows == reports[1].rows
 
 
+def test_a_preset_that_keras_of_tensorflow_2_13_saved_gives_the_same(tmp_path):
+    model = redraw(MODELS.BertTextClassifier(bert(), num_classes=3, preprocessor=None))
+    for name in ("today", "then"):
+        model.save_to_preset(str(tmp_path / name))
+    for path in (tmp_path / "then").glob("*.h5"):
+        with h5py.File(path, "a") as file:
+            file.move("layers", "_layer_checkpoint_dependencies")
+    saved = (tmp_path / "then" / "config.json").read_text()
+    (tmp_path / "then" / "config.json").write_text(saved.replace("keras_hub>", "keras_nlp>"))
+    reports = [
+        import_published(tmp_path / name, tmp_path / f"{name}_run").report for name in ("today", "then")
+    ]
+    assert reports[0].rows == reports[1].rows
+
+
 def preset(folder: Path, model=None, **config: object) -> Path:
     (model or bert()).save_to_preset(str(folder))
     path = folder / "config.json"

@@ -191,6 +191,27 @@ def test_vits_layer_before_the_head_is_refused_with_the_head_and_left_without(tm
     assert set(left(done)) == set(more)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda name: name.replace("encoderblock_0", "encoderblock"), "has all layers in one array each"),
+        (lambda name: name.replace("cls", "MAPHead_0/probe"), "cls is missing"),
+        (lambda name: name.replace("embedding/bias", "conv_root/kernel"), "is of a hybrid with convolutions"),
+        (
+            lambda name: name.replace("encoderblock_2", "encoderblock_7"),
+            "missing: Transformer/encoderblock_2/",
+        ),
+        (lambda name: name.replace("Transformer/", "Mixer/"), "pos_embedding is missing"),
+    ],
+)
+def test_a_npz_of_another_architecture_is_refused_by_what_tells_it(change, says, tmp_path):
+    variables = authors.draw(authors.vit_shapes(4, 3, D, HEADS, F, LAYERS))
+    np.savez(tmp_path / "vit.npz", **{change(name): value for name, value in variables.items()})
+    with pytest.raises(InputError, match=says) as error:
+        import_published(tmp_path / "vit.npz", tmp_path / "run")
+    assert str(error.value).startswith(str(tmp_path / "vit.npz"))
+
+
 def test_what_is_missing_beside_a_checkpoint_is_said(tmp_path):
     variables = authors.draw(authors.bert_shapes(D, F, V, P, LAYERS))
     save(tmp_path, variables)

@@ -65,17 +65,22 @@ class _Preset(WeightSource):
     """A backbone's arrays, and with ``task/`` before their paths a head's, which can be the same."""
 
     def __init__(self, backbone: KerasH5, head: KerasH5 | None) -> None:
-        self._owners: dict[str, tuple[Container, str]] = {name: (backbone, name) for name in backbone}
-        self.layer_names = dict(backbone.layer_names)
+        self._owners: dict[str, tuple[Container, str]] = {_today(name): (backbone, name) for name in backbone}
+        self.layer_names = {_today(path): called for path, called in backbone.layer_names.items()}
         if head is not None:
-            self._owners |= {f"task/{name}": (head, name) for name in head}
-            self.layer_names |= {f"task/{path}": called for path, called in head.layer_names.items()}
+            self._owners |= {f"task/{_today(name)}": (head, name) for name in head}
+            self.layer_names |= {f"task/{_today(path)}": called for path, called in head.layer_names.items()}
         self.entries = {name: owner.entries[given] for name, (owner, given) in self._owners.items()}
 
     def read(self, name: str) -> Array:
         """The array."""
         owner, given = self._owners[name]
         return owner.read(given)
+
+
+def _today(path: str) -> str:
+    """A path as Keras spells it today; that of TensorFlow 2.13 had another name for a model's layers."""
+    return path.replace("_layer_checkpoint_dependencies/", "layers/", 1)
 
 
 def _object(saved: dict[str, JsonValue], where: str) -> tuple[str, Config]:

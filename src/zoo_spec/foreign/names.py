@@ -236,6 +236,8 @@ def _rows(part: Part, known: set[str], prefix: str, head: int | None) -> list[Ro
 
 def _matches(pattern: str, known: Collection[str]) -> list[tuple[str, dict[str, str]]]:
     """The names that a pattern stands for, each with its fields."""
+    if "{" not in pattern:
+        return [(pattern, {})] if pattern in known else []
     found = [(name, _regex(pattern).fullmatch(name)) for name in sorted(known)]
     return [(name, match.groupdict()) for name, match in found if match is not None]
 
