@@ -354,6 +354,14 @@ def test_a_text_is_fed_as_predictions_feed_it(tmp_path, name, columns, said):
     assert not example["example_ids"][count:].any()
 
 
+def test_a_length_without_room_for_a_token_of_each_text_is_refused(tmp_path):
+    content = "text\tsecond\tlabel\ngood film\tso dull\tpos\ndull\tfine\tneg\n"
+    for columns, least in ((["text"], 3), (["text", "second"], 5)):
+        with pytest.raises(InputError, match=f"set it to {least} or more"):
+            opened(tmp_path, content, "train", "task.classes=2", text=columns, sequence_length=least - 1)
+        assert opened(tmp_path, content, "train", "task.classes=2", text=columns, sequence_length=least)
+
+
 def test_held_out_lines_are_others_than_those_learned_and_one_at_least(tmp_path):
     content = table(*((f"film {number}", "pos" if number % 2 else "neg") for number in range(30)))
     for fraction, wanted in ((0.1, 3), (0.001, 1)):

@@ -55,7 +55,9 @@ class LabelledExamples(Dataset):
         self._records, self._tokenizer, self._labels = records, tokenizer, labels
         self._length, self._is_running, self._inputs = length, is_running, inputs
         self._lock = Lock()
-        self._cut: set[int] = set()
+        self._was_cut = np.zeros(len(records), np.bool_)
+        self.cut = 0
+        """How many different examples were cut so far."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -99,9 +101,9 @@ class LabelledExamples(Dataset):
                 raise InputError(f"{record.where}: the text has no tokens; leave the line out")
             types = [0] * len(ids)
         else:
-            specials = 2 + (len(texts) - 1) * tokenizer.between
+            room = self._length - specials(tokenizer, len(texts))
             ids.append(tokenizer.cls)
-            for number, text in enumerate(self._fitted(texts, self._length - specials, record, index)):
+            for number, text in enumerate(self._fitted(texts, room, record, index)):
                 between = [tokenizer.sep] * (tokenizer.between - 1 if number else 0)
                 ids += [*between, *text, tokenizer.sep]
                 types += [number] * (len(ids) - len(types))
@@ -120,20 +122,21 @@ class LabelledExamples(Dataset):
 
     def _note_cut(self, index: int, record: LabelledText, tokens: int) -> None:
         with self._lock:
-            if index in self._cut:
+            if self._was_cut[index]:
                 return
-            self._cut.add(index)
-            count = len(self._cut)
+            self._was_cut[index] = True
+            self.cut += 1
+            count = self.cut
         if str(count).strip("0") == "1":
             LOG.warning(
                 f"{record.where}: has {tokens:,} tokens, more than data.sequence_length {self._length} has room for, "
                 f"and was cut; {count:,} of {len(self):,} examples so far"
             )
 
-    @property
-    def cut(self) -> int:
-        """How many different examples were cut so far."""
-        return len(self._cut)
+
+def specials(tokenizer: Subwords, texts: int) -> int:
+    """How many special tokens stand around so many texts."""
+    return 2 + (texts - 1) * tokenizer.between
 
 
 def fitted(sizes: Sequence[int], room: int) -> list[int]:
@@ -183,12 +186,19 @@ def _open(labels: Labels, wanted: Wanted) -> LabelledExamples:
         run_dir=wanted.run_dir,
         begins_with=wanted.begins_with,
     )
+    is_running = looks_back_alone(wanted.graph)
+    least = 1 if is_running else specials(tokenizer, data.texts) + data.texts
+    if data.sequence_length < least:
+        raise InputError(
+            f"data.sequence_length {data.sequence_length} has no room for a token of each text beside the special "
+            f"ones; set it to {least} or more"
+        )
     return LabelledExamples(
         records,
         tokenizer,
         labels,
         length=data.sequence_length,
-        is_running=looks_back_alone(wanted.graph),
+        is_running=is_running,
         inputs=wanted.inputs,
     )
 
