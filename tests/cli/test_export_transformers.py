@@ -21,6 +21,7 @@ from zoo_common.export import Trained, export_files
 from zoo_common.export.files.transformers import TransformersFiles
 from zoo_common.interop import to_transformers
 from zoo_common.published import import_published
+from zoo_common.published.sentence import read_sentence
 from zoo_common.weights import Arrays
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -203,6 +204,21 @@ def test_the_tokenizer_gives_our_ids_on_nasty_text_and_the_special_tokens_of_our
         assert pair["token_type_ids"] == [0] * (len(one) + 2) + [1] * (len(other) + 1)
         lines = (tmp_path / "out" / "vocab.txt").read_text(encoding="utf-8").splitlines()
         assert [ours.tokenizer.token_to_id(token) for token in lines] == list(range(len(lines)))
+
+
+def test_how_a_sentence_s_vector_is_made_is_said_as_it_is_read(tmp_path):
+    task = "task={kind: representation, pooling: [max_pooling, mean_pooling], normalize: true}"
+    spec = load_spec("bert_tiny", [task, "data.sequence_length=24"])
+    _, document = written(spec, tmp_path / "out", weights=draw(spec, np.float32))
+    found = read_sentence(tmp_path / "out", 128)
+    assert found.task == {"pooling": [{"kind": "max_pooling"}, {"kind": "mean_pooling"}], "normalize": True}
+    assert found.longest == 24
+    assert not any("pooling" in line for line in document["left_out"])
+    other = load_spec("bert_tiny", ["task={kind: representation, pooling: [mean_pooling, max_pooling]}"])
+    with pytest.raises(
+        InputError, match=r"task\.pooling is mean_pooling, max_pooling, and sentence-transformers"
+    ):
+        written(other, tmp_path / "other", weights=draw(other, np.float32))
 
 
 def test_labels_and_what_is_left_out_are_told(tmp_path):

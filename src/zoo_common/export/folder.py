@@ -68,9 +68,11 @@ def sign(
 
 
 def put(files: Mapping[str, bytes], directory: Path) -> None:
-    """Write files by their names."""
+    """Write files by their names, in folders where these say so."""
     for name, content in files.items():
-        (directory / name).write_bytes(content)
+        file = directory / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
 
 
 def _require_free(output: Path, overwrite: bool) -> None:

@@ -11,19 +11,10 @@ from pydantic import JsonValue
 from zoo_common.published.place import read_json, read_json_list
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import Fields
+from zoo_spec.foreign.sentence_modules import MODES, MODULES, SETTINGS
 
-MODULES = "modules.json"
-_MODES = (
-    ("pooling_mode_cls_token", "cls", "first_token"),
-    ("pooling_mode_max_tokens", "max", "max_pooling"),
-    ("pooling_mode_mean_tokens", "mean", "mean_pooling"),
-    ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", "square_root_pooling"),
-    ("pooling_mode_weightedmean_tokens", "weightedmean", "weighted_mean_pooling"),
-    ("pooling_mode_lasttoken", "lasttoken", "last_token"),
-)
-"""The key of each mode, its name, and our block, in the order in which their vectors stand side by side."""
 _WIDTHS = ("word_embedding_dimension", "embedding_dimension")
-_KNOWN = {key for key, _, _ in _MODES} | {"pooling_mode", "include_prompt", *_WIDTHS}
+_KNOWN = {key for key, _, _ in MODES} | {"pooling_mode", "include_prompt", *_WIDTHS}
 
 
 @dataclass(frozen=True)
@@ -63,7 +54,7 @@ def read_sentence(folder: Path, width: JsonValue) -> Sentence | None:
             f"{path}: has no Pooling, without which a text has no vector; delete the file to leave it out"
         )
     _refuse_prompt(folder)
-    said_of = folder / "sentence_bert_config.json"
+    said_of = folder / SETTINGS
     beside = read_json(said_of) if said_of.is_file() else {}
     longest = beside.get("max_seq_length")
     return Sentence(
@@ -98,13 +89,13 @@ def _poolings(folder: Path, place: str, width: JsonValue) -> list[JsonValue]:
 
 def _switched(config: Mapping[str, JsonValue]) -> list[str]:
     """The modes that are true; the mean is on unless it is said to be off."""
-    return [kind for key, name, kind in _MODES if config.get(key, name == "mean") is True]
+    return [kind for key, name, kind in MODES if config.get(key, name == "mean") is True]
 
 
 def _named(config: Mapping[str, JsonValue], path: Path) -> list[str]:
     said = config["pooling_mode"]
     names = said if isinstance(said, list) else str(said).split("+")
-    known = {name: kind for _, name, kind in _MODES}
+    known = {name: kind for _, name, kind in MODES}
     wrong = [name for name in names if name not in known]
     if wrong:
         raise InputError(f"{path}: pooling_mode is {wrong[0]!r}, and the modes are {', '.join(known)}")

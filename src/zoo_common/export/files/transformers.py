@@ -15,6 +15,7 @@ from zoo_common.data.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export.folder import put
 from zoo_common.export.formats import FileFormat, Trained, Written
 from zoo_common.export.hub.config import SOURCE, HubConfig, config_of
+from zoo_common.export.hub.sentence import sentence_files
 from zoo_common.export.hub.tokenizer import HubTokenizer, hub_tokenizer
 from zoo_common.export.hub.weights import ForeignWeights, shards_of, write_weights
 from zoo_common.export.programs import OPTIMIZER
@@ -23,6 +24,8 @@ from zoo_spec.reading import read_file
 
 CONFIG = "config.json"
 _LARGEST_CONFIG = 16 << 20
+_AS_THEY_CAME = ("preprocessor_config.json", "generation_config.json", "config_sentence_transformers.json")
+"""How inputs are made, and answers."""
 _ROOM = 1 << 20
 _NO_TOKENS: dict[str, JsonValue] = {"bos_token_id": None, "eos_token_id": None}
 """Where nobody knows them: the defaults of the GPTs' configurations are ids that a small vocabulary lacks."""
@@ -39,6 +42,7 @@ class TransformersFiles(FileFormat):
         """The tensors' bytes and room for the rest; InputError for what ``transformers`` has no class for."""
         tokenizer = _tokenizer(trained)
         _config(trained, tokenizer)
+        sentence_files(trained.spec)
         tensors = ForeignWeights(trained.spec, SOURCE, trained.weights)
         beside = 0 if tokenizer is None else sum(map(len, tokenizer.files.values()))
         return sum(map(size_of, tensors.entries.values())) + beside + _ROOM
@@ -53,6 +57,8 @@ class TransformersFiles(FileFormat):
                 "utf-8"
             ),
             **({} if tokenizer is None else tokenizer.files),
+            **sentence_files(trained.spec),
+            **_handed_back(trained.published),
         }
         put(files, directory)
         written = write_weights(tensors, directory, shards_of(tensors.entries, self.shard_bytes))
@@ -79,6 +85,13 @@ def _before(published: Path | None) -> dict[str, JsonValue]:
     return found
 
 
+def _handed_back(published: Path | None) -> dict[str, bytes]:
+    """What an imported run came with, and no spec says."""
+    if published is None:
+        return {}
+    return {name: (published / name).read_bytes() for name in _AS_THEY_CAME if (published / name).is_file()}
+
+
 def _tokenizer(trained: Trained) -> HubTokenizer | None:
     text = trained.beside.get(TOKENIZER)
     return None if text is None else hub_tokenizer(trained.spec, text, trained.published)
@@ -96,6 +109,6 @@ def _left_out(trained: Trained, config: HubConfig, tokenizer: HubTokenizer | Non
     if tokenizer is None and "input_ids" in spec.graph().inputs:
         yield "a tokenizer: the run has none"
     preprocessing = spec.data.preprocessing()
-    if preprocessing:
+    if preprocessing and _AS_THEY_CAME[0] not in _handed_back(trained.published):
         said = ", ".join(f"{name} {value}" for name, value in preprocessing.items())
         yield f"how inputs are prepared: {said}"

@@ -17,8 +17,8 @@ from zoo_spec.registry import Registered, classes
 SOURCE = "transformers"
 _TRAINING = ("dropout", "initializer", "label_smoothing", "factor")
 """Ends of the names of fields that change nothing of what a trained model computes."""
-_BESIDE = ("pooling", "normalize")
-"""Fields of an output that stands beside the source's own, and of no other."""
+SENTENCE = ("task.pooling", "task.normalize")
+"""Fields of an output that stands beside the source's own, which other files than ``config.json`` say."""
 _ELSEWHERE = ("image_size", "position_image_size", "max_positions", "max_samples")
 """Sizes that the source's model does not have, or has of its positions."""
 _NOT_KEPT = (
@@ -69,7 +69,11 @@ def config_of(
         "dtype": dtype,
     }
     check_heads(spec, SOURCE, table_of(spec, SOURCE))
-    differences = [*_model_differs(spec, table, keys), *_task_differs(spec, head, keys)]
+    differences = [
+        (name, line)
+        for name, line in (*_model_differs(spec, table, keys), *_task_differs(spec, head, keys))
+        if name not in SENTENCE
+    ]
     wrong = [line for name, line in differences if not _is_harmless(name)]
     if wrong:
         raise InputError(
@@ -163,4 +167,4 @@ def _shown(value: JsonValue) -> str:
 def _is_harmless(path: str) -> bool:
     """Whether no trained weight is used otherwise for a field of this path, or it is a size of the input."""
     names = path.split(".")
-    return any(name.endswith(_TRAINING) for name in names) or names[-1] in (*_ELSEWHERE, *_BESIDE)
+    return any(name.endswith(_TRAINING) for name in names) or names[-1] in _ELSEWHERE
