@@ -12,6 +12,7 @@ import ml_dtypes  # It makes "bfloat16" a dtype of NumPy's.
 import numpy as np
 
 from zoo_common.weights import WeightSource
+from zoo_spec.arrays import Array
 from zoo_spec.reading import UnreadableFileError, open_file, reading
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -60,3 +61,10 @@ def first_bytes(path: Path, count: int) -> bytes:
         return b""
     with open_file(path) as file, reading(path):
         return file.read(count)
+
+
+def native(array: Array) -> Array:
+    """The array in the machine's byte order, turned in its own memory."""
+    if array.dtype.isnative:
+        return array
+    return array.byteswap(inplace=True).view(array.dtype.newbyteorder("="))

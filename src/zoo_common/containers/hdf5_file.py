@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
-from zoo_common.containers.base import BFLOAT16
+from zoo_common.containers.base import BFLOAT16, native
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
 from zoo_spec.reading import UnreadableFileError, open_file, printable, reading
@@ -91,7 +91,7 @@ class Hdf5File:
                     raise self.refuse(f"ends within /{printable(path)}")
         if entry.dtype == BFLOAT16.name:
             return array.view(BFLOAT16)
-        return array.astype(entry.dtype, copy=False)
+        return native(array)
 
     def texts(self, path: str, attribute: str) -> list[str] | None:
         """The text or texts of an attribute of the group or array at ``path``; None where it has none."""

@@ -15,7 +15,7 @@ from typing import IO, ClassVar
 import numpy as np
 from numpy.lib import format as npy
 
-from zoo_common.containers.base import BFLOAT16, Container, first_bytes
+from zoo_common.containers.base import BFLOAT16, Container, first_bytes, native
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
 from zoo_spec.reading import open_file, printable, reading
@@ -88,9 +88,8 @@ class Npz(Container):
                 filled += len(part)
             if filled < len(octets) or member.read(1):
                 raise self.damage(f"{printable(name)} has other than its {len(octets):,} bytes")
-        if entry.dtype == BFLOAT16.name:
-            array = array.view(BFLOAT16)
-        return np.ascontiguousarray(array.astype(entry.dtype, copy=False)).reshape(entry.shape)
+        array = array.view(BFLOAT16) if entry.dtype == BFLOAT16.name else native(array)
+        return np.ascontiguousarray(array).reshape(entry.shape)
 
     def close(self) -> None:
         """Close the file."""

@@ -16,7 +16,7 @@ from typing import BinaryIO, ClassVar
 import numpy as np
 from pydantic import JsonValue
 
-from zoo_common.containers.base import BFLOAT16, Container, first_bytes
+from zoo_common.containers.base import BFLOAT16, Container, first_bytes, native
 from zoo_common.containers.plain_json import json_mapping
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
@@ -90,7 +90,7 @@ class Safetensors(Container):
                 count = self._file.readinto(array.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
             if count != entry.end - entry.start:
                 raise self.damage(f"ends within {printable(name)}")
-        return array.astype(entry.dtype, copy=False)
+        return native(array)
 
     def close(self) -> None:
         """Close the file."""

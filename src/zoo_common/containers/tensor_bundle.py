@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from zoo_common.containers.base import BFLOAT16, Container
+from zoo_common.containers.base import BFLOAT16, Container, native
 from zoo_common.containers.crc32c import masked_crc32c
 from zoo_common.containers.few_open import FewOpen
 from zoo_common.containers.sorted_table import MAGIC, table_entries
@@ -103,7 +103,7 @@ class TensorBundle(Container):
                 raise UnreadableFileError(shard, f"ends within {printable(name)}")
         if masked_crc32c(octets) != entry.crc:
             raise UnreadableFileError(shard, f"the checksum of {printable(name)} is another; it is damaged")
-        return array.astype(entry.dtype, copy=False)
+        return native(array)
 
     def close(self) -> None:
         """Close the data files that are open."""
