@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import h5py
 import ml_dtypes
@@ -14,13 +17,13 @@ import torch
 import transformers
 
 from hub_folders import WORDS, bert, config_of, draw, hub_folder, write_tensors
-from zoo_common.checkpoint import CheckpointStore
+from zoo_common.checkpoint import CheckpointStore, store
 from zoo_common.containers.safetensors import Safetensors
 from zoo_common.data.tokenizer_files import run_tokenizer
 from zoo_common.published import import_published
 from zoo_common.training.origin import Origin
 from zoo_spec import load_spec
-from zoo_spec.errors import InputError
+from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.models.base import Model
 from zoo_spec.registry import classes
 
@@ -495,3 +498,78 @@ def test_marian_s_bias_on_the_scores_is_a_weight(tmp_path):
     assert all(np.array_equal(found[name], array) for name, array in draw(spec).items())
     assert found["lm_head.bias"].std() > 0.1
     assert (done.spec.model.kind, done.spec.model.layer_norm_epsilon) == ("transformer", 1e-5)
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    hub_folder(tmp_path / "hub", bert())
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "write_file", refuse)
+    with pytest.raises(EnvironmentFault, match="No space left on device"):
+        import_published(tmp_path / "hub", tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hub"]
+
+
+READ_ALL = """
+import json, resource, sys
+from pathlib import Path
+from zoo_common.containers.safetensors_writing import tensor_chunks
+from zoo_common.interop.matching import Renamed
+from zoo_common.published.importing import opened, require_whole
+from zoo_common.published.spec import read_spec
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+with opened(Path(sys.argv[1])) as published:
+    read = read_spec(published, name="big", task=None, trained_as_authors=False, data=None, representation={})
+    require_whole(published, read)
+    before, count = peak(), 0
+    for chunk in tensor_chunks(Renamed(published.tensors, read.match.taken)):
+        count += len(chunk)
+    print(json.dumps({"beyond": peak() - before, "bytes": count}))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system does not tell a process' peak")
+def test_shards_of_4_gb_are_read_within_1_3_times_their_largest_tensor(tmp_path):
+    sizes = (
+        "hidden_size=2048",
+        "num_layers=16",
+        "intermediate_size=8192",
+        "vocab_size=100000",
+        "num_heads=16",
+    )
+    spec = load_spec("bert_base", [*(f"model.{size}" for size in sizes), "task={kind: representation}"])
+    names = spec.model.foreign_names()["transformers"].names(spec.graph().parameters(), prefixed=False)
+    shapes = {name: parameter.shape for name, parameter in spec.graph().parameters().items()}
+    given = {row.foreign[0]: shapes[row.canonical[0]] for row in names.rows}
+    places, hub = {}, tmp_path / "hub"
+    hub.mkdir()
+    for number in range(4):
+        file = f"model-{number + 1:05d}-of-00004.safetensors"
+        places |= write_sparse(hub / file, dict(list(given.items())[number::4]))
+    (hub / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (hub / "config.json").write_text(json.dumps(config_of(spec)))
+    found = subprocess.run(
+        [sys.executable, "-c", READ_ALL, str(hub)], capture_output=True, text=True, check=True, timeout=300
+    )
+    said = json.loads(found.stdout)
+    largest = 4 * max(np.prod(shape) for shape in given.values())
+    assert said["bytes"] > 4e9
+    assert 0.5 * largest < said["beyond"] < 1.3 * largest
+
+
+def write_sparse(path, shapes):
+    """A file of zeros that takes no room on the disk; gives the tensors' places in it."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+    return dict.fromkeys(shapes, path.name)

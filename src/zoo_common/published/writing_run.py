@@ -8,6 +8,7 @@ import platform
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -70,15 +71,12 @@ def write_run(output: Path, spec: ExperimentSpec, weights: WeightSource, kept: K
             "data": {"examples": 0},
             "random": {"seed": spec.training.seed, "generator": spec.training.random},
         }
-        CheckpointStore(run.checkpoints).save(
-            0, Part(Choice(weights, own), list(parameters)), {}, state, spec.fingerprint()
-        )
-        began = Beginning(
-            source=printable(kept.source.resolve()),
-            path=printable(kept.source.resolve()),
-            step=0,
-            sha256=sha256_of_all(kept.files),
-        )
+        given = Part(Choice(weights, own), list(parameters))
+        with ThreadPoolExecutor(1) as beside:  # Both mostly hash, in C.
+            sha256 = beside.submit(sha256_of_all, kept.files)
+            CheckpointStore(run.checkpoints).save(0, given, {}, state, spec.fingerprint())
+        place = printable(kept.source.resolve())
+        began = Beginning(source=place, path=place, step=0, sha256=sha256.result())
         origin = Origin(spec_hashes=(spec.fingerprint(),), began_with=began)
         own_versions: JsonValue = {"dualzoo": version("dualzoo"), "python": platform.python_version()}
         write_record(partial, versions=[own_versions], origin=origin.as_json())
