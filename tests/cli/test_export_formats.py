@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tracemalloc
 from typing import Literal
@@ -197,6 +198,25 @@ def test_weights_are_written_with_one_tensor_in_memory(tmp_path):
     tracemalloc.stop()
     assert (tmp_path / "out" / "weights.safetensors").stat().st_size > 12 << 22
     assert peak < 1.3 * (1 << 22) + (1 << 20)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on a file's size")
+def test_a_full_disk_is_status_3_in_every_format_and_leaves_nothing(tmp_path):
+    directory = mnist_run(tmp_path / "run", steps=1)
+    code = """
+        import resource, signal, sys
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        import zoo_tf, zoo_torch
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        from zoo_common.cli.main import main
+        for form in ("onnx", "keras", "safetensors"):
+            try:
+                main(["export", "--run-dir", sys.argv[1], "--format", form, "--output", sys.argv[2]])
+            except SystemExit as end:
+                print(end.code)
+    """
+    assert in_fresh_process(code, directory, tmp_path / "out").split() == ["3"] * 3
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.parametrize(

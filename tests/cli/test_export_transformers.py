@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 import zoo_torch
 from references import FAMILIES
 from zoo_common.cli.main import application
+from zoo_common.containers.safetensors_writing import size_of
 from zoo_common.data import byte_level_bpe
 from zoo_common.data.tokenizer import train
 from zoo_common.export import Trained, export_files
@@ -22,7 +24,7 @@ from zoo_common.export.files.transformers import TransformersFiles
 from zoo_common.interop import to_transformers
 from zoo_common.published import import_published
 from zoo_common.published.sentence import read_sentence
-from zoo_common.weights import Arrays
+from zoo_common.weights import Arrays, Entry, WeightSource
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 
@@ -172,6 +174,43 @@ def test_many_bytes_are_sharded_with_an_index_as_theirs(tmp_path):
     assert all(np.array_equal(value.numpy(), expected[name]) for name, value in model.state_dict().items())
     index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
     assert index["metadata"]["total_size"] == sum(value.nbytes for value in weights.values())
+
+
+class Made(WeightSource):
+    """Tensors that are made when they are read."""
+
+    def __init__(self, spec, dtype):
+        self.entries = {name: Entry(dtype, each.shape) for name, each in spec.graph().parameters().items()}
+
+    def read(self, name):
+        entry = self.entries[name]
+        rng = np.random.default_rng(len(name))
+        return rng.standard_normal(entry.shape, np.float32).astype(entry.dtype, copy=False)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_weights_of_half_width_stay_so(dtype, tmp_path):
+    spec = load_spec("gpt2_tiny")
+    source = Made(spec, dtype)
+    export_files(Trained(spec, source, {}, 0), TransformersFiles(), tmp_path / "out")
+    state = loaded("GPT2LMHeadModel", tmp_path / "out").state_dict()
+    wide = {name: source.read(name).astype(np.float32) for name in source}
+    for name, value in to_transformers(spec, wide).items():
+        assert state[name].dtype == getattr(torch, dtype)
+        assert np.array_equal(state[name].float().numpy(), value), name
+
+
+@pytest.mark.parametrize("name", ["bert_tiny", "gpt2_tiny"])
+def test_one_tensor_is_in_memory_at_a_time(name, tmp_path):
+    spec = load_spec(name, ["model.vocab_size=40000"])
+    source = Made(spec, "float32")
+    largest = max(size_of(entry) for entry in source.entries.values())
+    tracemalloc.start()
+    export_files(Trained(spec, source, {}, 0), TransformersFiles(), tmp_path / "out")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "out" / "model.safetensors").stat().st_size > 1.05 * largest
+    assert peak < 1.3 * largest + (1 << 20)
 
 
 def pieces(kind):
