@@ -11,6 +11,9 @@ import torch
 import transformers
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+from tokenizers import pre_tokenizers as tokenizer_parts
+from tokenizers.models import Unigram
 from typer.testing import CliRunner
 
 import zoo_torch
@@ -32,6 +35,11 @@ WRITTEN = [
     name
     for name, row in FAMILIES.items()
     if row.kind != "transformer" and row.task != "masked_unit_prediction"
+]
+CASES = [
+    *((name, {}) for name in WRITTEN),
+    ("gptj", {"intermediate_size": 29, "activation": "relu", "num_layers": 1}),
+    ("gpt_neox", {"intermediate_size": 29, "activation": "silu", "tied_output": True}),
 ]
 ONE_EACH = ["bert-pretraining", "roberta", "ernie", "gpt2", "gptj", "gpt_neox", "t5", "vit", "hubert"]
 NASTY = [
@@ -73,18 +81,20 @@ def keys_of(file):
         return set(found.keys())
 
 
-@pytest.mark.parametrize("family", WRITTEN)
-def test_from_pretrained_has_every_tensor_bit_for_bit_and_saves_the_same_names(family, tmp_path):
-    row = FAMILIES[family]
-    weights, _ = written(row.spec(), tmp_path / "out")
+@pytest.mark.parametrize(("family", "changes"), CASES)
+def test_from_pretrained_has_every_tensor_bit_for_bit_and_saves_the_same_names(family, changes, tmp_path):
+    row, spec = FAMILIES[family], FAMILIES[family].spec(**changes)
+    weights, _ = written(spec, tmp_path / "out")
     model = loaded(row.reference, tmp_path / "out")
-    expected = to_transformers(row.spec(), weights)
+    expected = to_transformers(spec, weights)
     state = {name: value.numpy() for name, value in model.state_dict().items()}
     assert state.keys() == expected.keys()
     for name, value in state.items():
         assert value.dtype == np.float64
         assert np.array_equal(value, expected[name]), name
-    row.build_reference().save_pretrained(tmp_path / "theirs")
+    fresh = type(model)(model.config)  # What was read from a file is saved by the names that the file had.
+    row.prepare(fresh)
+    fresh.save_pretrained(tmp_path / "theirs")
     there, here = (keys_of(tmp_path / name / "model.safetensors") for name in ("theirs", "out"))
     assert there == here
 
@@ -243,6 +253,23 @@ def test_the_tokenizer_gives_our_ids_on_nasty_text_and_the_special_tokens_of_our
         assert pair["token_type_ids"] == [0] * (len(one) + 2) + [1] * (len(other) + 1)
         lines = (tmp_path / "out" / "vocab.txt").read_text(encoding="utf-8").splitlines()
         assert [ours.tokenizer.token_to_id(token) for token in lines] == list(range(len(lines)))
+
+
+def test_pieces_of_sentences_end_a_text_as_t5_s_do(tmp_path):
+    tokens = ["<pad>", "</s>", "<unk>", "▁the", "▁cat", "▁", "t", "h", "e", "c", "a", "s"]
+    tokenizer = Tokenizer(Unigram([(token, -float(index)) for index, token in enumerate(tokens)], unk_id=2))
+    tokenizer.pre_tokenizer = tokenizer_parts.Metaspace()
+    tokenizer.add_special_tokens(tokens[:3])
+    spec = load_spec("t5_tiny", ["model.vocab_size=60"])
+    text = tokenizer.to_str().encode("utf-8")
+    written(spec, tmp_path / "out", weights=draw(spec, np.float32), beside={"tokenizer.json": text})
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    ids = tokenizer.encode("the cat sat", add_special_tokens=False).ids
+    assert len(ids) > 3
+    assert theirs("the cat sat")["input_ids"] == [*ids, 1]
+    assert (theirs.pad_token_id, theirs.eos_token_id, theirs.unk_token_id) == (0, 1, 2)
+    config = transformers.AutoConfig.from_pretrained(tmp_path / "out")
+    assert (config.pad_token_id, config.eos_token_id, config.decoder_start_token_id) == (0, 1, 0)
 
 
 def test_how_a_sentence_s_vector_is_made_is_said_as_it_is_read(tmp_path):
