@@ -196,7 +196,8 @@ def test_a_model_without_what_is_embedded_says_so(bert, mnist, tmp_path):
     spec = load_spec(bert / "spec.yaml", ["task.kind=masked_lm", f"data.files=[{text_file(tmp_path)}]"])
     directory = probed_run(spec, tmp_path / "run")
     for run_dir, which, says in (
-        (bert, "mean", "embeddings are pooled, tokens, all, not 'mean'"),
+        (bert, "mean", "embeddings are sentence, pooled, tokens, all, not 'mean'"),
+        (bert, "sentence", "has no output sentence; it has"),
         (directory, "pooled", "has no output pooled; it has hidden_states"),
         (mnist, "pooled", "was trained on data of kind 'images'"),
     ):
