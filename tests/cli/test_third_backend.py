@@ -74,9 +74,9 @@ def test_a_name_that_it_has_taken_is_refused_with_its_reason(tmp_path):
 def test_options_and_messages_name_it(tmp_path):
     installed(tmp_path, SAYS)
     assert "--framework tf|third|torch" in zoo(tmp_path, "train", "--help").stdout
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n3,4\n")
-    data = f"data={{kind: text, files: ['{tmp_path / 'table.csv'}']}}"
-    found = zoo(tmp_path, "validate", "--spec", "bert_tiny", "--set", data)
+    (tmp_path / "text.txt").write_text("One. Two.\n\nThree.\n")
+    data = f"data={{kind: text, files: ['{tmp_path / 'text.txt'}']}}"
+    found = zoo(tmp_path, "validate", "--spec", "bert_tiny_classification", "--set", data)
     assert found.returncode == 2
     assert "zoo_torch.Runner or zoo_tf.Estimator or third.Trainer" in found.stderr
 
