@@ -573,3 +573,66 @@ def write_sparse(path, shapes):
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + end)
     return dict.fromkeys(shapes, path.name)
+
+
+@pytest.mark.parametrize(
+    ("said", "data"),
+    [
+        ({"image_mean": [0.25] * 3, "image_std": [0.5] * 3}, (0.25, 0.5)),
+        ({"do_normalize": False}, (0.0, 1.0)),
+        (None, (0.5, 0.5)),
+        ({"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}, (0.5, 0.5)),
+    ],
+)
+def test_pixels_are_prepared_as_the_folder_says(said, data, tmp_path):
+    hub_folder(tmp_path / "hub", load_spec("vit_tiny"))
+    if said is not None:
+        (tmp_path / "hub" / "preprocessor_config.json").write_text(json.dumps(said))
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert (done.spec.data.kind, done.spec.data.mean, done.spec.data.std) == ("images", *data)
+    told = [note for note in done.report.notes if "colour" in note or "pixels" in note]
+    assert bool(told) == (data == (0.5, 0.5))
+
+
+SIZES = {
+    "bert": {"vocab_size": 30, "hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2,
+             "intermediate_size": 7, "max_position_embeddings": 20},
+    "gpt2": {"vocab_size": 30, "n_embd": 12, "n_layer": 1, "n_head": 2, "n_positions": 20},
+    "gptj": {"vocab_size": 30, "n_embd": 12, "n_layer": 1, "n_head": 2, "n_positions": 20, "rotary_dim": 4},
+    "gpt_neox": {"vocab_size": 30, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+                 "intermediate_size": 7, "max_position_embeddings": 20},
+    "t5": {"vocab_size": 30, "d_model": 12, "d_kv": 6, "d_ff": 7, "num_layers": 1, "num_heads": 2},
+    "vit": {"image_size": 8, "patch_size": 4, "hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 7},
+    "hubert": {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 7,
+               "conv_dim": [6, 6], "conv_kernel": [3, 3], "conv_stride": [2, 2], "num_conv_pos_embeddings": 4,
+               "num_conv_pos_embedding_groups": 2},
+    "marian": {"vocab_size": 30, "d_model": 12, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 7,
+               "decoder_ffn_dim": 7, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+               "max_position_embeddings": 20, "pad_token_id": 0, "scale_embedding": True},
+}  # fmt: skip
+CLASSES = [
+    (kind, saved.architecture)
+    for kind, table in TABLES.items()
+    for saved in table.tasks
+    if hasattr(transformers, saved.architecture)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), CLASSES)
+def test_every_class_of_the_tables_has_the_names_and_shapes_that_they_say(kind, name, tmp_path):
+    config = transformers.CONFIG_MAPPING[kind](**SIZES.get(kind, SIZES["bert"]))
+    with torch.device("meta"):
+        model = getattr(transformers, name)(config)
+    state = {key: np.zeros(tuple(each.shape), np.float32) for key, each in model.state_dict().items()}
+    said = {**json.loads(json.dumps(config.to_dict())), "architectures": [name]}
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    write_tensors(
+        hub / "model.safetensors", {key: each for key, each in state.items() if "embed_pos" not in key}
+    )
+    (hub / "config.json").write_text(json.dumps(said))
+    done = import_published(hub, tmp_path / "run")
+    assert not {key for key in new(done) if not key.startswith("lm_head")}
+    strangers = [key for key, why in left(done).items() if "again" not in why]
+    assert all("pooler" in key or key == "lm_head.weight" for key in strangers), strangers

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoo_common.interop.matching import Match, Renamed
 from zoo_common.interop.repeats import differing_buffers, differing_ties
 from zoo_common.published import ernie, fairseq, keras_hub, tensorflow1, transformers_folder, vit_npz
+from zoo_common.published.images import read_images
 from zoo_common.published.place import Place
 from zoo_common.published.sentence import Sentence, read_sentence
 from zoo_common.published.source import Published, Recogniser
@@ -66,19 +67,20 @@ def import_published(
     require_new(output)
     with opened(source, format) as published:
         tokenizer, said = _tokenizer(published)
+        images, told = read_images(published.folder) if published.family.domain == "vision" else (None, [])
         sentence = _sentence(published, tokenizer)
         read = read_spec(
             published,
             name=name or name_of(source),
             task=task,
             trained_as_authors=trained_as_authors,
-            data=_data(published, tokenizer, sentence),
+            data=images or _data(published, tokenizer, sentence),
             representation={} if sentence is None else sentence.task,
         )
         require_whole(published, read)
         ties = differing_ties(read.match, published.tensors)
         weights = Renamed(published.tensors, read.match.taken)
-        report = _report(published, read, ties, said)
+        report = _report(published, read, ties, [*said, *told])
         kept = Kept(source, published.files, published.folder, tokenizer, _labels(published))
         write_run(output, read.spec, weights, kept)
     return Imported(output, read.spec, report)
@@ -97,6 +99,8 @@ def opened(source: Path, format: str | None = None) -> Iterator[Published]:
 
 
 def _tokenizer(published: Published) -> tuple[Tokenizer | None, list[str]]:
+    if published.family.domain != "language":
+        return None, []
     if published.tokenizer is None:
         return read_tokenizer(published.folder)
     rows = published.config.get("vocab_size")

@@ -15,8 +15,10 @@ from zoo_common.published.source import Published, as_values
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.foreign.config import ConfigTable, Fields, TaskClass
+from zoo_spec.registry import class_of
 from zoo_spec.spec_files.loading import Resolved, validate
 from zoo_spec.spec_files.merge import Origin
+from zoo_spec.tasks.base import Task
 from zoo_spec.values import Value
 
 REPRESENTATION = "representation"
@@ -68,7 +70,7 @@ def read_spec(
     said: dict[str, JsonValue] = {
         "model": model,
         "task": dict(fields),
-        **({"data": dict(data)} if data else {}),
+        **({"data": dict(data)} if data and _is_read(data, str(fields["kind"])) else {}),
     }
     spec = checked(name, published.config_from, {**said, **_precision(published)})
     found = match_of(published, spec)
@@ -80,6 +82,13 @@ def read_spec(
             "the output has a matrix of its own: the file's differs from the table that it is tied to"
         )
     return Read(spec, found, tuple(notes))
+
+
+def _is_read(data: Fields, task: str) -> bool:
+    """Whether a task learns from such data; text serves any, for its tokenizer."""
+    found = class_of(Task, task)
+    usual = found.default_data if found is not None and issubclass(found, Task) else ""
+    return data["kind"] in ("text", usual)
 
 
 def match_of(published: Published, spec: ExperimentSpec) -> Match:

@@ -155,7 +155,13 @@ def _checkpoint(path: Path) -> SavedWeights:
         return CheckpointStore(path.parent).load_weights(int(match[1]))
     newest = CheckpointStore(RunDirectory(path).checkpoints).latest_weights()
     if newest is None:
-        raise InputError(f"{path}: is no checkpoint and no run that has one; give a run's directory")
+        is_published = (path / "config.json").is_file() or path.is_file()
+        remedy = (
+            f"import it first (zoo import {path} --output DIR), and give DIR"
+            if is_published
+            else ("give a run's directory")
+        )
+        raise InputError(f"{path}: is no checkpoint and no run that has one; {remedy}")
     return newest
 
 

@@ -173,10 +173,13 @@ class NameTable:
         if prefixed is None:
             prefixed = any(not head.is_bare for head in heads.values())
         prefix = self.prefix if prefixed else ""
-        parts = [(self.backbone, prefix), *((head, "") for head in heads.values())]
+        parts = [
+            (self.backbone, prefix),
+            *((head, prefix if head.is_body else "") for head in heads.values()),
+        ]
         rows = _rows(self.backbone, known, prefix, None)
         for index, head in heads.items():
-            own = _rows(head, known, "", None if head.is_body else index)
+            own = _rows(head, known, prefix, None) if head.is_body else _rows(head, known, "", index)
             theirs = {name for row in own for name in row.canonical}
             # What a head has of the backbone stands under the head's names.
             rows = [row for row in rows if not theirs.intersection(row.canonical)] + own
@@ -212,7 +215,7 @@ class NameTable:
         bare = foreign.removeprefix(self.prefix)
         for head, part, name in [
             (None, self.backbone, bare),
-            *((i, each, foreign) for i, each in enumerate(self.heads)),
+            *((i, each, bare if each.is_body else foreign) for i, each in enumerate(self.heads)),
         ]:
             for entry in part.entries:
                 if any(_regex(pattern).fullmatch(name) for pattern in _tuple(entry.foreign)):

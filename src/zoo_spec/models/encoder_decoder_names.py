@@ -25,8 +25,8 @@ HALVES = {
 """The attentions of a layer of each stack, and what they are called there."""
 
 
-def stack(name: str, before: str = "") -> tuple[Entry, ...]:
-    """The weights of the stack of this name, with ``before`` in front of each name there."""
+def stack(name: str) -> tuple[Entry, ...]:
+    """The weights of the stack of this name."""
     halves = HALVES[name]
     pairs = [
         (f"{half}.{ours}", f"{theirs}.{projection}")
@@ -35,9 +35,7 @@ def stack(name: str, before: str = "") -> tuple[Entry, ...]:
     ]
     pairs += [(f"{half}_norm", f"{theirs}_layer_norm") for half, theirs in halves.items()]
     return tuple(
-        Entry(
-            f"{name}.layers.{{layer}}.{ours}.{{leaf}}", f"{before}{name}.layers.{{layer}}.{theirs}.{{leaf}}"
-        )
+        Entry(f"{name}.layers.{{layer}}.{ours}.{{leaf}}", f"{name}.layers.{{layer}}.{theirs}.{{leaf}}")
         for ours, theirs in (*pairs, *_FEED_FORWARD)
     )
 
@@ -63,13 +61,14 @@ def marian_names(size: int, width: int, *, output_bias: bool) -> NameTable:
     def places(table: Array) -> Array:
         return sinusoids(size, width, "halves").astype(table.dtype)
 
-    encoder, decoder = stack("encoder", "model."), stack("decoder", "model.")
+    encoder, decoder = stack("encoder"), stack("decoder")
     return NameTable(
+        prefix="model.",
         backbone=Part(
-            entries=(Entry(_TABLE, "model.shared.weight"), *encoder),
+            entries=(Entry(_TABLE, "shared.weight"), *encoder),
             repeats=(
-                Repeat("model.encoder.embed_tokens.weight", _TABLE),
-                Repeat("model.encoder.embed_positions.weight", _TABLE, places),
+                Repeat("encoder.embed_tokens.weight", _TABLE),
+                Repeat("encoder.embed_positions.weight", _TABLE, places),
             ),
         ),
         heads=(
@@ -77,8 +76,8 @@ def marian_names(size: int, width: int, *, output_bias: bool) -> NameTable:
                 entries=decoder,
                 is_body=True,
                 repeats=(
-                    Repeat("model.decoder.embed_tokens.weight", _TABLE),
-                    Repeat("model.decoder.embed_positions.weight", _TABLE, places),
+                    Repeat("decoder.embed_tokens.weight", _TABLE),
+                    Repeat("decoder.embed_positions.weight", _TABLE, places),
                 ),
             ),
             _output(output_bias=output_bias),
