@@ -325,6 +325,32 @@ def test_a_bias_in_half_width_loses_nothing_of_a_long_sum(framework):
 
 
 @each_framework
+def test_a_table_in_half_width_loses_nothing_of_a_long_sum(framework):
+    """As for a bias: each of three rows is read 7,000 times, and rounding each leaves less than rounding the sum."""
+    nodes = {
+        "table": {"block": {"kind": "embedding", "rows": 3, "size": 2}, "inputs": "ids"},
+        "error": {"block": {"kind": "squared_error"}, "inputs": ("table", "labels")},
+    }
+    inputs = {
+        "ids": {"shape": ("batch", 7), "dtype": "int32"},
+        "labels": {"shape": ("batch", 7, 2), "label": True},
+    }
+    model = {"kind": "graph", "inputs": inputs, "nodes": nodes, "outputs": {"loss": "error"}}
+    spec = ExperimentSpec.model_validate({"model": model})
+    rng = np.random.default_rng(0)
+    batch = {
+        "ids": rng.integers(0, 3, (3000, 7)).astype(np.int32),
+        "labels": rng.standard_normal((3000, 7, 2)) + 0.3,
+    }
+    found = {}
+    for dtype in ("float64", "bfloat16"):
+        backend = training_model(framework, spec.graph(), spec.training, dtype)
+        found[dtype] = backend.gradients(batch)["table.weight"]
+    wide = found["float64"]
+    assert gap(found["bfloat16"], wide, largest(wide)) < tolerances.ROUNDING["bfloat16"].roundoff / 8
+
+
+@each_framework
 @pytest.mark.parametrize("channels", [1, 2, 12, 16])
 @pytest.mark.parametrize("size", [8, 128])
 def test_a_convolution_along_time_of_any_width_is_rounded_once(channels, size, framework):

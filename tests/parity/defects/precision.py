@@ -80,10 +80,6 @@ PRECISION: tuple[Defect, ...] = (
             "rows = F.embedding(x, table, sparse=is_sparse)",
             "rows = F.embedding(x, self._computed(table), sparse=is_sparse)",
         ),
-        tf=(
-            "tf.cast(tf.gather(table, x), self.compute_dtype)",
-            "tf.gather(tf.cast(table, self.compute_dtype), x)",
-        ),
         sets=HALF,
     ),
     *halves(

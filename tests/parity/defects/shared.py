@@ -124,6 +124,9 @@ SHARED: tuple[Defect, ...] = (
         "norms",
         "zoo_spec/models/decoder.py",
         "gpt2_tiny",
-        ("norm=self.norm,", 'norm=self.norm.model_copy(update={"epsilon": 1e-3}),'),
+        (
+            "num_layers=self.num_layers, norm=self.norm)",
+            'num_layers=self.num_layers, norm=self.norm.model_copy(update={"epsilon": 1e-3}))',
+        ),
     ),
 )

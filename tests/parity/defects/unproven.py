@@ -8,8 +8,7 @@ from __future__ import annotations
 UNPROVEN = frozenset(
     {
         "a bias' gradient adds up in bfloat16 (tf)",
-        "a table's gradient adds up in bfloat16 (tf)",
         "softmax in bfloat16 (tf)",
     }
 )
-"""By size all three are rounding: what bfloat16 leaves of a sum over the few rows of a probe."""
+"""By size both are rounding: what bfloat16 leaves of a sum over the few rows of a probe."""
