@@ -636,3 +636,21 @@ def test_every_class_of_the_tables_has_the_names_and_shapes_that_they_say(kind, 
     assert not {key for key in new(done) if not key.startswith("lm_head")}
     strangers = [key for key, why in left(done).items() if "again" not in why]
     assert all("pooler" in key or key == "lm_head.weight" for key in strangers), strangers
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"do_lower_case": False}, {"strip_accents": False}, {"do_lower_case": False, "strip_accents": True},
+     {"tokenize_chinese_chars": False}],
+)  # fmt: skip
+def test_a_vocabulary_cuts_text_as_the_folder_s_own_tokenizer_does(said, tmp_path):
+    hub = tmp_path / "hub"
+    hub_folder(hub, bert())
+    words = [*WORDS, "é", "É", "E", "##é", "漢", "字", "漢字"]
+    (hub / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    (hub / "tokenizer_config.json").write_text(json.dumps({**said, "tokenizer_class": "BertTokenizer"}))
+    done = import_published(hub, tmp_path / "run")
+    ours = run_tokenizer(done.spec.data, tmp_path / "run", 64)
+    theirs = transformers.AutoTokenizer.from_pretrained(hub)
+    for text in ("é É e E", "漢字 a漢b", "Paris is", "pariS"):
+        assert ours.encode([text])[0] == theirs.encode(text, add_special_tokens=False), text

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
+from tokenizers.normalizers import BertNormalizer
 
 from zoo_common.data.byte_level_bpe import ByteLevelBpe
-from zoo_common.data.tokenizer import Subwords
+from zoo_common.data.tokenizer import Subwords, WordPiece
 from zoo_common.data.vocabularies import read_vocabulary
 from zoo_common.published.place import read_json
 from zoo_spec.errors import InputError
@@ -56,9 +57,22 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer | None, list[str]]:
     said_of = read_json(config) if config.is_file() else {}
     lower_case = _lower_case(said_of)
     try:
-        return Tokenizer(read_vocabulary(str(file), lower_case), file, lower_case), []
+        pieces = read_vocabulary(str(file), lower_case)
+        if isinstance(pieces, WordPiece) and file.suffix == ".txt":
+            pieces.tokenizer.normalizer = _normalizer(said_of, lower_case)
+        return Tokenizer(pieces, file, lower_case), []
     except InputError as error:
         return None, [f"the tokenizer is not read: {error}"]
+
+
+def _normalizer(config: dict[str, JsonValue], lower_case: bool) -> BertNormalizer:
+    """What BERT's tokenizers do to a text before they cut it; accents go with case, unless that is said."""
+    accents, chinese = config.get("strip_accents"), config.get("tokenize_chinese_chars")
+    return BertNormalizer(
+        lowercase=lower_case,
+        strip_accents=accents if isinstance(accents, bool) else None,
+        handle_chinese_chars=chinese if isinstance(chinese, bool) else True,
+    )
 
 
 def _lower_case(config: dict[str, JsonValue]) -> bool:
