@@ -13,6 +13,7 @@ from zoo_spec.errors import EnvironmentFault
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import overhead_of
 from zoo_spec.graph import Graph
+from zoo_spec.trained import frozen_names
 
 _UNLIMITED = 1 << 60
 """Version 1 of cgroups writes "no limit" as a number a little below 2**63."""
@@ -46,8 +47,9 @@ def training_bytes(
     """Bytes that training holds at its peak, by name, at the micro-batch size and the data's sizes.
 
     ``copies`` are the weights as bfloat16 products take them; ``activations`` are kept for the backward pass,
-    ``recomputed`` are those of one layer at a time; ``accumulated`` is the running sum of the gradients, where
-    micro-batches add up to a batch; ``working`` is what comes and goes; ``library`` is the framework's own;
+    ``recomputed`` are those of one layer at a time, which is computed again or, being frozen, keeps none;
+    ``accumulated`` is the running sum of the gradients, where micro-batches add up to a batch; ``working`` is what
+    comes and goes; ``library`` is the framework's own;
     ``saving`` is what a checkpoint's copies need beyond what the step has let go of by then, no part of a step.
     A framework that is not known counts as the one that needs most. ``given`` are sizes of open dimensions to
     use instead.
@@ -58,6 +60,7 @@ def training_bytes(
         precision=training.precision,
         moments=len(training.optimizer.moments),
         recompute=training.recompute,
+        frozen=frozen_names(graph, training),
         **step_sizes(spec, graph, **given),
     ).bytes
     accumulates = overhead.sums and (training.micro_batch_size or training.batch_size) < training.batch_size

@@ -16,6 +16,7 @@ from zoo_common.data.generated import open_generated
 from zoo_common.memory import available_bytes, require_memory, training_bytes
 from zoo_common.training.denominators import denominators
 from zoo_common.training.loop import require_trainable
+from zoo_common.training.spec_learner import beginning
 from zoo_common.units import bytes_text, counted
 from zoo_common.weights import InitialValues
 from zoo_spec.data import GeneratedData
@@ -40,15 +41,17 @@ class Check:
 
 
 def rehearse(spec: ExperimentSpec, framework: str, device: str) -> Iterator[Check]:
-    """Import the framework, open the data, add up the memory, build the model and run one training step.
+    """Import the framework, open data and the weights to begin with, add up the memory, build the model, run a step.
 
     Each check is given as it ends. The step, on generated input, is left out if the framework is missing or
-    the memory too small; what is wrong with the data does not stop it.
+    the memory too small; what is wrong with the data or the weights does not stop it.
     """
     ready = [_tried("framework", lambda: _versions(framework))]
     yield ready[0]
     yield _tried("training data", lambda: _open(spec, "train"))
     yield _tried("evaluation data", lambda: _open(spec, "eval"))
+    if spec.training.initialize_from is not None:
+        yield _tried("weights to begin with", lambda: beginning(spec, spec.graph()))
     ready.append(_tried("memory", lambda: _memory(spec, framework)))
     yield ready[1]
     if all(check.error is None for check in ready):

@@ -14,6 +14,7 @@ from zoo_spec.graph import Graph, GraphBuilder
 from zoo_spec.models.base import Model
 from zoo_spec.registry import class_of
 from zoo_spec.tasks.base import Task
+from zoo_spec.trained import trained
 from zoo_spec.training import Training
 from zoo_spec.values import MAX_NAME, shorten
 
@@ -67,6 +68,8 @@ class ExperimentSpec(Spec):
         graph = builder.finish()
         if self.training.recompute:
             graph.require_layers()
+        if self.training.names_weights:
+            trained(graph, self.training)
         return graph
 
     def resolved(self) -> dict[str, Json]:

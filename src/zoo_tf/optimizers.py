@@ -40,13 +40,14 @@ def make_optimizer(
     roles: Mapping[str, str],
     to_canonical: Relayout = lambda name, array: array,
     from_canonical: Relayout = lambda name, array: array,
+    factors: Mapping[str, float] | None = None,
 ) -> Optimizer:
-    """The optimizer for these variables; ``roles`` has each one's role by canonical name.
+    """The optimizer for these variables; ``roles`` has the model's roles by canonical name.
 
-    ``to_canonical`` turns a variable's layout into torch's, ``from_canonical`` back. Raises SpecError where
-    ``no_decay`` names a role that no parameter has.
+    ``to_canonical`` turns a variable's layout into torch's, ``from_canonical`` back. ``factors`` multiply the rate of
+    these variables, decay included. Raises SpecError where ``no_decay`` names a role that no parameter has.
     """
-    decays = spec.decay_mask({name: roles[name] for name in named_parameters})
+    decays = spec.decay_mask(roles)
     # Keras would keep the rate in float32. As a function of its own it is float64, whatever the model.
     rate = tf.Variable(
         spec.learning_rate,
@@ -62,8 +63,11 @@ def make_optimizer(
             f"the TensorFlow form of optimizer {spec.kind!r}, {type(native).__name__}, is no "
             "zoo_tf.optimizers.TorchsForm; put that before its Keras class"
         )
-    native.exclude_from_weight_decay(var_list=[named_parameters[name] for name in decays if not decays[name]])
+    native.exclude_from_weight_decay(
+        var_list=[each for name, each in named_parameters.items() if not decays[name]]
+    )
     native.build(list(named_parameters.values()))
+    native.factors = tuple((factors or {}).get(name, 1.0) for name in named_parameters)
     clip = spec.max_gradient_norm
     return Optimizer(native, named_parameters, moments, clip, rate, to_canonical, from_canonical)
 
@@ -181,6 +185,8 @@ class TorchsForm:
 
     gradient_scale: float | tf.Tensor = 1.0
     """What the gradients are still to be multiplied by; who clips them sets it before each step."""
+    factors: tuple[float, ...] = ()
+    """What the rate of each variable is multiplied by, in the order in which they were given; none: 1."""
     adds_replicas = True
     """Whether the gradients are still to be added up over replicas; who clips them has done it."""
 
@@ -218,13 +224,14 @@ class TorchsForm:
         form = _compiled_update if self._compiled[index] else _plain_update
         handles = [variable.handle, *(moment.handle for moment in moments)]
         decays = bool(self.weight_decay and self._use_weight_decay(variable))
-        key = (decays, variable.dtype)
+        key = (decays, variable.dtype, self.factors[index] if self.factors else 1.0)
         if key not in self._scalars:
             self._scalars[key] = self._scalars_of(*key, tf.cast(learning_rate, tf.float64))
         form(type(self), self.constants())(handles, gradient, *self._scalars[key])
 
-    def _scalars_of(self, decays: bool, dtype: tf.DType, rate: tf.Tensor) -> list[tf.Tensor]:
+    def _scalars_of(self, decays: bool, dtype: tf.DType, factor: float, rate: tf.Tensor) -> list[tf.Tensor]:
         """What a step's updates of such variables have in common: with its powers, as much to trace as an update."""
+        rate = rate * tf.constant(factor, tf.float64)
         kept = 1.0 - rate * self.weight_decay if decays else tf.ones((), tf.float64)
         return [tf.cast(value, dtype) for value in (self.gradient_scale, kept, *self.rates(rate))]
 

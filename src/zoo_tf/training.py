@@ -13,9 +13,11 @@ from zoo_common.weights import WeightSource
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT32
+from zoo_spec.trained import trained
 from zoo_spec.training import Training
 from zoo_tf.blocks.base import recording
 from zoo_tf.dropouts import watch_dropouts
+from zoo_tf.freezing import freeze
 from zoo_tf.inference import TensorFlowInference, Tensors, as_array
 from zoo_tf.leaves import from_canonical, named_variables, to_canonical
 from zoo_tf.optimizers import make_optimizer
@@ -40,14 +42,16 @@ class TensorFlowTraining(TensorFlowInference):
             if training.recompute:
                 recompute_layers(self.model, graph)
             self.variables = dict(named_variables(self.model))
-            table = graph.parameters()
-            self.parameters = {name: self.variables[name] for name in table if table[name].trainable}
+            learned = trained(graph, training)
+            freeze(self.model, learned)
+            self.parameters = {name: self.variables[name] for name in learned.factors}
             self.optimizer = make_optimizer(
                 training.optimizer,
                 self.parameters,
-                {name: parameter.role for name, parameter in table.items()},
+                {name: each.role for name, each in graph.parameters().items() if each.trainable},
                 self._to_canonical,
                 self._from_canonical,
+                learned.factors,
             )
             self.random = StepRandomness(self.model, seed=self.seed, portable=training.random == "portable")
         self._sums: list[tf.Variable] = []
@@ -59,8 +63,8 @@ class TensorFlowTraining(TensorFlowInference):
         frozen = [name for name, variable in self.parameters.items() if not variable.trainable]
         if frozen:
             raise InputError(
-                f"{frozen[0]} is frozen (layer.trainable = False), and a run trains everything; compile the spec by "
-                "zoo_tf.compile and use Keras' fit for that"
+                f"{frozen[0]} is frozen (layer.trainable = False), and a run trains everything that training.freeze "
+                "does not name; name it there, or compile the spec by zoo_tf.compile and use Keras' fit for that"
             )
         with tf.device(self.device):
             divisors = self._scalars(denominators or {})
@@ -119,7 +123,8 @@ class TensorFlowTraining(TensorFlowInference):
     def _differentiate(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
         self.traces += 1
         watched = [variable.value for variable in self.parameters.values()]
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(watched)
             losses = self._losses(self.model(batch, training=True), divisors)
         gradients = tape.gradient(losses["loss"], watched)
         return losses, [None if value is None else tf.convert_to_tensor(value) for value in gradients]
@@ -135,7 +140,8 @@ class TensorFlowTraining(TensorFlowInference):
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""
         watched = [variable.value for variable in self.parameters.values()]
-        with tf.device(self.device), tf.GradientTape() as tape:
+        with tf.device(self.device), tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(watched)
             loss = self.model(self._tensors(batch), training=False)["loss"]
         found = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return {

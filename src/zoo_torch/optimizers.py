@@ -27,18 +27,25 @@ Groups = list[dict[str, Any]]
 
 
 def make_optimizer(
-    spec: specs.Optimizer, named_parameters: Mapping[str, Tensor], roles: Mapping[str, str]
+    spec: specs.Optimizer,
+    named_parameters: Mapping[str, Tensor],
+    roles: Mapping[str, str],
+    factors: Mapping[str, float] | None = None,
 ) -> Optimizer:
-    """The optimizer for these parameters; ``roles`` has each one's role by canonical name.
+    """The optimizer for these parameters; ``roles`` has the model's roles by canonical name.
 
-    Raises SpecError where ``no_decay`` names a role that no parameter has.
+    ``factors`` multiply the rate of these parameters, decay included. Raises SpecError where ``no_decay`` names a
+    role that no parameter has.
     """
-    decays = spec.decay_mask({name: roles[name] for name in named_parameters})
+    decays = spec.decay_mask(roles)
+    found: dict[tuple[bool, float], list[Tensor]] = {}
+    for name, parameter in named_parameters.items():
+        found.setdefault((not decays[name], (factors or {}).get(name, 1.0)), []).append(parameter)
     groups = [
-        {"params": [named_parameters[name] for name in decays if decays[name] is decayed], "decay": decay}
-        for decayed, decay in ((True, spec.weight_decay), (False, 0.0))
+        {"params": found[key], "decay": 0.0 if key[0] else spec.weight_decay, "factor": key[1]}
+        for key in sorted(found)
     ]
-    native, moments = make_native(spec, [group for group in groups if group["params"]])
+    native, moments = make_native(spec, groups)
     return Optimizer(native, named_parameters, moments, spec.max_gradient_norm)
 
 
@@ -81,7 +88,7 @@ class Optimizer:
             for parameter, keep in zip(self.parameters.values(), kept, strict=True):
                 parameter.grad = parameter.grad * scale if keep else parameter.grad.mul_(scale)
         for group in self.native.param_groups:
-            group["lr"] = float(rate)
+            group["lr"] = float(rate) * group["factor"]
         self.native.step()
         self.native.zero_grad(set_to_none=True)
         self._step += 1

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
 from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
+from zoo_spec.trained import trained
 from zoo_spec.training import Training
 from zoo_torch.blocks.embedding import Embedding
 from zoo_torch.dropouts import watch_dropouts
+from zoo_torch.freezing import freeze
 from zoo_torch.inference import TorchInference, as_array
 from zoo_torch.modes import mean_evaluation
 from zoo_torch.optimizers import make_optimizer
@@ -39,9 +41,13 @@ class TorchTraining(TorchInference):
                     True  # Not in a model that a user trains: not all that torch can do goes with it.
                 )
         mean_evaluation(self.model)  # By `gradients`.
-        self.parameters = dict(self.model.named_parameters())
-        roles = {name: parameter.role for name, parameter in graph.parameters().items()}
-        self.optimizer = make_optimizer(training.optimizer, self.parameters, roles)
+        learned = trained(graph, training)
+        freeze(self.model, learned)
+        self.parameters = {
+            name: value for name, value in self.model.named_parameters() if name in learned.factors
+        }
+        roles = {name: each.role for name, each in graph.parameters().items() if each.trainable}
+        self.optimizer = make_optimizer(training.optimizer, self.parameters, roles, learned.factors)
         self.random = StepRandomness(self.model, seed=self.seed, portable=training.random == "portable")
 
     def train_step(

@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from zoo_common.backend import StepResult, backends
+from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
-from zoo_spec import list_specs
+from zoo_spec import list_specs, load_spec
 from zoo_spec.errors import EnvironmentFault
 
 
@@ -190,6 +191,25 @@ def test_data_that_is_wrong_is_told_with_the_line_that_names_it(tmp_path):
     assert run("--spec", str(tmp_path / "my.yaml"), "--no-data").exit_code == 0
 
 
+def test_weights_to_begin_with_are_opened_and_have_to_fit(tmp_path):
+    spec = load_spec("mnist_fc", ["model.hidden_sizes=[5]", "task.classes=3"])
+    weights = {name: np.ones(each.shape, np.float32) for name, each in spec.graph().parameters().items()}
+    CheckpointStore(tmp_path / "checkpoints").save(3, weights, {}, {"step": 3}, "x")
+    begin = ("--set", f"training.initialize_from={tmp_path / 'checkpoints' / 'step-00000003'}")
+    assert run("--spec", "mnist_fc", "--set", "model.hidden_sizes=[5]", *begin).exit_code == 0
+    other = run("--spec", "mnist_fc", *begin)
+    assert other.exit_code == 2
+    assert "training.initialize_from: " in other.stderr
+    assert "hidden_0.weight [5, 784] there, [500, 784] here" in other.stderr
+    (tmp_path / "my.yaml").write_text("extends: mnist_fc\ntraining:\n  initialize_from: nowhere\n")
+    gone = run("--spec", str(tmp_path / "my.yaml"))
+    assert gone.exit_code == 2
+    assert gone.stderr.startswith(
+        f"{tmp_path}/my.yaml:3: training.initialize_from: nowhere: is no checkpoint"
+    )
+    assert run("--spec", str(tmp_path / "my.yaml"), "--no-data").exit_code == 0
+
+
 def test_a_model_without_a_loss_is_valid_and_said_to_train_nothing():
     found = run("--spec", "bert_tiny", "--set", "task.kind=representation")
     assert found.exit_code == 0
@@ -217,7 +237,6 @@ def test_examples_of_absurd_size_are_not_made():
 
 def test_that_data_is_drawn_is_said_wherever_a_spec_is_shown():
     from zoo_common.data import open_dataset
-    from zoo_spec import load_spec
 
     said = "inputs and labels drawn at random"
     name = "bert_base_sst2"

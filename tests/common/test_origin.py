@@ -14,7 +14,7 @@ from zoo_common.backend import State
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import sources as sources_module
 from zoo_common.data.sources import marked, sources, vocabulary_sources
-from zoo_common.training.origin import Claim, Origin, TrainedOn, require_data, require_files
+from zoo_common.training.origin import Beginning, Claim, Origin, TrainedOn, require_data, require_files
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.taking_over import finite, require_fit, require_origin
 from zoo_common.training.warm_start import warm_started
@@ -51,14 +51,21 @@ def drawn(known):
 
 
 def open_run(
-    path: Path, spec=SPEC, *, feed=drawn, accept=(), begins_with=None, spec_hash="a"
+    path: Path,
+    spec=SPEC,
+    *,
+    feed=drawn,
+    accept=(),
+    begins_with=None,
+    spec_hash="a",
+    hash_of_those=lambda: None,
 ) -> RunDirectory:
     return RunDirectory(path).open(
         spec=spec,
         spec_text=json.dumps(spec),
         versions={},
         read_spec=lambda file: json.loads(file.read_text()),
-        claim=Claim(spec_hash, feed, accept, begins_with),
+        claim=Claim(spec_hash, feed, accept, begins_with, hash_of_those),
     )
 
 
@@ -267,6 +274,30 @@ def test_a_run_of_before_there_was_a_record_goes_on(tmp_path):
     require_data(run.path, drawn, ())
     open_run(run.path, spec_hash="new", begins_with="/somewhere").close()
     assert Origin.read(run.path).spec_hashes == ("of another Zoo", "new")
+
+
+def test_rates_of_parts_may_be_accepted_and_what_is_frozen_may_not(tmp_path):
+    with open_run(tmp_path / "run", changed(freeze=["a"], layer_decay=None)) as run:
+        save(run, 5)
+    rates = changed(freeze=["a"], layer_decay=0.9, rate_multipliers={"*.bias": 2.0})
+    with pytest.raises(
+        InputError, match=r"--accept training[\s\S]*training\.layer_decay: null in the run, 0\.9 now"
+    ):
+        open_run(tmp_path / "run", rates)
+    open_run(tmp_path / "run", rates, accept=["training"]).close()
+    with pytest.raises(
+        InputError, match=r'holds a run of another spec[\s\S]*freeze\[0\]: "a" in the run, "b" now'
+    ):
+        open_run(tmp_path / "run", {**rates, "training": {**rates["training"], "freeze": ["b"]}})
+
+
+def test_the_same_weights_under_another_path_are_the_same_beginning(tmp_path):
+    with open_run(tmp_path / "run", begins_with="/a") as run:
+        run.note_beginning(Beginning(source="/a", path="/a", step=3, sha256="f" * 64))
+        save(run, 5)
+    open_run(run.path, begins_with="/b", hash_of_those=lambda: "f" * 64).close()
+    with pytest.raises(InputError, match=r"training\.initialize_from: null"):
+        open_run(run.path, begins_with="/b", hash_of_those=lambda: "0" * 64)
 
 
 def test_a_damaged_record_is_named(tmp_path):

@@ -130,7 +130,7 @@ def test_the_formula_of_an_optimizer_is_each_frameworks_own(optimizer, framework
             name: np.sin(np.arange(value.size)).reshape(value.shape) for name, value in state.weights.items()
         }
         backend.apply_gradients(gradients, rate)
-        state = advance(spec.training.optimizer, state, gradients, roles, rate)
+        state = advance(spec.training.optimizer, state, gradients, roles, rate, dict.fromkeys(roles, 1.0))
     found = backend.export_state()
     assert output_gap(found.weights, state.weights).value < tolerances.STEP
     assert output_gap(found.optimizer, state.optimizer).value < tolerances.STEP

@@ -84,6 +84,8 @@ def validate(
         failed = () if framework is None else _rehearse(loaded, framework, device)
         if framework is None:
             _check_data(loaded, graph, resolved, opened=with_data)  # A rehearsal opens it too.
+            if with_data and loaded.training.initialize_from is not None:
+                _check_beginning(loaded, graph, resolved)
             if graph.loss_parts:
                 from zoo_common.training.loop import require_trainable
 
@@ -151,6 +153,17 @@ def _check_data(spec: ExperimentSpec, graph: Graph, resolved: Resolved, *, opene
         origin = resolved.layer.origin(tuple(field) if field[0] == "data" else ("data",))
         where = ("", None) if origin is None else (origin.source, origin.line)
         raise SpecError(Problem(str(error), "" if field[0] == "data" else "data", *where)) from None
+
+
+def _check_beginning(spec: ExperimentSpec, graph: Graph, resolved: Resolved) -> None:
+    """Raise SpecError, with file and line, where the weights to begin with are not there, or do not fit."""
+    from zoo_common.training.spec_learner import beginning
+    from zoo_spec.errors import InputError, SpecError
+
+    try:
+        beginning(spec, graph)
+    except InputError as error:
+        raise SpecError(resolved.layer.problem(str(error), ("training", "initialize_from"))) from None
 
 
 def _rehearse(spec: ExperimentSpec, framework: str, device: str) -> tuple[tuple[Check, ZooError], ...]:

@@ -16,6 +16,7 @@ from zoo_common.paths import fixed
 from zoo_common.weights import InitialValues, as_source
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
 
 Prepare = Callable[[TrainingModel], None]
@@ -50,6 +51,11 @@ class Bench:
         if self.dtypes is not None:
             return tuple(dtype for dtype in self.dtypes if dtype != "float64")
         return ("float32", "bfloat16") if self.spec.training.precision == "bfloat16" else ("float32",)
+
+    @cached_property
+    def learned(self) -> Trained:
+        """What the spec's training changes."""
+        return trained(self.graph, self.spec.training)
 
     @cached_property
     def subject(self) -> Subject:

@@ -49,7 +49,13 @@ def name_training(bench: Bench, dataset: Dataset) -> Blame:
         first: Batch = split(batch, training.micro_batch_size)[0] if training.micro_batch_size else batch
         states = [backend.export_state() for backend in backends.values()]
         calls = [backend.block_calls(first, training=True) for backend in backends.values()]
-        party = ThirdParty(bench.graph, states[0].weights, training_seed=training.seed, step=index)
+        party = ThirdParty(
+            bench.graph,
+            states[0].weights,
+            training_seed=training.seed,
+            step=index,
+            fixed=bench.learned.fixed,
+        )
         found = name_calls(bench, calls, f"training, step {index + 1}", party)
         if found is not None:
             return found
@@ -70,7 +76,7 @@ def name_statistics(
 ) -> Blame | None:
     """The first batch norm whose statistics are not the formula's after these runs in training; None if all are."""
     for place in bench.graph.places():
-        if not isinstance(place.block, BatchNorm):
+        if not isinstance(place.block, BatchNorm) or place.path in bench.learned.fixed:
             continue
         names = [f"{place.path}.{leaf}" for leaf in ("running_mean", "running_var")]
         far: dict[str, float] = {}
@@ -104,7 +110,7 @@ def name_resumed(bench: Bench, framework: str, kept: State, gradients: Weights, 
         return Blame(text, found.name, framework)
     backend.apply_gradients(gradients, rate)
     try:
-        wanted = advance(bench.spec.training.optimizer, kept, gradients, _roles(bench), rate)
+        wanted = _advanced(bench, kept, gradients, rate)
     except NoOpinionError as error:
         return Blame(f"which framework strayed is not known: there is no third opinion on {error}")
     found = parted(bench, [wanted, backend.export_state()], tolerances.STEP)
@@ -122,15 +128,15 @@ def parted(bench: Bench, states: Sequence[State], limit: float) -> Gap | None:
     """
     ours, theirs = states
     table = bench.graph.parameters()
-    statistics = [name for name in table if not table[name].trainable]
-    trained = [name for name in table if table[name].trainable]
+    learned = list(bench.learned.factors)
+    statistics = [name for name in table if name not in bench.learned.factors]
     moments = [
-        f"{name}/{moment}" for name in reversed(trained) for moment in bench.spec.training.optimizer.moments
+        f"{name}/{moment}" for name in reversed(learned) for moment in bench.spec.training.optimizer.moments
     ]
     for names, one, other in (
         (statistics, ours.weights, theirs.weights),
         (moments, ours.optimizer, theirs.optimizer),
-        (list(reversed(trained)), ours.weights, theirs.weights),
+        (list(reversed(learned)), ours.weights, theirs.weights),
     ):
         for name in names:
             value = _gap(name, one, other)
@@ -154,7 +160,7 @@ def _strayed(
     bench: Bench, backends: Mapping[str, TrainingModel], before: State, gradients: Weights, rate: float
 ) -> tuple[str, str]:
     try:
-        wanted = advance(bench.spec.training.optimizer, before, gradients, _roles(bench), rate)
+        wanted = _advanced(bench, before, gradients, rate)
     except NoOpinionError as error:
         return "", f"which framework strayed is not known: there is no third opinion on {error}"
     far = [
@@ -170,5 +176,7 @@ def _strayed(
     )
 
 
-def _roles(bench: Bench) -> dict[str, str]:
-    return {name: each.role for name, each in bench.graph.parameters().items() if each.trainable}
+def _advanced(bench: Bench, state: State, gradients: Weights, rate: float) -> State:
+    roles = {name: each.role for name, each in bench.graph.parameters().items() if each.trainable}
+    factors = bench.learned.factors
+    return advance(bench.spec.training.optimizer, state, gradients, roles, rate, factors)

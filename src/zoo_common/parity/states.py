@@ -69,7 +69,7 @@ def _blamed(bench: Bench, training: Training, batch: Batch, part: Part) -> Part:
     first = split(batch, training.micro_batch_size)[0] if training.micro_batch_size else batch
     backends = [_fresh(bench, framework) for framework in (bench.frameworks[0], bench.frameworks[-1])]
     calls = [backend.block_calls(first, training=True) for backend in backends]
-    party = ThirdParty(bench.graph, bench.weights, training_seed=training.seed)
+    party = ThirdParty(bench.graph, bench.weights, training_seed=training.seed, fixed=bench.learned.fixed)
     found = name_calls(bench, calls, "training", party) or name_statistics(bench, backends, calls)
     said = f"{part.worst} parts, by {part.value:.1e}"
     if found is None:

@@ -74,10 +74,12 @@ def _optimizers(bench: Bench) -> list[Part]:
                 both = name in left and name in right
                 value = gap(left[name], right[name], largest(right[name])) if both else math.inf
                 worst = worst.tighter(Part(name, value, tolerances.STEP, name))
-        table = bench.graph.parameters()
         for name, weight in first.weights.items():
-            if table[name].trainable and np.array_equal(weight, bench.weights[name]):
+            is_learned, is_same = name in bench.learned.factors, np.array_equal(weight, bench.weights[name])
+            if is_learned and is_same:
                 return [Part(name, math.inf, tolerances.STEP, name, f"{name} did not move")]
+            if name in bench.learned.frozen and not is_same:
+                return [Part(name, math.inf, tolerances.STEP, name, f"{name} moved, and is frozen")]
     if not worst.passed:
         blame = name_steps(bench, RATES, lambda number: drawn_gradients(bench, number))
         worst = replace(worst, detail=blame.text, block=blame.block or worst.block, side=blame.side)
@@ -92,10 +94,7 @@ def drawn_gradients(bench: Bench, number: int) -> Weights:
         sizes = 10.0 ** (-7 * stream.uniforms(value.size))
         gradients[name] = ((2 * stream.uniforms(value.size) - 1) * sizes).reshape(value.shape)
     clip = bench.spec.training.optimizer.max_gradient_norm
-    table = bench.graph.parameters()
-    norm = math.sqrt(
-        sum(float(np.sum(value**2)) for name, value in gradients.items() if table[name].trainable)
-    )
+    norm = math.sqrt(sum(float(np.sum(gradients[name] ** 2)) for name in bench.learned.factors))
     scale = NORMS[number] if not NORMS[number] or clip is None else NORMS[number] * clip / norm
     return {name: scale * value for name, value in gradients.items()}
 

@@ -21,6 +21,7 @@ from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import frameworks
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import TensorSpec
+from zoo_spec.trained import frozen_names, trained
 
 
 def describe(
@@ -43,6 +44,7 @@ def describe(
         precision=training.precision,
         moments=len(training.optimizer.moments),
         recompute=training.recompute,
+        frozen=frozen_names(graph, training),
         **chosen,
     )
     values = graph.value_count
@@ -81,7 +83,7 @@ def describe(
         training_bytes={
             framework: training_bytes(spec, graph, framework, **given) for framework in frameworks()
         },
-        training=_training(spec),
+        training=_training(spec, graph),
         data=data,
         needed_libraries=needed_libraries(),
         preprocessing_libraries=libraries(imported),
@@ -107,7 +109,7 @@ def _tensor(
     )
 
 
-def _training(spec: ExperimentSpec) -> TrainingDescription:
+def _training(spec: ExperimentSpec, graph: Graph) -> TrainingDescription:
     training = spec.training
     return TrainingDescription(
         steps=training.steps,
@@ -116,4 +118,5 @@ def _training(spec: ExperimentSpec) -> TrainingDescription:
         precision=training.precision,
         optimizer=training.optimizer.kind,
         schedule=training.schedule.kind,
+        rates=tuple(trained(graph, training).in_words()) if training.names_weights else (),
     )

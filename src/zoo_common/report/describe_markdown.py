@@ -31,6 +31,7 @@ def to_markdown(found: Description) -> str:
         ["## What is minimised?", *_loss(found)],
         ["## How much computation does it take?", *_computation(found)],
         ["## How much memory does training take?", *_memory(found)],
+        *([["## At which rates?", *_rates(found)]] if found.training.rates else []),
         *([["## Which data?", *_data(found)]] if found.data else []),
         ["## Which software?", *_software(found)],
     ]
@@ -105,6 +106,10 @@ def _memory(found: Description) -> Iterator[str]:
     lines = [(name, *sizes, note) for name, sizes, note in rows]
     lines.append(("**sum**", *(f"**{size}**" for size in sums), ""))
     yield _table(("part", *frameworks, "remark"), lines, right=tuple(range(1, len(frameworks) + 1)))
+
+
+def _rates(found: Description) -> Iterator[str]:
+    yield _table(("block", "rate, as the schedule's"), found.training.rates)
 
 
 def _data(found: Description) -> Iterator[str]:

@@ -43,6 +43,8 @@ def print_description(found: Description, console: Console) -> None:
     _section(console, "Loss", _loss(found))
     _section(console, f"Computation at {found.sizes}", _facts(_flop_rows(found)))
     _section(console, f"Memory of training at {found.sizes}", _memory_table(found))
+    if found.training.rates:
+        _section(console, "Rates, as the schedule's", _facts(found.training.rates))
     if found.data:
         rows = [(name, "\n".join(lines)) for name, lines in data_rows(found.data)]
         _section(console, "Data", _facts(rows))

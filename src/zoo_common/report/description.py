@@ -132,7 +132,7 @@ class SplitDescription:
 
 @dataclass(frozen=True)
 class TrainingDescription:
-    """What of the training decides over memory and time."""
+    """What of the training decides over memory and time; ``rates`` are of blocks by path, where not all have one."""
 
     steps: int
     batch_size: int
@@ -140,6 +140,7 @@ class TrainingDescription:
     precision: str
     optimizer: str
     schedule: str
+    rates: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def _memory_note(found: Description, name: str) -> str:
         "accumulated": f"the gradients' sum, as {training.batch_size} examples come in micro-batches",
         "optimizer": training.optimizer,
         "activations": f"kept for the backward pass, {counted(training.micro_batch_size, 'example')} at once",
-        "recomputed": "those of one layer at a time, computed again on the way back",
+        "recomputed": "those of one layer at a time, which keeps none: computed again, or frozen",
         "working": "temporary values, in proportion to the activations and the largest parameter",
         "library": "the framework itself, a round figure",
         "saving": "copies that a checkpoint is written from, beyond what a step has let go of",

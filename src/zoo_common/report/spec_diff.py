@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from zoo_common.memory import step_sizes
 from zoo_common.training.differences import leaves
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.trained import frozen_names
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,12 @@ def _numbers(spec: ExperimentSpec, given: Mapping[str, int]) -> Numbers:
     graph = spec.graph()
     known = {name: size for name, size in given.items() if name in graph.bounds}
     sizes = step_sizes(spec, graph, **{"batch": 1, **known})
-    cost = graph.cost(precision=spec.training.precision, recompute=spec.training.recompute, **sizes)
+    cost = graph.cost(
+        precision=spec.training.precision,
+        recompute=spec.training.recompute,
+        frozen=frozen_names(graph, spec.training),
+        **sizes,
+    )
     return Numbers(graph.parameter_count, cost.flops, cost.training_flops, sizes)
 
 

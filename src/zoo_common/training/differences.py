@@ -16,7 +16,14 @@ _FREE = {"training.log_every", "training.save_every", "training.evaluate_every"}
 _FREE_GROUPS = ("data.limits.", "training.initialize_from", "training.fit_weights.")
 """How much is read, and with what a run began: its record holds whoever goes on to that."""
 _MAY_RISE = "training.steps"
-_CHANGEABLE = ("training.optimizer.", "training.schedule.", "training.steps", "training.micro_batch_size")
+_CHANGEABLE = (
+    "training.optimizer.",
+    "training.schedule.",
+    "training.steps",
+    "training.micro_batch_size",
+    "training.rate_multipliers",
+    "training.layer_decay",
+)
 _KEEPS_STATE = ("training.optimizer.kind", "training.optimizer.momentum")
 """What the optimizer's state in a checkpoint depends on."""
 

@@ -34,11 +34,13 @@ from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.served import served
 from zoo_common.training.session import Cadence, DivergedError
 from zoo_common.training.taking_over import Widened, dtype_of, finite, not_finite, require_fit
-from zoo_common.training.warm_start import Given
+from zoo_common.training.warm_start import Choose, Given, warm_started
 from zoo_common.weights import InitialValues, Report, WeightSource
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError, SpecError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
+from zoo_spec.trained import trained
 
 
 class SpecLearner:
@@ -182,6 +184,7 @@ class SpecLearner:
             + f"{self.directory}"
             + (f", going on from step {start.step}" if start.step else "")
         )
+        self._tell_rates()
         training, done = self.spec.training, start.step
         end = training.steps if stop is None else stop
         watch = IdleWatch(f"{self.title} ({self.name})", ends=not done)
@@ -194,6 +197,12 @@ class SpecLearner:
         batches = islice(named_batches(feed, self.graph), max(end - done, 0))
         return watch.through(run_batches(model, self.graph, training, batches, done))
 
+    def _tell_rates(self) -> None:
+        """Which parts of the model are frozen, or have a rate of their own, if any."""
+        if self.spec.training.names_weights:
+            rates = trained(self.graph, self.spec.training).in_words()
+            LOG.info("rates, as the schedule's: " + "; ".join(f"{path} {said}" for path, said in rates))
+
     def _training_model(self, start: Start) -> TrainingModel:
         """The model in training, made anew unless it is there and goes on from a checkpoint."""
         training, checkpoint = self.spec.training, start.checkpoint
@@ -203,7 +212,7 @@ class SpecLearner:
             self._model = self._trained = None  # Two of them need not fit.
             own = InitialValues(self.graph.parameters(), self.seed)
             begun = (
-                start.beginning(own, self._choose)
+                start.beginning(own, chooser(self.spec, self.graph))
                 if checkpoint is None
                 else nullcontext(self._numbers(checkpoint))
             )
@@ -218,17 +227,6 @@ class SpecLearner:
     def _numbers(self, checkpoint: SavedWeights) -> WeightSource:
         """A checkpoint's weights as the model has them."""
         return Widened(finite(checkpoint.weights(), checkpoint), dtype_of(self.spec.training))
-
-    def _choose(self, own: WeightSource, given: Given) -> tuple[WeightSource, Report]:
-        """What there is of the model's body, and of its head what fits; the rest stays new."""
-        other = None
-        try:
-            other = spec_in(given.spec_file) if given.spec_file.is_file() else None
-        except SpecError as error:
-            LOG.warning(f"{given.spec_file}: cannot be read, so that shapes alone say what fits: {error}")
-        return fitted(
-            self.spec, self.graph, own, given.weights, where=given.name, other=other, wanted=given.wanted
-        )
 
     def suspect(self) -> str:
         """Nothing: batches are checked before they are learned from."""
@@ -302,6 +300,28 @@ class SpecLearner:
             "data": {"examples": step * self.spec.training.batch_size},
             "random": {"seed": self.seed, "generator": self.generator},
         }
+
+
+def chooser(spec: ExperimentSpec, graph: Graph) -> Choose:
+    """Takes what there is of a spec's body, and of its head what fits; the rest stays new."""
+
+    def choose(own: WeightSource, given: Given) -> tuple[WeightSource, Report]:
+        other = None
+        try:
+            other = spec_in(given.spec_file) if given.spec_file.is_file() else None
+        except SpecError as error:
+            LOG.warning(f"{given.spec_file}: cannot be read, so that shapes alone say what fits: {error}")
+        return fitted(spec, graph, own, given.weights, where=given.name, other=other, wanted=given.wanted)
+
+    return choose
+
+
+def beginning(spec: ExperimentSpec, graph: Graph) -> str:
+    """The checkpoint that ``training.initialize_from`` stands for; InputError where its weights do not fit."""
+    own = InitialValues(graph.parameters(), spec.training.seed)
+    assert spec.training.initialize_from is not None
+    with warm_started(own, spec.training.initialize_from, chooser(spec, graph)) as (_, found):
+        return str(found)
 
 
 def spec_in(file: Path) -> ExperimentSpec:

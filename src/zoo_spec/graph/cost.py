@@ -8,8 +8,9 @@ from functools import cached_property
 
 from zoo_spec.blocks.base import Block, Inputs
 from zoo_spec.blocks.layer import Layer
-from zoo_spec.blocks.stacked import Run, runs
+from zoo_spec.blocks.stacked import Run
 from zoo_spec.cost import BYTES, BlockCost, Cost, held_bytes
+from zoo_spec.graph.learned import Learned
 from zoo_spec.graph.wiring import Node
 from zoo_spec.tensors import INT
 
@@ -55,34 +56,43 @@ class CostTree:
 
 @dataclass(frozen=True)
 class Held:
-    """Numbers of values: in all weights, in those that are trained, in those that bfloat16 products keep rounded."""
+    """Numbers of values: in all weights, in those that are trained, and in tables that heads are tied to."""
 
     weights: int
     trained: int
-    narrowed: int
+    tied: int
 
 
 def graph_cost(
     nodes: Iterable[Node],
     sizes: dict[str, int],
     held: Held,
+    learned: Learned,
     *,
     precision: str,
     moments: int,
     recompute: bool,
 ) -> GraphCost:
     """The cost of nodes whose sizes are all known; ``Graph.cost`` says what the bytes are."""
-    costs = [_node_cost(node, recompute) for node in nodes]
-    kept = sum((each.kept for each in costs), Cost())
+    reached: dict[str, bool] = {}
+    costs = []
+    for node in nodes:
+        before = [reached.get(ref.source, learned.everything) for ref in node.inputs.values()]
+        found = _node_cost(node, recompute, learned, learned.everything or any(before))
+        reached[node.name] = found.spent.learns
+        costs.append(found)
+    kept = sum((each.spent.kept for each in costs), Cost())
     wide, narrow = held_bytes(precision), BYTES[precision]
+    owned = [each.spent for each in costs if each.is_owner]
+    copies = sum(each.copied for each in owned) + max((each.copied_once for each in owned), default=0)
     bytes_ = {
         "weights": held.weights * wide,
-        "copies": held.narrowed * narrow if narrow < wide else 0,
+        "copies": (copies + held.tied) * narrow if narrow < wide else 0,
         "gradients": held.trained * wide,
         "optimizer": held.trained * wide * moments,
         "activations": kept.saved_bytes(precision),
         "recomputed": max(
-            (layer.saved_bytes(precision) for each in costs for layer in each.recomputed), default=0
+            (layer.saved_bytes(precision) for each in costs for layer in each.passing), default=0
         ),
     }
     training = sum(each.tree.row.training_flops for each in costs)
@@ -93,63 +103,79 @@ def graph_cost(
 
 
 @dataclass(frozen=True)
+class _Spent:
+    """What a block takes: what is kept of it, all of it while it runs, and the values that bfloat16 products round.
+
+    Of these ``copied`` are kept, and ``copied_once`` come and go. ``learns``: a backward pass goes through it.
+    """
+
+    kept: Cost
+    whole: Cost
+    copied: int
+    copied_once: int
+    learns: bool
+
+
+@dataclass(frozen=True)
 class _NodeCost:
-    """A node's costs; what it keeps; and what each kind of layer in it keeps while it runs."""
+    """A node's costs; ``layers`` are what each kind of layer in it takes while it runs.
+
+    ``passing`` are those of which nothing but the inputs is kept, or nothing at all.
+    """
 
     tree: CostTree
-    kept: Cost
+    spent: _Spent
     layers: list[Cost]
-    recomputes: bool
-
-    @property
-    def recomputed(self) -> list[Cost]:
-        """The layers, if they are."""
-        return self.layers if self.recomputes else []
+    passing: list[Cost]
+    is_owner: bool
 
     def widest(self, precision: str) -> int:
         """Bytes of the layer that keeps most, or of the whole node where it has no layers."""
-        return max(each.saved_bytes(precision) for each in self.layers or [self.kept])
+        return max(each.saved_bytes(precision) for each in self.layers or [self.spent.whole])
 
 
-def _node_cost(node: Node, recompute: bool) -> _NodeCost:
+def _node_cost(node: Node, recompute: bool, learned: Learned, reached: bool) -> _NodeCost:
     layers: list[Cost] = []
+    passing: list[Cost] = []
 
-    def visit(path: str, depth: int, block: Block, inputs: Inputs, run: Run | None) -> tuple[Cost, CostTree]:
-        total = block.cost(inputs)
-        size = sum(parameter.size for parameter in block.parameters(inputs).values() if parameter.trainable)
-        training = 3 * total.flops
+    def visit(
+        path: str, depth: int, block: Block, inputs: Inputs, run: Run | None, reached: bool
+    ) -> tuple[_Spent, CostTree]:
+        own = block.parameters(inputs)
+        learns, is_layer = reached or bool(learned.inside(path)), block.role == Layer.role
+        cost = block.cost(inputs)
+        size = sum(parameter.size for parameter in own.values() if parameter.trainable)
+        copied = sum(each.size for each in own.values() if each.role in ("weight", "bias"))
+        kept, copied_once = (cost, 0) if learns else (replace(cost, saved=0, wide=0), copied)
+        whole, copied = cost, copied if learns else 0
+        training = cost.flops * learned.passes(path, own, reached)
         inside = []
-        for below in runs(block.children(inputs)):
-            cost, tree = visit(f"{path}.{below.name}", depth + 1, below.block, below.inputs, below)
-            total, size = total + cost * below.count, size + tree.row.parameters * below.count
+        for below, flows in learned.runs(path, block.children(inputs), reached):
+            spent, tree = visit(f"{path}.{below.name}", depth + 1, below.block, below.inputs, below, flows)
+            kept, whole = kept + spent.kept * below.count, whole + spent.whole * below.count
+            copied += spent.copied * below.count
+            copied_once = max(copied_once, spent.copied_once)
+            size += tree.row.parameters * below.count
             training += tree.row.training_flops * below.count
             inside.append(tree)
-        if block.role == Layer.role:
-            layers.append(total)
-        if recompute and block.role == Layer.role:
-            training += total.flops
+        if is_layer:
+            layers.append(whole)
+            passing.extend([whole] if recompute or not learns else [])
+        if recompute and is_layer and learns:
+            training += whole.flops
             inputs_kept = sum(spec.elements for spec in inputs.values() if spec.dtype != INT)
-            total = replace(total, saved=inputs_kept, wide=0)
-        kind = block.kind
-        saved = total.saved + total.wide
-        row = BlockCost(path, kind, depth, size, total.flops, training, total.kernels, saved)
-        return total, CostTree(row, tuple(inside), run)
+            kept = replace(kept, saved=inputs_kept, wide=0)
+            copied, copied_once = 0, copied + copied_once
+        row = BlockCost(
+            path, block.kind, depth, size, whole.flops, training, whole.kernels, kept.saved + kept.wide
+        )
+        return _Spent(kept, whole, copied, copied_once, learns), CostTree(row, tuple(inside), run)
 
-    kept, tree = visit(node.name, 0, node.block, node.specs, None)
-    return _NodeCost(tree if node.owner == node.name else _without_weights(tree), kept, layers, recompute)
-
-
-def narrowed(block: Block, inputs: Inputs, recompute: bool) -> tuple[int, int]:
-    """Values of matrices and biases: of all outside of recomputed layers, and of the layer that has most."""
-    roles = ("weight", "bias")
-    outside = sum(each.size for each in block.parameters(inputs).values() if each.role in roles)
-    largest = 0
-    for run in runs(block.children(inputs)):
-        inside, layer = narrowed(run.block, run.inputs, recompute)
-        outside, largest = outside + inside * run.count, max(largest, layer)
-    if recompute and block.role == Layer.role:
-        return 0, outside + largest
-    return outside, largest
+    spent, tree = visit(node.name, 0, node.block, node.specs, None, reached)
+    is_owner = node.owner == node.name
+    if not spent.learns and not layers:
+        passing.append(spent.whole)
+    return _NodeCost(tree if is_owner else _without_weights(tree), spent, layers, passing, is_owner)
 
 
 def _without_weights(tree: CostTree) -> CostTree:

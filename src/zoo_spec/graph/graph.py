@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from zoo_spec.blocks.layer import Layer
 from zoo_spec.errors import Problem, SpecError
-from zoo_spec.graph.cost import GraphCost, Held, graph_cost, narrowed
+from zoo_spec.graph.cost import GraphCost, Held, graph_cost
+from zoo_spec.graph.learned import Learned
 from zoo_spec.graph.loss_parts import loss_parts
 from zoo_spec.graph.node_checks import checked_node
 from zoo_spec.graph.walk import descend, folded
@@ -83,11 +84,12 @@ class Graph:
         self.require_layers()
         return tuple(place for place in self.places() if place.block.role == Layer.role)
 
-    def require_layers(self) -> None:
-        """Raise SpecError if there is no transformer layer for ``training.recompute``."""
+    def require_layers(
+        self, field: str = "training.recompute", does: str = "recomputes transformer layers"
+    ) -> None:
+        """Raise SpecError if there is no transformer layer for a field of the spec, which ``does`` what it says."""
         if not any(place.block.role == Layer.role for place in self.folded()):
-            message = f"recomputes transformer layers, and {self.name} has none; leave it out"
-            raise SpecError(Problem(message, "training.recompute"))
+            raise SpecError(Problem(f"{does}, and {self.name} has none; leave it out", field))
 
     def parameters(self) -> dict[str, Parameter]:
         """Parameters by canonical name, tied and shared ones once, without allocating any."""
@@ -155,6 +157,7 @@ class Graph:
         precision: str = "float32",
         moments: int = 2,
         recompute: bool = False,
+        frozen: Collection[str] = (),
         **sizes: int,
     ) -> GraphCost:
         """FLOPs and bytes of a forward pass and a training step, in all and by block.
@@ -162,30 +165,30 @@ class Graph:
         Open dimensions that are not given take their maximum; ``batch`` is 1. Bytes: ``weights``, ``copies``
         of them, ``gradients``, ``optimizer`` (``moments`` values a parameter) and ``activations``. With
         ``recompute`` a transformer layer keeps its inputs alone; ``recomputed`` are the activations of the layer
-        that has most.
+        that has most, of these and of those that keep nothing. Weights that are ``frozen``, by name, have no gradient
+        and no moments, and nothing is kept where no trained one lies in or before a block.
         """
         chosen = self.sizes(**sizes)
         return graph_cost(
             self.bind(**chosen).nodes.values(),
             chosen,
-            self._held(recompute),
+            self._held(frozen),
+            Learned(
+                [name for name, each in self._parameters.items() if each.trainable and name not in frozen]
+            )
+            if frozen
+            else Learned(),
             precision=precision,
             moments=moments,
             recompute=recompute,
         )
 
-    def _held(self, recompute: bool) -> Held:
-        """What products keep rounded are matrices, biases, and tables of tied heads.
-
-        Those of recomputed layers are rounded again, a layer at a time.
-        """
+    def _held(self, frozen: Collection[str]) -> Held:
         tables = {
             ref.source: self.spec_of(ref).elements
             for node in self.nodes.values()
             for ref in node.inputs.values()
             if ref.output == "table"
         }
-        owned = [node for node in self.nodes.values() if node.owner == node.name]
-        found = [narrowed(node.block, node.specs, recompute) for node in owned]
-        kept = sum(each for each, _ in found) + max((layer for _, layer in found), default=0)
-        return Held(self.value_count, self.parameter_count, kept + sum(tables.values()))
+        still = sum(self._parameters[name].size for name in frozen if self._parameters[name].trainable)
+        return Held(self.value_count, self.parameter_count - still, sum(tables.values()))

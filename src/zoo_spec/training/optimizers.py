@@ -20,7 +20,7 @@ from zoo_spec.registry import Registered
 BIASES_AND_NORMS: tuple[Role, ...] = ("bias", "norm")
 
 
-def _tuple(value: object) -> object:
+def listed(value: object) -> object:
     """A YAML list as a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
@@ -34,7 +34,7 @@ class Optimizer(Registered):
     """The base rate, which the schedule scales step by step."""
     weight_decay: NonNegativeFloat
     """Decoupled decay: each step, before its update, a parameter is multiplied by 1 - rate * weight_decay."""
-    no_decay: Annotated[tuple[Role, ...], BeforeValidator(_tuple)] = BIASES_AND_NORMS
+    no_decay: Annotated[tuple[Role, ...], BeforeValidator(listed)] = BIASES_AND_NORMS
     """Roles of parameters that do not decay. The default covers whichever of biases and norms a model has;
     in any other list each role must match a parameter."""
     max_gradient_norm: PositiveFloat | None = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from zoo_spec.base import NonNegativeInt, PositiveInt, Spec
-from zoo_spec.training.optimizers import AdamW, Optimizer
+from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt, Spec
+from zoo_spec.training.optimizers import AdamW, Optimizer, listed
 from zoo_spec.training.schedules import Constant, Schedule
+
+Patterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(listed)]
 
 
 class FitWeights(Spec):
@@ -46,6 +48,16 @@ class Training(Spec):
     directory."""
     fit_weights: FitWeights = FitWeights()
     """What of these may be of another size. By default none but a head's."""
+    freeze: Patterns = ()
+    """Patterns of canonical names, as of files: "embeddings", "encoder.layers.[0-9]", "*.bias". What matches is not
+    trained: no gradient, no optimizer state. A pattern is matched against a weight's whole name, and the path of each
+    block around it. A batch norm whose running_mean and running_var match keeps these, and computes with them.
+    Dropout in frozen parts stays."""
+    rate_multipliers: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Pattern to factor of the learning rate of what it matches, decay included; of several, their product."""
+    layer_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The rate of the last transformer layer is multiplied by it, that of the one before by its square and so on, and
+    that of what is before the first layer once more; what comes after the last keeps the rate. Null: one rate."""
     execution: Literal["resident"] = "resident"
     """resident: all weights stay in memory."""
     recompute: bool = False
@@ -78,6 +90,11 @@ class Training(Spec):
                 f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
             )
         return self
+
+    @property
+    def names_weights(self) -> bool:
+        """Whether not all weights are trained at one rate."""
+        return bool(self.freeze or self.rate_multipliers or self.layer_decay)
 
     def logs(self, step: int) -> bool:
         """Whether the metrics of ``step`` (counted from 1) are written."""

@@ -54,8 +54,10 @@ class BatchNorm(Block):
     """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays.
 
     As with Keras' own, one that is frozen (``trainable = False``) is no part of training: it uses the running
-    statistics and leaves them alone.
+    statistics and leaves them alone. So does one that is ``fixed``, whose weights may be trained.
     """
+
+    fixed = False
 
     def __init__(self, *, channels: int, epsilon: float, decay: float, **keras_: Any) -> None:
         super().__init__(**keras_)
@@ -73,7 +75,7 @@ class BatchNorm(Block):
 
     def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
         wide = at_least_float32(x)
-        if training and self.trainable:
+        if training and self.trainable and not self.fixed:
             mean, variance = self._statistics(wide)
         else:
             mean, variance = (

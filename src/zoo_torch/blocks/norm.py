@@ -35,8 +35,11 @@ class RmsNorm(nn.RMSNorm):
 class BatchNorm(nn.Module):
     """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays.
 
-    Not torch's own, which would count its steps in a tensor of the ``state_dict``.
+    Not torch's own, which would count its steps in a tensor of the ``state_dict``. One that is ``fixed`` uses the
+    running statistics in training too, and leaves them alone.
     """
+
+    fixed = False
 
     def __init__(self, *, channels: int, epsilon: float, decay: float) -> None:
         super().__init__()
@@ -57,7 +60,7 @@ class BatchNorm(nn.Module):
             self.running_var,
             self.weight,
             self.bias,
-            self.training,
+            self.training and not self.fixed,
             1 - self.decay,
             self.epsilon,
         )

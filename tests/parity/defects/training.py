@@ -131,7 +131,10 @@ TRAINING: tuple[Defect, ...] = (
         "blocks/norm.py",
         "unet_tiny",
         "*norm*",
-        tf=("if training and self.trainable:", "if training is not False and self.trainable:"),
+        tf=(
+            "if training and self.trainable and not self.fixed:",
+            "if training is not False and self.trainable and not self.fixed:",
+        ),
     ),
     *halves(
         "a new model trains",
@@ -206,8 +209,11 @@ TRAINING: tuple[Defect, ...] = (
         "optimizers.py",
         "mnist_fc",
         "*bias",
-        torch=("(False, 0.0))", "(False, spec.weight_decay))"),
-        tf=("for name in decays if not decays[name]]", "for name in decays if not name]"),
+        torch=("0.0 if key[0] else spec.weight_decay", "spec.weight_decay"),
+        tf=(
+            "for name, each in named_parameters.items() if not decays[name]]",
+            "for name, each in named_parameters.items() if not name]",
+        ),
         sets=SGD,
     ),
     *halves(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import singledispatch
 
 import numpy as np
@@ -23,11 +23,21 @@ class NoOpinionError(Exception):
 
 
 class ThirdParty:
-    """Every block of a graph with these weights; in training, with the portable masks of the step and seed."""
+    """Every block of a graph with these weights; in training, with the portable masks of the step and seed.
+
+    ``fixed`` are the paths of batch norms that keep their statistics in training too.
+    """
 
     def __init__(
-        self, graph: Graph, weights: Mapping[str, Array], *, training_seed: int | None = None, step: int = 0
+        self,
+        graph: Graph,
+        weights: Mapping[str, Array],
+        *,
+        training_seed: int | None = None,
+        step: int = 0,
+        fixed: Collection[str] = (),
     ) -> None:
+        self.fixed = frozenset(fixed)
         self.blocks = {place.path: place.block for place in graph.places()}
         self.weights = weights
         self.training_seed = training_seed
@@ -62,7 +72,7 @@ class Seat:
     @property
     def is_training(self) -> bool:
         """Whether statistics are the batch's own."""
-        return self.party.training_seed is not None
+        return self.party.training_seed is not None and self.path not in self.party.fixed
 
     def get(self, port: str) -> Array | None:
         """What a port is given, ids as they are; None if it is left out."""

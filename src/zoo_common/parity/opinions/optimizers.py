@@ -14,13 +14,19 @@ from zoo_spec.training import optimizers as specs
 
 
 def advance(
-    spec: specs.Optimizer, state: State, gradients: Weights, roles: Mapping[str, str], rate: float
+    spec: specs.Optimizer,
+    state: State,
+    gradients: Weights,
+    roles: Mapping[str, str],
+    rate: float,
+    factors: Mapping[str, float],
 ) -> State:
     """The state after one step with these gradients; raises NoOpinionError for a kind that has no NumPy form here.
 
-    ``roles`` are those of the parameters that are trained; the others stay.
+    ``roles`` are those of the model's parameters, ``factors`` what the rate of each that is trained is multiplied by;
+    the others stay.
     """
-    given = {name: np.asarray(gradients[name], np.float64) for name in roles}
+    given = {name: np.asarray(gradients[name], np.float64) for name in factors}
     norm = math.sqrt(sum(float(np.sum(value * value)) for value in given.values()))
     limit = spec.max_gradient_norm
     scale = 1.0 if limit is None else limit / max(norm, limit)
@@ -28,8 +34,9 @@ def advance(
     weights, moments = dict(state.weights), dict(state.optimizer)
     for name, gradient in given.items():
         own = {moment: np.asarray(moments[f"{name}/{moment}"], np.float64) for moment in spec.moments}
-        change, moved = update(spec, own, gradient * scale, rate, state.step + 1)
-        kept = 1.0 - rate * spec.weight_decay if decays[name] else 1.0
+        own_rate = rate * factors[name]
+        change, moved = update(spec, own, gradient * scale, own_rate, state.step + 1)
+        kept = 1.0 - own_rate * spec.weight_decay if decays[name] else 1.0
         weights[name] = np.asarray(state.weights[name], np.float64) * kept - change
         moments |= {f"{name}/{moment}": value for moment, value in moved.items()}
     return State(weights, moments, state.step + 1)

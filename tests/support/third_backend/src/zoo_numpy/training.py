@@ -23,6 +23,8 @@ class Learning(Inference):
         super().__init__(graph, weights, dtype, device)
         if not isinstance(training.optimizer, Sgd):
             raise EnvironmentFault(f"the NumPy backend has the optimizer sgd, not {training.optimizer.kind}")
+        if training.names_weights:
+            raise EnvironmentFault("the NumPy backend trains every weight, and at one rate")
         self.optimizer = training.optimizer
         self.step = 0
         self._decays = self.optimizer.decay_mask(
