@@ -61,8 +61,8 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# One worker a test file (loadfile): a file's tests share what they import and build. In the order of their names, which
-# ends with two long ones; by the number of tests, the longest would be last, and one worker idle.
+# One worker a test file (loadfile): a file's tests share what they import and build. In the order of tests/conftest.py,
+# the longest files first; by the number of tests, as xdist would have it, they would come late, and one worker be idle.
 test: lint
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 

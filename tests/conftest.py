@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,25 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # Chosen before pytest's workers start, which inherit it; give it again to repeat a run.
 os.environ.setdefault("ZOO_RANDOM_SEED", str(secrets.randbelow(2**31)))
+
+
+HERE = Path(__file__).parent
+LONGEST = (
+    "parity/test_suite.py",
+    "torch/test_native.py",
+    "tf/test_native.py",
+    "parity/test_cases.py",
+    "parity/test_compositions.py",
+    "parity/test_golden.py",
+    "cli/test_broken_imports.py",
+)
+"""The files that take longest, which come first: a worker that began one of them last would leave the other idle."""
+
+
+def pytest_collection_modifyitems(items):
+    assert all((HERE / name).is_file() for name in LONGEST)
+    rank = {HERE / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 def pytest_report_header():

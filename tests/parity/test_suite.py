@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from compositions import as_yaml, composition
-from distinct import covering, structures
+from distinct import covering, parts, several, structures, trained
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import gap, largest, output_gap
@@ -33,8 +33,7 @@ DRAWN = random.Random(int(os.environ["ZOO_RANDOM_SEED"])).sample(OTHERS, 2)
 """Of those whose every part trains in another, which train all the same."""
 
 
-def _agrees(name: str, last: Level) -> None:
-    spec = shrunk(load_spec(name))
+def _agrees(spec: ExperimentSpec, last: Level) -> None:
     report = run_parity(spec, level=last, steps=20)
     assert report.passed, _explain(report)
     levels = LEVELS[: LEVELS.index(last) + 1]
@@ -43,21 +42,20 @@ def _agrees(name: str, last: Level) -> None:
 
 @pytest.mark.parametrize("name", covering())
 def test_shipped_specs_that_hold_whatever_ships_agree_at_every_level(name):
-    _agrees(name, LEVELS[-1])
+    _agrees(trained(name), LEVELS[-1])
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_other_shipped_spec_agrees_at_one_point_in_time_and_drawn_ones_at_every_level(name, request):
     trains = name in DRAWN or request.config.getoption("--all-cases")
-    _agrees(name, LEVELS[-1] if trains else "gradient")
+    _agrees(shrunk(load_spec(name)), LEVELS[-1] if trains else "gradient")
 
 
 def test_every_kind_of_block_and_task_that_ships_is_trained():
-    def kinds(names):
-        graphs = [shrunk(load_spec(name)).graph() for name in names]
-        return {place.block.kind for graph in graphs for place in graph.places()}
+    def kinds(specs):
+        return {place.block.kind for spec in specs for place in spec.graph().places()}
 
-    assert kinds(covering()) == kinds(list_specs())
+    assert kinds(map(trained, covering())) == kinds(shrunk(load_spec(name)) for name in list_specs())
     tasks = [{load_spec(name).task.kind for name in names} for names in (covering(), list_specs())]
     assert tasks[0] == tasks[1]
 
@@ -67,6 +65,15 @@ def test_an_architecture_out_of_drawn_blocks_agrees_at_every_level(name):
     drawn = composition(1, name)
     report = run_parity(ExperimentSpec.model_validate(drawn), steps=10)
     assert report.passed, f"{as_yaml(drawn)}\n{_explain(report)}"
+
+
+def test_what_is_trained_has_whatever_ships_and_several_of_each_kind_of_layer():
+    def found(specs, what):
+        return set().union(*(what(spec) for spec in specs))
+
+    ships = [shrunk(load_spec(name)) for name in structures()]
+    for what in (parts, several):
+        assert found(map(trained, covering()), what) == found(ships, what)
 
 
 def test_packed_padded_and_full_rows_are_all_probed():

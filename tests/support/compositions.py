@@ -21,7 +21,7 @@ from streams import patches, pixels, tokens, waveform
 from zoo_spec.blocks.base import Block
 from zoo_spec.registry import classes
 
-__all__ = ["ARCHITECTURES", "as_yaml", "composition", "compositions"]
+__all__ = ["ARCHITECTURES", "as_yaml", "composition", "compositions", "three"]
 
 
 def text(model: Composition) -> None:
@@ -119,6 +119,11 @@ def compositions(draw: DrawFn, *names: str) -> Mapping:
 
 def composition(number: int, *names: str) -> Mapping:
     """One of them, the same for the same number."""
+    return three(number, *names)[-1]
+
+
+def three(number: int, *names: str) -> list[Mapping]:
+    """As many of them, the same for the same number."""
     found: list[Mapping] = []
 
     # The first is the simplest there is, whatever the number.
@@ -135,4 +140,4 @@ def composition(number: int, *names: str) -> Mapping:
         found.append(spec)
 
     collect()
-    return found[-1]
+    return found

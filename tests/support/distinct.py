@@ -27,18 +27,70 @@ def structures() -> tuple[str, ...]:
 
 @cache
 def covering() -> tuple[str, ...]:
-    """Of ``structures`` as many as have whatever any of them has: each time the one with most that is left."""
-    parts = {name: _parts(shrunk(load_spec(name))) for name in structures()}
-    left = set().union(*parts.values())
-    chosen = []
+    """Of ``structures`` as many as have whatever any of them has: each time the one with most that is left.
+
+    One of which others came to have all that it has is left out again.
+    """
+    found = {name: parts(shrunk(load_spec(name))) for name in structures()}
+    everything = set().union(*found.values())
+    left, chosen = everything, []
     while left:
-        best = max(parts, key=lambda name: len(left & parts[name]))
-        left -= parts[best]
+        best = max(found, key=lambda name: len(left & found[name]))
+        left = left - found[best]
         chosen.append(best)
+    for name in tuple(chosen):
+        others = [other for other in chosen if other != name]
+        chosen = others if set().union(*(found[other] for other in others)) == everything else chosen
     return tuple(sorted(chosen))
 
 
-def _parts(spec: ExperimentSpec) -> set[tuple[str, ...]]:
+@cache
+def deep() -> frozenset[str]:
+    """Of ``covering`` those to train with all their layers: the others are none the poorer with one.
+
+    They have every part with one layer too, and several layers of their kind are in one of these.
+    """
+    repeated = {name: several(shrunk(load_spec(name))) for name in covering()}
+    thick = {name for name in covering() if not _is_whole_with_one_layer(name)}
+    for name in sorted(covering(), key=lambda name: -len(repeated[name])):
+        if not repeated[name] <= set().union(*(repeated[other] for other in thick)):
+            thick.add(name)
+    return frozenset(thick)
+
+
+def trained(name: str) -> ExperimentSpec:
+    """The spec of ``covering`` at the small size, with one layer unless it is ``deep``."""
+    return shrunk(load_spec(name, () if name in deep() else one_layer(name)))
+
+
+def one_layer(name: str) -> list[str]:
+    """What makes a model one of a layer, or of one in its encoder and its decoder; nothing where no field says it."""
+    fields = type(load_spec(name).model).model_fields
+    return [f"model.{field}=1" for field in ("num_layers", "num_decoder_layers") if field in fields]
+
+
+def _is_whole_with_one_layer(name: str) -> bool:
+    thin = one_layer(name)
+    return bool(thin) and parts(shrunk(load_spec(name, thin))) == parts(shrunk(load_spec(name)))
+
+
+def several(spec: ExperimentSpec) -> set[tuple[str, ...]]:
+    """Each kind of stack that has a second layer, with the kind of layer and of the attention in it."""
+    kinds = {place.path: type(place.block).__name__ for place in spec.graph().places()}
+    found = set()
+    for path, kind in kinds.items():
+        stack, second, index = path.rpartition(".layers.")
+        if second and index == "1":
+            inner = (
+                kinds[other]
+                for other in sorted(kinds)
+                if other.startswith(f"{path}.") and other.endswith("attention")
+            )
+            found.add((kinds[stack], kind, *inner))
+    return found
+
+
+def parts(spec: ExperimentSpec) -> set[tuple[str, ...]]:
     """Each kind of block in each other and with each set of inputs, and the task and ways to train."""
     places = {place.path: place for place in spec.graph().places()}
     kinds = {path: type(place.block).__name__ for path, place in places.items()}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distinct import one_layer, parts
 from zoo_common.data.generated import GeneratedExamples, id_limits
 from zoo_spec import list_specs, load_spec
 from zoo_spec.experiment import ExperimentSpec
@@ -79,6 +80,18 @@ def small_spec(name: str, *overrides: str) -> ExperimentSpec:
     return load_spec(name, overrides=[*small, *overrides])
 
 
+@cache
+def thin_spec(name: str) -> ExperimentSpec:
+    """``small_spec`` with one layer, if that has each kind of block in each other and with each set of inputs.
+
+    For tools that go through the layers one by one, and take as long for a second that is like the first. That they
+    take several is for the first of ``cases`` to show.
+    """
+    spec = small_spec(name)
+    thin = small_spec(name, *one_layer(name))
+    return spec if name == cases()[0] or parts(thin) != parts(spec) else thin
+
+
 def probe_weights(graph: Graph, seed: int = 1) -> Arrays:
     """Weights that no error hides behind: nothing is zero or one, and values stay of order one throughout."""
     weights = {}
@@ -135,6 +148,11 @@ def subsets(graph: Graph) -> dict[str, list[str]]:
         for case, names in found.items()
         if fits(names) and (graph.labels or case not in of_labels)
     }
+
+
+def distinct_subsets(graph: Graph) -> list[list[str]]:
+    """Those of ``subsets`` that are not the same inputs as another's."""
+    return list({frozenset(names): names for names in subsets(graph).values()}.values())
 
 
 def fits(names: Iterable[str]) -> bool:

@@ -18,6 +18,7 @@ from small_models import (
     assert_same,
     assert_worth_comparing,
     cases,
+    distinct_subsets,
     draw_inputs,
     expected_outputs,
     in_fresh_process,
@@ -25,6 +26,7 @@ from small_models import (
     shuffled,
     small_spec,
     subsets,
+    thin_spec,
 )
 from zoo_common.weights import Arrays, InitialValues
 from zoo_spec.errors import InputError
@@ -47,6 +49,12 @@ def case(request):
 @pytest.fixture
 def graph(case):
     return small_spec(case).graph()
+
+
+@pytest.fixture
+def thin(case):
+    """The graph of few layers, for what traces or compiles them."""
+    return thin_spec(case).graph()
 
 
 @pytest.fixture
@@ -95,8 +103,9 @@ def test_outputs_of_absent_inputs_are_absent_and_the_rest_stay(model, graph):
         assert_same(without_labels, {name: outputs[name] for name in without_labels}, 0)
 
 
-def test_one_trace_of_a_function_serves_all_sizes(model, graph):
-    for names in subsets(graph).values():
+def test_one_trace_of_a_function_serves_all_sizes(thin):
+    graph, model = thin, make_model(thin)
+    for names in distinct_subsets(graph):
         function = tf.function(lambda inputs: model(inputs), input_signature=[signature(graph, names)])
         for how in ({}, FRESH):
             inputs = draw_inputs(graph, names, **how)
@@ -105,7 +114,8 @@ def test_one_trace_of_a_function_serves_all_sizes(model, graph):
 
 
 @pytest.mark.parametrize(("subset", "how"), [("everything", FRESH), ("required", {})])
-def test_a_function_compiled_by_xla_gives_the_same(model, graph, subset, how):
+def test_a_function_compiled_by_xla_gives_the_same(thin, subset, how):
+    graph, model = thin, make_model(thin)
     names = subsets(graph)[subset]
     function = tf.function(
         lambda inputs: model(inputs), jit_compile=True, input_signature=[signature(graph, names)]
@@ -126,7 +136,8 @@ def test_a_function_compiled_by_xla_serves_other_sizes():
     assert function.experimental_get_tracing_count() == 1
 
 
-def test_gradients_compiled_by_xla_are_the_same(model, graph):
+def test_gradients_compiled_by_xla_are_the_same(thin):
+    graph, model = thin, make_model(thin)
     inputs = tensors(draw_inputs(graph, subsets(graph)["everything"]))
 
     def gradients():
@@ -171,8 +182,9 @@ def graph_features_output(graph: Graph, names) -> str:
     return next(name for name, spec in graph.outputs.items() if name in present and spec.shape)
 
 
-def test_it_is_a_layer_of_a_users_functional_model(model, graph):
-    for names in subsets(graph).values():
+def test_it_is_a_layer_of_a_users_functional_model(thin):
+    graph, model = thin, make_model(thin)
+    for names in distinct_subsets(graph):
         outer = users_model(model, graph, names)
         inputs = draw_inputs(graph, names, **FRESH)
         expected = run(model, inputs)
@@ -239,7 +251,7 @@ def served(tmp_path_factory):
     """What exported models give in a process with TensorFlow alone, and no Keras, which it would import."""
     folder = tmp_path_factory.mktemp("served")
     for case in cases():
-        graph = small_spec(case).graph()
+        graph = thin_spec(case).graph()
         model = make_model(graph)
         for subset in ("features", "required"):
             names = subsets(graph)[subset]
@@ -265,16 +277,17 @@ def served(tmp_path_factory):
 
 
 @pytest.mark.parametrize("subset", ["features", "required"])
-def test_tensorflow_alone_serves_the_exported_features(served, case, model, graph, subset):
+def test_tensorflow_alone_serves_the_exported_features(served, case, thin, subset):
+    graph, model = thin, make_model(thin)
     names = subsets(graph)[subset]
     with np.load(served / f"{case}.{subset}.outputs.npz") as found:
         assert set(found) == expected_outputs(graph, names)
         assert_same(dict(found), run(model, draw_inputs(graph, names, **FRESH)), TOLERANCE)
 
 
-def test_fit_learns_a_batch_and_evaluate_and_predict_give_the_models_own_values(graph):
-    model = zoo_tf.compile(graph, seed=0)
-    inputs = draw_inputs(graph, subsets(graph)["everything"], batch=6)
+def test_fit_learns_a_batch_and_evaluate_and_predict_give_the_models_own_values(thin):
+    model = zoo_tf.compile(thin, seed=0)
+    inputs = draw_inputs(thin, subsets(thin)["everything"], batch=6)
     before = float(model(inputs)["loss"])
     model.compile(keras.optimizers.Adam(3e-3))
     losses = model.fit(shuffled(inputs), epochs=40, batch_size=6, shuffle=False, verbose=0).history["loss"]
@@ -284,16 +297,16 @@ def test_fit_learns_a_batch_and_evaluate_and_predict_give_the_models_own_values(
     assert after < 0.9 * before
     assert model.evaluate(inputs, batch_size=6, verbose=0) == pytest.approx(after, rel=1e-5)
     for subset in ("features", "required"):
-        features = {name: inputs[name] for name in subsets(graph)[subset] if name in inputs}
+        features = {name: inputs[name] for name in subsets(thin)[subset] if name in inputs}
         # Batches of 4 and 2, which are put together again.
         predicted = model.predict(shuffled(features), batch_size=4, verbose=0)
         assert_same(predicted, run(model, features), TOLERANCE)
 
 
-def test_a_tf_data_pipeline_feeds_fit_with_optional_inputs_left_out(graph):
-    model = zoo_tf.compile(graph, seed=0)
-    needed = {node.inputs[port].source for node in graph.nodes.values() for port in node.required}
-    inputs = draw_inputs(graph, [name for name in graph.inputs if name in needed], batch=4)
+def test_a_tf_data_pipeline_feeds_fit_with_optional_inputs_left_out(thin):
+    model = zoo_tf.compile(thin, seed=0)
+    needed = {node.inputs[port].source for node in thin.nodes.values() for port in node.required}
+    inputs = draw_inputs(thin, [name for name in thin.inputs if name in needed], batch=4)
     expected = float(model(inputs)["loss"])
     model.compile(keras.optimizers.SGD(0.01))
     data = tf.data.Dataset.from_tensor_slices(inputs).batch(4)
