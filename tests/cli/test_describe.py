@@ -1,6 +1,7 @@
 """``zoo describe``: the numbers, their three forms, and data that is not there."""
 
 import json
+from functools import cache
 
 import pytest
 from typer.testing import CliRunner
@@ -19,13 +20,18 @@ def as_json(spec, *arguments):
     return json.loads(found.stdout)
 
 
+@cache
+def graph_of(name):
+    return load_spec(name).graph()
+
+
 def total(blocks, field):
     return sum(block["count"] * block[field] for block in blocks)
 
 
 @pytest.mark.parametrize("name", list_specs())
 def test_json_agrees_with_the_graph(name):
-    graph, found = load_spec(name).graph(), as_json(name)
+    graph, found = graph_of(name), as_json(name)
     assert found["name"] == name
     assert found["parameters"] == graph.parameter_count
     assert list(found["inputs"]) == list(graph.inputs)
@@ -177,7 +183,7 @@ def test_terminal_form_fits_the_terminal(name, columns):
     found = run("--spec", name, "--no-data", COLUMNS=columns)
     assert found.exit_code == 0
     assert all(len(line) <= int(columns) for line in found.stdout.splitlines())
-    graph = load_spec(name).graph()
+    graph = graph_of(name)
     working = [name for name, node in graph.nodes.items() if getattr(node.block, "rate", 1) != 0]
     for shown in [f"{graph.parameter_count:,}", *graph.inputs, *graph.outputs, *working]:
         assert shown in found.stdout
