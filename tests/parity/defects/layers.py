@@ -162,8 +162,14 @@ LAYERS: tuple[Defect, ...] = (
         "blocks/pooler.py",
         "bert_tiny",
         "pooler",
-        torch=("else gather(x, pooled_positions)\n", "else x[:, : pooled_positions.shape[1]]\n"),
-        tf=("else gather(x, pooled_positions)\n", "else x[:, : tf.shape(pooled_positions)[1]]\n"),
+        torch=(
+            "first = x[:, 0] if pooled_positions is None else gather(x, pooled_positions)",
+            "first = x[:, 0] if pooled_positions is None else x[:, : pooled_positions.shape[1]]",
+        ),
+        tf=(
+            "first = x[:, 0] if pooled_positions is None else gather(x, pooled_positions)",
+            "first = x[:, 0] if pooled_positions is None else x[:, : tf.shape(pooled_positions)[1]]",
+        ),
     ),
     *halves(
         "without ids the first token is the last",

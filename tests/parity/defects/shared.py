@@ -62,7 +62,7 @@ SHARED: tuple[Defect, ...] = (
         "positions",
         "zoo_spec/blocks/sinusoidal.py",
         "transformer_tiny",
-        ("10000.0 **", "1000.0 **"),
+        ("10000.0**exponents", "1000.0**exponents"),
     ),
     *common(
         "rotary speeds of another base",
