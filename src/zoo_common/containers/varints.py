@@ -1,4 +1,4 @@
-"""Protocol buffers' wire format, as little of it as an index of tensors needs.
+"""Protocol buffers' wire format, as little of it as indexes of tensors and lists of pieces need.
 
 https://protobuf.dev/programming-guides/encoding
 """
@@ -24,14 +24,17 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number has no end")
 
 
-def message(data: bytes) -> Fields:
+def message(data: bytes, most: int | None = None) -> Fields:
     """Each field's values, in their order: numbers, or the bytes of texts and messages inside.
 
-    Raises ValueError for what is no message.
+    Raises ValueError for what is no message, or has more than ``most`` values.
     """
     fields: Fields = {}
-    at = 0
+    at = count = 0
     while at < len(data):
+        count += 1
+        if most is not None and count > most:
+            raise ValueError(f"a message has more than {most:,} values")
         tag, at = varint(data, at)
         number, kind = tag >> 3, tag & 7
         value: int | bytes
@@ -49,9 +52,9 @@ def message(data: bytes) -> Fields:
     return fields
 
 
-def number(fields: Fields, field: int) -> int:
-    """The last value of a field of numbers, 0 where it is not there. Raises ValueError for a text."""
-    value = fields.get(field, [0])[-1]
+def number(fields: Fields, field: int, usual: int = 0) -> int:
+    """The last value of a field of numbers, ``usual`` where it is not there. Raises ValueError for a text."""
+    value = fields.get(field, [usual])[-1]
     if not isinstance(value, int):
         raise ValueError(f"the field {field} is no number")
     return value

@@ -8,7 +8,7 @@ from tokenizers.normalizers import BertNormalizer
 
 from zoo_common.data.vocabularies import byte_pairs, read_vocabulary
 from zoo_common.published.place import read_json
-from zoo_common.published.tokenizers import Tokenizer
+from zoo_common.published.tokenizers import Tokenizer, read_pieces
 from zoo_spec.errors import InputError
 from zoo_spec.reading import printable, read_file
 
@@ -39,11 +39,19 @@ def openai_tokenizer(folder: Path, rows: int) -> Found:
     return _byte_pairs(folder, "encoder.json", "vocab.bpe")
 
 
+def mesh_tokenizer(folder: Path, rows: int) -> Found:
+    """T5's ``sentencepiece.model``, which its authors have in a folder of vocabularies."""
+    path = folder / "sentencepiece.model"
+    return read_pieces(path, rows) if path.is_file() else (None, [_NONE.format(path.name)])
+
+
 def keras_hub_tokenizer(folder: Path, rows: int) -> Found:
     """That of a preset, whose settings are those of ``tokenizer.json``, read as plain data."""
     assets, saved = folder / "assets" / "tokenizer", folder / "tokenizer.json"
     if (assets / "vocabulary.json").is_file():
         return _byte_pairs(assets, "vocabulary.json", "merges.txt")
+    if (assets / "vocabulary.spm").is_file():
+        return read_pieces(assets / "vocabulary.spm", rows)
     path = assets / "vocabulary.txt"
     if not path.is_file():
         others = [each.name for each in sorted(assets.glob("*"))] if assets.is_dir() else []

@@ -101,10 +101,9 @@ def opened(source: Path, format: str | None = None) -> Iterator[Published]:
 def _tokenizer(published: Published) -> tuple[Tokenizer | None, list[str]]:
     if published.family.domain != "language":
         return None, []
-    if published.tokenizer is None:
-        return read_tokenizer(published.folder)
-    rows = published.config.get("vocab_size")
-    return published.tokenizer(published.folder, rows if isinstance(rows, int) else 0)
+    rows = published.read().model.get("vocab_size")
+    read = published.tokenizer or read_tokenizer
+    return read(published.folder, rows if isinstance(rows, int) else 0)
 
 
 def _unknown(place: Place) -> InputError:

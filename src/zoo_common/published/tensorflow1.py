@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo_common.containers.tensor_bundle import TensorBundle
-from zoo_common.published.author_tokenizers import google_tokenizer, openai_tokenizer
+from zoo_common.published.author_tokenizers import google_tokenizer, mesh_tokenizer, openai_tokenizer
 from zoo_common.published.place import Place
 from zoo_common.published.source import Published, ReadTokenizer, families_in, of_no_tensors
 from zoo_spec.errors import InputError
@@ -38,7 +38,7 @@ _AUTHORS = (
         tokenizer=google_tokenizer,
     ),
     _Author(_OPENAI, "model/wte", "gpt2", ("hparams.json",), ("src/model.py",), openai_tokenizer),
-    _Author(_MESH, "shared/embedding", "t5", classes=("Bitransformer",)),
+    _Author(_MESH, "shared/embedding", "t5", classes=("Bitransformer",), tokenizer=mesh_tokenizer),
 )
 
 

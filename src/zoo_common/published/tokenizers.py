@@ -12,16 +12,19 @@ from zoo_common.data.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.tokenizer import Subwords, WordPiece
 from zoo_common.data.vocabularies import read_vocabulary
 from zoo_common.published.place import read_json
+from zoo_common.published.unigram import SENTINELS, read_unigrams
 from zoo_spec.errors import InputError
 
 FOLDER = "published"
 """Where a run keeps the files themselves, as they were."""
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 """By which a folder's tokenizer is read, the best first."""
+_PIECES = "spiece.model"
+"""SentencePiece's file, as T5's folders have it; read where there is none of those."""
 _BESIDE = (
-    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", "spiece.model",
-    "sentencepiece.bpe.model", "preprocessor_config.json", "generation_config.json", "modules.json",
-    "sentence_bert_config.json", "config_sentence_transformers.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", _PIECES,
+    "sentencepiece.model", "sentencepiece.bpe.model", "preprocessor_config.json", "generation_config.json",
+    "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json",
 )  # fmt: skip
 """What else belongs to it, or to how inputs are made."""
 
@@ -40,21 +43,25 @@ class Tokenizer:
         return "byte_level_bpe" if isinstance(self.pieces, ByteLevelBpe) else "wordpiece"
 
 
-def read_tokenizer(folder: Path) -> tuple[Tokenizer | None, list[str]]:
-    """A folder's tokenizer, None where it has none that is read, and what is to be said of it."""
+def read_tokenizer(folder: Path, rows: int) -> tuple[Tokenizer | None, list[str]]:
+    """A folder's tokenizer, beside a table of so many rows, and what is to be said of it.
+
+    None where it has none that is read.
+    """
     file = next((path for name in _VOCABULARIES if (path := folder / name).is_file()), None)
+    if file is None and (folder / _PIECES).is_file():
+        return _pieces(folder, rows)
     if file is None:
-        others = [name for name in ("spiece.model", "sentencepiece.bpe.model") if (folder / name).is_file()]
+        other = "sentencepiece.bpe.model"
         said = (
-            f"{others[0]} is not read; with a tokenizer.json beside it texts could be answered"
-            if others
+            f"{other} is not read; with a tokenizer.json beside it texts could be answered"
+            if (folder / other).is_file()
             else (
                 "there is no tokenizer beside the weights, so that texts cannot be answered: give data.vocabulary"
             )
         )
         return None, [said]
-    config = folder / "tokenizer_config.json"
-    said_of = read_json(config) if config.is_file() else {}
+    said_of = _config(folder)
     lower_case = _lower_case(said_of)
     try:
         pieces = read_vocabulary(str(file), lower_case)
@@ -63,6 +70,25 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer | None, list[str]]:
         return Tokenizer(pieces, file, lower_case), []
     except InputError as error:
         return None, [f"the tokenizer is not read: {error}"]
+
+
+def read_pieces(path: Path, rows: int, sentinels: int = SENTINELS) -> tuple[Tokenizer | None, list[str]]:
+    """That of SentencePiece's file, whatever it is called, with T5's sentinels where there are rows for them."""
+    try:
+        pieces, said = read_unigrams(path, rows, sentinels)
+    except InputError as error:
+        return None, [f"the tokenizer is not read: {error}"]
+    return Tokenizer(pieces, path, lower_case=False), said
+
+
+def _pieces(folder: Path, rows: int) -> tuple[Tokenizer | None, list[str]]:
+    said = _config(folder).get("extra_ids")
+    return read_pieces(folder / _PIECES, rows, said if type(said) is int and 0 <= said <= rows else SENTINELS)
+
+
+def _config(folder: Path) -> dict[str, JsonValue]:
+    path = folder / "tokenizer_config.json"
+    return read_json(path) if path.is_file() else {}
 
 
 def _normalizer(config: dict[str, JsonValue], lower_case: bool) -> BertNormalizer:
