@@ -67,6 +67,20 @@ def test_a_run_at_step_0_is_described_and_exported(half, tmp_path):
     assert (tmp_path / "program" / "tokenizer.json").exists()
 
 
+def test_parity_draws_inputs_for_an_import_whose_task_needs_labels_until_it_is_trained(tmp_path):
+    hub_folder(tmp_path / "hub", bert("sequence_classification", "task.classes=3"))
+    run = tmp_path / "run"
+    zoo("import", tmp_path / "hub", "--output", run)
+    judged = zoo("parity", "--run-dir", run, "--level", "forward")
+    assert "drawn inputs, examples 0 to" in judged.output
+    assert "the labels that sequence_classification learns" in " ".join(judged.output.split())
+    record = json.loads((run / "versions.json").read_text())
+    record["origin"]["began_with"] = None  # As of a run that began with nothing.
+    (run / "versions.json").write_text(json.dumps(record))
+    refused = zoo("parity", "--run-dir", run, "--level", "forward", status=2)
+    assert "without the labels" in refused.output
+
+
 def test_training_begins_with_the_imported_weights_however_it_is_told_to(half, tmp_path):
     (tmp_path / "text.txt").write_text(TEXT * 40)
     said = [f"data.files=[{tmp_path / 'text.txt'}]", "data.sequence_length=12", "training.batch_size=2",

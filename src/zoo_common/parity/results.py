@@ -47,15 +47,16 @@ class LevelResult:
 
 @dataclass(frozen=True)
 class Source:
-    """What of a run was judged: the checkpoint's step and directory, and the names of the batches."""
+    """What of a run was judged: the checkpoint's step and directory, the batches' names, and what is in them."""
 
     run_dir: str
     step: int
     checkpoint: str
     batches: tuple[str, ...]
+    data: str
 
     def __str__(self) -> str:
-        return f"step {self.step} in {self.checkpoint}; evaluation data, {', '.join(self.batches)}"
+        return f"step {self.step} in {self.checkpoint}; {self.data}, {', '.join(self.batches)}"
 
 
 @dataclass(frozen=True)

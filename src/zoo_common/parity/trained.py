@@ -1,4 +1,4 @@
-"""A run's newest weights and its own evaluation data, for parity on what a user trained.
+"""A run's newest weights and its own evaluation data, for parity on what a user trained or imported.
 
 It is only read, so that a run can be looked at while it trains.
 """
@@ -14,16 +14,17 @@ import numpy as np
 from zoo_common.backend import Array, Batch, Weights, find_backend
 from zoo_common.data import Dataset, open_dataset
 from zoo_common.data.base import stack
-from zoo_common.data.generated import id_limits
+from zoo_common.data.generated import id_limits, open_generated
 from zoo_common.memory import available_bytes, step_sizes
 from zoo_common.parity import tolerances
 from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Source
 from zoo_common.parity.subject import Sizes, Turn
-from zoo_common.training.origin import Accepted
+from zoo_common.training.origin import Accepted, Origin
 from zoo_common.training.spec_run import reopen
 from zoo_common.training.taking_over import not_finite
 from zoo_common.units import bytes_text
+from zoo_spec.data import GeneratedData
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import overhead_of
@@ -32,6 +33,7 @@ from zoo_spec.graph import Graph
 _MOST_ACTIVATIONS = 512 << 20
 """Bytes of activations in float64 that a batch may have: three rows of BERT-base at 128 tokens."""
 _SHOWN = 5
+_OWN, _DRAWN = "evaluation data", "drawn inputs"
 
 
 @dataclass
@@ -140,7 +142,8 @@ def open_trained(
 
     A batch has the rows of a micro-batch, or fewer where the model is large or the data small. ``frameworks``
     are those that will be compared. Raises InputError if there is no run of a spec, no checkpoint yet, one that is
-    damaged or does not fit ``spec.yaml``, or data that will not do; EnvironmentFault if memory is short.
+    damaged or does not fit ``spec.yaml``, or data that will not do (for published weights that nobody trained yet,
+    inputs are drawn then); EnvironmentFault if memory is short.
     """
     run = reopen(find_backend(frameworks[0])(), run_dir, accept=accept)
     learner, store = run.learner, run.storage.store
@@ -155,19 +158,36 @@ def open_trained(
     for name in not_finite(weights):
         raise InputError(f"{checkpoint.path}: {name} holds NaN or infinity; there is nothing to compare")
     learner.require_data()
-    dataset = open_dataset(spec, run_dir, "eval")
+    dataset, said = _examples(spec, graph, run_dir)
     number = min(number, len(dataset))
     rows = _rows(spec, graph)
     _require_room(spec, graph, frameworks, rows, number)
     batches = _batches(dataset, rows, number)
-    source = Source(str(run_dir), checkpoint.step, str(checkpoint.path), tuple(batches))
-    found = Trained(spec, graph, source, weights, batches, _untried(graph, batches))
+    source = Source(
+        str(run_dir), checkpoint.step, str(checkpoint.path), tuple(batches), _DRAWN if said else _OWN
+    )
+    found = Trained(spec, graph, source, weights, batches, [*said, *_untried(graph, batches)])
     if checkpoint.spec_hash != spec.fingerprint():
         found.notes.append(
             f"{run_dir / 'spec.yaml'} was changed since this checkpoint was saved (training.steps was raised, or "
             "somebody edited it); it is judged as it stands"
         )
     return found
+
+
+def _examples(spec: ExperimentSpec, graph: Graph, run_dir: Path) -> tuple[Dataset, list[str]]:
+    """The run's evaluation data; of published weights that nobody trained on here, drawn inputs where it has none.
+
+    On what such a run learns is still open: its spec has the data that its task has by default, labels seldom.
+    """
+    origin = Origin.read(run_dir)
+    try:
+        return open_dataset(spec, run_dir, "eval", graph), []
+    except InputError as error:
+        if origin is None or not origin.is_untrained:
+            raise
+        drawn = open_generated(GeneratedData(), graph, seed=spec.training.seed, split="eval")
+        return drawn, [f"inputs are drawn, for the run has no data yet: {error}"]
 
 
 def _rows(spec: ExperimentSpec, graph: Graph) -> int:
