@@ -248,6 +248,8 @@ REFUSED = {
     "auto_map": {"AutoModel": "modeling.Mine"},
     "hidden_act": "quick_gelu",
     "tie_word_embeddings": False,
+    "sliding_window": 4,
+    "rope_scaling": {"type": "linear", "factor": 2.0},
 }
 
 
@@ -469,6 +471,7 @@ def test_two_kinds_of_files_that_differ_are_refused_and_one_can_be_named(tmp_pat
     )
     import_published(hub / "pytorch_model.bin", tmp_path / "file")
     refused(hub, tmp_path, "--format parquet: is none of safetensors", format="parquet")
+    refused(hub, tmp_path, r"--format npz: .* it has model.safetensors \(safetensors\)", format="npz")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

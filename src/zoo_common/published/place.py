@@ -20,6 +20,7 @@ Opened = TypeVar("Opened", bound=Container)
 
 _LARGEST_JSON = 64 << 20
 _INDEX = "weight_map"
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,13 @@ class Place:
         found = self._found()
         shards = {file for box in found if box.format == "sharded" for file in box.files}
         found = [box for box in found if box.path not in shards]
-        if self._only is not None:
-            found = [box for box in found if self._only in (box.format, self.kind(box))]
-        return tuple(found)
+        if self._only is None:
+            return tuple(found)
+        wanted = tuple(box for box in found if self._only in (box.format, self.kind(box)))
+        if found and not wanted:
+            there = ", ".join(f"{printable(box.path.name)} ({self.kind(box)})" for box in found[:_SHOWN])
+            raise InputError(f"--format {self._only}: {printable(self.path)} has none of it; it has {there}")
+        return wanted
 
     def kind(self, box: Box) -> str:
         """The format of its tensors, which of several files with an index is theirs."""

@@ -39,6 +39,8 @@ EVERYWHERE = (
     Only("tie_encoder_decoder", (None, False), "the two halves have weights of their own here"),
     Only("cross_attention_hidden_size", (None,), "no decoder of another width is read"),
     Only("adapters", (None,), "adapters are not read; merge them first"),
+    Only("sliding_window", (None, False), "no position is kept from seeing distant ones here"),
+    Only("rope_scaling", (None,), "rotary positions are not scaled here"),
 )
 ENCODER = (
     Only("position_embedding_type", ("absolute", None), "positions are learned and absolute here"),
@@ -52,11 +54,7 @@ ENCODER = (
     ),
 )
 """What BERT and its descendants refuse."""
-DECODER = (
-    Only("add_cross_attention", (False, None), "there is no second sequence here"),
-    Only("sliding_window", (None, False), "each position sees all those before it, here"),
-    Only("rope_scaling", (None,), "rotary positions are not scaled here"),
-)
+DECODER = (Only("add_cross_attention", (False, None), "there is no second sequence here"),)
 
 
 def plain(architecture: str, kind: str, *, draws: str = "") -> TaskClass:
