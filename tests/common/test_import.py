@@ -25,6 +25,7 @@ from zoo_common.training.origin import Origin
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.models.base import Model
+from zoo_spec.models.vit_names import TRANSFORMERS as VIT
 from zoo_spec.registry import classes
 
 TABLES = {
@@ -451,6 +452,109 @@ def test_gpt2_s_matrices_are_not_turned_in_tf_model_h5_and_its_biases_are_rows(t
     import_published(tmp_path / "hub", tmp_path / "run")
     found = weights_of(tmp_path / "run")
     assert all(np.array_equal(found[name], array) for name, array in draw(spec).items())
+
+
+GAMMA_BETA = [
+    (r"(?i)(norm|layernorm_\w+)\.weight$", "gamma", None),
+    (r"(?i)(norm|layernorm_\w+)\.bias$", "beta", None),
+]
+DENSE = (r"\.weight$", "kernel", (1, 0))
+TENSORFLOW = {
+    "t5": (
+        ["model.tied_output=false"],
+        [(r"^shared\.|norm\.weight$", "weight", None), (r"attention_bias\.weight$", "embeddings", None), DENSE],
+        r"embed_tokens",
+    ),
+    "vit": ([], [*GAMMA_BETA, (r"projection\.weight$", "kernel", (2, 3, 1, 0)), DENSE], None),
+    "hubert": (
+        [],
+        [*GAMMA_BETA, (r"original0$", "weight_g", (2, 1, 0)), (r"original1$", "weight_v", None),
+         (r"\.conv\.weight$", "kernel", (2, 1, 0)), DENSE],
+        None,
+    ),
+    "roberta": (
+        [],
+        [*GAMMA_BETA, (r"word_embeddings\.weight$", "weight", None), (r"_embeddings\.weight$", "embeddings", None),
+         DENSE],
+        r"decoder",
+    ),
+}  # fmt: skip
+"""Of TensorFlow's classes of 4.x: what they call a tensor's last part, and its axes; and what they have once."""
+
+
+def tensorflow_h5(path, tensors, rules, repeated):
+    """``tf_model.h5`` of those classes: one group of a layer, names of which are its scopes."""
+    with h5py.File(path, "w") as file:
+        names = []
+        for name, array in tensors.items():
+            if repeated is not None and re.search(repeated, name):
+                continue
+            leaf, axes = next(
+                (found for pattern, *found in rules if re.search(pattern, name)), (name.rsplit(".")[-1], None)
+            )
+            name = name.replace(".parametrizations.weight", "")
+            for new, old in VIT.filed.items() if name.startswith("vit.") else ():
+                name = name.replace(new, old)
+            scope = re.sub(r"\.(\d+)(?=\.)", r"_._\1", name.rpartition(".")[0])
+            scope = scope.replace("_._", "?").replace(".", "/").replace("?", "_._")
+            stored = f"tf_class/{scope}/{leaf}:0".replace("//", "/")
+            file.create_dataset(f"model/{stored}", data=array if axes is None else array.transpose(axes))
+            names.append(stored.encode())
+        file["model"].attrs["weight_names"] = names
+        file.attrs["layer_names"] = [b"model"]
+        return {name.decode() for name in names}
+
+
+@pytest.mark.parametrize("kind", TENSORFLOW)
+def test_each_family_s_tf_model_h5_gives_the_weights_of_its_safetensors(kind, tmp_path):
+    changes, rules, repeated = TENSORFLOW[kind]
+    spec = load_spec(
+        f"{kind}_tiny", [*changes, *(["model.vocab_size=70"] if kind in ("t5", "roberta") else [])]
+    )
+    hub = tmp_path / "hub"
+    tensors = hub_folder(hub, spec)
+    import_published(hub, tmp_path / "expected")
+    (hub / "model.safetensors").unlink()
+    if kind == "hubert":  # Saved from the bare class, which has the prefix there all the same.
+        tensors = {f"hubert.{name}": array for name, array in tensors.items()}
+    names = tensorflow_h5(hub / "tf_model.h5", tensors, rules, repeated)
+    done = import_published(hub, tmp_path / "run")
+    expected, found = weights_of(tmp_path / "expected"), weights_of(tmp_path / "run")
+    assert not new(done)
+    assert set(found) == set(expected) == set(spec.graph().parameters())
+    assert all(found[name].tobytes() == array.tobytes() for name, array in expected.items())
+    assert PUBLISHED_NAMES[kind] <= names
+
+
+PUBLISHED_NAMES = {
+    "t5": {
+        "tf_class/shared/weight:0",
+        "tf_class/encoder/block_._0/layer_._0/SelfAttention/relative_attention_bias/embeddings:0",
+        "tf_class/decoder/block_._1/layer_._2/DenseReluDense/wo/kernel:0",
+        "tf_class/decoder/final_layer_norm/weight:0",
+        "tf_class/lm_head/kernel:0",
+    },
+    "vit": {
+        "tf_class/vit/embeddings/cls_token:0",
+        "tf_class/vit/embeddings/patch_embeddings/projection/kernel:0",
+        "tf_class/vit/encoder/layer_._0/attention/attention/query/kernel:0",
+        "tf_class/vit/encoder/layer_._1/output/dense/bias:0",
+        "tf_class/vit/encoder/layer_._0/layernorm_before/gamma:0",
+        "tf_class/classifier/kernel:0",
+    },
+    "hubert": {
+        "tf_class/hubert/feature_extractor/conv_layers_._0/conv/kernel:0",
+        "tf_class/hubert/encoder/pos_conv_embed/conv/weight_g:0",
+        "tf_class/hubert/encoder/pos_conv_embed/conv/weight_v:0",
+        "tf_class/hubert/masked_spec_embed:0",
+    },
+    "roberta": {
+        "tf_class/roberta/embeddings/word_embeddings/weight:0",
+        "tf_class/roberta/encoder/layer_._1/attention/self/value/kernel:0",
+        "tf_class/lm_head/layer_norm/beta:0",
+        "tf_class/lm_head/bias:0",
+    },
+}
 
 
 def test_two_kinds_of_files_that_differ_are_refused_and_one_can_be_named(tmp_path):

@@ -18,6 +18,9 @@ from zoo_spec.reading import UnreadableFileError, printable
 _LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
 _AXES = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
 """Of a kernel: a dense layer's, a convolution's along time, and one's over an image."""
+_GAIN = "weight_g"
+"""HuBERT's, of a convolution whose kernel has a direction and a gain: the former is turned there already, and the
+latter, one for each place of the kernel, is not (modeling_tf_hubert.py, TFHubertWeightNormConv1D)."""
 
 
 class TorchNamed(WeightSource):
@@ -58,7 +61,8 @@ def _leaf(name: str) -> str:
 
 def _axes(name: str, shape: Shape) -> tuple[int, ...]:
     straight = tuple(range(len(shape)))
-    return _AXES.get(len(shape), straight) if _leaf(name) == "kernel" else straight
+    is_turned = _leaf(name) == "kernel" or (_leaf(name) == _GAIN and len(shape) == 3)
+    return _AXES.get(len(shape), straight) if is_turned else straight
 
 
 def _shape(name: str, shape: Shape) -> Shape:
