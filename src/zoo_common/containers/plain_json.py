@@ -1,4 +1,4 @@
-"""JSON out of somebody's file: a mapping, of a bounded size, in which no key stands twice."""
+"""JSON out of somebody's file: a mapping or a list, of a bounded size, in which no key stands twice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,9 @@ _LARGEST = 32_000_000
 
 def json_mapping(raw: bytes) -> dict[str, JsonValue]:
     """The mapping that these bytes are; raises ValueError, saying what else they are."""
-    try:
-        found = json.loads(raw, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"is not JSON: {printable(str(error))[:200]}") from error
+    found = _json(raw)
     if not isinstance(found, dict):
-        raise ValueError("is no mapping")
+        raise ValueError(f"holds {printable(str(found))[:80]}, and a JSON mapping is expected")
     return found
 
 
@@ -32,6 +29,26 @@ def read_json_mapping(path: Path) -> dict[str, JsonValue]:
         return json_mapping(raw)
     except ValueError as error:
         raise UnreadableFileError(path, str(error)) from error
+
+
+def read_json_list(path: Path) -> list[JsonValue]:
+    """The list in a file; errors as ``read_json_mapping``."""
+    raw = read_file(path, most=_LARGEST, remedy="is it another file?")
+    try:
+        found = _json(raw)
+    except ValueError as error:
+        raise UnreadableFileError(path, str(error)) from error
+    if not isinstance(found, list):
+        raise UnreadableFileError(path, f"holds {printable(str(found))[:80]}, and a JSON list is expected")
+    return found
+
+
+def _json(raw: bytes) -> JsonValue:
+    try:
+        found: JsonValue = json.loads(raw, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {printable(str(error))[:200]}; get the file again") from error
+    return found
 
 
 def _without_repeats(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

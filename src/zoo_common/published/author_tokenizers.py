@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tokenizers.normalizers import BertNormalizer
 
+from zoo_common.containers.plain_json import read_json_mapping
 from zoo_common.data.vocabularies import byte_pairs, read_vocabulary
-from zoo_common.published.place import read_json
 from zoo_common.published.tokenizers import Tokenizer, read_pieces
 from zoo_spec.errors import InputError
 from zoo_spec.reading import printable, read_file
@@ -56,7 +56,7 @@ def keras_hub_tokenizer(folder: Path, rows: int) -> Found:
     if not path.is_file():
         others = [each.name for each in sorted(assets.glob("*"))] if assets.is_dir() else []
         return None, [f"{printable(others[0])} is not read" if others else _NONE.format("vocabulary")]
-    config = read_json(saved).get("config") if saved.is_file() else None
+    config = read_json_mapping(saved).get("config") if saved.is_file() else None
     said = config if isinstance(config, dict) else {}
     found, problems = _read(path, said.get("lowercase") is True)
     if found is not None and isinstance(found.pieces.tokenizer.normalizer, BertNormalizer):
@@ -76,7 +76,9 @@ def _byte_pairs(folder: Path, pieces: str, merges: str) -> Found:
     missing = [name for name in (pieces, merges) if not (folder / name).is_file()]
     if missing:
         return None, [_NONE.format(" or ".join(missing))]
-    table = {piece: index for piece, index in read_json(folder / pieces).items() if type(index) is int}
+    table = {
+        piece: index for piece, index in read_json_mapping(folder / pieces).items() if type(index) is int
+    }
     try:
         found = byte_pairs(table, str(folder / pieces), folder / merges)
     except InputError as error:

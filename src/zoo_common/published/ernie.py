@@ -8,7 +8,8 @@ from pydantic import JsonValue
 
 from zoo_common.containers import Container
 from zoo_common.containers.paddle_folder import PaddleFolder
-from zoo_common.published.place import Box, Place, read_json
+from zoo_common.containers.plain_json import read_json_mapping
+from zoo_common.published.place import Box, Place
 from zoo_common.published.source import Published, of_no_tensors
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.names import NameTable
@@ -69,7 +70,7 @@ def _config(place: Place, box: Box) -> tuple[dict[str, JsonValue], str]:
             f"{printable(box.path)}: has no {', '.join(_CONFIGS)} beside it, which says with how many heads and what "
             "activation its weights are computed; put it there"
         )
-    return _flat(read_json(path), _MOST_NESTED), printable(path)
+    return _flat(read_json_mapping(path), _MOST_NESTED), printable(path)
 
 
 def _flat(config: Mapping[str, JsonValue], levels: int) -> dict[str, JsonValue]:

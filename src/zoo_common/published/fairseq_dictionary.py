@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from zoo_common.containers.inert import StandIn
+from zoo_common.containers.plain_json import read_json_mapping
 from zoo_common.data.vocabularies import byte_pairs
-from zoo_common.published.place import read_json
 from zoo_common.published.tokenizers import Tokenizer
 from zoo_spec.errors import InputError
 from zoo_spec.reading import printable, read_file
@@ -73,7 +73,7 @@ def read_roberta_tokenizer(folder: Path, rows: int) -> tuple[Tokenizer | None, l
             if found is None
         ]
         return None, [f"there is no {', '.join(lacks)} beside the weights, so that texts cannot be answered"]
-    numbered = read_json(pieces)
+    numbered = read_json_mapping(pieces)
     if FIRST[0] in numbered:
         return None, [
             f"{printable(pieces.name)} has {FIRST[0]}, so that its ids are those of a model's rows already, and "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from zoo_common.published.place import read_json
+from zoo_common.containers.plain_json import read_json_mapping
 from zoo_spec.foreign.config import Fields
 
 _FILE = "preprocessor_config.json"
@@ -16,7 +16,7 @@ _USUAL = 0.5
 
 def read_images(folder: Path) -> tuple[Fields, list[str]]:
     """The data of images as these weights want them, and what is to be said of it."""
-    said = read_json(folder / _FILE) if (folder / _FILE).is_file() else {}
+    said = read_json_mapping(folder / _FILE) if (folder / _FILE).is_file() else {}
     if said.get("do_normalize") is False:
         return {"kind": "images"}, []
     mean, std = (_one(said.get(key, _USUAL)) for key in ("image_mean", "image_std"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +11,13 @@ from typing import Self, TypeVar
 from pydantic import JsonValue
 
 from zoo_common.containers import FORMATS, Container
+from zoo_common.containers.plain_json import read_json_mapping
 from zoo_common.containers.tensor_bundle import is_data
 from zoo_spec.errors import InputError
-from zoo_spec.reading import UnreadableFileError, printable, read_file, reading
+from zoo_spec.reading import UnreadableFileError, printable, reading
 
 Opened = TypeVar("Opened", bound=Container)
 
-_LARGEST_JSON = 64 << 20
 _INDEX = "weight_map"
 _SHOWN = 5
 
@@ -88,7 +87,7 @@ class Place:
     def json(self, name: str) -> dict[str, JsonValue] | None:
         """What a file of the folder holds; None where there is none. InputError for what is no JSON mapping."""
         path = self.folder / name
-        return read_json(path) if path.is_file() else None
+        return read_json_mapping(path) if path.is_file() else None
 
     def close(self) -> None:
         """Let go of all that is open."""
@@ -116,30 +115,12 @@ class Place:
         if name != "sharded":
             files = tuple(sorted(path.iterdir())) if path.is_dir() else (path,)
             return Box(name, path, tuple(file for file in files if file.is_file()))
-        places = read_json(path).get(_INDEX)
+        places = read_json_mapping(path).get(_INDEX)
         names = {str(file) for file in places.values()} if isinstance(places, dict) else set()
         return Box(
             name, path, tuple(path.with_name(Path(file).name) for file in sorted(names) if Path(file).name)
         )
 
 
-def read_json_list(path: Path) -> list[JsonValue]:
-    """The list that a file holds; InputError, with its name, for anything else."""
-    with reading(path, "JSON"):
-        found = json.loads(read_file(path, most=_LARGEST_JSON, remedy="no configuration is as long"))
-    if not isinstance(found, list):
-        raise UnreadableFileError(path, f"holds {printable(str(found))[:80]}, and a JSON list is expected")
-    return found
-
-
 def _format(path: Path) -> str | None:
     return next((name for name, cls in FORMATS.items() if cls.sniff(path)), None)
-
-
-def read_json(path: Path) -> dict[str, JsonValue]:
-    """The mapping that a file holds; InputError, with its name, for anything else."""
-    with reading(path, "JSON"):
-        found = json.loads(read_file(path, most=_LARGEST_JSON, remedy="no configuration is as long"))
-    if not isinstance(found, dict):
-        raise UnreadableFileError(path, f"holds {printable(str(found))[:80]}, and a JSON mapping is expected")
-    return found

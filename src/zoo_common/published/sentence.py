@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from zoo_common.published.place import read_json, read_json_list
+from zoo_common.containers.plain_json import read_json_list, read_json_mapping
 from zoo_spec.errors import InputError
 from zoo_spec.foreign.config import Fields
 from zoo_spec.foreign.sentence_modules import MODES, MODULES, SETTINGS
@@ -55,7 +55,7 @@ def read_sentence(folder: Path, width: JsonValue) -> Sentence | None:
         )
     _refuse_prompt(folder)
     said_of = folder / SETTINGS
-    beside = read_json(said_of) if said_of.is_file() else {}
+    beside = read_json_mapping(said_of) if said_of.is_file() else {}
     longest = beside.get("max_seq_length")
     return Sentence(
         {"pooling": pooling, "normalize": normalize},
@@ -70,7 +70,7 @@ def _poolings(folder: Path, place: str, width: JsonValue) -> list[JsonValue]:
             f"{folder / MODULES}: its Pooling is said to be in {place!r}, which is no folder beside it"
         )
     path = folder / place / "config.json"
-    config = read_json(path)
+    config = read_json_mapping(path)
     strange = sorted(set(config) - _KNOWN)
     if strange:
         raise InputError(f"{path}: {strange[0]} is not known here, and may change what is computed")
@@ -105,7 +105,7 @@ def _named(config: Mapping[str, JsonValue], path: Path) -> list[str]:
 def _refuse_prompt(folder: Path) -> None:
     """Raise InputError where a text of its own is put before every other."""
     path = folder / "config_sentence_transformers.json"
-    default = read_json(path).get("default_prompt_name") if path.is_file() else None
+    default = read_json_mapping(path).get("default_prompt_name") if path.is_file() else None
     if default is not None:
         raise InputError(
             f"{path}: default_prompt_name is {default!r}, whose text is put before every other; that is not done here"

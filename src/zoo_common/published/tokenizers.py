@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import JsonValue
 from tokenizers.normalizers import BertNormalizer
 
+from zoo_common.containers.plain_json import read_json_mapping
 from zoo_common.data.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.tokenizer import Subwords, WordPiece
 from zoo_common.data.vocabularies import read_vocabulary
-from zoo_common.published.place import read_json
 from zoo_common.published.unigram import SENTINELS, read_unigrams
 from zoo_spec.errors import InputError
 
@@ -88,7 +88,7 @@ def _pieces(folder: Path, rows: int) -> tuple[Tokenizer | None, list[str]]:
 
 def _config(folder: Path) -> dict[str, JsonValue]:
     path = folder / "tokenizer_config.json"
-    return read_json(path) if path.is_file() else {}
+    return read_json_mapping(path) if path.is_file() else {}
 
 
 def _normalizer(config: dict[str, JsonValue], lower_case: bool) -> BertNormalizer:
