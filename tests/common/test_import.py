@@ -320,6 +320,8 @@ def test_bad_folders_are_refused_in_a_line(tmp_path):
     refused(hub, tmp_path, "is a configuration of gpt2, and no tensor beside it .* they look like bert's")
     (hub / "config.json").write_text("[1]")
     refused(hub, tmp_path, "a JSON mapping is expected")
+    (hub / "config.json").write_text('{"model_type": "bert", "model_type": "gpt2"}')
+    refused(hub, tmp_path, "config.json: .*model_type stands in it 2 times")
     (hub / "config.json").write_text(json.dumps(config_of(bert())))
     whole = (hub / "model.safetensors").read_bytes()
     (hub / "model.safetensors").write_bytes(whole[:-100])
