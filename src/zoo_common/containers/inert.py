@@ -100,11 +100,6 @@ class StandIn:
         return {name: value for part in found for name, value in part.items() if isinstance(name, str)}
 
 
-def is_made_by(value: object, module: str, name: str) -> bool:
-    """Whether a value stands for an object of this class."""
-    return isinstance(value, StandIn) and value.made_by == Global(module, name)
-
-
 def plain(value: object) -> object:
     """Settings as mappings, lists and scalars: a Namespace, OmegaConf's nodes, members of an enumeration, paths.
 
