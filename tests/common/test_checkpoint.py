@@ -337,7 +337,7 @@ def entry(shape: object, start: object, end: object, dtype: object = "F32") -> d
         ({"a\x1b[31m": entry([3], 0, 8)}, r"a\\x1b\[31m is described"),
         ({"a": {"dtype": "F32"}}, "not by dtype, shape and data_offsets"),
         ({"a": 1}, "not by dtype, shape and data_offsets"),
-        ([1], "its header is no mapping"),
+        ([1], "a JSON mapping is expected"),
     ],
 )
 def test_a_header_that_says_what_cannot_be_is_refused(store, entries, says):
