@@ -9,6 +9,7 @@ import tracemalloc
 from typing import Literal
 
 import numpy as np
+import onnxruntime
 import pytest
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
@@ -59,7 +60,6 @@ def onnx(bert, tmp_path_factory):
 
 
 def test_onnxruntime_gives_what_the_model_gives_at_any_size_under_its_names(onnx, bert):
-    onnxruntime = pytest.importorskip("onnxruntime")
     folder, document = onnx
     session = onnxruntime.InferenceSession(document["program"], providers=["CPUExecutionProvider"])
     assert [each.name for each in session.get_inputs()] == list(document["inputs"]) == FEATURES
@@ -82,7 +82,6 @@ def test_onnxruntime_gives_what_the_model_gives_at_any_size_under_its_names(onnx
 
 
 def test_attention_with_a_bias_of_distances_has_an_onnx_form_too(tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
     import torch
 
     import zoo_torch
@@ -105,7 +104,6 @@ def test_attention_with_a_bias_of_distances_has_an_onnx_form_too(tmp_path):
 
 
 def test_a_bfloat16_run_is_written_to_compute_in_float32_and_that_is_said(tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
     directory = mnist_run(tmp_path / "run", "training.precision=bfloat16", steps=1)
     document = export(directory, "onnx", tmp_path / "out")
     assert "bfloat16: it computes in float32" in document["left_out"]

@@ -1,9 +1,10 @@
-"""Many files, of which few are open at a time."""
+"""Files that are held open: few of many, and none of which what follows fails."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -38,3 +39,13 @@ class FewOpen(Generic[Opened]):
         """Close all."""
         while self._open:
             self._open.popitem()[1].close()
+
+
+@contextmanager
+def closed_if_it_fails(held: Closable) -> Iterator[None]:
+    """Let go of what is held open if what follows fails, as a constructor that holds it may."""
+    try:
+        yield
+    except BaseException:
+        held.close()
+        raise

@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from zoo_common.containers.base import BFLOAT16, native
+from zoo_common.containers.few_open import closed_if_it_fails
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
 from zoo_spec.reading import UnreadableFileError, open_file, printable, reading
@@ -68,13 +69,10 @@ class Hdf5File:
         self.groups = set(listing.groups)
         self._texts = listing.texts
         self._file = open_file(path)
-        try:
+        with closed_if_it_fails(self._file):
             size = os.fstat(self._file.fileno()).st_size
             self._arrays = {name: self._plain(name, array, size) for name, array in listing.arrays.items()}
             self._check_spans()
-        except BaseException:
-            self._file.close()
-            raise
         self.arrays: Mapping[str, Entry] = {
             name: self._arrays[name] for name in sorted(self._arrays, key=natural)
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from zoo_common.containers.base import Container, first_bytes
-from zoo_common.containers.few_open import FewOpen
+from zoo_common.containers.few_open import FewOpen, closed_if_it_fails
 from zoo_common.containers.hdf5_file import Hdf5File, is_hdf5, natural
 from zoo_common.containers.plain_json import read_json_mapping
 from zoo_common.containers.sharded import sibling
@@ -38,7 +38,7 @@ class KerasH5(Container):
         self._places: dict[str, Path] = {}
         self.layer_names: dict[str, str] = {}
         found: dict[str, Entry] = {}
-        try:
+        with closed_if_it_fails(self._files):
             index = None if is_hdf5(path) else self._index()
             for file in sorted({each for files in index.values() for each in files} if index else {path}):
                 arrays = self._files.get(file).arrays
@@ -47,9 +47,6 @@ class KerasH5(Container):
                 found.update(arrays)
                 self._places.update(dict.fromkeys(arrays, file))
                 self._take_names(self._files.get(file))
-        except BaseException:
-            self._files.close()
-            raise
         self.entries = {
             name: Entry(found[name].dtype, found[name].shape) for name in sorted(found, key=natural)
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from zoo_common.containers.base import Container
+from zoo_common.containers.few_open import closed_if_it_fails
 from zoo_common.containers.hdf5_file import Hdf5File, root_texts
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
@@ -30,11 +31,8 @@ class LegacyH5(Container):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file = Hdf5File(path)
-        try:
+        with closed_if_it_fails(self._file):
             self._paths = self._listed()
-        except BaseException:
-            self._file.close()
-            raise
         self.entries = {name: _entry(self._file.arrays[place]) for name, place in self._paths.items()}
 
     @classmethod

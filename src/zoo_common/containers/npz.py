@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from zoo_common.containers.base import BFLOAT16, Container, first_bytes, native
+from zoo_common.containers.few_open import closed_if_it_fails
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
 from zoo_spec.reading import open_file, printable, reading
@@ -54,15 +55,11 @@ class Npz(Container):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file = open_file(path)
-        try:
-            with reading(path):
-                self._check_list()
-                self._zip = zipfile.ZipFile(self._file)
-                self._check_members(self._zip.infolist())
-                stored = [self._entry(info) for info in self._zip.infolist()]
-        except BaseException:
-            self._file.close()
-            raise
+        with closed_if_it_fails(self._file), reading(path):
+            self._check_list()
+            self._zip = zipfile.ZipFile(self._file)
+            self._check_members(self._zip.infolist())
+            stored = [self._entry(info) for info in self._zip.infolist()]
         self._stored = {each.member.removesuffix(_SUFFIX): each for each in stored}
         self.entries = self._stored
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, ClassVar
 import numpy as np
 
 from zoo_common.containers.base import Container, first_bytes
+from zoo_common.containers.few_open import closed_if_it_fails
 from zoo_common.containers.numpy_pickles import NUMPY_CALLS, PickledArray
 from zoo_common.containers.pickles import read_pickle
 from zoo_common.containers.torch_file import TorchFile
@@ -39,14 +40,10 @@ class PaddleFile(Container):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file = open_file(path)
-        try:
-            with reading(path):
-                size = os.fstat(self._file.fileno()).st_size
-                window = Window(self._file, path, 0, size)
-                self._take(read_pickle(window, NUMPY_CALLS))
-        except BaseException:
-            self.close()
-            raise
+        with closed_if_it_fails(self._file), reading(path):
+            size = os.fstat(self._file.fileno()).st_size
+            window = Window(self._file, path, 0, size)
+            self._take(read_pickle(window, NUMPY_CALLS))
 
     @classmethod
     def sniff(cls, path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import IO, TypeAlias
 
@@ -23,12 +24,12 @@ _MOST_MARKS = 100_000
 _OF_A_HOLDER = 4
 
 
-class Stateful:
+class Stateful(ABC):
     """What this reader's own code makes, and BUILD gives a state."""
 
+    @abstractmethod
     def set_state(self, state: object) -> None:
         """Take what BUILD gives; ValueError if it does not fit."""
-        raise NotImplementedError
 
 
 class Machine:

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from zoo_common.containers.base import BFLOAT16, Container, first_bytes, native
+from zoo_common.containers.few_open import closed_if_it_fails
 from zoo_common.containers.plain_json import json_mapping
 from zoo_common.weights import Entry
 from zoo_spec.arrays import Array
@@ -59,7 +60,7 @@ class Safetensors(Container):
         self.metadata: Mapping[str, str] = {}
         """What the writer said of the file as a whole."""
         self._file = file or open_file(path)
-        try:
+        with closed_if_it_fails(self._file):
             with reading(path):
                 size = os.fstat(self._file.fileno()).st_size
                 self._file.seek(0)
@@ -69,9 +70,6 @@ class Safetensors(Container):
                 raw = self._file.read(length)
             self._begin = 8 + length
             self._stored = self._entries(raw, size - self._begin)
-        except BaseException:
-            self._file.close()
-            raise
         self.entries = self._stored
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from zoo_common.containers.base import Container, first_bytes
-from zoo_common.containers.few_open import FewOpen
+from zoo_common.containers.few_open import FewOpen, closed_if_it_fails
 from zoo_common.containers.plain_json import read_json_mapping
 from zoo_common.containers.safetensors import Safetensors
 from zoo_common.containers.torch_file import TorchFile
@@ -39,14 +39,11 @@ class Sharded(Container):
         super().__init__(path)
         self._places = self._weight_map(read_json_mapping(path).get("weight_map"))
         self._shards = FewOpen(self._open)
-        try:
+        with closed_if_it_fails(self._shards):
             found: dict[str, Entry] = {}
             for shard in sorted(set(self._places.values())):
                 found.update(self._entries(shard))
             self._refuse("no shard has", [name for name in self._places if name not in found])
-        except BaseException:
-            self._shards.close()
-            raise
         self.entries = {name: found[name] for name in self._places}
 
     @classmethod

@@ -11,6 +11,7 @@ from typing import BinaryIO, ClassVar
 import numpy as np
 
 from zoo_common.containers.base import Container, first_bytes
+from zoo_common.containers.few_open import closed_if_it_fails
 from zoo_common.containers.inert import StandIn
 from zoo_common.containers.numpy_pickles import NUMPY_CALLS
 from zoo_common.containers.pickle_machine import Calls
@@ -44,15 +45,11 @@ class TorchFile(Container):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file = open_file(path)
-        try:
-            with reading(path):
-                self._size = os.fstat(self._file.fileno()).st_size
-                form = _ZipForm if self._file.read(4) == _ZIP else _OldForm
-                self._form = form(self._file, path, self._size)
-                self._take(self._form.content)
-        except BaseException:
-            self.close()
-            raise
+        with closed_if_it_fails(self._file), reading(path):
+            self._size = os.fstat(self._file.fileno()).st_size
+            form = _ZipForm if self._file.read(4) == _ZIP else _OldForm
+            self._form = form(self._file, path, self._size)
+            self._take(self._form.content)
 
     @classmethod
     def sniff(cls, path: Path) -> bool:

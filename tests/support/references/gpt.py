@@ -185,8 +185,24 @@ FAMILIES = {
     "gptj-whole-head": gpt(
         "gptj", "GPTJForCausalLM", gptj_config, {**GPTJ, "rotary_dims": 12, "num_layers": 1}, prepare_gptj
     ),
+    "gptj-two-heads": gpt(
+        "gptj",
+        "GPTJForCausalLM",
+        gptj_config,
+        {**GPTJ, "num_heads": 2, "rotary_dims": 14, "intermediate_size": 31, "activation": "relu"},
+        prepare_gptj,
+        still=(),
+    ),
     # Rotated keys feel their bias.
     "gpt_neox": gpt("gpt_neox", "GPTNeoXForCausalLM", gpt_neox_config, GPT_NEOX, prepare_gpt_neox, still=()),
+    "gpt_neox-one-layer": gpt(
+        "gpt_neox",
+        "GPTNeoXForCausalLM",
+        gpt_neox_config,
+        {**GPT_NEOX, "num_layers": 1, "num_heads": 2, "rotary_dims": 14, "intermediate_size": 31},
+        prepare_gpt_neox,
+        still=(),
+    ),
     "gpt_neox-whole-head": gpt(
         "gpt_neox",
         "GPTNeoXForCausalLM",

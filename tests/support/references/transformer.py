@@ -75,13 +75,13 @@ def call_marian(model: Any, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {**results, "loss": (each * weights).sum() / weights.sum()}
 
 
-FAMILIES = {
-    "transformer": Family(
+def marian(**sizes: object) -> Family:
+    return Family(
         "transformer",
         "sequence_to_sequence_lm",
         "MarianMTModel",
         marian_config,
-        TRANSFORMER,
+        {**TRANSFORMER, **sizes},
         call_marian,
         task_fields={"label_smoothing": SMOOTHING},
         inputs=pair_inputs,
@@ -91,5 +91,15 @@ FAMILIES = {
         witness=-1,
         # Torch's own there, whatever the configuration; and the bias is no parameter.
         unsaid=("layer_norm_epsilon", "output_bias"),
+    )
+
+
+FAMILIES = {
+    "transformer": marian(),
+    "transformer-one-layer": marian(
+        num_layers=1, num_decoder_layers=1, num_heads=1, activation="silu", vocab_size=67
+    ),
+    "transformer-long-encoder": marian(
+        hidden_size=22, num_layers=3, num_decoder_layers=1, num_heads=2, intermediate_size=19
     ),
 }
