@@ -112,6 +112,20 @@ def test_a_run_begins_with_the_weights_of_another(framework, tmp_path):
     assert "began with the weights of" in other.stderr
 
 
+@pytest.mark.parametrize("named", ["nowhere", "published", "run/checkpoints/step-00000003"])
+def test_weights_that_are_not_there_are_told_before_data_are_read(tmp_path, monkeypatch, named):
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published/config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "run/checkpoints/step-00000002").mkdir(parents=True)
+    monkeypatch.setattr("zoo_common.training.spec_learner.open_dataset", lambda *given: pytest.fail("read"))
+    options = ("--initialize-from", str(tmp_path / named))
+    found = train("torch", tmp_path / "new", options=options)
+    assert found.exit_code == 2
+    says = {"nowhere": "give a run's directory", "published": "import it first"}
+    assert says.get(named, "no checkpoint of step 3; saved steps: 2") in str(found.output)
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory):
     """A run on a program's batches of a spec whose own data is scikit-learn's digits."""

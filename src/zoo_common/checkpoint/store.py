@@ -222,11 +222,15 @@ class CheckpointStore:
             f"{self.directory}: is written to faster than it can be read; wait for the run to end"
         )
 
-    def _load(self, step: int, part: type[Part]) -> Part:
+    def require(self, step: int) -> None:
+        """InputError unless that step is saved; opens nothing."""
         steps = self.steps()
         if step not in steps:
             there = ", ".join(map(str, steps)) or "none"
             raise InputError(f"{self.directory}: no checkpoint of step {step}; saved steps: {there}")
+
+    def _load(self, step: int, part: type[Part]) -> Part:
+        self.require(step)
         return self._open(step, part)
 
     def _open(self, step: int, part: type[Part]) -> Part:

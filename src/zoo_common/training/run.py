@@ -20,7 +20,7 @@ from zoo_common.training.run_storage import RunStorage
 from zoo_common.training.session import DivergedError, Record, Session
 from zoo_common.training.taking_over import require_origin
 from zoo_common.training.train_and_evaluate import EvalSpec
-from zoo_common.training.warm_start import WarmStart, hash_of, source_of
+from zoo_common.training.warm_start import WarmStart, hash_of, require_there, source_of
 
 Kind = TypeVar("Kind", bound=Learner)
 
@@ -86,6 +86,8 @@ class Run(Generic[Kind]):
             if newest is not None:
                 held.callback(newest.close)
                 self.require_own(newest)
+            elif source is not None:
+                require_there(source)  # Before data are read, and a vocabulary made of them.
             start = Start(directory, newest, self._warm_start_from)
             stop = learner.stop(start.step, steps, max_steps)
             directory.cut_metrics(start.step)

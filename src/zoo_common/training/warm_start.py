@@ -149,20 +149,40 @@ def read_weights(path: Path) -> Weights:
         return dict(found.weights())
 
 
-def _checkpoint(path: Path) -> SavedWeights:
+def require_there(given: WarmStart) -> None:
+    """InputError unless there is a checkpoint where it says; opens none."""
+    path = Path(directory_of(given))
+    store, step = _place(path)
+    if not store.steps():
+        raise _nothing(path)
+    if step is not None:
+        store.require(step)
+
+
+def _place(path: Path) -> tuple[CheckpointStore, int | None]:
+    """Where its checkpoints are, and which of them is meant; None for the newest."""
     match = _CHECKPOINT.fullmatch(path.name)
     if match:
-        return CheckpointStore(path.parent).load_weights(int(match[1]))
-    newest = CheckpointStore(RunDirectory(path).checkpoints).latest_weights()
-    if newest is None:
-        is_published = (path / "config.json").is_file() or path.is_file()
-        remedy = (
-            f"import it first (zoo import {path} --output DIR), and give DIR"
-            if is_published
-            else ("give a run's directory")
-        )
-        raise InputError(f"{path}: is no checkpoint and no run that has one; {remedy}")
-    return newest
+        return CheckpointStore(path.parent), int(match[1])
+    return CheckpointStore(RunDirectory(path).checkpoints), None
+
+
+def _checkpoint(path: Path) -> SavedWeights:
+    store, step = _place(path)
+    found = store.latest_weights() if step is None else store.load_weights(step)
+    if found is None:
+        raise _nothing(path)
+    return found
+
+
+def _nothing(path: Path) -> InputError:
+    is_published = (path / "config.json").is_file() or path.is_file()
+    remedy = (
+        f"import it first (zoo import {path} --output DIR), and give DIR"
+        if is_published
+        else "give a run's directory"
+    )
+    return InputError(f"{path}: is no checkpoint and no run that has one; {remedy}")
 
 
 def _some(names: list[str]) -> str:
