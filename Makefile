@@ -23,8 +23,7 @@ export OMP_WAIT_POLICY ?= passive
 # What `benchmarks/device.py` takes along to a machine with a GPU, torch and no network; Python and folder of there.
 DEVICE_PYTHON ?= 3.12
 DEVICE_WHEELS ?= .device-wheels
-# What the package needs, without what comes with torch (NumPy).
-DEVICE_PACKAGES := filelock pillow psutil pydantic pyyaml rich safetensors tokenizers typer
+DEVICE_PACKAGES = $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])')
 DEVICE_PLATFORMS := $(foreach glibc,2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 1,--platform manylinux$(glibc)_x86_64)
 DEVICE_MEGABYTES := 60
 
