@@ -9,7 +9,7 @@ import numpy as np
 
 def made_run(folder: Path, name: str, *overrides: str, optimizer: bool = True) -> Path:
     """A run of a shipped spec, its weights small random numbers; without ``optimizer`` that file is empty."""
-    from zoo_common.data.sources import vocabulary_sources
+    from zoo_common.data.file_marks import vocabulary_sources
     from zoo_common.training.origin import Claim, TrainedOn
     from zoo_common.training.run_storage import RunStorage
     from zoo_spec import load_spec

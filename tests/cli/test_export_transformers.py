@@ -20,8 +20,8 @@ import zoo_torch
 from references import FAMILIES
 from zoo_common.cli.main import application
 from zoo_common.containers.safetensors_writing import size_of
-from zoo_common.data import byte_level_bpe
-from zoo_common.data.tokenizer import train
+from zoo_common.data.subwords import byte_level_bpe
+from zoo_common.data.subwords.tokenizer import train
 from zoo_common.export import Trained, export_files
 from zoo_common.export.files.transformers import TransformersFiles
 from zoo_common.interop import to_transformers

@@ -18,7 +18,7 @@ from bert_corpus import (
     make_examples,
     original,
 )
-from zoo_common.data.bert_examples import _shorten
+from zoo_common.data.makers.bert_examples import _shorten
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
 

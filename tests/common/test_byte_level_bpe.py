@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tokenizers import ByteLevelBPETokenizer
 
-from zoo_common.data.byte_level_bpe import ByteLevelBpe, train
-from zoo_common.data.tokenizer_files import open_tokenizer, run_tokenizer
+from zoo_common.data.subwords.byte_level_bpe import ByteLevelBpe, train
+from zoo_common.data.subwords.tokenizer_files import open_tokenizer, run_tokenizer
 from zoo_spec.data import TextData
 from zoo_spec.errors import InputError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zoo_common.data.base import DataDescription
-from zoo_common.data.causal_examples import CausalExamples
-from zoo_common.data.tokens import TokenCorpus
+from zoo_common.data.makers.causal_examples import CausalExamples
+from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 
 SEP, PAD = 3, 0

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from zoo_common.data.tokenizer import SPECIALS
+from zoo_common.data.subwords.tokenizer import SPECIALS
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="measures itself as Linux lets it"

@@ -19,7 +19,7 @@ import transformers
 from hub_folders import WORDS, bert, config_of, draw, hub_folder, write_tensors
 from zoo_common.checkpoint import CheckpointStore, store
 from zoo_common.containers.safetensors import Safetensors
-from zoo_common.data.tokenizer_files import run_tokenizer
+from zoo_common.data.subwords.tokenizer_files import run_tokenizer
 from zoo_common.published import import_published
 from zoo_common.training.origin import Origin
 from zoo_spec import load_spec

@@ -7,8 +7,8 @@ import json
 import pytest
 import transformers
 
-from zoo_common.data import byte_level_bpe
-from zoo_common.data.tokenizer import train
+from zoo_common.data.subwords import byte_level_bpe
+from zoo_common.data.subwords.tokenizer import train
 from zoo_common.prediction.layout import marked, running
 from zoo_spec.errors import InputError
 

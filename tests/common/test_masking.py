@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zoo_common.data import batch, open_dataset
-from zoo_common.data.masking import WholeSpans, choose_spans, read_phrases
-from zoo_common.data.tokenizer import train
+from zoo_common.data.makers.masking import WholeSpans, choose_spans, read_phrases
+from zoo_common.data.subwords.tokenizer import train
 from zoo_spec.errors import InputError, SpecError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.spec_files.loading import load_spec

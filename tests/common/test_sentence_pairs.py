@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bert_corpus import FIRST, SEP, document_of, every_example, make_corpus, make_examples, original
-from zoo_common.data.sentence_pairs import PAIRS
-from zoo_common.data.tokens import TokenCorpus
+from zoo_common.data.makers.sentence_pairs import PAIRS
+from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.tasks.masked_lm import MaskedLmSentences
 
 KEPT = ("input_ids", "masked_positions", "masked_ids", "masked_weights", "example_ids", "token_type_ids")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zoo_common.data.base import DataDescription
-from zoo_common.data.span_examples import SpanExamples, SpanSettings
-from zoo_common.data.tokens import TokenCorpus
+from zoo_common.data.makers.span_examples import SpanExamples, SpanSettings
+from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 
 END, PAD, FIRST = 3, 0, 999

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo_common.data.python_docs import python_docs
-from zoo_common.data.text import hold_out, read_files, split_sentences
+from zoo_common.data.sources.python_docs import python_docs
+from zoo_common.data.sources.text import hold_out, read_files, split_sentences
 from zoo_spec.errors import InputError
 
 

@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 from zoo_common.data import open_dataset
 from zoo_common.data.base import DataDescription
 from zoo_common.data.label_names import in_order
-from zoo_common.data.labelled_examples import fitted
+from zoo_common.data.makers.labelled_examples import fitted
 from zoo_common.data.records import open_records
-from zoo_common.data.tokenizer import train
+from zoo_common.data.subwords.tokenizer import train
 from zoo_common.prediction import lines_of, open_predictor
 from zoo_spec import load_spec
 from zoo_spec.data import LabelledText, LabelledTextData, TextTable

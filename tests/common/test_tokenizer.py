@@ -10,17 +10,17 @@ import sys
 import pytest
 
 from zoo_common.data import files
-from zoo_common.data.python_docs import python_docs
-from zoo_common.data.tokenizer import SPECIALS, train
-from zoo_common.data.tokenizer_files import FILE, RECORD, open_tokenizer
+from zoo_common.data.sources.python_docs import python_docs
+from zoo_common.data.subwords.tokenizer import SPECIALS, train
+from zoo_common.data.subwords.tokenizer_files import FILE, RECORD, open_tokenizer
 from zoo_spec.errors import EnvironmentFault, InputError
 
 TEXT = ["the cat sat on the mat", "the dog sat on the cat", "a naïve cat, a doggy mat"] * 4
 
 FRESH = """
 import hashlib
-from zoo_common.data.python_docs import python_docs
-from zoo_common.data.tokenizer import train
+from zoo_common.data.sources.python_docs import python_docs
+from zoo_common.data.subwords.tokenizer import train
 print(hashlib.sha256(train(python_docs().sentences, {size}, True).tokenizer.to_str().encode()).hexdigest())
 """
 

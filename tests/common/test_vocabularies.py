@@ -10,10 +10,10 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from zoo_common.data import batch, open_dataset
-from zoo_common.data.byte_level_bpe import END_OF_TEXT, SPECIALS, train
-from zoo_common.data.masking import WholeSpans
-from zoo_common.data.tokenizer_files import open_tokenizer, run_tokenizer
-from zoo_common.data.vocabularies import fingerprint, read_vocabulary
+from zoo_common.data.makers.masking import WholeSpans
+from zoo_common.data.subwords.byte_level_bpe import END_OF_TEXT, SPECIALS, train
+from zoo_common.data.subwords.tokenizer_files import open_tokenizer, run_tokenizer
+from zoo_common.data.subwords.vocabularies import fingerprint, read_vocabulary
 from zoo_spec.data import TextData
 from zoo_spec.errors import InputError
 from zoo_spec.spec_files.loading import load_spec

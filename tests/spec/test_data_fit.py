@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo_common.data import sentence_pairs
+from zoo_common.data.makers import sentence_pairs
 from zoo_spec import list_specs, load_spec
 from zoo_spec.data_fit import PAIRS, check_data
 from zoo_spec.errors import InputError, SpecError
@@ -171,7 +171,7 @@ def test_heads_that_do_not_divide_the_width_are_refused_at_their_own_field(name,
 
 
 def test_the_tasks_on_pairs_are_those_that_examples_can_be_made_for():
-    from zoo_common.data import sentence_pairs
+    from zoo_common.data.makers import sentence_pairs
     from zoo_spec import data_fit
 
     assert tuple(sentence_pairs.PAIRS) == data_fit.PAIRS

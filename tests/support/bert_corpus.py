@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from zoo_common.data.base import DataDescription
-from zoo_common.data.bert_examples import BertExamples, PairSettings, SpecialIds
-from zoo_common.data.tokens import TokenCorpus
+from zoo_common.data.makers.bert_examples import BertExamples, PairSettings, SpecialIds
+from zoo_common.data.makers.tokens import TokenCorpus
 
 PAD, CLS, SEP, MASK, FIRST, VOCABULARY = 0, 2, 3, 4, 10, 1_000_000
 SETTINGS = PairSettings(

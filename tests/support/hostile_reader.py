@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from zoo_common.containers import open_container
-from zoo_common.data import byte_level_bpe, tokenizer
-from zoo_common.data.idx import read_idx
-from zoo_common.data.text import read_files
-from zoo_common.data.vocabularies import read_vocabulary
+from zoo_common.data.sources.idx import read_idx
+from zoo_common.data.sources.text import read_files
+from zoo_common.data.subwords import byte_level_bpe, tokenizer
+from zoo_common.data.subwords.vocabularies import read_vocabulary
 from zoo_common.prediction.image_files import read_images
 from zoo_common.prediction.lines import read_lines
 from zoo_spec.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 from small_models import probe_weights
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
-from zoo_common.data.tokenizer import train
+from zoo_common.data.subwords.tokenizer import train
 from zoo_common.training.feed import InputFn
 from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.data import generated, images, labelled_examples, open_text, shapes, text_table
+from zoo_common.data import generated, images, makers, open_text, shapes, sources
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
@@ -24,10 +24,10 @@ __all__ = [
     "evaluation_batches",
     "generated",
     "images",
-    "labelled_examples",
+    "makers",
     "open_data",
     "open_dataset",
     "open_text",
     "shapes",
-    "text_table",
+    "sources",
 ]

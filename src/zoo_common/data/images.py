@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Split, check_range, example_bytes
 from zoo_common.data.generated import id_limits
-from zoo_common.data.idx import read_idx
 from zoo_common.data.reader import Wanted, open_data
 from zoo_common.data.resize import resize
+from zoo_common.data.sources.idx import read_idx
 from zoo_spec.data import IdxFiles, ImageData
 from zoo_spec.data.limits import ImageLimits
 from zoo_spec.data_fit import image_size

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zoo_common.data.base import DataDescription, Split
-from zoo_common.data.bert_examples import BertExamples, PairSettings, SpecialIds
-from zoo_common.data.causal_examples import CausalExamples
 from zoo_common.data.generated import id_limits
-from zoo_common.data.masking import WholeSpans, read_phrases
-from zoo_common.data.python_docs import python_docs
+from zoo_common.data.makers.bert_examples import BertExamples, PairSettings, SpecialIds
+from zoo_common.data.makers.causal_examples import CausalExamples
+from zoo_common.data.makers.masking import WholeSpans, read_phrases
+from zoo_common.data.makers.sentence_pairs import PAIRS
+from zoo_common.data.makers.span_examples import SpanExamples
+from zoo_common.data.makers.tokens import TokenCorpus, running, tokenize
 from zoo_common.data.reader import Wanted, open_data
-from zoo_common.data.sentence_pairs import PAIRS
-from zoo_common.data.span_examples import SpanExamples
-from zoo_common.data.text import Corpus, Document, hold_out, read_files
-from zoo_common.data.tokenizer import Subwords
-from zoo_common.data.tokenizer_files import data_tokenizer
-from zoo_common.data.tokens import TokenCorpus, running, tokenize
+from zoo_common.data.sources.python_docs import python_docs
+from zoo_common.data.sources.text import Corpus, Document, hold_out, read_files
+from zoo_common.data.subwords.tokenizer import Subwords
+from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_spec.data import TextData
 from zoo_spec.data_fit import spans_of
 from zoo_spec.errors import InputError

@@ -1,7 +1,7 @@
 """How examples are made of data: for each kind registered on its spec's class, ``@open_data.register``.
 
 A plugin does so with its own. What can be said of a kind before anything is read is in ``zoo_spec.data_fit``, which
-files it is read from in ``zoo_common.data.sources``; both are registered in the same way.
+files it is read from in ``zoo_common.data.file_marks``; both are registered in the same way.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from zoo_common.data.idx import read_idx
+from zoo_common.data.sources.idx import read_idx
 from zoo_spec.data.limits import ImageLimits
 from zoo_spec.reading import UnreadableFileError, open_file, printable, reading
 

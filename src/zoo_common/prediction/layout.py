@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from zoo_common.data.labelled_examples import fitted
-from zoo_common.data.tokenizer import Subwords
+from zoo_common.data.makers.labelled_examples import fitted
+from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.prediction.lines import Line
 from zoo_spec.errors import InputError
 

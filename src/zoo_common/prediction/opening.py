@@ -10,8 +10,8 @@ from functools import singledispatch
 from pathlib import Path
 
 from zoo_common.data.label_names import read_label_names
-from zoo_common.data.tokenizer import Subwords
-from zoo_common.data.tokenizer_files import run_tokenizer
+from zoo_common.data.subwords.tokenizer import Subwords
+from zoo_common.data.subwords.tokenizer_files import run_tokenizer
 from zoo_common.prediction.base import Predictor
 from zoo_common.prediction.words import Words
 from zoo_spec.data_fit import label_count

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from zoo_common.backend import Array
 from zoo_common.data.base import Example
-from zoo_common.data.tokenizer import CONTINUES, Subwords
+from zoo_common.data.subwords.tokenizer import CONTINUES, Subwords
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.layout import LaidOut, marked, running
 from zoo_common.prediction.lines import Line

@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers.normalizers import BertNormalizer
 
 from zoo_common.containers.plain_json import read_json_mapping
-from zoo_common.data.vocabularies import byte_pairs, read_vocabulary
+from zoo_common.data.subwords.vocabularies import byte_pairs, read_vocabulary
 from zoo_common.published.tokenizers import Tokenizer, read_pieces
 from zoo_spec.errors import InputError
 from zoo_spec.reading import printable, read_file

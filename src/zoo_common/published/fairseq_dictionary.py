@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo_common.containers.inert import StandIn
 from zoo_common.containers.plain_json import read_json_mapping
-from zoo_common.data.vocabularies import byte_pairs
+from zoo_common.data.subwords.vocabularies import byte_pairs
 from zoo_common.published.tokenizers import Tokenizer
 from zoo_spec.errors import InputError
 from zoo_spec.reading import printable, read_file

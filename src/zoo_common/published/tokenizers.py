@@ -9,9 +9,9 @@ from pydantic import JsonValue
 from tokenizers.normalizers import BertNormalizer
 
 from zoo_common.containers.plain_json import read_json_mapping
-from zoo_common.data.byte_level_bpe import ByteLevelBpe
-from zoo_common.data.tokenizer import Subwords, WordPiece
-from zoo_common.data.vocabularies import read_vocabulary
+from zoo_common.data.subwords.byte_level_bpe import ByteLevelBpe
+from zoo_common.data.subwords.tokenizer import Subwords, WordPiece
+from zoo_common.data.subwords.vocabularies import read_vocabulary
 from zoo_common.published.unigram import SENTINELS, read_unigrams
 from zoo_spec.errors import InputError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from zoo_common.data.tokenizer import SENTINEL, Subwords
-from zoo_common.data.vocabularies import parse
+from zoo_common.data.subwords.tokenizer import SENTINEL, Subwords
+from zoo_common.data.subwords.vocabularies import parse
 from zoo_common.published.sentence_piece_file import SPACE, SentencePieceFile, read_sentence_pieces
 from zoo_spec.reading import printable
 

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data.label_names import write_label_names
-from zoo_common.data.tokenizer_files import keep_published
+from zoo_common.data.subwords.tokenizer_files import keep_published
 from zoo_common.files import explained, fsync_directory, write_atomically
 from zoo_common.published.tokenizers import FOLDER, Tokenizer, kept_files
 from zoo_common.training.origin import Beginning, Origin

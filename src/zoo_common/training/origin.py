@@ -14,7 +14,7 @@ from typing import Literal, Self, TypeAlias, get_args
 
 from pydantic import JsonValue, ValidationError
 
-from zoo_common.data.sources import FileMark, Source, marked, other_files
+from zoo_common.data.file_marks import FileMark, Source, marked, other_files
 from zoo_common.log import LOG
 from zoo_common.training.run_record import FILE, read_record
 from zoo_spec.base import NonNegativeInt, PositiveInt, Spec

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import as_json, read_label_names
-from zoo_common.data.tokenizer_files import FILE as TOKENIZER
-from zoo_common.data.tokenizer_files import run_tokenizer
+from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
+from zoo_common.data.subwords.tokenizer_files import run_tokenizer
 from zoo_common.training.run_directory import RunDirectory
 from zoo_spec.data import TokenizedData
 from zoo_spec.data_fit import label_count

@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from zoo_common.backend import Array, Backend, InferenceModel, State, TrainingModel
 from zoo_common.checkpoint import SavedWeights
 from zoo_common.data import Dataset, open_dataset
-from zoo_common.data.sources import sources, vocabulary_sources
-from zoo_common.data.tokenizer_files import FILE as TOKENIZER
+from zoo_common.data.file_marks import sources, vocabulary_sources
+from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
 from zoo_common.inference_memory import examples_at_once
 from zoo_common.log import LOG

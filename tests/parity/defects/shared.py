@@ -115,7 +115,7 @@ SHARED: tuple[Defect, ...] = (
     *common(
         "spans may be one token too long",
         "data",
-        "zoo_common/data/masking.py",
+        "zoo_common/data/makers/masking.py",
         "bert_tiny",
         ("if lengths[span] <= left:", "if lengths[span] <= left + 1:"),
     ),

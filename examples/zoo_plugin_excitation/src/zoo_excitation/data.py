@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from zoo_common.data.base import DataDescription, Dataset, Example, check_range, example_bytes
+from zoo_common.data.file_marks import Source, sources
 from zoo_common.data.generated import id_limits
 from zoo_common.data.reader import Wanted, open_data
-from zoo_common.data.sources import Source, sources
 from zoo_spec.data import Data
 from zoo_spec.data.base import FilePath
 from zoo_spec.data_fit import fits, image_size

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from zoo_common.containers.safetensors_writing import size_of
-from zoo_common.data.tokenizer_files import FILE as TOKENIZER
+from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export.folder import put
 from zoo_common.export.formats import FileFormat, Trained, Written
 from zoo_common.export.hub.config import SOURCE, HubConfig, config_of

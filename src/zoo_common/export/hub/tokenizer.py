@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordPiece
 from tokenizers.processors import TemplateProcessing
 
-from zoo_common.data.byte_level_bpe import Gpt2Bpe
-from zoo_common.data.tokenizer import Subwords
-from zoo_common.data.tokenizer_files import FILE
-from zoo_common.data.vocabularies import MERGES, parse
+from zoo_common.data.subwords.byte_level_bpe import Gpt2Bpe
+from zoo_common.data.subwords.tokenizer import Subwords
+from zoo_common.data.subwords.tokenizer_files import FILE
+from zoo_common.data.subwords.vocabularies import MERGES, parse
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.tasks.predictions import NextWords
 

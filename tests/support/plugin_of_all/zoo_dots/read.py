@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo_common.data import DataDescription, Dataset, Example, Wanted, open_data
 from zoo_common.data.base import example_bytes
-from zoo_common.data.sources import Source, sources
+from zoo_common.data.file_marks import Source, sources
 from zoo_common.metrics import open_metric
 from zoo_common.prediction import Asked, Item, Line, open_prediction
 from zoo_dots.specs import DotsData, DotsLabel, TopTwo

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from zoo_common.data.text import Corpus, Document, split_sentences
+from zoo_common.data.sources.text import Corpus, Document, split_sentences
 from zoo_spec.errors import EnvironmentFault
 
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]*[^\s*])\1(?![\w*])")

@@ -12,13 +12,13 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.models import WordPiece as WordPieceModel
 
-from zoo_common.data.byte_level_bpe import END_OF_TEXT, ByteLevelBpe, Gpt2Bpe, around
-from zoo_common.data.byte_level_bpe import SPECIALS as ROBERTA_SPECIALS
 from zoo_common.data.files import decoded, existing_file, read_vocabulary_bytes
-from zoo_common.data.sentence_pieces import SentencePieces
-from zoo_common.data.tokenizer import CONTINUES, SPECIALS, Subwords, WordPiece, finished
-from zoo_common.data.watched import Watched, patterns_of
-from zoo_common.data.word_marks import SpaceBefore, Suffixed, marks_of
+from zoo_common.data.subwords.byte_level_bpe import END_OF_TEXT, ByteLevelBpe, Gpt2Bpe, around
+from zoo_common.data.subwords.byte_level_bpe import SPECIALS as ROBERTA_SPECIALS
+from zoo_common.data.subwords.sentence_pieces import SentencePieces
+from zoo_common.data.subwords.tokenizer import CONTINUES, SPECIALS, Subwords, WordPiece, finished
+from zoo_common.data.subwords.watched import Watched, patterns_of
+from zoo_common.data.subwords.word_marks import SpaceBefore, Suffixed, marks_of
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
 from zoo_spec.reading import reading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from zoo_common.data.tokenizer import Subwords
+from zoo_common.data.subwords.tokenizer import Subwords
 
 _NAMES = (
     ("<pad>", "[PAD]"),

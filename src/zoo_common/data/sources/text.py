@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo_common.data.files import read_text
-from zoo_common.data.tables import refuse_table
+from zoo_common.data.sources.tables import refuse_table
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
-from zoo_common.data.masking import WholeSpans, choose_spans
-from zoo_common.data.sentence_pairs import PAIRS, Run, below, fill
-from zoo_common.data.tokens import TokenCorpus
+from zoo_common.data.makers.masking import WholeSpans, choose_spans
+from zoo_common.data.makers.sentence_pairs import PAIRS, Run, below, fill
+from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
 

@@ -13,11 +13,11 @@ from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, 
 from zoo_common.data.examples import make_examples
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import Names, read_label_names, require_same, write_label_names
-from zoo_common.data.labels import Labels, Number, OneLabel, SeveralLabels
+from zoo_common.data.makers.labels import Labels, Number, OneLabel, SeveralLabels
 from zoo_common.data.reader import Wanted, kept_by
 from zoo_common.data.records import Records, open_records
-from zoo_common.data.tokenizer import Subwords
-from zoo_common.data.tokenizer_files import data_tokenizer
+from zoo_common.data.subwords.tokenizer import Subwords
+from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_common.log import LOG
 from zoo_spec.data import LabelledTextData
 from zoo_spec.data.records import LabelledText

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.tokens import TokenCorpus
+from zoo_common.data.makers.tokens import TokenCorpus
 
 Ids = NDArray[np.int32]
 Draws = NDArray[np.float64]

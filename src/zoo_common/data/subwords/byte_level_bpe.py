@@ -10,7 +10,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from zoo_common.data.tokenizer import Subwords, trainable
+from zoo_common.data.subwords.tokenizer import Subwords, trainable
 from zoo_spec.errors import InputError
 
 END_OF_TEXT = "<|endoftext|>"

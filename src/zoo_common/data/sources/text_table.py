@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Split
 from zoo_common.data.records import Look, open_records
-from zoo_common.data.rows import Cells, Lines, Rows
+from zoo_common.data.sources.rows import Cells, Lines, Rows
 from zoo_spec.data import LabelledText, TextTable
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream

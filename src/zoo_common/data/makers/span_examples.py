@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
-from zoo_common.data.tokens import TokenCorpus
+from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.random import Stream
 

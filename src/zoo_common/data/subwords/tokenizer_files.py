@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from zoo_common.data import byte_level_bpe
-from zoo_common.data.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.files import decoded, read_vocabulary_bytes
 from zoo_common.data.reader import kept_by
-from zoo_common.data.sentence_pieces import SentencePieces
-from zoo_common.data.tokenizer import SENTINEL, Subwords, WordPiece, train
-from zoo_common.data.vocabularies import fingerprint, parse, read_vocabulary
+from zoo_common.data.subwords import byte_level_bpe
+from zoo_common.data.subwords.byte_level_bpe import ByteLevelBpe
+from zoo_common.data.subwords.sentence_pieces import SentencePieces
+from zoo_common.data.subwords.tokenizer import SENTINEL, Subwords, WordPiece, train
+from zoo_common.data.subwords.vocabularies import fingerprint, parse, read_vocabulary
 from zoo_common.files import explained, write_atomically
 from zoo_spec.data import Data, TokenizedData
 from zoo_spec.data.limits import TextLimits, limits_of

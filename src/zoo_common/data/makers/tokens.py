@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import check_range
-from zoo_common.data.text import Document
-from zoo_common.data.tokenizer import Subwords
+from zoo_common.data.sources.text import Document
+from zoo_common.data.subwords.tokenizer import Subwords
 
 _BATCH, _CHARACTERS = 4096, 1 << 21
 """Sentences, and characters about, that are encoded at once: bounds the memory of Python lists."""

@@ -18,8 +18,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.trainers import WordPieceTrainer
 
-from zoo_common.data.watched import Watched
-from zoo_common.data.word_marks import WordMarks, marks_of
+from zoo_common.data.subwords.watched import Watched
+from zoo_common.data.subwords.word_marks import WordMarks, marks_of
 from zoo_spec.errors import InputError
 from zoo_spec.reading import reading
 

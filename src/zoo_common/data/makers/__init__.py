@@ -1,0 +1,10 @@
+"""From records to the examples that a task learns from; they know no file.
+
+A maker that is shipped is imported here, and registers itself.
+"""
+
+from __future__ import annotations
+
+from zoo_common.data.makers import labelled_examples
+
+__all__ = ["labelled_examples"]
