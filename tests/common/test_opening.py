@@ -239,6 +239,6 @@ def test_data_that_nobody_reads_is_one_line():
 
     spec = load_spec("mnist_fc")
     with pytest.raises(
-        EnvironmentFault, match=r"^nothing reads data of kind 'unread': .*open_data, or.*open_records$"
+        EnvironmentFault, match=r"^nothing reads data of kind 'unread': .*open_data, or.*read_records$"
     ):
         open_data(Unread.model_construct(kind="unread"), Wanted(spec, spec.graph(), "train"))

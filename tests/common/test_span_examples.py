@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bert_corpus import padded
 from zoo_common.data.base import DataDescription
 from zoo_common.data.makers.span_examples import SpanExamples, SpanSettings
 from zoo_common.data.makers.tokens import TokenCorpus
@@ -57,14 +58,15 @@ def test_input_and_target_together_are_the_text(jitter):
     dataset = _examples(jitter=jitter)
     for epoch in range(4):
         for index in range(len(dataset)):
-            example = dataset.example(epoch, index)
+            example = padded(dataset, epoch, index)
             text = _text(example)
             assert text == list(range(text[0], text[0] + len(text))), "one run of one document"
             assert example["input_ids"].shape == (24,)
             real = example["decoder_example_ids"] == 1
             assert (real == (example["label_weights"] == 1)).all()
             assert example["decoder_input_ids"][0] == PAD
-            assert (example["decoder_input_ids"][1:] == example["labels"][:-1]).all()
+            assert (example["decoder_input_ids"][1:][real[1:]] == example["labels"][:-1][real[1:]]).all()
+            assert (example["decoder_input_ids"][~real] == PAD).all()
             assert (example["labels"][~real] == PAD).all()
             assert (example["input_ids"][example["example_ids"] == 0] == PAD).all()
 

@@ -16,7 +16,7 @@ from zoo_common.data import open_dataset
 from zoo_common.data.base import DataDescription
 from zoo_common.data.label_names import in_order
 from zoo_common.data.makers.labelled_examples import fitted
-from zoo_common.data.records import open_records
+from zoo_common.data.records import open_records, read_records
 from zoo_common.data.subwords.tokenizer import train
 from zoo_common.prediction import lines_of, open_predictor
 from zoo_spec import load_spec
@@ -374,7 +374,7 @@ def test_held_out_lines_are_others_than_those_learned_and_one_at_least(tmp_path)
         assert len(places[0] | places[1]) == 30
         assert not places[0] & places[1]
     with pytest.raises(
-        InputError, match=r"1 row.s., of which .* leaves none to evaluate on; name data.evaluation_files"
+        InputError, match=r"1 record.s., of which .* leaves none to evaluate on; name records to evaluate on"
     ):
         opened(tmp_path, table(("good", "pos")), "eval", labels=["pos", "neg", "x"])
     assert len(opened(tmp_path, table(("good", "pos")), "train", labels=["pos", "neg", "x"])[0]) == 1
@@ -441,14 +441,16 @@ class VerseRecords:
 
 
 def test_another_source_of_records_feeds_every_task_that_learns_from_them(tmp_path):
-    @open_records.register
+    @read_records.register
     def _verses(data: Verses, split, look):
         found = VerseRecords(data)
         for index in range(len(found)):
             look(found[index])
         return found
 
-    data = Verses.model_construct(kind="verses", vocabulary=str(vocabulary(tmp_path)), sequence_length=8)
+    data = Verses.model_construct(
+        kind="verses", evaluation_fraction=0.0, vocabulary=str(vocabulary(tmp_path)), sequence_length=8
+    )
     for name, width in (("bert_tiny_classification", ()), ("bert_tiny_multi_label", (3,))):
         spec = load_spec(name, ["task.classes=3"]).model_copy(update={"data": data})
         examples = open_dataset(spec, None, "train")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from zoo_common.data.base import DataDescription
+from zoo_common.data.base import DataDescription, stack
 from zoo_common.data.makers.bert_examples import BertExamples, PairSettings, SpecialIds
 from zoo_common.data.makers.tokens import TokenCorpus
 
@@ -61,4 +61,10 @@ def document_of(token, corpus):
 
 
 def every_example(dataset, epochs=1):
-    return [dataset.example(epoch, index) for epoch in range(epochs) for index in range(len(dataset))]
+    return [padded(dataset, epoch, index) for epoch in range(epochs) for index in range(len(dataset))]
+
+
+def padded(dataset, epoch, index):
+    """One example as it stands in a batch."""
+    batch = stack([dataset.example(epoch, index)], dataset.padding())
+    return {name: value[0] for name, value in batch.items()}

@@ -7,9 +7,9 @@ by any number of workers, in either framework, with the same result.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, Protocol
 
@@ -50,6 +50,18 @@ class DataDescription:
         return self.samples * self.bytes_per_sample
 
 
+@dataclass(frozen=True)
+class Padding:
+    """How examples of different sizes become a batch: filled up at the end of each dimension.
+
+    ``sizes`` are those of the inputs that are filled up, without a batch dimension; ``values`` what with, 0 where
+    nothing is said. An input that is not named has the same size in all examples.
+    """
+
+    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    values: Mapping[str, int] = field(default_factory=dict)
+
+
 class Dataset(Protocol):
     """Examples by epoch and index."""
 
@@ -57,7 +69,11 @@ class Dataset(Protocol):
         """Examples in an epoch; the same in every epoch."""
 
     def example(self, epoch: int, index: int) -> Example:
-        """One example, without a batch dimension, in shapes that are the same for all examples."""
+        """One example, without a batch dimension and without padding."""
+
+    def padding(self) -> Padding:
+        """To which sizes examples are filled up in a batch; nothing where all have the same."""
+        return Padding()
 
     def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """What ``example`` gives for each of the wanted; a data set may have a cheaper way for many at once."""
@@ -81,7 +97,7 @@ def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
     for number in range(step * batch_size, (step + 1) * batch_size):
         epoch, place = divmod(number, count)
         wanted.append((epoch, int(_order(seed, epoch, count)[place])))
-    return stack(dataset.examples(wanted))
+    return stack(dataset.examples(wanted), dataset.padding())
 
 
 @lru_cache(maxsize=4)
@@ -89,9 +105,19 @@ def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     return np.asarray(Stream(seed, "order", epoch).permutation(count), dtype=np.int64)
 
 
-def stack(rows: list[Example]) -> Example:
-    """Examples as one batch, ``[batch, …]``."""
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+def stack(rows: Sequence[Example], padding: Padding) -> Example:
+    """Examples as one batch, ``[batch, …]``, filled up to one size."""
+    return {name: _stacked([row[name] for row in rows], name, padding) for name in rows[0]}
+
+
+def _stacked(values: list[Array], name: str, padding: Padding) -> Array:
+    size = padding.sizes.get(name)
+    if size is None:
+        return np.stack(values)
+    filled = np.full((len(values), *size), padding.values.get(name, 0), values[0].dtype)
+    for row, value in zip(filled, values, strict=True):
+        row[tuple(map(slice, value.shape))] = value
+    return filled
 
 
 def batches(
@@ -143,7 +169,7 @@ def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[st
             row = rows[0]
             unseen = {name: np.zeros_like(value) if name in weights else value for name, value in row.items()}
             rows += [unseen] * missing
-        yield stack(rows)
+        yield stack(rows, dataset.padding())
 
 
 def described(dataset: Dataset, about: DataDescription) -> DataDescription:
@@ -152,8 +178,8 @@ def described(dataset: Dataset, about: DataDescription) -> DataDescription:
 
 
 def example_bytes(dataset: Dataset) -> int:
-    """Size of one example as it is fed."""
-    return sum(value.nbytes for value in dataset.example(0, 0).values())
+    """Size of one example as it is fed, padding included."""
+    return sum(value.nbytes for value in stack([dataset.example(0, 0)], dataset.padding()).values())
 
 
 def check_range(values: NDArray[np.integer], limit: int, what: str, example: int, remedy: str) -> None:

@@ -65,5 +65,5 @@ def unread(data: Data) -> EnvironmentFault:
     """What is raised for a kind of data that nobody has registered."""
     return EnvironmentFault(
         f"nothing reads data of kind {data.kind!r}: whoever brings it registers that with "
-        "zoo_common.data.reader.open_data, or, if it gives records, with zoo_common.data.records.open_records"
+        "zoo_common.data.reader.open_data, or, if it gives records, with zoo_common.data.records.read_records"
     )

@@ -1,22 +1,37 @@
-"""Sources of records: opened by a spec's data, for each kind registered on its class, ``@open_records.register``.
+"""Sources of records: opened by a spec's data, for each kind registered on its class, ``@read_records.register``.
 
-A plugin does so with its own. What examples are made of the records is the task's business
-(``zoo_common.data.examples``), which knows the kinds of record and no source.
+A plugin does so with its own, and mostly gives ``RecordFile``s to ``FileRecords``. What is held out, and what becomes
+of records that cannot be read, is the same for all sources and decided here. What examples are made of the records is
+the task's business (``zoo_common.data.examples``), which knows the kinds of record and no source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import singledispatch
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial, singledispatch
+from threading import Lock
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Split
 from zoo_common.data.reader import unread
-from zoo_spec.data import Data
+from zoo_common.log import LOG
+from zoo_spec.data import Data, SourceData
 from zoo_spec.data.records import Record
+from zoo_spec.errors import InputError
+from zoo_spec.random import Stream
+from zoo_spec.reading import reading
 
 Look = Callable[[Record], None]
 """Is shown a record; raises InputError for what it cannot be."""
+Place = tuple[int, int]
+"""Where a record begins, in whatever its file counts by, and its line or number as people count, from 1."""
+_TOLD = 5
+"""Records left out that are logged one by one."""
 
 
 class Records(Protocol):
@@ -32,12 +47,161 @@ class Records(Protocol):
         """What they are read from; of samples and their size it says nothing."""
 
 
-@singledispatch
-def open_records(data: Data, split: Split, look: Look) -> Records:
-    """The records of one part of the data, all of which have been read once.
+class RecordFile(Protocol):
+    """An opened file of records in a format; its errors are InputError and name the file and the line or number.
 
-    ``look`` is shown every record of the files that the part is of, held out or not, in their order. Raises
-    InputError, naming the place, for files that are missing, damaged or of another form; EnvironmentFault for a kind
-    that nobody has registered.
+    One that stands for a whole folder, or is held in memory, is one too.
+    """
+
+    path: str
+    size: int
+    """Bytes as they lie on the disk."""
+
+    def places(self) -> Iterator[Place]:
+        """Where each record begins, without reading more of it than that takes."""
+
+    def read(self, place: Place) -> Record:
+        """The record there; raises InputError for one that is damaged, or if the file is another by now."""
+
+
+class Tolerance:
+    """What becomes of the records of a source that cannot be read: ``data.on_bad_record``."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self.good, self.bad = 0, 0
+
+    def takes(self, check: Callable[[], object]) -> bool:
+        """Whether a record is a good one; raises its InputError where none may be bad."""
+        data = self._data
+        try:
+            check()
+        except InputError as error:
+            if not isinstance(data, SourceData) or data.on_bad_record == "fail":
+                raise
+            self.bad += 1
+            if self.bad <= _TOLD:
+                LOG.warning(f"left out: {error}")
+            return False
+        self.good += 1
+        return True
+
+    def end(self) -> None:
+        """After the last record; raises InputError if too many were bad."""
+        data, count = self._data, self.good + self.bad
+        if not self.bad or not isinstance(data, SourceData):
+            return
+        said = f"{self.bad:,} of {count:,} records could not be read and were left out"
+        if self.bad > data.bad_records * count:
+            raise InputError(
+                f"{said}, more than data.bad_records {data.bad_records:g} allows; mend them, or raise it"
+            )
+        LOG.warning(said)
+
+
+class FileRecords:
+    """The records of files, in their order; all are read once when it is made, and ``look`` is shown each."""
+
+    def __init__(
+        self, data: Data, files: Sequence[RecordFile], look: Look, *, libraries: tuple[str, ...] = ("numpy",)
+    ) -> None:
+        """Raises InputError for the first record that is wrong, or where ``data`` skips these, for too many."""
+        self._files, self._libraries = list(files), libraries
+        self._places, self._numbers = array("q"), array("q")
+        self._firsts: list[int] = []
+        self._lock = Lock()
+        tolerance = Tolerance(data)
+        for file in self._files:
+            self._firsts.append(len(self._places))
+            with reading(file.path):
+                places, numbers = array("q"), array("q")
+                for at, number in file.places():
+                    places.append(at)
+                    numbers.append(number)
+                for at, number in zip(places, numbers, strict=True):
+                    if tolerance.takes(partial(_show, look, file, (at, number))):
+                        self._places.append(at)
+                        self._numbers.append(number)
+        tolerance.end()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Record:
+        """One record, read now."""
+        file = self._files[bisect_right(self._firsts, index) - 1]
+        with self._lock, reading(file.path):
+            return file.read((self._places[index], self._numbers[index]))
+
+    def description(self) -> DataDescription:
+        """The files and their sizes."""
+        paths = [file.path for file in self._files]
+        source = paths[0] if len(paths) == 1 else f"{len(paths)} files ({paths[0]}, …)"
+        return DataDescription(
+            source, 0, sum(file.size for file in self._files), 0, libraries=self._libraries
+        )
+
+
+class Chosen:
+    """Some of the records, by number."""
+
+    def __init__(self, records: Records, numbers: NDArray[np.int64]) -> None:
+        self._records, self._numbers = records, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> Record:
+        """One of them."""
+        return self._records[int(self._numbers[index])]
+
+    def description(self) -> DataDescription:
+        """That of all of them."""
+        return self._records.description()
+
+
+def _show(look: Look, file: RecordFile, place: Place) -> None:
+    look(file.read(place))
+
+
+@singledispatch
+def read_records(data: Data, split: Split, look: Look) -> Records:
+    """The records of the files that a part of the data is of, all of which have been read once.
+
+    Where a source has none for evaluation of its own (``SourceData.has_evaluation``) these are the same for both
+    parts. ``look`` is shown every record in its order. Raises InputError, naming the place, for files that are
+    missing, damaged or of another form; EnvironmentFault for a kind that nobody has registered.
     """
     raise unread(data)
+
+
+def open_records(data: Data, split: Split, look: Look) -> Records:
+    """The records of one part of the data; ``look`` is shown those held out too. Errors as of ``read_records``."""
+    records = read_records(data, split, look)
+    if not isinstance(data, SourceData) or data.has_evaluation:
+        return _some(records, len(records), data, split)
+    held_out = held_out_of(len(records), data)
+    chosen = np.flatnonzero(held_out if split == "eval" else ~held_out)
+    return _some(Chosen(records, chosen), len(records), data, split)
+
+
+def held_out_of(count: int, data: SourceData) -> NDArray[np.bool_]:
+    """Which of so many records are for evaluation: one at least, unless the fraction is 0, or there is only one."""
+    found = np.zeros(count, np.bool_)
+    wanted = max(round(count * data.evaluation_fraction), 1) if data.evaluation_fraction and count > 1 else 0
+    order = np.asarray(Stream(data.split_seed, "held_out").permutation(count), dtype=np.int64)
+    found[order[: min(wanted, count - 1)]] = True
+    return found
+
+
+def _some(records: Records, count: int, data: Data, split: Split) -> Records:
+    if len(records):
+        return records
+    doing, source = "evaluate on" if split == "eval" else "train on", records.description().source
+    if not count:
+        raise InputError(f"{source}: has no record to {doing}; give files with some")
+    fraction = f"{data.evaluation_fraction:g}" if isinstance(data, SourceData) else "0"
+    raise InputError(
+        f"{source}: {count} record(s), of which data.evaluation_fraction {fraction} leaves none to {doing}; "
+        "name records to evaluate on, or give more"
+    )

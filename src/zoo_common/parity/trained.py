@@ -246,6 +246,8 @@ def _batches(dataset: Dataset, rows: int, number: int) -> dict[str, Batch]:
     stride = len(dataset) // number
     rows = min(rows, stride)
     return {
-        _named(start, rows): stack(dataset.examples([(0, index) for index in range(start, start + rows)]))
+        _named(start, rows): stack(
+            dataset.examples([(0, index) for index in range(start, start + rows)]), dataset.padding()
+        )
         for start in range(0, number * stride, stride)
     }

@@ -1,13 +1,22 @@
-"""Where the examples come from, as a spec says it: plain or labelled text, images, or inputs drawn at random."""
+"""Where the examples come from, as a spec says it: files of records of each kind, or inputs drawn at random."""
 
 from zoo_spec.data.base import Data, FilePath, FilePaths
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
 from zoo_spec.data.images import IdxFiles, ImageData
+from zoo_spec.data.labelled_images import LabelledImageData
 from zoo_spec.data.labelled_text import LabelledTextData
+from zoo_spec.data.labelled_words import LabelledWordsData
+from zoo_spec.data.masked_images import MaskedImageData
+from zoo_spec.data.questions import QuestionData
 from zoo_spec.data.records import LabelledText, Record
+from zoo_spec.data.running_text import RunningTextData
+from zoo_spec.data.source import SourceData
+from zoo_spec.data.summaries import SummaryData
 from zoo_spec.data.text import TextData
+from zoo_spec.data.text_pairs import TextPairData
 from zoo_spec.data.text_table import TextTable
 from zoo_spec.data.tokenized import TokenizedData
+from zoo_spec.data.utterances import UtteranceData
 
 __all__ = [
     "Data",
@@ -17,10 +26,19 @@ __all__ = [
     "GeneratedShapes",
     "IdxFiles",
     "ImageData",
+    "LabelledImageData",
     "LabelledText",
     "LabelledTextData",
+    "LabelledWordsData",
+    "MaskedImageData",
+    "QuestionData",
     "Record",
+    "RunningTextData",
+    "SourceData",
+    "SummaryData",
     "TextData",
+    "TextPairData",
     "TextTable",
     "TokenizedData",
+    "UtteranceData",
 ]

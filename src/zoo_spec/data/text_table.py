@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from zoo_spec.base import NonNegativeInt, Rate
+from zoo_spec.base import NonNegativeInt
 from zoo_spec.data.base import FilePaths, as_tuple
 from zoo_spec.data.labelled_text import LabelledTextData
 
@@ -41,10 +41,11 @@ class TextTable(LabelledTextData):
     """What stands between labels in that column, for a task that learns several; JSON lines may have lists."""
     evaluation_files: FilePaths | None = None
     """Files to evaluate on; then nothing of ``files`` is held out."""
-    evaluation_fraction: Rate = 0.1
-    """Part of the lines that is held out for evaluation, drawn by ``split_seed``; one at least."""
-    split_seed: NonNegativeInt = 0
-    """Decides which lines are held out; apart from ``training.seed``, so that runs stay comparable."""
+
+    @property
+    def has_evaluation(self) -> bool:
+        """Where ``evaluation_files`` are named."""
+        return self.evaluation_files is not None
 
     @property
     def texts(self) -> int:

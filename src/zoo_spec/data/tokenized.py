@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from zoo_spec.base import PositiveInt
-from zoo_spec.data.base import Data, FilePath
+from zoo_spec.data.base import FilePath
 from zoo_spec.data.limits import TextLimits
+from zoo_spec.data.source import SourceData
 
 
-class TokenizedData(Data):
+class TokenizedData(SourceData):
     """Base of the specs of data that a tokenizer reads."""
 
     vocabulary: FilePath | None = None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
 from zoo_common.data.makers.masking import WholeSpans, choose_spans
 from zoo_common.data.makers.sentence_pairs import PAIRS, Run, below, fill
 from zoo_common.data.makers.tokens import TokenCorpus
@@ -116,8 +116,16 @@ class BertExamples(Dataset):
             "data.masked_fraction"
         )
 
+    def padding(self) -> Padding:
+        """To ``sequence_length`` and ``max_predictions``."""
+        settings = self._settings
+        sizes = dict.fromkeys(("input_ids", "token_type_ids", "example_ids"), (settings.sequence_length,))
+        masked = ("masked_positions", "masked_ids", "masked_weights")
+        sizes |= dict.fromkeys(masked, (settings.max_predictions,))
+        return Padding(sizes, {"input_ids": self._special.pad})
+
     def example(self, epoch: int, index: int) -> Example:
-        """One example; positions beyond its predictions have position 0, id 0 and weight 0."""
+        """One example; positions beyond its predictions have position 0, id 0 and weight 0 in a batch."""
         return self.examples([(epoch, index)])[0]
 
     def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
@@ -146,20 +154,18 @@ class BertExamples(Dataset):
         draws = stream.uniforms(self._draws)  # In one call, which costs more than some hundred numbers.
         first, second, label = self._segments(index, draws[:8])
         first, second = _shorten(first, second, self._room, stream)
-        tokens = np.full(settings.sequence_length, special.pad, np.int32)
-        types, present = np.zeros_like(tokens), np.zeros_like(tokens)
         middle = 1 + len(first)
-        end = middle + 1
+        end = middle + 1 + (len(second) + 1 if settings.pairs else 0)
+        tokens = np.empty(end, np.int32)
+        types = np.zeros_like(tokens)
         tokens[0], tokens[1:middle], tokens[middle] = special.cls, first, special.sep
         if settings.pairs:
-            end += len(second) + 1
             tokens[middle + 1 : end - 1], tokens[end - 1] = second, special.sep
             types[middle + 1 : end] = 1
-        present[:end] = 1
         candidates = np.concatenate([np.arange(1, middle), np.arange(middle + 1, end - 1)])
         return {
             "token_type_ids": types,
-            "example_ids": present,
+            "example_ids": np.ones_like(tokens),
             **self._mask(tokens, candidates, end, draws[8:]),
             f"{settings.pairs}_labels": np.asarray(label, np.int32),
         }
@@ -196,20 +202,14 @@ class BertExamples(Dataset):
             count = len(chosen)
         fate = draws[settings.sequence_length :][:count]
         other = (draws[settings.sequence_length + most :][:count] * special.vocabulary).astype(np.int32)
-        positions, ids, weights = (
-            np.zeros(most, np.int32),
-            np.zeros(most, np.int32),
-            np.zeros(most, np.float32),
-        )
-        positions[:count], ids[:count], weights[:count] = chosen, tokens[chosen], 1
         replaced = np.where(fate < MASKED + KEPT, tokens[chosen], other)
         masked = tokens.copy()
         masked[chosen] = np.where(fate < MASKED, special.mask, replaced)
         return {
             "input_ids": masked,
-            "masked_positions": positions,
-            "masked_ids": ids,
-            "masked_weights": weights,
+            "masked_positions": chosen.astype(np.int32),
+            "masked_ids": tokens[chosen],
+            "masked_weights": np.ones(count, np.float32),
         }
 
 

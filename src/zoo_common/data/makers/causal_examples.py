@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
 from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -53,6 +53,13 @@ class CausalExamples(Dataset):
         """Where the examples come from and how large they are."""
         return described(self, self._about)
 
+    def padding(self) -> Padding:
+        """To ``sequence_length``."""
+        names = ("input_ids", "token_type_ids", "example_ids", "labels", "label_weights")
+        return Padding(
+            dict.fromkeys(names, (self._length,)), dict.fromkeys(("input_ids", "labels"), self._pad)
+        )
+
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``labels`` are the next tokens, with weight 0 at the end and on padding."""
         return self.examples([(epoch, index)])[0]
@@ -68,17 +75,12 @@ class CausalExamples(Dataset):
         if stream is not None:
             start = min(start + stream.integer(self._length - 1), latest)
         text = self._ids[start : min(start + self._length, stop)]
-        count = len(text)
-        tokens = np.full(self._length, self._pad, np.int32)
-        labels = tokens.copy()
-        tokens[:count], labels[: count - 1] = text, text[1:]
-        place = np.arange(self._length)
         example: Example = {
-            "input_ids": tokens,
-            "token_type_ids": np.zeros_like(tokens),
-            "example_ids": (place < count).astype(np.int32),
-            "labels": labels,
-            "label_weights": (place < count - 1).astype(np.float32),
+            "input_ids": text,
+            "token_type_ids": np.zeros_like(text),
+            "example_ids": np.ones_like(text),
+            "labels": np.append(text[1:], np.int32(self._pad)),
+            "label_weights": (np.arange(len(text)) < len(text) - 1).astype(np.float32),
         }
         return {name: value for name, value in example.items() if name in self._inputs}
 

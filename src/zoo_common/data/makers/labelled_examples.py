@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, example_bytes
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import Names, read_label_names, require_same, write_label_names
@@ -78,6 +78,11 @@ class LabelledExamples(Dataset):
             libraries=("numpy", "tokenizers"),
         )
 
+    def padding(self) -> Padding:
+        """To ``sequence_length``."""
+        names = ("input_ids", "token_type_ids", "example_ids")
+        return Padding(dict.fromkeys(names, (self._length,)), {"input_ids": self._tokenizer.pad})
+
     def example(self, epoch: int, index: int) -> Example:
         """One example."""
         return self.examples([(epoch, index)])[0]
@@ -107,12 +112,12 @@ class LabelledExamples(Dataset):
                 between = [tokenizer.sep] * (tokenizer.between - 1 if number else 0)
                 ids += [*between, *text, tokenizer.sep]
                 types += [number] * (len(ids) - len(types))
-        tokens = np.full(self._length, tokenizer.pad, np.int32)
-        tokens[: len(ids)] = ids
-        padded_types = np.zeros_like(tokens)
-        padded_types[: len(ids)] = types
-        present = (np.arange(self._length) < len(ids)).astype(np.int32)
-        return {"input_ids": tokens, "token_type_ids": padded_types, "example_ids": present}
+        tokens = np.asarray(ids, np.int32)
+        return {
+            "input_ids": tokens,
+            "token_type_ids": np.asarray(types, np.int32),
+            "example_ids": np.ones_like(tokens),
+        }
 
     def _fitted(self, texts: list[list[int]], room: int, record: LabelledText, index: int) -> list[list[int]]:
         sizes = fitted([len(text) for text in texts], room)

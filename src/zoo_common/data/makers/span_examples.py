@@ -11,12 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, described
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
 from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.random import Stream
 
 Ids = NDArray[np.int32]
+_TARGETS = ("decoder_input_ids", "decoder_example_ids", "labels", "label_weights")
 
 
 class SpanExamples(Dataset):
@@ -59,6 +60,13 @@ class SpanExamples(Dataset):
         """Where the examples come from and how large they are."""
         return described(self, self._about)
 
+    def padding(self) -> Padding:
+        """To the longest input, and the longest target, that there may be."""
+        source, target = self._sizes
+        sizes = dict.fromkeys(("input_ids", "example_ids"), (source,))
+        sizes |= dict.fromkeys(_TARGETS, (target,))
+        return Padding(sizes, dict.fromkeys(("input_ids", "decoder_input_ids", "labels"), self._pad))
+
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``decoder_input_ids`` are the labels shifted to the right, behind the padding token."""
         return self.examples([(epoch, index)])[0]
@@ -75,15 +83,13 @@ class SpanExamples(Dataset):
             start = min(start + stream.integer(self._tokens), latest)
         text = self._corpus.ids[start : min(start + self._tokens, stop)]
         source, target = self._cut(text, stream)
-        tokens, present = self._padded(source, self._sizes[0])
-        labels, labelled = self._padded(target, self._sizes[1])
         example: Example = {
-            "input_ids": tokens,
-            "example_ids": present.astype(np.int32),
-            "decoder_input_ids": np.concatenate([[self._pad], labels[:-1]]).astype(np.int32),
-            "decoder_example_ids": labelled.astype(np.int32),
-            "labels": labels,
-            "label_weights": labelled.astype(np.float32),
+            "input_ids": source,
+            "example_ids": np.ones_like(source),
+            "decoder_input_ids": np.concatenate([[self._pad], target[:-1]]).astype(np.int32),
+            "decoder_example_ids": np.ones_like(target),
+            "labels": target,
+            "label_weights": np.ones(len(target), np.float32),
         }
         return {name: value for name, value in example.items() if name in self._inputs}
 
@@ -99,12 +105,6 @@ class SpanExamples(Dataset):
         source = np.insert(text, starts, sentinels)[~np.insert(is_noise, starts, False)]
         before = np.cumsum(cut_lengths) - cut_lengths
         return np.append(source, end), np.append(np.insert(text[is_noise], before, sentinels), end)
-
-    def _padded(self, ids: Ids, length: int) -> tuple[Ids, NDArray[np.bool_]]:
-        """The ids, padded, and where they stand."""
-        padded = np.full(length, self._pad, np.int32)
-        padded[: len(ids)] = ids
-        return padded, np.arange(length) < len(ids)
 
 
 def _segments(items: int, count: int, stream: Stream) -> NDArray[np.int64]:

@@ -94,6 +94,12 @@ class Rows:
         if not data.header:
             lines.rewind()
 
+    def pass_over(self, lines: Lines) -> Iterator[bool]:
+        """For each row whether it is blank, without a look at its cells."""
+        if self.format == "csv":
+            return (not fields for fields in _comma_separated(lines))
+        return (not (text.strip() if self.format == "jsonl" else text.strip("\r\n")) for text in lines)
+
     def of(self, lines: Lines) -> Iterator[Cells | None]:
         """The wanted cells of each row; None for a blank line."""
         if self.format == "jsonl":

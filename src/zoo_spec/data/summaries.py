@@ -1,0 +1,14 @@
+"""What all sources of texts with their summaries say, however they are written."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from zoo_spec.data.records import Record, SummarizedText
+from zoo_spec.data.tokenized import TokenizedData
+
+
+class SummaryData(TokenizedData):
+    """Base of the specs of data that are sources of texts with their summaries."""
+
+    gives: ClassVar[type[Record] | None] = SummarizedText
