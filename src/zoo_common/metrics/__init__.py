@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from zoo_common.metrics import accuracy, binary, classes, correlation, overlap, span
-from zoo_common.metrics.base import Counter, metric_kinds, open_metric
+from zoo_common.metrics.base import Counter, open_metric
+from zoo_common.metrics.kinds import metric_kinds
+from zoo_common.metrics.texts import TextCounter, open_text_metric
 
 __all__ = [
     "Counter",
+    "TextCounter",
     "accuracy",
     "binary",
     "classes",
     "correlation",
     "metric_kinds",
     "open_metric",
+    "open_text_metric",
     "overlap",
     "span",
 ]

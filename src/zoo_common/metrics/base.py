@@ -40,12 +40,6 @@ def open_metric(metric: Metric) -> Counter:
     )
 
 
-def metric_kinds() -> dict[str, type[Metric]]:
-    """The registered kinds of metrics by name, sorted."""
-    known = [cls for cls in open_metric.registry if issubclass(cls, Metric)]
-    return {cls.kind: cls for cls in sorted(known, key=lambda cls: cls.kind)}
-
-
 def ratio(part: float, whole: float) -> float:
     """``part / whole``; 0 where nothing was counted. NaN stays NaN."""
     return float(part / whole) if whole else 0.0

@@ -19,6 +19,7 @@ from zoo_spec.models.base import Model
 from zoo_spec.registry import Registered, classes
 from zoo_spec.spec_files.attribute_docs import attribute_docs
 from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.metrics import Metric, TextMetric
 from zoo_spec.training import Training
 from zoo_spec.training.optimizers import Optimizer
 from zoo_spec.training.schedules import Schedule
@@ -112,7 +113,12 @@ def _task_notes(task: Task) -> Iterator[str]:
     if task.needs:
         yield f"Needs of the model: {', '.join(f'`{need}`' for need in task.needs)}."
     if metrics := task.metrics():
-        yield f"Metrics: {', '.join(f'`{each.name}` ({each.kind})' for each in metrics)}."
+        yield f"Metrics: {', '.join(f'{_named(each)} ({each.kind})' for each in metrics)}."
+
+
+def _named(metric: Metric) -> str:
+    names = metric.names if isinstance(metric, TextMetric) else (metric.name,)
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from zoo_common.backend import Batch, InferenceModel
 from zoo_common.data import Dataset, evaluation_batches
 from zoo_common.log import LOG
-from zoo_common.metrics import open_metric
+from zoo_common.metrics import open_metric, open_text_metric
 from zoo_common.metrics.base import ratio
 from zoo_common.metrics.classes import ByClass, ClassScores
 from zoo_common.training.numbers import checked, warn_unless_finite
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
-from zoo_spec.tasks.metrics import Metric
+from zoo_spec.tasks.metrics import Metric, TextMetric
 
 
 class Evaluation(dict[str, float]):
@@ -32,21 +32,36 @@ def evaluate(
     Raises InputError if the graph has no loss.
     """
     weights = [part.weights for part in graph.loss_parts]
-    weights += [metric.weights for metric in spec.task.metrics() if _applies(metric, graph)]
+    weights += [metric.weights for metric in _metrics(spec, graph) if not isinstance(metric, TextMetric)]
     all_weighted = {name for name in weights if name is not None} if all(weights) else set()
     batches = checked(evaluation_batches(dataset, examples, all_weighted), graph, "of the evaluation, batch")
-    return evaluate_batches(model, spec, graph, batches)
+    made = dataset if spec.data.gives is not None else None
+    return evaluate_batches(model, spec, graph, batches, made)
 
 
 def evaluate_batches(
-    model: InferenceModel, spec: ExperimentSpec, graph: Graph, batches: Iterable[Batch]
+    model: InferenceModel,
+    spec: ExperimentSpec,
+    graph: Graph,
+    batches: Iterable[Batch],
+    made_of_records: Dataset | None = None,
 ) -> Evaluation:
-    """As ``evaluate``, over these batches. A part without any weight, and what is not finite, are warned of."""
+    """As ``evaluate``, over these batches. A part without any weight, and what is not finite, are warned of.
+
+    ``made_of_records`` are the examples that the batches have in order, where these come from records; without it
+    there are no metrics that ask records.
+    """
     parts = graph.loss_parts
     if not parts:
         raise InputError(f"{spec.name} has no loss to evaluate; its outputs are {', '.join(graph.outputs)}")
     totals = {part.name: [0.0, 0.0] for part in parts}
-    metrics = [open_metric(metric) for metric in spec.task.metrics() if _applies(metric, graph)]
+    applied = _metrics(spec, graph)
+    metrics = [open_metric(metric) for metric in applied if not isinstance(metric, TextMetric)]
+    texts = [
+        open_text_metric(metric, made_of_records)
+        for metric in applied
+        if made_of_records is not None and isinstance(metric, TextMetric)
+    ]
     for batch in batches:
         outputs = model.evaluate_step(batch)
         for name, total in totals.items():
@@ -54,10 +69,14 @@ def evaluate_batches(
             total[1] += float(outputs[f"{name}_denominator"])
         for metric in metrics:
             metric.add(batch, outputs)
+        for text_metric in texts:
+            text_metric.add(batch, outputs)
     ratios = {name: ratio(*total) for name, total in totals.items()}
     losses = {f"{name}_loss": value for name, value in ratios.items()} if len(ratios) > 1 else {}
     loss = sum(part.factor * ratios[part.name] for part in parts)
     found = {"loss": loss, **losses, **{metric.metric.name: metric.value for metric in metrics}}
+    for text_metric in texts:
+        found |= text_metric.values
     weightless = [name for name, (_, denominator) in totals.items() if denominator == 0]
     if weightless:
         LOG.warning(
@@ -70,6 +89,10 @@ def evaluate_batches(
     return evaluation
 
 
-def _applies(metric: Metric, graph: Graph) -> bool:
-    """Whether a graph, which need not be the task's own, has what the metric reads."""
-    return set(metric.outputs) <= set(graph.outputs) and set(metric.inputs) <= set(graph.inputs)
+def _metrics(spec: ExperimentSpec, graph: Graph) -> list[Metric]:
+    """The task's, as far as a graph, which need not be the task's own, has what they read."""
+    return [
+        metric
+        for metric in spec.task.metrics()
+        if set(metric.outputs) <= set(graph.outputs) and set(metric.inputs) <= set(graph.inputs)
+    ]

@@ -142,6 +142,26 @@ class SpanF1(SpanMetric):
     kind = "span_f1"
 
 
+@dataclass(frozen=True)
+class TextMetric(Metric):
+    """What the output ``logits`` say, put into text, against what the records say that the examples come from.
+
+    It may be several numbers, ``names``. Where the examples come from no records, as drawn ones, there are none.
+    """
+
+    labels: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its numbers are called."""
+        return (self.name,)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """None: the records say what is right."""
+        return ()
+
+
 def by_class(weights: str | None = None) -> tuple[Metric, ...]:
     """What a task that gives each of its ``labels`` one class reports beside the loss."""
     kinds = (Accuracy, MacroPrecision, MacroRecall, MacroF1)

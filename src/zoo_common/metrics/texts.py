@@ -1,0 +1,55 @@
+"""Metrics that compare what a model says with the texts of the records that an evaluation's examples come from.
+
+What counts such a kind is registered on its class, ``@open_text_metric.register``, as a plugin does with its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+from typing import Protocol
+
+from zoo_common.backend import Batch
+from zoo_common.data.base import Dataset
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.tasks.metrics import TextMetric
+
+
+class TextCounter(Protocol):
+    """A text metric over the batches so far, which are those of epoch 0, in order."""
+
+    metric: TextMetric
+
+    def add(self, batch: Batch, outputs: Batch) -> None:
+        """Count a batch; its rows go on where those of the last one ended, and those after the last example are
+        copies that fill the batch up."""
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The numbers, called as in ``metric.names``; 0 before anything was counted."""
+
+
+class RowNumbers:
+    """Which example of an evaluation each row of a batch is."""
+
+    def __init__(self, examples: Dataset) -> None:
+        self._count, self._next = len(examples), 0
+
+    def of(self, rows: int) -> range:
+        """The numbers of the next so many rows; fewer where the last ones are copies."""
+        first = self._next
+        self._next = min(first + rows, self._count)
+        return range(first, self._next)
+
+
+@singledispatch
+def open_text_metric(metric: TextMetric, examples: Dataset) -> TextCounter:
+    """A counter at zero of what a task declares, over examples that were made of records.
+
+    Raises InputError for examples that it cannot tell the records of, EnvironmentFault for a kind that nobody has
+    registered.
+    """
+    raise EnvironmentFault(
+        f"nothing counts the metric {metric.name!r}, of kind {metric.kind!r}: whoever brings it registers that with "
+        "zoo_common.metrics.open_text_metric"
+    )
