@@ -53,7 +53,7 @@ def test_sentence_lines_are_read_as_bert_reads_them(tmp_path):
         (b"", "empty"),
         (b"   \n\n", "no text"),
         (b"fine\nna\xefve", r"byte 0xef at byte offset 7 \(line 2\)"),
-        (b"\x1f\x8b\x08\x00", "byte offset 1"),
+        (b"\x1f\x8b\x08\x00", "ends too early"),
     ],
 )
 def test_a_file_that_is_not_text_is_refused_by_name(tmp_path, content, message):

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from zoo_common.data.files import expanded
 from zoo_common.data.images import idx_files
 from zoo_common.files import sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
@@ -68,12 +69,18 @@ def _table(data: TextTable) -> list[Source]:
 
 def _files(data: TextData | TextTable) -> list[Source]:
     return [
-        *(Source(f"data.files[{index}]", Path(path)) for index, path in enumerate(data.files or ())),
-        *(
-            Source(f"data.evaluation_files[{index}]", Path(path), "eval")
-            for index, path in enumerate(data.evaluation_files or ())
-        ),
+        *named_files("data.files", data.files),
+        *named_files("data.evaluation_files", data.evaluation_files, "eval"),
     ]
+
+
+def named_files(field: str, paths: Iterable[str] | None, use: Use = "train") -> list[Source]:
+    """A source for each file that the paths of a field name; one that no file matches is its reader's to refuse."""
+    try:
+        found = expanded(paths or ())
+    except InputError:
+        return []
+    return [Source(f"{field}[{index}]", Path(path), use) for index, path in enumerate(found)]
 
 
 @sources.register
@@ -158,6 +165,7 @@ def _mark(source: Source, known: Mapping[str, FileMark]) -> FileMark:
 def other_files(then: Iterable[FileMark], now: Iterable[FileMark], use: Use) -> list[str]:
     """A line for each file of this use whose content is not what it was; where it lies does not matter."""
     before = {mark.field: mark for mark in then if mark.use == use}
+    now = list(now)
     lines = []
     for mark in now:
         was = before.get(mark.field)
@@ -165,4 +173,11 @@ def other_files(then: Iterable[FileMark], now: Iterable[FileMark], use: Use) -> 
             continue
         there = "was not there" if was is None else f"had {was.size:,} bytes, SHA-256 {was.sha256[:12]}…"
         lines.append(f"{mark.field} ({mark.path}): {there}; now {mark.size:,} bytes, {mark.sha256[:12]}…")
+    found = {mark.field for mark in now}
+    lists = {field.partition("[")[0] for field in found}
+    lines += [
+        f"{was.field} ({was.path}): had {was.size:,} bytes, SHA-256 {was.sha256[:12]}…; now it is none of the files"
+        for field, was in before.items()
+        if field not in found and field.partition("[")[0] in lists
+    ]
     return lines

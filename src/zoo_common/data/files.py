@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 
 from zoo_spec.data.limits import ReadLimits, TextLimits
-from zoo_spec.reading import UnreadableFileError, open_file, read_file, reading
+from zoo_spec.reading import UnreadableFileError, open_file, read_file
 
 _MARK = "\ufeff"
 """What some editors begin a file with."""
@@ -26,25 +27,22 @@ def read_bytes(path: str | Path, limits: ReadLimits) -> bytes:
     return _whole(path, limits.file_bytes, limits.remedy("file_bytes"))
 
 
-def read_text(path: str | Path, limits: TextLimits) -> str:
-    """A file of text, none of whose lines is too long, without a byte order mark; its line ends are ``\\n``.
+def expanded(paths: Iterable[str]) -> tuple[str, ...]:
+    """The files that paths name, in their order; those of a pattern (``*``, ``?``, ``[…]``, ``**``) sorted.
 
-    Raises InputError, too, where it is not UTF-8, naming the byte's offset and line.
+    A path that is one of a file is that file, whatever signs it has. Raises InputError for a pattern that no file
+    matches.
     """
-    most = limits.line_bytes
-    with open_file(path) as file, reading(path):
-        if os.fstat(file.fileno()).st_size <= limits.file_bytes:
-            for number, line in enumerate(iter(partial(file.readline, most + 1), b""), start=1):
-                if len(line) > most:
-                    raise UnreadableFileError(
-                        path, f"line {number} is longer than {most:,} bytes; {limits.remedy('line_bytes')}"
-                    )
-    # Only these three end a line: str.splitlines would also break at form feeds and Unicode separators.
-    return (
-        decoded(read_bytes(path, limits), path, "convert the file to UTF-8")
-        .replace("\r\n", "\n")
-        .replace("\r", "\n")
-    )
+    found: list[str] = []
+    for path in paths:
+        if not glob.has_magic(path) or os.path.lexists(path):
+            found.append(path)
+            continue
+        matching = sorted(name for name in glob.iglob(path, recursive=True) if os.path.isfile(name))
+        if not matching:
+            raise UnreadableFileError(path, "no file matches this pattern; name one, or another pattern")
+        found += matching
+    return tuple(found)
 
 
 def read_vocabulary_bytes(path: str | Path, limits: TextLimits) -> bytes:

@@ -30,6 +30,8 @@ class ReadLimits(Spec):
 class TextLimits(ReadLimits):
     """Of text and vocabularies."""
 
+    unpacked_bytes: PositiveInt = 16_000_000_000
+    """Bytes that a packed file (gzip, Zstandard, xz, bzip2) unpacks to; a few thousand may be as many millions."""
     line_bytes: PositiveInt = 1 << 20
     """Bytes of a line of text: one without line ends may be all of a machine's memory."""
     vocabulary_tokens: PositiveInt = 500_000

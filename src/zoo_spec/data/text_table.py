@@ -79,5 +79,8 @@ class TextTable(LabelledTextData):
 
 
 def _suffix(path: str) -> str:
+    """What a name ends with, without what says that the file is packed."""
+    for packed in (".gz", ".zst", ".xz", ".bz2"):
+        path = path.removesuffix(packed)
     dot = path.rfind(".")
     return path[dot:].lower() if dot > max(path.rfind("/"), path.rfind("\\")) else ""

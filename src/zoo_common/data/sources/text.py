@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_common.data.files import read_text
+from zoo_common.data.files import expanded
 from zoo_common.data.sources.tables import refuse_table
+from zoo_common.data.sources.unpacked import read_text
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -67,6 +68,7 @@ def read_files(
     """
     documents: list[Document] = []
     size = 0
+    paths = expanded(paths)
     for path in paths:
         text = read_text(path, limits or TextLimits())
         if tables == "refuse":

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from zoo_common.data.base import Split
+from zoo_common.data.files import expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.rows import Cells, Lines, Rows
+from zoo_common.data.sources.unpacked import open_unpacked
 from zoo_spec.data import LabelledText, TextTable
 from zoo_spec.errors import InputError
-from zoo_spec.reading import UnreadableFileError, open_file, reading
+from zoo_spec.reading import UnreadableFileError, reading
 
 _KINDS = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
 _NULL = "nothing (null)"
@@ -25,17 +27,10 @@ class TableFile:
         """Opens it and reads its header; errors as of ``Rows``."""
         self.path, self._data = path, data
         limits = data.limits
-        self._file = open_file(path)
+        self._file = open_unpacked(path, limits)
         with reading(path):
-            self.size = os.fstat(self._file.fileno()).st_size
-            if not self.size:
-                raise UnreadableFileError(path, "the file is empty (0 bytes)")
-            if self.size > limits.file_bytes:
-                raise UnreadableFileError(
-                    path,
-                    f"is {self.size:,} bytes long, and {limits.file_bytes:,} are the most; "
-                    f"{limits.remedy('file_bytes')}",
-                )
+            self.size = os.stat(path).st_size
+            self._length = os.fstat(self._file.fileno()).st_size
             self._lines = Lines(self._file, path, limits)
             self._rows = Rows(data, self._lines)
 
@@ -55,7 +50,7 @@ class TableFile:
     def read(self, place: Place) -> LabelledText:
         """One row; raises InputError if the file is another by now."""
         offset, number = place
-        if os.fstat(self._file.fileno()).st_size != self.size:
+        if os.fstat(self._file.fileno()).st_size != self._length:
             raise UnreadableFileError(self.path, "has changed while it was read; begin again")
         lines = Lines(self._file, self.path, self._data.limits, offset=offset, number=number - 1)
         cells = next(self._rows.of(lines), None)
@@ -121,4 +116,4 @@ def _kind(cell: JsonValue) -> str:
 @read_records.register
 def _read(data: TextTable, split: Split, look: Look) -> FileRecords:
     paths = data.evaluation_files if split == "eval" and data.evaluation_files is not None else data.files
-    return FileRecords(data, [TableFile(data, path) for path in paths], look)
+    return FileRecords(data, [TableFile(data, path) for path in expanded(paths)], look)

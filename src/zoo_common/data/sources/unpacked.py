@@ -1,0 +1,156 @@
+"""Files that may be packed, opened to be read at any place: gzip, Zstandard, xz and bzip2, by their content."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import lzma
+import os
+import tempfile
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from zoo_common.data.files import decoded
+from zoo_spec.data.limits import TextLimits
+from zoo_spec.errors import EnvironmentFault
+from zoo_spec.importing import require_extra
+from zoo_spec.reading import Name, UnreadableFileError, open_file, reading
+
+_PART = 1 << 12
+"""Bytes unpacked at a time: of any of these formats, no more than some hundred million come out of so many."""
+_HEAD = 10
+_XZ_MEMORY = 1 << 30
+_LONG_WINDOW = 1 << 31
+"""Bytes: the longest that ``zstd --ultra --long=31`` writes, as some shards have it."""
+
+
+class _Unpacker(Protocol):
+    """A member of a packed file, as all four libraries have it."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def open_unpacked(path: Name, limits: TextLimits) -> BinaryIO:
+    """A file to be read at any place, unpacked where it is packed; its name does not matter.
+
+    What is packed, in any number of members (gzip) or frames (Zstandard), is unpacked to a temporary file, which
+    goes when the file is closed. Raises UnreadableFileError for a file that is missing, empty, longer than
+    ``limits.file_bytes``, unpacks to more than ``limits.unpacked_bytes``, ends too early or is damaged;
+    EnvironmentFault where there is no room for it.
+    """
+    file = open_file(path)
+    try:
+        with reading(path):
+            size = os.fstat(file.fileno()).st_size
+            if not size:
+                raise UnreadableFileError(path, "the file is empty (0 bytes)")
+            if size > limits.file_bytes:
+                raise UnreadableFileError(
+                    path,
+                    f"is {size:,} bytes long, and {limits.file_bytes:,} are the most; {limits.remedy('file_bytes')}",
+                )
+            head = file.read(_HEAD)
+            file.seek(0)
+        begin = _unpacker(head)
+        if begin is None:
+            return file
+        with file:
+            return _unpacked(path, file, begin, limits)
+    except BaseException:
+        file.close()
+        raise
+
+
+def read_text(path: str | Path, limits: TextLimits) -> str:
+    """A file of text, packed or not, no line too long, without a byte order mark; its line ends are ``\\n``.
+
+    Raises InputError, too, where it is not UTF-8, naming the byte's offset and line.
+    """
+    most, parts = limits.line_bytes, []
+    with closing(open_unpacked(path, limits)) as file, reading(path):
+        for number, line in enumerate(iter(lambda: file.readline(most + 1), b""), start=1):
+            if len(line) > most:
+                raise UnreadableFileError(
+                    path, f"line {number} is longer than {most:,} bytes; {limits.remedy('line_bytes')}"
+                )
+            parts.append(line)
+    # Only these three end a line: str.splitlines would also break at form feeds and Unicode separators.
+    return (
+        decoded(b"".join(parts), path, "convert the file to UTF-8").replace("\r\n", "\n").replace("\r", "\n")
+    )
+
+
+def _unpacker(head: bytes) -> Callable[[], _Unpacker] | None:
+    """What begins a member of the format that a file begins like; None for what is not packed."""
+    if head.startswith(b"\x1f\x8b\x08"):
+        return lambda: zlib.decompressobj(wbits=31)
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+    if head[:3] == b"BZh" and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
+        return bz2.BZ2Decompressor
+    is_skippable = head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5
+    if head.startswith(b"\x28\xb5\x2f\xfd") or is_skippable:
+        return _zstandard
+    return None
+
+
+def _zstandard() -> _Unpacker:
+    require_extra("zstandard", library="zstandard", extra="text", what="a file packed by Zstandard (.zst)")
+    import zstandard
+
+    return zstandard.ZstdDecompressor(max_window_size=_LONG_WINDOW).decompressobj()
+
+
+def _unpacked(path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits: TextLimits) -> BinaryIO:
+    found: BinaryIO = tempfile.TemporaryFile(prefix="zoo-unpacked-")  # noqa: SIM115
+    try:
+        with reading(path):
+            member, size = begin(), 0
+            while data := file.read(_PART):
+                while data:
+                    if member.eof:
+                        member = begin()
+                    part = member.decompress(data)
+                    # Zeros may fill up a file to the size of a block.
+                    data = member.unused_data.lstrip(b"\0") if member.eof else b""
+                    size += len(part)
+                    if size > limits.unpacked_bytes:
+                        raise UnreadableFileError(
+                            path,
+                            f"unpacks to more than {limits.unpacked_bytes:,} bytes, which are the most; "
+                            f"{limits.remedy('unpacked_bytes')}",
+                        )
+                    _keep(part, found)
+            if not member.eof:
+                raise UnreadableFileError(path, "ends too early: a part of it is missing; get the file again")
+            if not size:
+                raise UnreadableFileError(path, "unpacks to nothing (0 bytes)")
+            _keep(b"", found)
+        found.seek(0)
+        return found
+    except BaseException:
+        found.close()
+        raise
+
+
+def _keep(part: bytes, file: BinaryIO) -> None:
+    try:
+        if part:
+            file.write(part)
+        else:
+            file.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise EnvironmentFault(
+            f"{tempfile.gettempdir()}: there is no room to unpack a file to; set TMPDIR to a place with some"
+        ) from error
