@@ -42,7 +42,7 @@ def imported(*rooms):
 
 
 def test_what_is_declared_is_what_is_imported():
-    assert imported("zoo_spec", "zoo_common") == declared("plot", "digits", "text", "pytest")
+    assert imported("zoo_spec", "zoo_common") == declared("plot", "digits", "tables", "text", "pytest")
     assert imported("zoo_torch") <= declared("torch")
     assert imported("zoo_tf") <= declared("tf")
 

@@ -137,7 +137,7 @@ def test_what_is_no_table_is_refused_by_its_line(tmp_path, what):
 
 def test_what_a_spec_says_of_a_table_is_seen_to_before_it_is_read():
     for fields, message in (
-        ("files: t.parquet, text: a, label: b", "set format to tsv, csv or jsonl"),
+        ("files: t.txt.gz, text: a, label: b", "set format to tsv, csv, jsonl, parquet, arrow"),
         ("files: t.tsv, text: a, label: 1, header: false", "'a' is a name, and header is false"),
         ("files: t.jsonl, text: 0, label: b", "JSON lines have names"),
         ("files: t.tsv, text: [a, a], label: b", "'a' is named twice"),

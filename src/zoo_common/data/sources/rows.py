@@ -12,17 +12,13 @@ from typing import BinaryIO
 
 from pydantic import JsonValue
 
-from zoo_spec.data import TextTable
+from zoo_common.data.sources.cells import Cells, TableForm, cell_at, some_names
 from zoo_spec.data.limits import TextLimits
-from zoo_spec.data.text_table import TableFormat
+from zoo_spec.data.table import TableFormat
 from zoo_spec.reading import UnreadableFileError
 
 _MARK = b"\xef\xbb\xbf"
 """What some editors begin a file with."""
-_SHOWN = 20
-
-Cells = list[JsonValue]
-"""What a row has in the wanted columns."""
 
 
 class Lines:
@@ -79,9 +75,9 @@ class Rows:
     that lacks a part.
     """
 
-    def __init__(self, data: TextTable, lines: Lines) -> None:
-        self.format: TableFormat = data.format_of(lines.path)
-        self._columns = (*data.text, data.label)
+    def __init__(self, form: TableForm, lines: Lines) -> None:
+        self.format: TableFormat = form.format_of(lines.path)
+        self._columns = form.columns
         self._places: list[int] = []
         self._width = 0
         if self.format == "jsonl":
@@ -91,7 +87,7 @@ class Rows:
             raise UnreadableFileError(lines.path, "has no line with anything in it; give a table")
         self._width = len(first)
         self._places = [self._place(column, first, lines) for column in self._columns]
-        if not data.header:
+        if not form.header:
             lines.rewind()
 
     def pass_over(self, lines: Lines) -> Iterator[bool]:
@@ -114,7 +110,7 @@ class Rows:
         places = [place for place, name in enumerate(first) if name == column]
         if not places:
             raise lines.wrong(
-                f"has no column {column!r}; its columns are {_some(first)} (data.header: false is for a file "
+                f"has no column {column!r}; its columns are {some_names(first)} (data.header: false is for a file "
                 "that does not name them)"
             )
         if len(places) > 1:
@@ -150,10 +146,12 @@ class Rows:
             raise lines.wrong(f"is no JSON: {why}; put one object on each line") from None
         if not isinstance(found, dict):
             raise lines.wrong("is no object of JSON, {...}; put one on each line")
-        missing = next((column for column in self._columns if column not in found), None)
-        if missing is not None:
-            raise lines.wrong(f"has no column {missing!r}; its columns are {_some([*found])}")
-        return [found[str(column)] for column in self._columns]
+        try:
+            return [cell_at(found, str(column)) for column in self._columns]
+        except KeyError as error:
+            raise lines.wrong(
+                f"has no column {error.args[0]!r}; its columns are {some_names([*found])}"
+            ) from None
 
     def _object(self, pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         found = dict(pairs)
@@ -195,8 +193,3 @@ _FIELDS: dict[TableFormat, Callable[[Lines], Iterator[list[str]]]] = {
     "tsv": _tab_separated,
     "csv": _comma_separated,
 }
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 from zoo_common.data.files import decoded
 from zoo_spec.data.limits import TextLimits
@@ -129,12 +129,12 @@ def _unpacked(path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits
                             f"unpacks to more than {limits.unpacked_bytes:,} bytes, which are the most; "
                             f"{limits.remedy('unpacked_bytes')}",
                         )
-                    _keep(part, found)
+                    keep(part, found)
             if not member.eof:
                 raise UnreadableFileError(path, "ends too early: a part of it is missing; get the file again")
             if not size:
                 raise UnreadableFileError(path, "unpacks to nothing (0 bytes)")
-            _keep(b"", found)
+            keep(b"", found)
         found.seek(0)
         return found
     except BaseException:
@@ -142,7 +142,8 @@ def _unpacked(path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits
         raise
 
 
-def _keep(part: bytes, file: BinaryIO) -> None:
+def keep(part: bytes, file: IO[bytes]) -> None:
+    """Write a part of a temporary file, what is left where it is empty; EnvironmentFault for want of room."""
     try:
         if part:
             file.write(part)
@@ -152,5 +153,6 @@ def _keep(part: bytes, file: BinaryIO) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise EnvironmentFault(
-            f"{tempfile.gettempdir()}: there is no room to unpack a file to; set TMPDIR to a place with some"
+            f"{tempfile.gettempdir()}: there is no room to unpack a file to; make some, or set TMPDIR to "
+            "another place"
         ) from error
