@@ -29,7 +29,7 @@ def step_sizes(spec: ExperimentSpec, graph: Graph, **given: int) -> dict[str, in
     wanted = {
         "batch": examples,
         "sequence": length,
-        "target_sequence": length,
+        "target_sequence": _said(spec, "target_length") or length,
         "predictions": _said(spec, "max_predictions"),
         "samples": _said(spec, "waveform_samples"),
     }

@@ -14,6 +14,7 @@ from zoo_spec.data import (
     TokenizedData,
 )
 from zoo_spec.data.spans import SpanSettings
+from zoo_spec.data.target_text import TargetTextData
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -82,6 +83,23 @@ def _labelled_text(data: LabelledTextData, spec: ExperimentSpec, graph: Graph) -
         raise InputError(
             f"data of kind {data.kind!r} has two texts a record, and {graph.name} takes one: it {why}"
         )
+
+
+@fits.register
+def _target_text(data: TargetTextData, spec: ExperimentSpec, graph: Graph) -> None:
+    _check_tokens(graph, data)
+    _check_length(spec, data, graph)
+    if "decoder_input_ids" not in graph.inputs:
+        graph.bind(sequence=data.sequence_length)
+        return
+    length, most = data.most_target, _most(graph, "target_sequence")
+    if most is not None and length > most:
+        said = "target_length" if data.target_length is not None else "sequence_length"
+        raise InputError(
+            f"data.{said} {length} is above the {most} positions of the model's decoder; lower data.target_length, "
+            f"or raise {_field(spec, 'target_sequence')}"
+        )
+    graph.bind(sequence=data.sequence_length, target_sequence=length)
 
 
 def label_count(graph: Graph) -> int | None:

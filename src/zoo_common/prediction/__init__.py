@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoo_common.prediction import (
     answer_span,
     embeddings,
+    generated_text,
     image_label,
     masked_words,
     next_words,
@@ -23,6 +24,7 @@ __all__ = [
     "Predictor",
     "answer_span",
     "embeddings",
+    "generated_text",
     "image_label",
     "lines_of",
     "masked_words",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import JsonValue
 
-from zoo_common.backend import Array, InferenceModel
+from zoo_common.backend import Array, Batch, InferenceModel, Weights
 from zoo_common.data.base import Example
 from zoo_common.prediction.lines import Line
 from zoo_spec.errors import InputError
@@ -51,6 +51,14 @@ class Predictor(Protocol):
         """The items of one line, one at a time; raises InputError if it cannot be answered."""
 
 
+@runtime_checkable
+class Runs(Predictor, Protocol):
+    """A kind of prediction that takes more than one pass of the model."""
+
+    def run(self, model: InferenceModel, batch: Batch) -> Weights:
+        """What answers a batch of features, by the names of its ``outputs``."""
+
+
 def predict(
     model: InferenceModel,
     predictor: Predictor,
@@ -66,7 +74,7 @@ def predict(
     """
     for chunk in _chunks(_entries(predictor, lines, strict), batch_size):
         items = [entry for entry in chunk if isinstance(entry, Item)]
-        rows = iter(_outputs(model, predictor.outputs, items))
+        rows = iter(_outputs(model, predictor, items))
         for entry in chunk:
             yield {**entry.where, **entry.answer(next(rows))} if isinstance(entry, Item) else entry
 
@@ -109,12 +117,12 @@ def _stand_together(one: Item, other: Item) -> bool:
     return all(value.shape == other.features[name].shape for name, value in one.features.items())
 
 
-def _outputs(model: InferenceModel, answering: tuple[str, ...], items: list[Item]) -> Iterator[Row]:
+def _outputs(model: InferenceModel, predictor: Predictor, items: list[Item]) -> Iterator[Row]:
     if not items:
         return
     batch = {name: pad([item.features[name] for item in items]) for name in items[0].features}
-    found = model.predict_step(batch)
-    if not all(np.isfinite(found[output]).all() for output in answering):
+    found = predictor.run(model, batch) if isinstance(predictor, Runs) else model.predict_step(batch)
+    if not all(np.isfinite(found[output]).all() for output in predictor.outputs):
         raise InputError(
             "the model's answer holds NaN or infinity: its weights are of no use; train it again"
         )

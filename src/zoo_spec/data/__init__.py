@@ -1,17 +1,20 @@
 """Where the examples come from, as a spec says it: files of records of each kind, or inputs drawn at random."""
 
 from zoo_spec.data.base import Data, FilePath, FilePaths
+from zoo_spec.data.cldr_names import CldrNames
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
 from zoo_spec.data.images import IdxFiles, ImageData
 from zoo_spec.data.labelled_images import LabelledImageData
 from zoo_spec.data.labelled_text import LabelledTextData
 from zoo_spec.data.labelled_words import LabelledWordsData
 from zoo_spec.data.masked_images import MaskedImageData
+from zoo_spec.data.parallel_text import ParallelText
 from zoo_spec.data.questions import QuestionData
 from zoo_spec.data.records import LabelledText, Record
 from zoo_spec.data.running_text import RunningTextData
 from zoo_spec.data.source import SourceData
 from zoo_spec.data.summaries import SummaryData
+from zoo_spec.data.target_text import TargetTextData
 from zoo_spec.data.text import TextData
 from zoo_spec.data.text_pairs import TextPairData
 from zoo_spec.data.text_table import TextTable
@@ -19,6 +22,7 @@ from zoo_spec.data.tokenized import TokenizedData
 from zoo_spec.data.utterances import UtteranceData
 
 __all__ = [
+    "CldrNames",
     "Data",
     "FilePath",
     "FilePaths",
@@ -31,11 +35,13 @@ __all__ = [
     "LabelledTextData",
     "LabelledWordsData",
     "MaskedImageData",
+    "ParallelText",
     "QuestionData",
     "Record",
     "RunningTextData",
     "SourceData",
     "SummaryData",
+    "TargetTextData",
     "TextData",
     "TextPairData",
     "TextTable",

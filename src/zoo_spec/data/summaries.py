@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from zoo_spec.data.records import Record, SummarizedText
-from zoo_spec.data.tokenized import TokenizedData
+from zoo_spec.data.target_text import TargetTextData
 
 
-class SummaryData(TokenizedData):
+class SummaryData(TargetTextData):
     """Base of the specs of data that are sources of texts with their summaries."""
 
     gives: ClassVar[type[Record] | None] = SummarizedText

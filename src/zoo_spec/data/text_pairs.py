@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from zoo_spec.data.records import Record, TextPair
-from zoo_spec.data.tokenized import TokenizedData
+from zoo_spec.data.target_text import TargetTextData
 
 
-class TextPairData(TokenizedData):
+class TextPairData(TargetTextData):
     """Base of the specs of data that are sources of texts with the texts that are to be made of them."""
 
     gives: ClassVar[type[Record] | None] = TextPair

@@ -46,3 +46,7 @@ class TokenLabels(Prediction):
 
 class AnswerSpan(Prediction):
     """A question and a text; the part of it from the start to the end that two outputs rank."""
+
+
+class GeneratedText(Prediction):
+    """Text; the text that is made of it, token after token."""

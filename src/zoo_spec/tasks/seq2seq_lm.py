@@ -10,12 +10,15 @@ from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.blocks.relative_layer import RelativeDecoderLayer
 from zoo_spec.blocks.scale import Scale
 from zoo_spec.blocks.tied_dense import TiedDense
+from zoo_spec.data.records import Record, SummarizedText, TextPair
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TARGETS
+from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_causal_mixer
 from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
@@ -30,6 +33,8 @@ class SequenceToSequenceLm(Task):
     label_smoothing: Rate = 0.0
     """Probability spread evenly over the vocabulary."""
     needs: ClassVar[tuple[str, ...]] = ("decoder_states", "table")
+    learns_from: ClassVar[tuple[type[Record], ...]] = (TextPair, SummarizedText)
+    default_data: ClassVar[str] = "cldr_names"
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """Outputs ``hidden_states``, which are the decoder's, ``logits`` and ``loss``."""
@@ -55,6 +60,10 @@ class SequenceToSequenceLm(Task):
         """``accuracy`` of the next token."""
         return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
 
+    def prediction(self) -> Prediction | None:
+        """The text that is made of a text."""
+        return predictions.GeneratedText(("logits",))
+
 
 class SpanCorruption(SequenceToSequenceLm):
     """T5's pre-training (Raffel et al., 2020, 3.1.4): spans are cut out, and told one after the other.
@@ -64,6 +73,11 @@ class SpanCorruption(SequenceToSequenceLm):
 
     kind: Literal["span_corruption"] = "span_corruption"  # type: ignore[assignment]
     default_data: ClassVar[str] = "text"
+    learns_from: ClassVar[tuple[type[Record], ...]] = ()
+
+    def prediction(self) -> Prediction | None:
+        """None: what it tells are spans, by sentinels that no text has."""
+        return None
 
 
 def _refuse_hindsight(graph: GraphBuilder, task: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from zoo_spec.data.records import Record, SummarizedText, TextPair
+from zoo_spec.tasks import predictions
 from zoo_spec.tasks.causal_lm import CausalLm
+from zoo_spec.tasks.predictions import Prediction
 
 
 class Summarization(CausalLm):
@@ -16,4 +19,9 @@ class Summarization(CausalLm):
 
     kind: Literal["summarization"] = "summarization"  # type: ignore[assignment]
     default_data: ClassVar[str] = "generated"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (SummarizedText, TextPair)
     use: ClassVar[str] = "downstream task"
+
+    def prediction(self) -> Prediction:
+        """The summary of a text."""
+        return predictions.GeneratedText(("logits",))

@@ -5,6 +5,6 @@ A maker that is shipped is imported here, and registers itself.
 
 from __future__ import annotations
 
-from zoo_common.data.makers import labelled_examples
+from zoo_common.data.makers import answers, labelled_examples, text_to_text
 
-__all__ = ["labelled_examples"]
+__all__ = ["answers", "labelled_examples", "text_to_text"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import cast
 
 import numpy as np
@@ -13,12 +12,12 @@ from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, 
 from zoo_common.data.examples import make_examples
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import Names, read_label_names, require_same, write_label_names
+from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.labels import Labels, Number, OneLabel, SeveralLabels
 from zoo_common.data.reader import Wanted, kept_by
 from zoo_common.data.records import Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
-from zoo_common.log import LOG
 from zoo_spec.data import LabelledTextData
 from zoo_spec.data.records import LabelledText
 from zoo_spec.data_fit import label_count
@@ -54,10 +53,12 @@ class LabelledExamples(Dataset):
         """``is_running``: the text stands alone, without special tokens, for a model that only looks back."""
         self._records, self._tokenizer, self._labels = records, tokenizer, labels
         self._length, self._is_running, self._inputs = length, is_running, inputs
-        self._lock = Lock()
-        self._was_cut = np.zeros(len(records), np.bool_)
-        self.cut = 0
+        self._cuts = Cuts(len(records))
+
+    @property
+    def cut(self) -> int:
         """How many different examples were cut so far."""
+        return self._cuts.count
 
     def __len__(self) -> int:
         return len(self._records)
@@ -122,21 +123,12 @@ class LabelledExamples(Dataset):
     def _fitted(self, texts: list[list[int]], room: int, record: LabelledText, index: int) -> list[list[int]]:
         sizes = fitted([len(text) for text in texts], room)
         if sum(sizes) < sum(map(len, texts)):
-            self._note_cut(index, record, sum(map(len, texts)))
-        return [text[:size] for text, size in zip(texts, sizes, strict=True)]
-
-    def _note_cut(self, index: int, record: LabelledText, tokens: int) -> None:
-        with self._lock:
-            if self._was_cut[index]:
-                return
-            self._was_cut[index] = True
-            self.cut += 1
-            count = self.cut
-        if str(count).strip("0") == "1":
-            LOG.warning(
-                f"{record.where}: has {tokens:,} tokens, more than data.sequence_length {self._length} has room for, "
-                f"and was cut; {count:,} of {len(self):,} examples so far"
+            self._cuts.note(
+                index,
+                f"{record.where}: has {sum(map(len, texts)):,} tokens, more than data.sequence_length {self._length} "
+                "has room for",
             )
+        return [text[:size] for text, size in zip(texts, sizes, strict=True)]
 
 
 def specials(tokenizer: Subwords, texts: int) -> int:

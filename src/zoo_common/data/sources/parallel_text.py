@@ -1,0 +1,110 @@
+"""Parallel files as pairs: where each line begins in both is held, and the two are read when they are asked for."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from zoo_common.data.base import Split
+from zoo_common.data.files import expanded
+from zoo_common.data.records import FileRecords, Look, Place, read_records
+from zoo_common.data.sources.rows import Lines
+from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_spec.data.limits import TextLimits
+from zoo_spec.data.parallel_text import ParallelText
+from zoo_spec.data.records import TextPair
+from zoo_spec.errors import InputError
+from zoo_spec.reading import UnreadableFileError, reading
+
+
+class Side:
+    """One of two files; errors name it."""
+
+    def __init__(self, path: str, limits: TextLimits) -> None:
+        self.path, self._limits = path, limits
+        self._file = open_unpacked(path, limits)
+        with reading(path):
+            self.size = os.stat(path).st_size
+            self._length = os.fstat(self._file.fileno()).st_size
+        self._offsets = array("q")
+
+    def walk(self) -> Iterator[bool]:
+        """For each line whether it is blank; where it begins is noted."""
+        with reading(self.path):
+            lines = Lines(self._file, self.path, self._limits)
+            at = lines.offset
+            for text in lines:
+                self._offsets.append(at)
+                yield not text.strip()
+                at = lines.offset
+
+    def count(self) -> int:
+        """Lines met so far."""
+        return len(self._offsets)
+
+    def line(self, index: int) -> str:
+        """A line without its end: ``\\n``, or ``\\r\\n``; whatever else stands in it is text."""
+        with reading(self.path):
+            if os.fstat(self._file.fileno()).st_size != self._length:
+                raise UnreadableFileError(self.path, "has changed while it was read; begin again")
+            lines = Lines(self._file, self.path, self._limits, offset=self._offsets[index], number=index)
+            text = next(lines, None)
+        if text is None:
+            raise UnreadableFileError(
+                self.path, f"line {index + 1} is gone: the file was changed while it was read"
+            )
+        return text.removesuffix("\n").removesuffix("\r")
+
+
+class PairFile:
+    """Two files, whose lines belong together."""
+
+    def __init__(self, source: str, target: str, limits: TextLimits) -> None:
+        self.path = source
+        self._source, self._target = Side(source, limits), Side(target, limits)
+        self.size = self._source.size + self._target.size
+
+    def places(self) -> Iterator[Place]:
+        """Every pair of lines that are not both blank; raises InputError unless both files have as many."""
+        source, target = self._source, self._target
+        pairs = zip_longest(source.walk(), target.walk())
+        found = [index for index, (one, other) in enumerate(pairs) if not (one and other)]
+        if source.count() != target.count():
+            raise InputError(
+                f"{source.path} has {source.count():,} lines, and {target.path} {target.count():,}: line k of one is "
+                "to say what line k of the other does; give files of as many lines (blank ones count)"
+            )
+        if not found:
+            raise UnreadableFileError(self.path, "has no line with anything in it; give a text a line")
+        for index in found:
+            yield index, index + 1
+
+    def read(self, place: Place) -> TextPair:
+        """The two lines; InputError where one alone is blank."""
+        index, number = place
+        texts = self._source.line(index), self._target.line(index)
+        for side, text in zip((self._source, self._target), texts, strict=True):
+            if not text.strip():
+                other = self._target if side is self._source else self._source
+                raise InputError(
+                    f"{side.path}:{number}: the line is blank, and that of {other.path} is not; fill it in, or empty "
+                    "the other"
+                )
+        return TextPair(f"{self.path}:{number}", *texts)
+
+
+@read_records.register
+def _read(data: ParallelText, split: Split, look: Look) -> FileRecords:
+    names = "source_files", "target_files"
+    if split == "eval" and data.has_evaluation:
+        names = "evaluation_source_files", "evaluation_target_files"
+    one, other = (expanded(getattr(data, name)) for name in names)
+    if len(one) != len(other):
+        raise InputError(
+            f"data.{names[0]} names {len(one)} files, and data.{names[1]} {len(other)}: each has to have its "
+            "partner, in the same order"
+        )
+    files = [PairFile(*pair, data.limits) for pair in zip(one, other, strict=True)]
+    return FileRecords(data, files, look)
