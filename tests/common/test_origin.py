@@ -12,7 +12,7 @@ import pytest
 
 from zoo_common.backend import State
 from zoo_common.checkpoint import CheckpointStore
-from zoo_common.data import sources as sources_module
+from zoo_common.data import file_marks as sources_module
 from zoo_common.data.file_marks import marked, sources, vocabulary_sources
 from zoo_common.training.origin import Beginning, Claim, Origin, TrainedOn, require_data, require_files
 from zoo_common.training.run_directory import RunDirectory

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from zoo_common.data.files import expanded
-from zoo_common.data.images import idx_files
 from zoo_common.files import sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
-from zoo_spec.data import Data, IdxFiles, ImageData, ParallelText, TextData, TextTable, TokenizedData
+from zoo_spec.data import Data, ParallelText, TextData, TextTable, TokenizedData
 from zoo_spec.errors import InputError
 from zoo_spec.reading import open_file, printable, reading
 
@@ -56,7 +55,7 @@ def sources(data: Data) -> list[Source]:
 def _text(data: TextData) -> list[Source]:
     found = _files(data)
     if data.files is None:
-        found += _embedded("data.corpus", data.corpus, "pydoc_data.topics")
+        found += embedded_files("data.corpus", data.corpus, "pydoc_data.topics")
     if data.phrases is not None:
         found.append(Source("data.phrases", Path(data.phrases)))
     return [*found, *vocabulary_sources(data)]
@@ -92,20 +91,6 @@ def named_files(field: str, paths: Iterable[str] | None, use: Use = "train") -> 
     return [Source(f"{field}[{index}]", Path(path), use) for index, path in enumerate(found)]
 
 
-@sources.register
-def _images(data: ImageData) -> list[Source]:
-    files = idx_files(data.directory) if data.directory is not None else data.files
-    if files is None:
-        return _embedded("data.corpus", data.corpus, "sklearn", "datasets/data/digits.csv.gz")
-    place = "data.files" if data.directory is None else f"data.directory {data.directory}"
-    found = []
-    for part in IdxFiles.model_fields:
-        path = getattr(files, part)
-        if path is not None:
-            found.append(Source(f"{place}: {part}", Path(path), "eval" if "evaluation" in part else "train"))
-    return found
-
-
 @singledispatch
 def vocabulary_sources(data: Data) -> list[Source]:
     """What a user's own vocabulary is read from; predictions read it too, whatever fed the run."""
@@ -123,7 +108,7 @@ def _vocabulary(data: TokenizedData) -> list[Source]:
     return found
 
 
-def _embedded(field: str, name: str, module: str, file: str = "") -> list[Source]:
+def embedded_files(field: str, name: str, module: str, file: str = "") -> list[Source]:
     """The file of an installed package that a built-in corpus is read from; none where it is not installed."""
     try:
         found = find_spec(module)

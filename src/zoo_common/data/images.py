@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Split, check_range, example_bytes
+from zoo_common.data.file_marks import Source, embedded_files, sources
 from zoo_common.data.generated import id_limits
 from zoo_common.data.reader import Wanted, open_data
 from zoo_common.data.resize import resize
@@ -220,3 +221,17 @@ def _images(data: ImageData, wanted: Wanted) -> ImageExamples:
     classes = id_limits(wanted.graph, {}).get("labels")
     shape = image_size(data, wanted.graph)
     return open_images(data, split=wanted.split, shape=shape, classes=classes, inputs=wanted.inputs)
+
+
+@sources.register
+def _sources(data: ImageData) -> list[Source]:
+    files = idx_files(data.directory) if data.directory is not None else data.files
+    if files is None:
+        return embedded_files("data.corpus", data.corpus, "sklearn", "datasets/data/digits.csv.gz")
+    place = "data.files" if data.directory is None else f"data.directory {data.directory}"
+    found = []
+    for part in IdxFiles.model_fields:
+        path = getattr(files, part)
+        if path is not None:
+            found.append(Source(f"{place}: {part}", Path(path), "eval" if "evaluation" in part else "train"))
+    return found

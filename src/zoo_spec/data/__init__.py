@@ -3,6 +3,7 @@
 from zoo_spec.data.base import Data, FilePath, FilePaths
 from zoo_spec.data.cldr_names import CldrNames
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
+from zoo_spec.data.glue import GlueData
 from zoo_spec.data.images import IdxFiles, ImageData
 from zoo_spec.data.labelled_images import LabelledImageData
 from zoo_spec.data.labelled_text import LabelledTextData
@@ -28,6 +29,7 @@ __all__ = [
     "FilePaths",
     "GeneratedData",
     "GeneratedShapes",
+    "GlueData",
     "IdxFiles",
     "ImageData",
     "LabelledImageData",

@@ -36,6 +36,8 @@ class TableForm:
     header: bool = True
     what: str = "a table"
     """What is expected, for messages."""
+    more_fields: bool = False
+    """Whether a row of TSV or CSV may have more fields than the first line: they are left out."""
 
     def format_of(self, path: str) -> TableFormat:
         """How a file is written."""

@@ -78,6 +78,7 @@ class Rows:
     def __init__(self, form: TableForm, lines: Lines) -> None:
         self.format: TableFormat = form.format_of(lines.path)
         self._columns = form.columns
+        self._more_fields = form.more_fields
         self._places: list[int] = []
         self._width = 0
         if self.format == "jsonl":
@@ -123,7 +124,7 @@ class Rows:
     def _of_fields(self, fields: list[str], lines: Lines) -> Cells | None:
         if not fields:
             return None
-        if len(fields) != self._width:
+        if len(fields) < self._width or (len(fields) > self._width and not self._more_fields):
             raise lines.wrong(
                 f"has {len(fields)} fields, and the first line {self._width}; "
                 + (
