@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, jaccard_score, precision_recall_fscore_support
+from scipy.stats import spearmanr
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    jaccard_score,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+)
 
 from zoo_common.metrics import metric_kinds, open_metric
 from zoo_common.metrics.span import best_spans
@@ -110,6 +117,52 @@ def test_scores_of_several_labels_and_their_means_are_scikit_learns():
     means = precision_recall_fscore_support(labels, said, average="macro", zero_division=0)
     for kind, mean in zip(SEVERAL, means, strict=False):
         assert value(kind("m", "logits", "labels"), batches) == pytest.approx(mean, rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, "weights"])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_matthews_and_f1_of_class_1_are_scikit_learns(classes, weights):
+    rng = np.random.default_rng(classes)
+    batches = []
+    for size in (7, 30, 1):
+        labels = rng.integers(0, classes, size)
+        logits = rng.standard_normal((size, classes)) + np.eye(classes)[labels]
+        batches.append(({"labels": labels, "weights": rng.integers(0, 3, size) / 2}, {"logits": logits}))
+    labels, given = (np.concatenate([batch[name] for batch, _ in batches]) for name in ("labels", "weights"))
+    said = np.concatenate([outputs["logits"].argmax(-1) for _, outputs in batches])
+    sample = None if weights is None else given
+    found = value(metrics.Matthews("m", "logits", "labels", weights), batches)
+    assert found == pytest.approx(matthews_corrcoef(labels, said, sample_weight=sample), rel=1e-12)
+    wanted = f1_score(labels, said, labels=[1], average="macro", sample_weight=sample)
+    assert value(metrics.F1OfOne("m", "logits", "labels", weights), batches) == pytest.approx(
+        wanted, rel=1e-12
+    )
+
+
+def test_matthews_of_one_class_alone_is_0_as_scikit_learn_has_it():
+    logits = np.eye(3)[[1, 1, 1, 1]]
+    batch = {"labels": np.array([0, 1, 2, 1]), "weights": np.full(4, 0.1)}
+    assert matthews_corrcoef(batch["labels"], [1] * 4) == 0
+    assert value(metrics.Matthews("m", "logits", "labels", "weights"), [(batch, {"logits": logits})]) == 0
+
+
+@pytest.mark.parametrize("ties", [1e6, 3])
+def test_spearman_is_scipys_and_a_weight_is_so_many_examples(ties):
+    rng = np.random.default_rng(5)
+    batches = []
+    for size in (20, 1, 9):
+        labels, weights = np.round(rng.standard_normal(size) * ties), rng.integers(0, 3, size)
+        logits = np.round(np.exp(labels / ties + rng.standard_normal(size)) * ties)
+        batches.append(({"labels": labels, "weights": weights}, {"logits": logits}))
+    labels, given = (np.concatenate([batch[name] for batch, _ in batches]) for name in ("labels", "weights"))
+    logits = np.concatenate([outputs["logits"] for _, outputs in batches])
+    found = value(metrics.Spearman("m", "logits", "labels"), batches)
+    assert found == pytest.approx(spearmanr(labels, logits).statistic, rel=1e-12)
+    found = value(metrics.Spearman("m", "logits", "labels", "weights"), batches)
+    wanted = spearmanr(labels.repeat(given), logits.repeat(given)).statistic
+    assert found == pytest.approx(wanted, rel=1e-12)
+    alike = [(batch, {"logits": np.ones_like(batch["labels"])}) for batch, _ in batches]
+    assert value(metrics.Spearman("m", "logits", "labels"), alike) == 0
 
 
 @pytest.mark.parametrize("weights", [None, "weights"])

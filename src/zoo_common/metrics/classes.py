@@ -95,6 +95,30 @@ class Ranked(_Macro):
         )
 
 
+class F1OfOne(Ranked):
+    """The harmonic mean of class 1's precision and recall."""
+
+    @property
+    def value(self) -> float:
+        """0 if nothing is 1, or said to be."""
+        return float(self._scores()[_F1][1]) if len(self._labelled) > 1 else 0.0
+
+
+class Matthews(Ranked):
+    """Matthews' correlation of labels and what ranks first; it is of sums over classes alone (Gorodkin, 2004)."""
+
+    @property
+    def value(self) -> float:
+        """Between -1 and 1; 0 where all labels, or all that is said, are of one class."""
+        total = self._labelled.sum()
+        labelled, said = (total**2 - (each**2).sum() for each in (self._labelled, self._said))
+        if min(labelled, said) <= _ALIKE * total**2:
+            return 0.0
+        return float(
+            (self._both.sum() * total - self._labelled @ self._said) / np.sqrt(labelled) / np.sqrt(said)
+        )
+
+
 class Several(_Macro):
     """Of labels that are 0 or 1, each with a logit of its own; one above 0 says 1."""
 
@@ -114,6 +138,8 @@ def _share(part: Float64, whole: Float64) -> Float64:
     return np.asarray(np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0))
 
 
+_ALIKE = 1e-14
+"""Of the square of all weights: less is what rounding leaves."""
 _PRECISION, _RECALL, _F1 = range(3)
 _OF_SEVERAL = (specs.BinaryMacroPrecision, specs.BinaryMacroRecall, specs.BinaryMacroF1)
 _SCORE: dict[type[specs.Metric], int] = {
@@ -124,5 +150,7 @@ _SCORE: dict[type[specs.Metric], int] = {
     specs.BinaryMacroRecall: _RECALL,
     specs.BinaryMacroF1: _F1,
 }
+open_metric.register(specs.F1OfOne, F1OfOne)
+open_metric.register(specs.Matthews, Matthews)
 for _kind in _SCORE:
     open_metric.register(_kind, Several if issubclass(_kind, _OF_SEVERAL) else Ranked)

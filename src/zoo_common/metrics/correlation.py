@@ -1,11 +1,11 @@
-"""Pearson's correlation of predicted and labelled numbers."""
+"""Pearson's and Spearman's correlation of predicted and labelled numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from zoo_common.backend import Batch
-from zoo_common.metrics.base import open_metric, weights_of
+from zoo_common.metrics.base import Float64, open_metric, weights_of
 from zoo_spec.tasks import metrics as specs
 
 _ALIKE = 1e-28
@@ -45,6 +45,44 @@ class Correlation:
         if (moments <= _ALIKE * self._weight * self._means**2).any():
             return 0.0
         return float(self._moments[0, 1] / np.sqrt(moments[0]) / np.sqrt(moments[1]))
+
+
+class Spearman:
+    """Pearson's of the ranks; the numbers so far are held, three for each example."""
+
+    def __init__(self, metric: specs.Metric) -> None:
+        self.metric = metric
+        self._numbers: list[Float64] = []
+
+    def add(self, batch: Batch, outputs: Batch) -> None:
+        """Keep a batch."""
+        labels = np.asarray(batch[self.metric.labels], np.float64).ravel()
+        logits = np.asarray(outputs[self.metric.logits], np.float64).ravel()
+        weights = weights_of(self.metric, batch, labels.shape).ravel()
+        self._numbers.append(np.stack([logits, labels, weights])[:, weights > 0])
+
+    @property
+    def value(self) -> float:
+        """Between -1 and 1; 0 where the predictions, or the labels, are all alike."""
+        if not self._numbers:
+            return 0.0
+        logits, labels, weights = np.concatenate(self._numbers, axis=1)
+        ranks = Correlation(specs.Metric(self.metric.name, "logits", "labels", "weights"))
+        given = {"labels": _ranks(labels, weights), "weights": weights}
+        ranks.add(given, {"logits": _ranks(logits, weights)})
+        return ranks.value if np.isfinite(logits).all() else float("nan")
+
+
+def _ranks(values: Float64, weights: Float64) -> Float64:
+    """How much weight lies below each value, and half of that which is alike."""
+    _, which = np.unique(values, return_inverse=True)
+    alike = np.bincount(which, weights)
+    return np.asarray((np.cumsum(alike) - alike / 2)[which])
+
+
+@open_metric.register
+def _spearman(metric: specs.Spearman) -> Spearman:
+    return Spearman(metric)
 
 
 @open_metric.register

@@ -67,6 +67,18 @@ class MacroF1(Metric):
     kind = "macro_f1"
 
 
+class F1OfOne(Metric):
+    """The harmonic mean of class 1's precision and recall."""
+
+    kind = "f1_of_one"
+
+
+class Matthews(Metric):
+    """Matthews' correlation of the classes that are labelled and those that rank first (Gorodkin, 2004, of many)."""
+
+    kind = "matthews"
+
+
 class BinaryMacroPrecision(Metric):
     """Of what a logit says is 1, the share that is; the mean over labels."""
 
@@ -95,6 +107,12 @@ class Correlation(Metric):
     """Pearson's, of predicted and labelled numbers."""
 
     kind = "correlation"
+
+
+class Spearman(Metric):
+    """Spearman's correlation: Pearson's of the ranks, of which those that are alike have the mean."""
+
+    kind = "spearman"
 
 
 class MeanIou(Metric):

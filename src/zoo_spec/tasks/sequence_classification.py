@@ -20,7 +20,10 @@ from zoo_spec.tasks.metrics import (
     BinaryMacroPrecision,
     BinaryMacroRecall,
     Correlation,
+    F1OfOne,
+    Matthews,
     Metric,
+    Spearman,
     by_class,
 )
 from zoo_spec.tasks.predictions import Prediction
@@ -80,8 +83,9 @@ class SequenceClassification(SequenceTask):
         self._attach(graph, backbone, head, labels, loss)
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy``, and precision, recall and F1 as means over classes."""
-        return by_class()
+        """``accuracy``, precision, recall and F1 as means over classes, ``matthews``; of two classes ``f1`` of 1."""
+        of_two = (F1OfOne("f1", "logits", "labels"),) if self.classes == 2 else ()
+        return (*by_class(), Matthews("matthews", "logits", "labels"), *of_two)
 
     def prediction(self) -> Prediction:
         """A class for each text."""
@@ -123,7 +127,7 @@ class SequenceMultiLabelClassification(SequenceTask):
 
 
 class SequenceRegression(SequenceTask):
-    """A number: the mean of the squared error, and Pearson's correlation."""
+    """A number: the mean of the squared error, and Pearson's and Spearman's correlation."""
 
     kind: Literal["sequence_regression"] = "sequence_regression"
 
@@ -134,8 +138,8 @@ class SequenceRegression(SequenceTask):
         self._attach(graph, backbone, head, labels, SquaredError())
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``correlation``."""
-        return (Correlation("correlation", "logits", "labels"),)
+        """``correlation``, Pearson's, and ``spearman``."""
+        return (Correlation("correlation", "logits", "labels"), Spearman("spearman", "logits", "labels"))
 
     def prediction(self) -> Prediction:
         """A number for each text."""
