@@ -10,7 +10,7 @@ from zoo_spec.data import (
     GeneratedShapes,
     ImageData,
     LabelledTextData,
-    TextData,
+    RunningTextData,
     TokenizedData,
 )
 from zoo_spec.data.spans import SpanSettings
@@ -55,7 +55,7 @@ def fits(data: Data, spec: ExperimentSpec, graph: Graph) -> None:
 
 
 @fits.register
-def _text(data: TextData, spec: ExperimentSpec, graph: Graph) -> None:
+def _text(data: RunningTextData, spec: ExperimentSpec, graph: Graph) -> None:
     _check_tokens(graph, data)
     _check_length(spec, data, graph)
     _check_lengths(spec, data, graph)
@@ -150,7 +150,7 @@ def drawn_sizes(data: GeneratedData, graph: Graph) -> dict[str, int]:
     return sizes
 
 
-def spans_of(data: TextData) -> SpanSettings:
+def spans_of(data: RunningTextData) -> SpanSettings:
     """What span corruption cuts out of this text."""
     return SpanSettings(data.sequence_length, data.masked_fraction, data.mean_span_length)
 
@@ -172,14 +172,14 @@ def _check_length(spec: ExperimentSpec, data: TokenizedData, graph: Graph) -> No
         )
 
 
-def _check_lengths(spec: ExperimentSpec, data: TextData, graph: Graph) -> None:
+def _check_lengths(spec: ExperimentSpec, data: RunningTextData, graph: Graph) -> None:
     if "decoder_input_ids" in graph.inputs:
         _check_spans(spec, data, graph)
     elif "masked_ids" in graph.inputs:
         _check_masked(data, graph)
 
 
-def _check_masked(data: TextData, graph: Graph) -> None:
+def _check_masked(data: RunningTextData, graph: Graph) -> None:
     most = _most(graph, "predictions")
     if most is not None and data.max_predictions > most:
         raise InputError(
@@ -196,7 +196,7 @@ def _check_masked(data: TextData, graph: Graph) -> None:
         )
 
 
-def _check_spans(spec: ExperimentSpec, data: TextData, graph: Graph) -> None:
+def _check_spans(spec: ExperimentSpec, data: RunningTextData, graph: Graph) -> None:
     spans, most = spans_of(data), _most(graph, "target_sequence")
     if most is not None and spans.target_length > most:
         raise InputError(

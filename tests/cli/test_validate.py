@@ -167,7 +167,7 @@ def test_an_unknown_framework_is_refused_by_name():
         (
             "bert_base_sst2",
             "data={kind: text}",
-            "running text, without the labels that sequence_classification learns",
+            "running text, which sequence_classification does not learn from",
         ),
         ("mnist_fc", "data.directory=not_there", "data: not_there: there is no such directory"),
         ("mnist_fc", "model.channels=3", "the images have 1 channel(s), the model's input 3"),

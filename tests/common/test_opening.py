@@ -158,7 +158,10 @@ def test_too_little_text_is_refused(tmp_path, text, split, message):
             "sequence_length 129 is above the 128 positions of the model",
         ),
         ({"data": {"kind": "images"}}, "needs a model with an input image"),
-        ({"model": {"kind": "mlp"}, "data": {"kind": "text"}}, "gives input_ids, which no embedding"),
+        (
+            {"model": {"kind": "mlp"}, "data": {"kind": "text"}},
+            "which image_classification does not learn from",
+        ),
         ({"model": {"kind": "mlp", "channels": 3}}, r"the images have 1 channel\(s\), the model's input 3"),
         ({"model": {**BERT, "type_vocab_size": 1}}, "pairs have 2 token types, and the model has 1"),
     ],
@@ -211,7 +214,7 @@ def test_examples_are_the_same_whatever_the_locale_and_hash_seed():
 def test_running_text_is_refused_where_people_s_labels_are_learnt(name):
     """Of these token_classification would else have learnt the next tokens' ids."""
     kind = load_spec(name).task.kind
-    with pytest.raises(InputError, match=f"running text, without the labels that {kind} learns"):
+    with pytest.raises(InputError, match=f"running text, which {kind} does not learn from"):
         open_dataset(load_spec(name, ["data={kind: text}"]), None, "train")
 
 

@@ -14,9 +14,9 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from hub_folders import hub_folder
 from zoo_common.data.subwords.tokenizer_files import run_tokenizer
+from zoo_common.data.subwords.vocabularies import read_unigrams
 from zoo_common.published import import_published
 from zoo_common.published.author_tokenizers import keras_hub_tokenizer, mesh_tokenizer
-from zoo_common.published.unigram import read_unigrams
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 

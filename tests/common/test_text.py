@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo_common.data.sources.python_docs import python_docs
-from zoo_common.data.sources.text import hold_out, read_files, split_sentences
+from zoo_common.data.makers.documents import fingerprint, hold_out, read_corpus
+from zoo_common.data.sentences import split_sentences
+from zoo_spec.data import TextData
 from zoo_spec.errors import InputError
 
 
@@ -13,6 +14,10 @@ def _file(tmp_path: Path, content: str | bytes) -> str:
     path = tmp_path / "corpus.txt"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return str(path)
+
+
+def _read(path: str, layout: str, **fields: str):
+    return read_corpus(TextData(files=(path,), layout=layout, **fields))
 
 
 @pytest.mark.parametrize(
@@ -37,14 +42,14 @@ def test_sentences_end_where_a_reader_would_end_them(text, sentences):
 
 def test_prose_has_paragraphs_in_documents(tmp_path):
     path = _file(tmp_path, "\ufeffA one.\r\nstill one. B two.\r\n\r\nC three.\r\n\r\n\r\nD four.\n")
-    corpus = read_files([path], "prose")
+    corpus = _read(path, "prose")
     assert corpus.documents == (("A one. still one.", "B two.", "C three."), ("D four.",))
-    assert corpus.source_bytes == Path(path).stat().st_size
+    assert corpus.about.source_bytes == Path(path).stat().st_size
 
 
 def test_sentence_lines_are_read_as_bert_reads_them(tmp_path):
     path = _file(tmp_path, "a b. c\nd e\n\nf g\n \nh\n")
-    assert read_files([path], "sentence_lines").documents == (("a b. c", "d e"), ("f g",), ("h",))
+    assert _read(path, "sentence_lines").documents == (("a b. c", "d e"), ("f g",), ("h",))
 
 
 @pytest.mark.parametrize(
@@ -53,21 +58,22 @@ def test_sentence_lines_are_read_as_bert_reads_them(tmp_path):
         (b"", "empty"),
         (b"   \n\n", "no text"),
         (b"fine\nna\xefve", r"byte 0xef at byte offset 7 \(line 2\)"),
+        (b"\x1f\x8b\x00\x00", "byte offset 1"),
         (b"\x1f\x8b\x08\x00", "ends too early"),
     ],
 )
 def test_a_file_that_is_not_text_is_refused_by_name(tmp_path, content, message):
     path = _file(tmp_path, content)
     with pytest.raises(InputError, match=message) as caught:
-        read_files([path], "prose")
+        _read(path, "prose")
     assert path in str(caught.value)
 
 
 def test_a_missing_file_and_a_directory_are_refused_by_name(tmp_path):
     with pytest.raises(InputError, match=r"none\.txt: there is no such file"):
-        read_files([str(tmp_path / "none.txt")], "prose")
+        _read(str(tmp_path / "none.txt"), "prose")
     with pytest.raises(InputError, match="is a directory"):
-        read_files([str(tmp_path)], "prose")
+        _read(str(tmp_path), "prose")
 
 
 def test_held_out_documents_are_whole_apart_and_decided_by_the_seed_alone():
@@ -88,16 +94,17 @@ def test_too_few_documents_lose_their_last_sentences():
     assert hold_out([("one", "two")], 0.05, 0) == ((("one", "two"),), ())
 
 
-def test_the_embedded_corpus_is_prose_without_repetition():
-    corpus = python_docs()
+@pytest.mark.parametrize("layout", ["prose", "sentence_lines"])
+def test_the_embedded_corpus_is_prose_without_repetition(layout):
+    corpus = read_corpus(TextData(layout=layout))
     assert len(corpus.documents) > 40
     assert corpus.characters > 200_000
-    sentences = list(corpus.sentences)
+    sentences = [sentence for document in corpus.documents for sentence in document]
     assert not any(">>>" in sentence or "::=" in sentence or "\n" in sentence for sentence in sentences)
     # Whole passages stand once; short sentences ("For example:") may come again.
     long = [sentence for sentence in sentences if len(sentence) > 150]
     assert len(set(long)) > 0.98 * len(long)
-    assert corpus.fingerprint() == python_docs().fingerprint()
+    assert fingerprint(corpus.documents) == fingerprint(read_corpus(TextData()).documents)
 
 
 TABLES = {
@@ -130,14 +137,14 @@ PROSE = {
 def test_a_table_is_not_taken_for_text_unless_it_is_meant(tmp_path, name):
     path = _file(tmp_path, TABLES[name])
     with pytest.raises(InputError, match=r"corpus\.txt: looks like a table .*data\.tables to as_text"):
-        read_files([path], "sentence_lines")
-    assert read_files([path], "sentence_lines", tables="as_text").documents
+        _read(path, "sentence_lines")
+    assert _read(path, "sentence_lines", tables="as_text").documents
 
 
 @pytest.mark.parametrize("name", PROSE)
 @pytest.mark.parametrize("layout", ["prose", "sentence_lines"])
 def test_prose_is_not_taken_for_a_table(tmp_path, name, layout):
-    assert read_files([_file(tmp_path, PROSE[name])], layout).documents
+    assert _read(_file(tmp_path, PROSE[name]), layout).documents
 
 
 @pytest.mark.parametrize("suffix", ["tsv", "csv", "jsonl", "json", "TSV"])
@@ -145,4 +152,4 @@ def test_a_file_that_is_called_a_table_is_one(tmp_path, suffix):
     path = tmp_path / f"reviews.{suffix}"
     path.write_text("It is good.\n")
     with pytest.raises(InputError, match=rf"a file called \.{suffix.lower()}"):
-        read_files([str(path)], "prose")
+        _read(str(path), "prose")

@@ -6,22 +6,27 @@ import logging
 import os
 import subprocess
 import sys
+from itertools import chain
 
 import pytest
 
 from zoo_common.data import files
-from zoo_common.data.sources.python_docs import python_docs
+from zoo_common.data.makers.documents import read_corpus
 from zoo_common.data.subwords.tokenizer import SPECIALS, train
 from zoo_common.data.subwords.tokenizer_files import FILE, RECORD, open_tokenizer
+from zoo_spec.data import TextData
 from zoo_spec.errors import EnvironmentFault, InputError
 
 TEXT = ["the cat sat on the mat", "the dog sat on the cat", "a naïve cat, a doggy mat"] * 4
 
 FRESH = """
 import hashlib
-from zoo_common.data.sources.python_docs import python_docs
+from itertools import chain
+from zoo_common.data.makers.documents import read_corpus
+from zoo_spec.data import TextData
 from zoo_common.data.subwords.tokenizer import train
-print(hashlib.sha256(train(python_docs().sentences, {size}, True).tokenizer.to_str().encode()).hexdigest())
+found = train(chain(*read_corpus(TextData()).documents), {size}, True)
+print(hashlib.sha256(found.tokenizer.to_str().encode()).hexdigest())
 """
 
 
@@ -51,7 +56,7 @@ def test_the_order_of_sentences_does_not_matter():
 
 
 def test_specials_come_first_and_no_piece_is_there_in_vain():
-    found = train(python_docs().sentences, 1000, True)
+    found = train(chain(*read_corpus(TextData()).documents), 1000, True)
     vocabulary = found.tokenizer.get_vocab()
     assert [vocabulary[token] for token in SPECIALS] == [0, 1, 2, 3, 4]
     assert sorted(vocabulary.values()) == list(range(1000))

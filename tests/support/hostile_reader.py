@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 
 from zoo_common.containers import open_container
+from zoo_common.data.makers.documents import read_corpus
 from zoo_common.data.sources.idx import read_idx
-from zoo_common.data.sources.text import read_files
 from zoo_common.data.subwords import byte_level_bpe, tokenizer
 from zoo_common.data.subwords.vocabularies import read_vocabulary
 from zoo_common.prediction.image_files import read_images
 from zoo_common.prediction.lines import read_lines
+from zoo_spec.data import TextData
 from zoo_spec.errors import InputError
 
 SECONDS, BYTES = 2, 500_000_000
@@ -43,7 +44,7 @@ READERS = {
     "tensors": _tensors,
     "picture": lambda path: list(read_images(path, 1)),
     "idx": lambda path: read_idx(path, (3, 4)),
-    "text": lambda path: read_files([path], "prose"),
+    "text": lambda path: read_corpus(TextData().model_copy(update={"files": (path,)})),
     "vocabulary": lambda path: read_vocabulary(path, lower_case=True),
     "encode": _encode,
     "train": _train,

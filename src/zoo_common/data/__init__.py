@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.data import generated, images, makers, open_text, shapes, sources
+from zoo_common.data import generated, images, makers, shapes, sources
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
@@ -27,7 +27,6 @@ __all__ = [
     "makers",
     "open_data",
     "open_dataset",
-    "open_text",
     "shapes",
     "sources",
 ]

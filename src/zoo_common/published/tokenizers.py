@@ -9,10 +9,9 @@ from pydantic import JsonValue
 from tokenizers.normalizers import BertNormalizer
 
 from zoo_common.containers.plain_json import read_json_mapping
-from zoo_common.data.subwords.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.subwords.tokenizer import Subwords, WordPiece
-from zoo_common.data.subwords.vocabularies import read_vocabulary
-from zoo_common.published.unigram import SENTINELS, read_unigrams
+from zoo_common.data.subwords.tokenizer_files import kind_of
+from zoo_common.data.subwords.vocabularies import SENTINELS, read_unigrams, read_vocabulary
 from zoo_spec.errors import InputError
 
 FOLDER = "published"
@@ -40,7 +39,7 @@ class Tokenizer:
     @property
     def kind(self) -> str:
         """What ``data.tokenizer`` calls it."""
-        return "byte_level_bpe" if isinstance(self.pieces, ByteLevelBpe) else "wordpiece"
+        return kind_of(self.pieces)
 
 
 def read_tokenizer(folder: Path, rows: int) -> tuple[Tokenizer | None, list[str]]:

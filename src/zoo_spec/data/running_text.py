@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo_spec.base import PositiveInt
+from zoo_spec.base import PositiveInt, Rate
 from zoo_spec.data.base import FilePath
+from zoo_spec.data.records import Record, RunningText
 from zoo_spec.data.tokenized import TokenizedData
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -19,6 +20,15 @@ class RunningTextData(TokenizedData):
     It is cut into examples for masked (Devlin et al., 2019, 3.1) or causal language modelling, or spans are cut out.
     """
 
+    gives: ClassVar[type[Record] | None] = RunningText
+    layout: Literal["prose", "sentence_lines"] = "prose"
+    """How documents are laid out. ``prose``: lines may be wrapped, a blank line ends a paragraph, sentences are found
+    by their punctuation; in plain files two or more blank lines or the file's end end a document.
+    ``sentence_lines``, as google-research/bert reads it: a sentence a line; in plain files a blank line ends a
+    document."""
+    evaluation_fraction: Rate = 0.05
+    """Part of the text, by characters, that is held out for evaluation: whole documents drawn by
+    ``split_seed``, or each document's last sentences where there are too few documents for that."""
     max_predictions: PositiveInt = 20
     """Most tokens that are masked in an example."""
     masked_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15

@@ -14,13 +14,13 @@ class TokenizedData(SourceData):
     """Base of the specs of data that a tokenizer reads."""
 
     vocabulary: FilePath | None = None
-    """A vocabulary: ``vocab.txt`` (WordPiece), ``vocab.json`` beside its ``merges.txt`` (byte-level BPE), or
-    ``tokenizer.json``. Without one it is trained on the training text, as large as the model's embedding at most,
-    and kept in the run directory."""
-    tokenizer: Literal["wordpiece", "byte_level_bpe"] = "wordpiece"
+    """A vocabulary: ``vocab.txt`` (WordPiece), ``vocab.json`` beside its ``merges.txt`` (byte-level BPE),
+    ``spiece.model`` (SentencePiece; ``.model``, ``.spm``), or ``tokenizer.json``. Without one it is trained on the
+    training text, as large as the model's embedding at most, and kept in the run directory."""
+    tokenizer: Literal["wordpiece", "byte_level_bpe", "sentencepiece"] = "wordpiece"
     """What text is cut into. ``wordpiece``, as BERT has it. ``byte_level_bpe``, as GPT-2 and RoBERTa have it: every
-    text has tokens, case and white space are kept. A ``vocabulary`` of a third kind (SentencePiece's, T5's) is read
-    as it is under either."""
+    text has tokens, case and white space are kept. ``sentencepiece``, as T5 has it: unigrams, trained by the library
+    of that name. A ``vocabulary`` of SentencePiece's is read as it is under any."""
     lower_case: bool = True
     """Lower-case the text and strip its accents, as the uncased BERT models do; ``wordpiece`` only."""
     sequence_length: PositiveInt = 128

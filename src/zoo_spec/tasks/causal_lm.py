@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from zoo_spec.base import Rate
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.blocks.tied_dense import TiedDense
+from zoo_spec.data.records import Record, RunningText
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TOKENS
@@ -29,6 +30,7 @@ class CausalLm(Task):
     """Probability spread evenly over the vocabulary."""
     needs: ClassVar[tuple[str, ...]] = ("hidden_states", "table")
     default_data: ClassVar[str] = "text"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (RunningText,)
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """Outputs ``hidden_states``, ``logits`` and ``loss``."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from zoo_spec.base import NonNegativeFloat, Rate
 from zoo_spec.blocks.heads import ClassifierHead, MaskedLmHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy, SumLosses
+from zoo_spec.data.records import Record, RunningText
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
@@ -26,6 +27,7 @@ class MaskedTokens(Task):
     """Probability spread evenly over the vocabulary."""
     needs: ClassVar[tuple[str, ...]] = ("hidden_states", "table", "norm", "activation")
     default_data: ClassVar[str] = "text"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (RunningText,)
 
     def metrics(self) -> tuple[Metric, ...]:
         """``masked_lm_accuracy``."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
 from zoo_spec.blocks.pooling import Pooling, UnitLength
 from zoo_spec.blocks.reshape import Concatenate
+from zoo_spec.data.records import Record, RunningText
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
@@ -27,6 +28,7 @@ class Representation(Task):
     """Outputs ``hidden_states`` and ``pooled``, or ``features``, whichever the backbone gives, and ``sentence``."""
 
     kind: Literal["representation"] = "representation"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (RunningText,)
     pooling: Annotated[tuple[Pooling, ...], BeforeValidator(_as_tuple)] = ()
     """What makes the one vector ``sentence`` of a text's tokens; of several, side by side in this order. Without any
     there is no such output."""

@@ -10,7 +10,7 @@ from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.blocks.relative_layer import RelativeDecoderLayer
 from zoo_spec.blocks.scale import Scale
 from zoo_spec.blocks.tied_dense import TiedDense
-from zoo_spec.data.records import Record, SummarizedText, TextPair
+from zoo_spec.data.records import Record, RunningText, SummarizedText, TextPair
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TARGETS
@@ -73,7 +73,7 @@ class SpanCorruption(SequenceToSequenceLm):
 
     kind: Literal["span_corruption"] = "span_corruption"  # type: ignore[assignment]
     default_data: ClassVar[str] = "text"
-    learns_from: ClassVar[tuple[type[Record], ...]] = ()
+    learns_from: ClassVar[tuple[type[Record], ...]] = (RunningText,)
 
     def prediction(self) -> Prediction | None:
         """None: what it tells are spans, by sentinels that no text has."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import check_range
-from zoo_common.data.sources.text import Document
+from zoo_common.data.makers.documents import running
+from zoo_common.data.sentences import Document
 from zoo_common.data.subwords.tokenizer import Subwords
 
 _BATCH, _CHARACTERS = 4096, 1 << 21
@@ -36,16 +37,6 @@ class TokenCorpus:
     def span(self, first: int, last: int) -> NDArray[np.int32]:
         """The ids of sentences ``first`` to ``last - 1``, which stand in one document."""
         return self.ids[self.sentences[first] : self.sentences[last]]
-
-
-def running(documents: Sequence[Document]) -> Iterator[str]:
-    """All sentences, each that goes on with another with the space between them in front.
-
-    Byte-level tokens begin with that space; WordPiece's know of none.
-    """
-    for document in documents:
-        for place, sentence in enumerate(document):
-            yield f" {sentence}" if place else sentence
 
 
 def tokenize(documents: Sequence[Document], tokenizer: Subwords, vocabulary_size: int) -> TokenCorpus:

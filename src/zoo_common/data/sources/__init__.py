@@ -5,6 +5,6 @@ A reader that is shipped is imported here, and registers itself.
 
 from __future__ import annotations
 
-from zoo_common.data.sources import cldr_names, glue, parallel_text, text_table
+from zoo_common.data.sources import cldr_names, glue, parallel_text, plain_text, text_table
 
-__all__ = ["cldr_names", "glue", "parallel_text", "text_table"]
+__all__ = ["cldr_names", "glue", "parallel_text", "plain_text", "text_table"]

@@ -11,9 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from zoo_common.data.sources.text import Corpus, Document, split_sentences
+from zoo_common.data.base import DataDescription
+from zoo_common.data.records import Look
+from zoo_common.data.sentences import split_sentences
+from zoo_spec.data.records import RunningText
 from zoo_spec.errors import EnvironmentFault
 
+_SOURCE = "python_docs (pydoc_data.topics of this Python)"
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]*[^\s*])\1(?![\w*])")
 _BULLET = re.compile(r"^(?:\*|\d{1,2}\.|[a-z]\.)\s+")
 _PROSE_END = re.compile(r"""[.!?:]["'”’)\]]*$""")
@@ -24,28 +28,40 @@ _CODE = re.compile(
 )
 
 
-def python_docs() -> Corpus:
-    """A document a topic, in the order of their names.
+class PythonDocs:
+    """A document a topic, in the order of their names; laid out as ``data.layout`` says."""
 
-    Raises EnvironmentFault where this Python was installed without its ``pydoc_data``.
-    """
-    try:
-        from pydoc_data.topics import topics
-    except ImportError as error:
-        raise EnvironmentFault(
-            "the embedded corpus python_docs needs the module pydoc_data, which this Python was installed "
-            "without; install the full standard library, or give data.files"
-        ) from error
-    seen: set[str] = set()
-    documents: list[Document] = []
-    for name in sorted(topics):
-        sentences = tuple(
-            sentence for paragraph in _prose(topics[name], seen) for sentence in split_sentences(paragraph)
-        )
-        if sentences:
-            documents.append(sentences)
-    size = sum(len(text.encode("utf-8")) for text in topics.values())
-    return Corpus(tuple(documents), "python_docs (pydoc_data.topics of this Python)", size)
+    def __init__(self, layout: str, look: Look) -> None:
+        """Raises EnvironmentFault where this Python was installed without its ``pydoc_data``."""
+        try:
+            from pydoc_data.topics import topics
+        except ImportError as error:
+            raise EnvironmentFault(
+                "the embedded corpus python_docs needs the module pydoc_data, which this Python was installed "
+                "without; install the full standard library, or give data.files"
+            ) from error
+        self._size = sum(len(text.encode("utf-8")) for text in topics.values())
+        self._topics: list[RunningText] = []
+        seen: set[str] = set()
+        for name in sorted(topics):
+            paragraphs = list(_prose(topics[name], seen))
+            if layout == "sentence_lines":
+                text = "\n".join(sentence for each in paragraphs for sentence in split_sentences(each))
+            else:
+                text = "\n\n".join(paragraphs)
+            if text:
+                self._topics.append(RunningText(f"{_SOURCE}: topic {name!r}", text))
+                look(self._topics[-1])
+
+    def __len__(self) -> int:
+        return len(self._topics)
+
+    def __getitem__(self, index: int) -> RunningText:
+        return self._topics[index]
+
+    def description(self) -> DataDescription:
+        """This Python's module."""
+        return DataDescription(_SOURCE, 0, self._size, 0)
 
 
 def _prose(topic: str, seen: set[str]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from zoo_spec.errors import InputError
 
 _SUFFIXES = {".tsv": "TSV", ".csv": "CSV", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON"}
 _ROWS = 200
-"""Lines that are looked at."""
+LOOKED_AT = 4 * _ROWS
+"""Lines of a file that are looked at."""
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
@@ -35,7 +36,7 @@ def _kind(text: str, path: str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix in _SUFFIXES:
         return f"a file called {suffix}"
-    lines = [line for line in text.split("\n", 4 * _ROWS)[: 4 * _ROWS] if line.strip()][:_ROWS]
+    lines = [line for line in text.split("\n", LOOKED_AT)[:LOOKED_AT] if line.strip()][:_ROWS]
     if _is_json(lines):
         return "its lines are JSON"
     tabs = _common([line.count("\t") for line in lines])

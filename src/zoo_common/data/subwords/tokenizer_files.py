@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo_common.data.files import decoded, read_vocabulary_bytes
 from zoo_common.data.reader import kept_by
-from zoo_common.data.subwords import byte_level_bpe
+from zoo_common.data.subwords import byte_level_bpe, sentence_piece_training
 from zoo_common.data.subwords.byte_level_bpe import ByteLevelBpe
 from zoo_common.data.subwords.sentence_pieces import SentencePieces
 from zoo_common.data.subwords.tokenizer import SENTINEL, Subwords, WordPiece, train
@@ -25,7 +25,11 @@ from zoo_spec.reading import UnreadableFileError, read_file, reading
 log = logging.getLogger("zoo")
 
 FILE = "tokenizer.json"
-KINDS: dict[str, type[Subwords]] = {"wordpiece": WordPiece, "byte_level_bpe": ByteLevelBpe}
+KINDS: dict[str, type[Subwords]] = {
+    "wordpiece": WordPiece,
+    "byte_level_bpe": ByteLevelBpe,
+    "sentencepiece": SentencePieces,
+}
 """By ``data.tokenizer``; a published vocabulary of another kind is read as it is, whatever that says."""
 RECORD = "tokenizer_record.json"
 """Beside it: its SHA-256 and what it was made from."""
@@ -58,7 +62,8 @@ def open_tokenizer(
     if kept is not None:
         found, origin = kept, f"{run_dir}/{FILE}"
     elif vocabulary is not None:
-        found, origin = read_vocabulary(vocabulary, lower_case, limits), vocabulary
+        rows = vocabulary_size + reserved
+        found, origin = read_vocabulary(vocabulary, lower_case, limits, rows), vocabulary
     else:
         found, origin = (
             _train(kind, sentences, vocabulary_size, lower_case, reserved),
@@ -127,6 +132,8 @@ def _known_to(begins_with: str) -> str | None:
 def _train(
     kind: str, sentences: Iterable[str], vocabulary_size: int, lower_case: bool, reserved: int
 ) -> Subwords:
+    if kind == "sentencepiece":
+        return sentence_piece_training.train(sentences, vocabulary_size, reserved=reserved)
     if kind == "byte_level_bpe":
         return byte_level_bpe.train(sentences, vocabulary_size, reserved=reserved)
     return train(sentences, vocabulary_size, lower_case, reserved=reserved)
@@ -149,7 +156,7 @@ def run_tokenizer(data: Data, run_dir: Path, vocabulary_size: int | None) -> Sub
             f"{path}: there is no such file, and data.vocabulary names none; put back the tokenizer that the run "
             "was trained with"
         )
-    found = read_vocabulary(data.vocabulary, data.lower_case, data.limits)
+    found = read_vocabulary(data.vocabulary, data.lower_case, data.limits, vocabulary_size)
     _require(found, data.vocabulary, data.tokenizer, vocabulary_size)
     return found
 
@@ -157,7 +164,7 @@ def run_tokenizer(data: Data, run_dir: Path, vocabulary_size: int | None) -> Sub
 def _require(found: Subwords, origin: str, kind: str, vocabulary_size: int | None, reserved: int = 0) -> None:
     """Raise InputError unless a tokenizer is of this kind, has its special tokens, and fits the embedding's rows."""
     if not isinstance(found, (KINDS[kind], SentencePieces)):
-        other = next(name for name, cls in KINDS.items() if isinstance(found, cls))
+        other = kind_of(found)
         raise InputError(
             f"{origin}: it is a {other} tokenizer, and data.tokenizer is {kind}; set it to {other}"
         )
@@ -171,6 +178,11 @@ def _require(found: Subwords, origin: str, kind: str, vocabulary_size: int | Non
             f"{origin}: it has {found.size:,} tokens, the model's embedding only {vocabulary_size:,} rows{beside}; "
             f"set model.vocab_size to {found.size + reserved} at least, or give a smaller data.vocabulary"
         )
+
+
+def kind_of(found: Subwords) -> str:
+    """What ``data.tokenizer`` calls it."""
+    return next(name for name, cls in KINDS.items() if isinstance(found, cls))
 
 
 def _require_sentinels(found: Subwords, origin: str, needed: int) -> None:

@@ -1,4 +1,4 @@
-"""The files that a vocabulary comes in: ``tokenizer.json``, ``vocab.txt``, or ``vocab.json`` with ``merges.txt``."""
+"""The files that vocabularies come in: ``tokenizer.json``, ``vocab.txt``, ``vocab.json``, ``spiece.model``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,29 @@ from tokenizers.models import WordPiece as WordPieceModel
 from zoo_common.data.files import decoded, existing_file, read_vocabulary_bytes
 from zoo_common.data.subwords.byte_level_bpe import END_OF_TEXT, ByteLevelBpe, Gpt2Bpe, around
 from zoo_common.data.subwords.byte_level_bpe import SPECIALS as ROBERTA_SPECIALS
+from zoo_common.data.subwords.sentence_piece_file import read_sentence_pieces
 from zoo_common.data.subwords.sentence_pieces import SentencePieces
-from zoo_common.data.subwords.tokenizer import CONTINUES, SPECIALS, Subwords, WordPiece, finished
+from zoo_common.data.subwords.tokenizer import (
+    CONTINUES,
+    SENTINEL,
+    SPECIALS,
+    Subwords,
+    WordPiece,
+    finished,
+)
+from zoo_common.data.subwords.unigram import unigram_tokenizer
 from zoo_common.data.subwords.watched import Watched, patterns_of
 from zoo_common.data.subwords.word_marks import SpaceBefore, Suffixed, marks_of
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
-from zoo_spec.reading import reading
+from zoo_spec.reading import printable, reading
 
 MERGES = "merges.txt"
 """What stands beside a ``vocab.json``: the merges of byte-level BPE, a pair a line, the first one first."""
+PIECES = (".model", ".spm")
+"""How SentencePiece's files are called."""
+SENTINELS = 100
+"""How many T5 has beside its file's pieces."""
 _REMEDY = f"it is not a tokenizer; give a tokenizer.json that tokenizers wrote, or a vocab.json with {MERGES}"
 _PARTS_A_TOKEN = 8
 """Strings and lists for each token, with its merges: a token and two merges of two are seven."""
@@ -32,12 +45,17 @@ _LONGEST_TOKEN, _LONGEST_WORD = 1000, 500
 """Characters: beyond these, the time for one long word of a text is a matter of minutes."""
 
 
-def read_vocabulary(path: str, lower_case: bool, limits: TextLimits | None = None) -> Subwords:
+def read_vocabulary(
+    path: str, lower_case: bool, limits: TextLimits | None = None, rows: int | None = None
+) -> Subwords:
     """A user's vocabulary; ``lower_case`` is for a ``vocab.txt``, which does not say it.
 
-    Raises InputError for a file that is none, that a part is missing of, or that is beyond the ``limits``.
+    ``rows`` are those of the table that it is for, where that is known (``read_unigrams``). Raises InputError for a
+    file that is none, that a part is missing of, or that is beyond the ``limits``.
     """
     limits = limits or TextLimits()
+    if path.endswith(PIECES):
+        return read_unigrams(Path(path), rows or 0, limits=limits)[0]
     text = _text(path, limits)
     if not path.endswith(".json"):
         return _word_pieces(text, path, lower_case, limits)
@@ -45,6 +63,30 @@ def read_vocabulary(path: str, lower_case: bool, limits: TextLimits | None = Non
     if _is_table(content):
         return byte_pairs(content, path, _merges(path), limits)
     return parse(text, path, _REMEDY, limits)
+
+
+def read_unigrams(
+    path: Path, rows: int, sentinels: int = SENTINELS, *, limits: TextLimits | None = None
+) -> tuple[Subwords, list[str]]:
+    """A SentencePiece file's tokenizer for a table of so many ``rows``, and what is to be said of it.
+
+    T5's ``sentinels`` follow the pieces, the last one first, where the table has rows for them all. Raises InputError
+    for what is no such file, is damaged, or asks for what cannot be done here.
+    """
+    file = read_sentence_pieces(path, limits)
+    known = any(piece == SENTINEL.format(0) for piece, _ in file.pieces)
+    room = rows - len(file.pieces)
+    added = [SENTINEL.format(number) for number in reversed(range(sentinels))]
+    if known or room < sentinels:
+        added = []
+    found = parse(unigram_tokenizer(file, added), path, "get the file again", limits)
+    found.check()
+    if known or added or not sentinels:
+        return found, []
+    return found, [
+        f"{printable(path.name)} has {len(file.pieces):,} pieces: of {rows:,} rows {max(room, 0)} are left, too few "
+        f"for {sentinels} sentinels, and none are added"
+    ]
 
 
 def fingerprint(path: str, limits: TextLimits | None = None) -> str:

@@ -58,7 +58,11 @@ def read_sentence_pieces(path: Path, limits: TextLimits | None = None) -> Senten
     and for rules that cannot be kept here, by their names.
     """
     limits = limits or TextLimits()
-    data = read_vocabulary_bytes(path, limits)
+    return parse_sentence_pieces(read_vocabulary_bytes(path, limits), path, limits)
+
+
+def parse_sentence_pieces(data: bytes, path: Path, limits: TextLimits) -> SentencePieceFile:
+    """The vocabulary of a file's bytes; errors as of ``read_sentence_pieces``, naming ``path``."""
     try:
         return _file(data, path, limits)
     except (ValueError, struct.error) as error:

@@ -4,45 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from zoo_common.data.subwords.tokenizer import SENTINEL, Subwords
-from zoo_common.data.subwords.vocabularies import parse
-from zoo_common.published.sentence_piece_file import SPACE, SentencePieceFile, read_sentence_pieces
-from zoo_spec.reading import printable
+from zoo_common.data.subwords.sentence_piece_file import SPACE, SentencePieceFile
 
-SENTINELS = 100
-"""How many T5 has beside its file's pieces."""
 _END = "</s>"
-_REMEDY = "get the file again"
 
 
-def read_unigrams(path: Path, rows: int, sentinels: int = SENTINELS) -> tuple[Subwords, list[str]]:
-    """A file's tokenizer for a table of so many ``rows``, and what is to be said of it.
-
-    T5's ``sentinels`` follow the pieces, the last one first, where the table has rows for them all. Raises InputError
-    for what is no such file, is damaged, or asks for what cannot be done here.
-    """
-    file = read_sentence_pieces(path)
-    known = any(piece == SENTINEL.format(0) for piece, _ in file.pieces)
-    room = rows - len(file.pieces)
-    added = [SENTINEL.format(number) for number in reversed(range(sentinels))]
-    if known or room < sentinels:
-        added = []
-    found = parse(json.dumps(_content(file, added)), path, _REMEDY)
-    found.check()
-    if known or added or not sentinels:
-        return found, []
-    return found, [
-        f"{printable(path.name)} has {len(file.pieces):,} pieces: of {rows:,} rows {max(room, 0)} are left, too few "
-        f"for {sentinels} sentinels, and none are added"
-    ]
+def unigram_tokenizer(file: SentencePieceFile, sentinels: Sequence[str] = ()) -> str:
+    """``tokenizer.json`` of a file's pieces, with special tokens behind them."""
+    return json.dumps(_content(file, sentinels))
 
 
-def _content(file: SentencePieceFile, sentinels: list[str]) -> dict[str, JsonValue]:
+def _content(file: SentencePieceFile, sentinels: Sequence[str]) -> dict[str, JsonValue]:
     """What ``tokenizer.json`` says of it."""
     pieces = [*file.pieces, *((each, 0.0) for each in sentinels)]
     ids = {piece: index for index, (piece, _) in enumerate(pieces)}
