@@ -15,6 +15,7 @@ INSTALLED_AS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "PIL": "pillow",
+    "array_record": "array-record",
     "google_crc32c": "google-crc32c",
     "pydantic_core": "pydantic",
     "annotated_types": "pydantic",

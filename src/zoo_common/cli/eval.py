@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     examples = (
         "zoo eval --framework torch --run-dir runs/mnist_fc-tf",
         "zoo eval --framework tf --run-dir runs/mnist_fc-tf --at-least accuracy=0.96",
+        "zoo eval --framework torch --run-dir runs/mnist_fc-tf --baseline",
     )
     app.command("eval", epilog=example(*examples))(evaluate)
 
@@ -34,6 +35,13 @@ def evaluate(
             "--at-least", metavar="METRIC=VALUE", help="Fail (status 1) below this; may be repeated."
         ),
     ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="Also score the answer that does not look at the input: each label by its share.",
+        ),
+    ] = False,
     accept: AcceptOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -53,6 +61,7 @@ def evaluate(
     run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     metrics = run.evaluate()
     _require_numbers(metrics)
+    blind = run.learner.blind_scores() if baseline else {}
     scores = _by_label(metrics, run.learner.graph, run.directory)
     if as_json:
         found: dict[str, JsonValue] = {
@@ -70,10 +79,12 @@ def evaluate(
             for name, each in scores.items()
         }
         classes: dict[str, JsonValue] = {"classes": by_name} if by_name else {}
-        print_json({**found, "framework": framework, **metrics, **classes})
+        unseen: dict[str, JsonValue] = {"baseline": {**blind}} if baseline else {}
+        print_json({**found, "framework": framework, **metrics, **classes, **unseen})
     else:
         for name, value in metrics.items():
-            print(f"{name:<28}{value:.6f}")
+            unseen_value = f"  without a look at the input {blind[name]:.6f}" if name in blind else ""
+            print(f"{name:<28}{value:.6f}{unseen_value}")
         if scores:
             print(f"\n{'class':<28}precision  recall    f1        support")
         for name, each in scores.items():

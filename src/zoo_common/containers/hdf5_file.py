@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, NonNegativeInt, ValidationError
+from pydantic import BaseModel, NonNegativeInt, PositiveInt, ValidationError
 
 from zoo_common.containers.base import BFLOAT16, native
 from zoo_common.containers.few_open import closed_if_it_fails
@@ -44,15 +45,31 @@ class _Plain(Entry):
     written: np.dtype[np.generic]
 
 
-class _Array(BaseModel):
+class Piece(NamedTuple):
+    """A part of an array: where it begins in it, where its bytes lie, and which filters it was spared, by bit."""
+
+    at: list[NonNegativeInt]
+    start: NonNegativeInt
+    size: NonNegativeInt
+    spared: NonNegativeInt
+
+
+class ListedArray(BaseModel):
+    """An array as the library lists it; one in pieces has their shape, ``chunks``."""
+
     dtype: str
     shape: list[NonNegativeInt]
     offset: NonNegativeInt
+    chunks: list[PositiveInt] | None = None
+    filters: list[Literal["gzip", "shuffle"]] = []
+    pieces: list[Piece] = []
 
 
-class _Listing(BaseModel):
+class Listing(BaseModel):
+    """What is in a file; nothing of it is to be trusted before it was held against the file's size."""
+
     error: str = ""
-    arrays: dict[str, _Array] = {}
+    arrays: dict[str, ListedArray] = {}
     groups: list[str] = []
     texts: dict[str, dict[str, list[str]]] = {}
 
@@ -65,7 +82,7 @@ class Hdf5File:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        listing = _listed(path)
+        listing = listed(path)
         self.groups = set(listing.groups)
         self._texts = listing.texts
         self._file = open_file(path)
@@ -103,8 +120,12 @@ class Hdf5File:
         """The error that says so of this file."""
         return UnreadableFileError(self.path, reason)
 
-    def _plain(self, path: str, array: _Array, size: int) -> _Plain:
+    def _plain(self, path: str, array: ListedArray, size: int) -> _Plain:
         shown = f"/{printable(path)[:200]}"
+        if array.chunks is not None:
+            raise self.refuse(
+                f"{shown} is compressed or in pieces, which Keras does not do; store it in one (h5repack -l CONTI)"
+            )
         written = np.dtype(array.dtype)
         name = written.newbyteorder("=").name
         # So Keras writes it, and says what it is in an attribute.
@@ -151,19 +172,20 @@ def root_texts(path: Path) -> Mapping[str, list[str]]:
     if not is_hdf5(path):
         return {}
     try:
-        return _listed(path).texts.get("", {})
+        return listed(path).texts.get("", {})
     except UnreadableFileError:  # Whoever opens it says so.
         return {}
 
 
-def _listed(path: Path) -> _Listing:
+def listed(path: Path) -> Listing:
+    """What is in a file, by a process of its own; InputError, naming it, where the library fails over it."""
     with reading(path):
         found = path.stat()
     return _listing(path, (found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 @lru_cache(maxsize=4)
-def _listing(path: Path, version: tuple[int, int, int]) -> _Listing:
+def _listing(path: Path, version: tuple[int, int, int]) -> Listing:
     script = [sys.executable, "-P", os.fspath(_SCRIPT), os.fspath(path)]
     try:
         done = subprocess.run(script, capture_output=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
@@ -176,7 +198,7 @@ def _listing(path: Path, version: tuple[int, int, int]) -> _Listing:
         why = f" ({printable(last)[:200]})" if last else ""
         raise UnreadableFileError(path, f"makes {_READER} fail{why}; it is damaged, or made to")
     try:
-        listing = _Listing.model_validate(json.loads(done.stdout))
+        listing = Listing.model_validate(json.loads(done.stdout))
     except (ValueError, ValidationError) as error:
         raise UnreadableFileError(path, f"gives no list of arrays; {_READER} fails over it") from error
     if listing.error:

@@ -20,6 +20,7 @@ _MEMORY = 2 << 30
 _SECONDS = 60
 _DEEPEST = 64
 _MOST = 200_000
+_FILTERS = {1: "gzip", 2: "shuffle"}
 _NAMED = ("name", "dtype", "layer_names", "weight_names")
 
 
@@ -80,12 +81,25 @@ def _array(dataset: h5py.Dataset, path: str) -> dict[str, object]:
         raise ValueError(f"{shown} holds references or texts, which are no weights")
     if dataset.shape is None:
         raise ValueError(f"{shown} has no shape")
-    offset = dataset.id.get_offset()
-    if offset is None and dataset.size:
-        raise ValueError(
-            f"{shown} is compressed or in pieces, which Keras does not do; store it in one (h5repack -l CONTI)"
-        )
-    return {"dtype": dataset.dtype.str, "shape": dataset.shape, "offset": offset or 0}
+    found = {"dtype": dataset.dtype.str, "shape": dataset.shape, "offset": dataset.id.get_offset() or 0}
+    return found if dataset.chunks is None else {**found, **_pieces(dataset, shown)}
+
+
+def _pieces(dataset: h5py.Dataset, shown: str) -> dict[str, object]:
+    """Where each piece lies, and what was done to its bytes; what needs a program of its own is refused."""
+    plan = dataset.id.get_create_plist()
+    filters = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+    unknown = [number for number in filters if number not in _FILTERS]
+    if unknown:
+        raise ValueError(f"{shown} is packed by the filter {unknown[0]}; gzip and shuffle are read")
+    count = dataset.id.get_num_chunks()
+    if count > _MOST:
+        raise ValueError(f"{shown} is in {count:,} pieces, more than {_MOST:,}")
+    pieces = []
+    for number in range(count):
+        piece = dataset.id.get_chunk_info(number)
+        pieces.append([list(piece.chunk_offset), piece.byte_offset, piece.size, piece.filter_mask])
+    return {"chunks": dataset.chunks, "filters": [_FILTERS[number] for number in filters], "pieces": pieces}
 
 
 def _take_texts(thing: h5py.Group | h5py.Dataset, path: str, found: Listing) -> None:

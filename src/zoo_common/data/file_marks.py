@@ -14,7 +14,7 @@ from typing import Literal
 from zoo_common.data.files import expanded
 from zoo_common.files import sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
-from zoo_spec.data import Data, ParallelText, TextData, TextTable, TokenizedData
+from zoo_spec.data import Data, ParallelText, PreparedData, TextData, TextTable, TokenizedData
 from zoo_spec.errors import InputError
 from zoo_spec.reading import open_file, printable, reading
 
@@ -66,7 +66,7 @@ def _table(data: TextTable) -> list[Source]:
     return [*_files(data), *vocabulary_sources(data)]
 
 
-def _files(data: TextData | TextTable) -> list[Source]:
+def _files(data: TextData | TextTable | PreparedData) -> list[Source]:
     return [
         *named_files("data.files", data.files),
         *named_files("data.evaluation_files", data.evaluation_files, "eval"),
@@ -89,6 +89,11 @@ def named_files(field: str, paths: Iterable[str] | None, use: Use = "train") -> 
     except InputError:
         return []
     return [Source(f"{field}[{index}]", Path(path), use) for index, path in enumerate(found)]
+
+
+@sources.register
+def _prepared(data: PreparedData) -> list[Source]:
+    return _files(data)
 
 
 @singledispatch

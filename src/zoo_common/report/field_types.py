@@ -26,7 +26,7 @@ def default_text(field: FieldInfo) -> str:
     """The default as YAML would have it; empty where there is none."""
     if field.is_required():
         return ""
-    return f"`{_value(field.default)}`"
+    return f"`{_value(field.get_default(call_default_factory=True))}`"
 
 
 def _text(annotation: object) -> str:

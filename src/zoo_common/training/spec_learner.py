@@ -18,6 +18,7 @@ from zoo_common.export import export
 from zoo_common.inference_memory import examples_at_once
 from zoo_common.log import LOG
 from zoo_common.memory import require_memory
+from zoo_common.training.blind import blind_scores
 from zoo_common.training.cadence import stop_step
 from zoo_common.training.differences import Fields
 from zoo_common.training.evaluation import evaluate, evaluate_batches
@@ -255,6 +256,12 @@ class SpecLearner:
         feed = open_feed(input_fn, {"mode": ModeKeys.EVAL, "start_step": 0})
         batches = islice(named_batches(feed, self.graph), steps)
         return evaluate_batches(self.at_work(), self.spec, self.graph, batches)
+
+    def blind_scores(self) -> dict[str, float]:
+        """What is scored over the evaluation data without a look at the input (``training.blind``)."""
+        evaluation = self._evaluation_data()
+        training = open_dataset(self.spec, self.directory, "train")
+        return blind_scores(self.spec, self.graph, training, evaluation, self.examples_at_once)
 
     def _evaluation_data(self) -> Dataset:
         """The held-out examples, opened once."""

@@ -10,6 +10,14 @@ from zoo_spec.data.labelled_text import LabelledTextData
 from zoo_spec.data.labelled_words import LabelledWordsData
 from zoo_spec.data.masked_images import MaskedImageData
 from zoo_spec.data.parallel_text import ParallelText
+from zoo_spec.data.prepared import (
+    ArrayRecordData,
+    CsvRecordData,
+    Hdf5Data,
+    ParquetRecordData,
+    PreparedData,
+    TfRecordData,
+)
 from zoo_spec.data.questions import QuestionData
 from zoo_spec.data.records import LabelledText, Record
 from zoo_spec.data.running_text import RunningTextData
@@ -23,13 +31,16 @@ from zoo_spec.data.tokenized import TokenizedData
 from zoo_spec.data.utterances import UtteranceData
 
 __all__ = [
+    "ArrayRecordData",
     "CldrNames",
+    "CsvRecordData",
     "Data",
     "FilePath",
     "FilePaths",
     "GeneratedData",
     "GeneratedShapes",
     "GlueData",
+    "Hdf5Data",
     "IdxFiles",
     "ImageData",
     "LabelledImageData",
@@ -38,6 +49,8 @@ __all__ = [
     "LabelledWordsData",
     "MaskedImageData",
     "ParallelText",
+    "ParquetRecordData",
+    "PreparedData",
     "QuestionData",
     "Record",
     "RunningTextData",
@@ -47,6 +60,7 @@ __all__ = [
     "TextData",
     "TextPairData",
     "TextTable",
+    "TfRecordData",
     "TokenizedData",
     "UtteranceData",
 ]

@@ -21,6 +21,8 @@ class ReadLimits(Spec):
 
     file_bytes: PositiveInt = 4_000_000_000
     """Bytes of a file as it lies on the disk."""
+    unpacked_bytes: PositiveInt = 16_000_000_000
+    """Bytes that a packed file (gzip, Zstandard, xz, bzip2) unpacks to; a few thousand may be as many millions."""
 
     def remedy(self, name: str) -> str:
         """How the bound of this name is raised, in a spec and where a trained model is asked."""
@@ -30,8 +32,6 @@ class ReadLimits(Spec):
 class TextLimits(ReadLimits):
     """Of text and vocabularies."""
 
-    unpacked_bytes: PositiveInt = 16_000_000_000
-    """Bytes that a packed file (gzip, Zstandard, xz, bzip2) unpacks to; a few thousand may be as many millions."""
     line_bytes: PositiveInt = 1 << 20
     """Bytes of a line of text: one without line ends may be all of a machine's memory."""
     vocabulary_tokens: PositiveInt = 500_000
@@ -45,6 +45,13 @@ class ImageLimits(ReadLimits):
     """Bytes of a picture's file, and of what a gzip file unpacks to: two million may be two thousand million."""
     picture_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 40_000_000
     """Height times width of a picture, at most as many as Pillow reads: half a megabyte may be 178 million pixels."""
+
+
+class RecordLimits(ReadLimits):
+    """Of files of prepared examples."""
+
+    record_bytes: PositiveInt = 64_000_000
+    """Bytes of one record, which is held in memory."""
 
 
 def limits_of(data: Data) -> ReadLimits | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -123,3 +124,11 @@ class Utterance(Record):
     rate: int
     transcript: str | None = None
     units: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True)
+class Features(Record):
+    """What somebody has made of a thing for a model already: arrays by name, as they lie in a file."""
+
+    what: ClassVar[str] = "prepared features"
+    values: Mapping[str, NDArray[np.generic]]

@@ -5,6 +5,18 @@ A maker that is shipped is imported here, and registers itself.
 
 from __future__ import annotations
 
-from zoo_common.data.makers import answers, labelled_examples, running_text, text_to_text
+from zoo_common.data.makers import (
+    answers,
+    labelled_examples,
+    prepared_examples,
+    running_text,
+    text_to_text,
+)
 
-__all__ = ["answers", "labelled_examples", "running_text", "text_to_text"]
+__all__ = [
+    "answers",
+    "labelled_examples",
+    "prepared_examples",
+    "running_text",
+    "text_to_text",
+]

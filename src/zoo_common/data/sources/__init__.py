@@ -5,6 +5,28 @@ A reader that is shipped is imported here, and registers itself.
 
 from __future__ import annotations
 
-from zoo_common.data.sources import cldr_names, glue, parallel_text, plain_text, text_table
+from zoo_common.data.sources import (
+    array_record,
+    cldr_names,
+    csv_records,
+    glue,
+    hdf5,
+    parallel_text,
+    parquet_records,
+    plain_text,
+    text_table,
+    tfrecord,
+)
 
-__all__ = ["cldr_names", "glue", "parallel_text", "plain_text", "text_table"]
+__all__ = [
+    "array_record",
+    "cldr_names",
+    "csv_records",
+    "glue",
+    "hdf5",
+    "parallel_text",
+    "parquet_records",
+    "plain_text",
+    "text_table",
+    "tfrecord",
+]

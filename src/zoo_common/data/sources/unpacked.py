@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
 from zoo_common.data.files import decoded
-from zoo_spec.data.limits import TextLimits
+from zoo_spec.data.limits import ReadLimits, TextLimits
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.importing import require_extra
 from zoo_spec.reading import Name, UnreadableFileError, open_file, reading
@@ -39,11 +39,12 @@ class _Unpacker(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def open_unpacked(path: Name, limits: TextLimits) -> BinaryIO:
+def open_unpacked(path: Name, limits: ReadLimits, *, zlib_too: bool = False) -> BinaryIO:
     """A file to be read at any place, unpacked where it is packed; its name does not matter.
 
     What is packed, in any number of members (gzip) or frames (Zstandard), is unpacked to a temporary file, which
-    goes when the file is closed. Raises UnreadableFileError for a file that is missing, empty, longer than
+    goes when the file is closed. ``zlib_too`` is for formats that zlib alone packs: what begins so may be plain text
+    as well. Raises UnreadableFileError for a file that is missing, empty, longer than
     ``limits.file_bytes``, unpacks to more than ``limits.unpacked_bytes``, ends too early or is damaged;
     EnvironmentFault where there is no room for it.
     """
@@ -60,7 +61,7 @@ def open_unpacked(path: Name, limits: TextLimits) -> BinaryIO:
                 )
             head = file.read(_HEAD)
             file.seek(0)
-        begin = _unpacker(head)
+        begin = _unpacker(head) or (zlib.decompressobj if zlib_too and _is_zlib(head) else None)
         if begin is None:
             return file
         with file:
@@ -103,6 +104,11 @@ def _unpacker(head: bytes) -> Callable[[], _Unpacker] | None:
     return None
 
 
+def _is_zlib(head: bytes) -> bool:
+    """Deflated, its window in the first byte, both bytes a multiple of 31 (RFC 1950)."""
+    return len(head) > 1 and head[0] & 0x8F == 8 and int.from_bytes(head[:2], "big") % 31 == 0
+
+
 def _zstandard() -> _Unpacker:
     require_extra("zstandard", library="zstandard", extra="text", what="a file packed by Zstandard (.zst)")
     import zstandard
@@ -110,7 +116,7 @@ def _zstandard() -> _Unpacker:
     return zstandard.ZstdDecompressor(max_window_size=_LONG_WINDOW).decompressobj()
 
 
-def _unpacked(path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits: TextLimits) -> BinaryIO:
+def _unpacked(path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits: ReadLimits) -> BinaryIO:
     found: BinaryIO = tempfile.TemporaryFile(prefix="zoo-unpacked-")  # noqa: SIM115
     try:
         with reading(path):

@@ -1,0 +1,76 @@
+"""Examples in Parquet files, a column for each feature: a number or a list of numbers a row."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo_common.data.base import Split
+from zoo_common.data.files import existing_file, expanded
+from zoo_common.data.records import FileRecords, Look, Place, read_records
+from zoo_spec.data import ParquetRecordData
+from zoo_spec.data.limits import RecordLimits
+from zoo_spec.data.records import Features
+from zoo_spec.importing import require_extra
+from zoo_spec.reading import UnreadableFileError, reading
+
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+_LIBRARY = "pyarrow"
+
+
+class ParquetRecordFile:
+    """One file; the group of rows that was read last is held."""
+
+    def __init__(self, path: str, limits: RecordLimits) -> None:
+        """Opens it; raises InputError for what is none, EnvironmentFault where the library is missing."""
+        require_extra("pyarrow.parquet", library=_LIBRARY, extra="tables", what=path)
+        from pyarrow.parquet import ParquetFile
+
+        self.path, self._limits = path, limits
+        self.size = os.stat(existing_file(path)).st_size
+        with reading(path, _LIBRARY):
+            # Every page has a checksum if its writer gave it one; without, a flipped bit is another number.
+            self._file = ParquetFile(path, page_checksum_verification=True)
+            about = self._file.metadata
+            groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        for number, group in enumerate(groups):
+            if group.total_byte_size > 64 * limits.record_bytes:
+                raise UnreadableFileError(
+                    path,
+                    f"has a group of rows, {number}, of {group.total_byte_size:,} bytes, and "
+                    f"{64 * limits.record_bytes:,} are the most; {limits.remedy('record_bytes')}",
+                )
+        self._starts = [0, *accumulate(group.num_rows for group in groups)]
+        self._held: tuple[int, Table] | None = None
+
+    def places(self) -> Iterator[Place]:
+        """The rows by number."""
+        for index in range(self._starts[-1]):
+            yield index, index + 1
+
+    def read(self, place: Place) -> Features:
+        """One row."""
+        index, number = place
+        group = bisect_right(self._starts, index) - 1
+        with reading(f"{self.path}:{number}", _LIBRARY):
+            if self._held is None or self._held[0] != group:
+                self._held = (group, self._file.read_row_group(group))
+            table, row = self._held[1], index - self._starts[group]
+            values = {name: np.asarray(table.column(name)[row].as_py()) for name in table.column_names}
+        kinds = {name: value for name, value in values.items() if value.dtype.kind in "iufb"}
+        if not kinds:
+            raise UnreadableFileError(self.path, f"row {number} has no column of numbers")
+        return Features(f"{self.path}:{number}", kinds)
+
+
+@read_records.register
+def _read(data: ParquetRecordData, split: Split, look: Look) -> FileRecords:
+    records = [ParquetRecordFile(path, data.limits) for path in expanded(data.files_of(split))]
+    return FileRecords(data, records, look, libraries=("numpy", _LIBRARY))
