@@ -10,6 +10,7 @@ from zoo_spec.data import (
     GeneratedShapes,
     ImageData,
     LabelledTextData,
+    QuestionData,
     RunningTextData,
     TokenizedData,
 )
@@ -75,13 +76,8 @@ def _labelled_text(data: LabelledTextData, spec: ExperimentSpec, graph: Graph) -
             f"{len(data.labels)}"
         )
     if data.texts > most_texts(graph):
-        why = (
-            "reads running text, without separators"
-            if looks_back_alone(graph)
-            else "has 1 token type, and a pair has 2; set model.type_vocab_size to 2"
-        )
         raise InputError(
-            f"data of kind {data.kind!r} has two texts a record, and {graph.name} takes one: it {why}"
+            f"data of kind {data.kind!r} has two texts a record, and {graph.name} takes one: {_why_one(graph)}"
         )
 
 
@@ -100,6 +96,24 @@ def _target_text(data: TargetTextData, spec: ExperimentSpec, graph: Graph) -> No
             f"or raise {_field(spec, 'target_sequence')}"
         )
     graph.bind(sequence=data.sequence_length, target_sequence=length)
+
+
+@fits.register
+def _questions(data: QuestionData, spec: ExperimentSpec, graph: Graph) -> None:
+    _check_tokens(graph, data)
+    _check_length(spec, data, graph)
+    graph.bind(sequence=data.sequence_length)
+    if most_texts(graph) < 2:
+        raise InputError(
+            f"data of kind {data.kind!r} has two texts a record, a question and its context, and {graph.name} takes "
+            f"one: {_why_one(graph)}"
+        )
+
+
+def _why_one(graph: Graph) -> str:
+    if looks_back_alone(graph):
+        return "it reads running text, without separators"
+    return "it has 1 token type, and a pair has 2; set model.type_vocab_size to 2"
 
 
 def label_count(graph: Graph) -> int | None:

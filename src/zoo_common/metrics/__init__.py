@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.metrics import accuracy, binary, classes, correlation, overlap, span
+from zoo_common.metrics import accuracy, binary, classes, correlation, overlap, span, squad
 from zoo_common.metrics.base import Counter, open_metric
 from zoo_common.metrics.kinds import metric_kinds
 from zoo_common.metrics.texts import TextCounter, open_text_metric
@@ -19,4 +19,5 @@ __all__ = [
     "open_text_metric",
     "overlap",
     "span",
+    "squad",
 ]

@@ -22,6 +22,7 @@ from zoo_spec.data.questions import QuestionData
 from zoo_spec.data.records import LabelledText, Record
 from zoo_spec.data.running_text import RunningTextData
 from zoo_spec.data.source import SourceData
+from zoo_spec.data.squad import SquadFiles
 from zoo_spec.data.summaries import SummaryData
 from zoo_spec.data.target_text import TargetTextData
 from zoo_spec.data.text import TextData
@@ -55,6 +56,7 @@ __all__ = [
     "Record",
     "RunningTextData",
     "SourceData",
+    "SquadFiles",
     "SummaryData",
     "TargetTextData",
     "TextData",

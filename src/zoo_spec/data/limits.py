@@ -34,6 +34,8 @@ class TextLimits(ReadLimits):
 
     line_bytes: PositiveInt = 1 << 20
     """Bytes of a line of text: one without line ends may be all of a machine's memory."""
+    document_bytes: PositiveInt = 1 << 30
+    """Bytes of a JSON document, which is read as a whole before its parts are known."""
     vocabulary_tokens: PositiveInt = 500_000
     """Tokens of a vocabulary; its files have a hundred bytes for each at most."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from zoo_spec.tasks.answer_rules import AnswerRules
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,11 @@ class TokenLabels(Prediction):
     """Text; a class for each token."""
 
 
+@dataclass(frozen=True)
 class AnswerSpan(Prediction):
     """A question and a text; the part of it from the start to the end that two outputs rank."""
+
+    rules: AnswerRules = field(default_factory=AnswerRules)
 
 
 class GeneratedText(Prediction):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.heads import SpanHead
 from zoo_spec.blocks.losses import PositionCrossEntropy, SumLosses
+from zoo_spec.data.records import Question, Record
 from zoo_spec.graph import GraphBuilder, Ref
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
+from zoo_spec.tasks.answer_rules import AnswerRules, SquadMetric
 from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.metrics import Metric, SpanExactMatch, SpanF1
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import INT, TensorSpec
 
+_LOGITS = ("start_logits", "end_logits")
 _SPANS = ("start_logits", "start_positions", None, "end_logits", "end_positions")
 """The outputs and labels of both ends, without weights."""
 
@@ -30,6 +34,14 @@ class QuestionAnswering(Task):
     needs: ClassVar[tuple[str, ...]] = ("hidden_states",)
     reads_tokens: ClassVar[bool] = True
     use: ClassVar[str] = "downstream task"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (Question,)
+    n_best: PositiveInt = 20
+    """How many of a window's likeliest first and last tokens answers are made of, and how many answers are kept."""
+    longest_answer: PositiveInt = 30
+    """Tokens of an answer at most."""
+    no_answer_threshold: float | None = None
+    """By how much the first token's two logits may exceed those of the best answer before a question is left without
+    one; 0 in google-research/bert for SQuAD 2.0. Without it every question gets an answer, as in SQuAD 1.1."""
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """Outputs ``hidden_states``, ``start_logits`` and ``end_logits``, ``[batch, sequence]``, and ``loss``."""
@@ -39,13 +51,20 @@ class QuestionAnswering(Task):
         losses = [self._loss(graph, which) for which in ("start", "end")]
         graph.loss(graph.add("loss", SumLosses(weights=(0.5, 0.5)), *losses))
 
+    @property
+    def rules(self) -> AnswerRules:
+        """What counts as an answer."""
+        return AnswerRules(self.n_best, self.longest_answer, self.no_answer_threshold)
+
     def metrics(self) -> tuple[Metric, ...]:
-        """``exact_match`` and ``f1``, over positions."""
-        return SpanExactMatch("exact_match", *_SPANS), SpanF1("f1", *_SPANS)
+        """SQuAD's, of the texts that records hold; of any batches, a window's best span by its positions."""
+        start, end = _LOGITS
+        squad = SquadMetric("squad", start, end_logits=end, rules=self.rules)
+        return squad, SpanExactMatch("span_exact_match", *_SPANS), SpanF1("span_f1", *_SPANS)
 
     def prediction(self) -> Prediction:
         """The part of a text that answers a question."""
-        return predictions.AnswerSpan(("start_logits", "end_logits"))
+        return predictions.AnswerSpan(_LOGITS, self.rules)
 
     def _loss(self, graph: GraphBuilder, which: Literal["start", "end"]) -> Ref:
         logits = Ref("span", f"{which}_logits")

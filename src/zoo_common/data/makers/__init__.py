@@ -9,6 +9,7 @@ from zoo_common.data.makers import (
     answers,
     labelled_examples,
     prepared_examples,
+    question_examples,
     running_text,
     text_to_text,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "answers",
     "labelled_examples",
     "prepared_examples",
+    "question_examples",
     "running_text",
     "text_to_text",
 ]

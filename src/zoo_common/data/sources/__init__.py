@@ -14,6 +14,7 @@ from zoo_common.data.sources import (
     parallel_text,
     parquet_records,
     plain_text,
+    squad,
     text_table,
     tfrecord,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "parallel_text",
     "parquet_records",
     "plain_text",
+    "squad",
     "text_table",
     "tfrecord",
 ]
