@@ -8,8 +8,8 @@ from zoo_spec.data import (
     Data,
     GeneratedData,
     GeneratedShapes,
-    ImageData,
     LabelledTextData,
+    PictureData,
     QuestionData,
     RunningTextData,
     TokenizedData,
@@ -129,8 +129,27 @@ def most_texts(graph: Graph) -> int:
 
 
 @fits.register
-def _image(data: ImageData | GeneratedShapes, spec: ExperimentSpec, graph: Graph) -> None:
+def _image(data: GeneratedShapes, spec: ExperimentSpec, graph: Graph) -> None:
     image_size(data, graph)
+
+
+@fits.register
+def _picture(data: PictureData, spec: ExperimentSpec, graph: Graph) -> None:
+    height, width, channels = image_size(data, graph)
+    for name, value in (("mean", data.mean), ("std", data.std)):
+        if isinstance(value, tuple) and len(value) != channels:
+            raise InputError(
+                f"data.{name} has {len(value)} numbers, and the model's images {channels} channel(s); give as many"
+            )
+    if data.shorter_side is not None and data.shorter_side < max(height, width):
+        raise InputError(
+            f"data.shorter_side {data.shorter_side} is less than the model's {height} x {width} pixels; raise it"
+        )
+    if data.augmentation is not None and data.augmentation.quarter_turns and height != width:
+        raise InputError(
+            f"data.augmentation.quarter_turns turns a side into the other, and the model's images have {height} x "
+            f"{width} pixels; leave it out"
+        )
 
 
 @fits.register

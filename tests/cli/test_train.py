@@ -72,7 +72,7 @@ def test_train_prints_one_json_document(tmp_path):
     [
         (["model.num_layer=3"], "did you mean"),
         (["data.files=[/nowhere/text.txt]"], "/nowhere/text.txt"),
-        (["data={kind: images}"], "needs a model with an input image"),
+        (["data={kind: images}"], "is labelled images, which masked_lm_next_sentence does not learn from"),
     ],
 )
 def test_wrong_input_is_status_2_with_one_message_and_nothing_written(overrides, says, tmp_path):
@@ -97,7 +97,7 @@ def test_bad_evaluation_data_is_told_before_the_first_step(tmp_path):
     flags = ("--set", f"data.directory={tmp_path}", "--run-dir", tmp_path / "run", *FEW)
     found = run("train", "--framework", "torch", "--spec", "mnist_fc", *flags)
     assert found.exit_code == 2
-    assert "t10k-labels-idx1-ubyte: label 10 of example 0 is out of range" in found.stderr
+    assert "t10k-labels-idx1-ubyte: image 0: label 10 is out of range" in found.stderr
     assert "step 1/3" not in found.stderr
     assert not (tmp_path / "run").exists()
 

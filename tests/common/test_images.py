@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from zoo_common.data.images import open_images
+from zoo_common.data.makers.image_examples import open_images
 from zoo_common.data.resize import resize
 from zoo_spec.data import IdxFiles, ImageData
 from zoo_spec.errors import InputError
@@ -143,7 +143,7 @@ def test_shrinking_averages_and_a_flat_image_stays_flat():
         ({"image_bytes": b"\x1f\x8b" + bytes(30)}, "gzip file of 32 bytes is corrupt"),
         ({"label_bytes": _idx(np.zeros((50, 2)))}, "unsigned bytes of 1 dimensions begin with 0x00000801"),
         ({"labels": np.zeros(49)}, "has 50 images, but .*labels 49 labels"),
-        ({"labels": np.where(np.arange(50) == 33, 12, 1)}, "label 12 of example"),
+        ({"labels": np.where(np.arange(50) == 33, 12, 1)}, "label 12 is out of range"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(tmp_path, change, message):
@@ -154,9 +154,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, change, message):
 
 def test_a_label_beyond_the_classes_is_told_with_the_labels_file(tmp_path):
     data = _pair(tmp_path)
-    with pytest.raises(
-        InputError, match=r"labels: label 3 of example 3 is out of range: ids run from 0 to 2"
-    ):
+    with pytest.raises(InputError, match=r"labels: image 3: label 3 is out of range: ids run from 0 to 2"):
         _open(data, classes=3)
 
 

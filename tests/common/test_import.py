@@ -690,7 +690,11 @@ def write_sparse(path, shapes):
         ({"image_mean": [0.25] * 3, "image_std": [0.5] * 3}, (0.25, 0.5)),
         ({"do_normalize": False}, (0.0, 1.0)),
         (None, (0.5, 0.5)),
-        ({"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}, (0.5, 0.5)),
+        (
+            {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]},
+            ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ),
+        ({"image_mean": [None], "image_std": 1}, (0.5, 0.5)),
     ],
 )
 def test_pixels_are_prepared_as_the_folder_says(said, data, tmp_path):
@@ -699,7 +703,7 @@ def test_pixels_are_prepared_as_the_folder_says(said, data, tmp_path):
         (tmp_path / "hub" / "preprocessor_config.json").write_text(json.dumps(said))
     done = import_published(tmp_path / "hub", tmp_path / "run")
     assert (done.spec.data.kind, done.spec.data.mean, done.spec.data.std) == ("images", *data)
-    told = [note for note in done.report.notes if "colour" in note or "pixels" in note]
+    told = [note for note in done.report.notes if "deviation" in note or "pixels" in note]
     assert bool(told) == (data == (0.5, 0.5))
 
 

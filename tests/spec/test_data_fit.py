@@ -77,7 +77,11 @@ def test_a_sequence_longer_than_the_positions_is_refused(name, most):
         ("t5_tiny", ["data.masked_fraction=0.9"], "makes targets of .* above the 128 positions"),
         ("t5_tiny", ["model.vocab_size=5"], "needs 7 sentinels, and the model has 5 token ids in all"),
         ("vit_tiny", ["data=text"], "is running text, which image_classification does not learn from"),
-        ("bert_tiny", ["data=images"], "'images' needs a model with an input image"),
+        (
+            "bert_tiny",
+            ["data=images"],
+            "'images' is labelled images, which masked_lm_next_sentence does not learn from",
+        ),
         ("gpt2_tiny", ["data=generated_shapes"], "'generated_shapes' needs a model with an input image"),
         (
             "bert_tiny",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.data import generated, images, makers, shapes, sources
+from zoo_common.data import generated, makers, shapes, sources
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
@@ -23,7 +23,6 @@ __all__ = [
     "batches",
     "evaluation_batches",
     "generated",
-    "images",
     "makers",
     "open_data",
     "open_dataset",

@@ -53,9 +53,13 @@ class RecordFile(Protocol):
     One that stands for a whole folder, or is held in memory, is one too.
     """
 
-    path: str
-    size: int
-    """Bytes as they lie on the disk."""
+    @property
+    def path(self) -> str:
+        """What messages call it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes as they lie on the disk."""
 
     def places(self) -> Iterator[Place]:
         """Where each record begins, without reading more of it than that takes."""

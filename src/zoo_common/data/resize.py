@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 64
+_FULL = 255
 
 
 @lru_cache(maxsize=16)
@@ -34,20 +34,40 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.floa
         return image.astype(np.float64)
     rows, row_sums = resize_matrix(image.shape[0], height)
     columns, column_sums = resize_matrix(image.shape[1], width)
-    total = _weighted(columns, _weighted(rows, image).swapaxes(0, 1)).swapaxes(0, 1)
+    # Columns as rows: their values lie together.
+    tall = _weighted(rows, image, _FULL)
+    turned = np.ascontiguousarray(tall.swapaxes(0, 1))
+    total = _weighted(columns, turned, _FULL * int(row_sums.max())).swapaxes(0, 1)
     scale: NDArray[np.int64] = row_sums[:, None, None] * column_sums[None, :, None]
-    return total.astype(np.float64) / scale
+    return np.asarray(total / scale)
 
 
-def _weighted(weights: NDArray[np.int64], values: NDArray[np.integer]) -> NDArray[np.int64]:
-    """``weights [new, old]`` times ``values [old, …]``, of which only what a row's triangle covers is looked at.
+def resize_nearest(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """``[old height, old width]`` to ``[height, width]``: of each new pixel's middle, the old pixel there."""
+    if mask.shape == (height, width):
+        return mask
+    down, across = (
+        (2 * np.arange(new) + 1) * old // (2 * new)
+        for old, new in zip(mask.shape, (height, width), strict=True)
+    )
+    return mask[np.ix_(down, across)]
 
-    A block at a time is widened to 64 bits: a whole photograph would take eight times its size.
+
+def _weighted(weights: NDArray[np.int64], values: NDArray[np.integer], most: int) -> NDArray[np.integer]:
+    """``weights [new, old]`` times ``values [old, …]`` of at most ``most``; only what triangles cover is read.
+
+    In 32 bits where all sums are within them.
     """
-    total = np.zeros((len(weights), *values.shape[1:]), np.int64)
-    for row, each in zip(total, weights, strict=True):
-        near = np.flatnonzero(each)
-        for start in range(near[0], near[-1] + 1, _BLOCK):
-            block = slice(start, min(start + _BLOCK, near[-1] + 1))
-            row += np.tensordot(each[block], values[block].astype(np.int64), axes=(0, 0))
+    first = np.argmax(weights > 0, axis=1)
+    taps = int((weights > 0).sum(axis=1).max())
+    # A row at the border covers less: beyond its end the last value stands with a weight of 0.
+    near = np.minimum(first[:, None] + np.arange(taps), weights.shape[1] - 1)
+    given = np.where(
+        first[:, None] + np.arange(taps) < weights.shape[1], np.take_along_axis(weights, near, 1), 0
+    )
+    kind = np.int32 if most * int(weights.sum(axis=1).max()) < 2**31 else np.int64
+    total = np.zeros((len(weights), *values.shape[1:]), kind)
+    shape = (-1, *(1,) * (values.ndim - 1))
+    for tap in range(taps):
+        total += given[:, tap].astype(kind).reshape(shape) * values[near[:, tap]].astype(kind, copy=False)
     return total

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zoo_common.data.images import prepare
+from zoo_common.data.makers.picture_features import Preparation
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.image_files import read_images
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import Names, label_of
-from zoo_spec.data import ImageData
+from zoo_spec.data import LabelledImageData
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
 from zoo_spec.tasks import predictions
@@ -22,7 +22,7 @@ class ImageLabel:
     key = "file"
     reads_files = True
 
-    def __init__(self, output: str, data: ImageData, graph: Graph, names: Names = None) -> None:
+    def __init__(self, output: str, data: LabelledImageData, graph: Graph, names: Names = None) -> None:
         self._names = names
         self.outputs: tuple[str, ...] = (output,)
         self._data = data
@@ -33,13 +33,13 @@ class ImageLabel:
                 f"this one has {', '.join(f'{name} {spec}' for name, spec in graph.inputs.items())}"
             )
         height, width, channels = (int(size) for size in sizes)
-        self._shape = height, width, channels
+        self._preparation = Preparation(data, (height, width, channels))
 
     def items(self, line: Line) -> Iterator[Item]:
         """An item for each image of the file."""
-        mean, std = self._data.mean, self._data.std
-        for index, pixels in read_images(line.text, self._shape[-1], self._data.limits):
-            image = prepare(pixels, self._shape, highest=255, mean=mean, std=std)
+        channels = self._preparation.shape[-1]
+        for index, pixels in read_images(line.text, channels, self._data.limits):
+            image = self._preparation.plain(pixels, 255)
             where: Answer = {"file": line.text} if index is None else {"file": line.text, "index": index}
             yield Item(where, {"image": image}, self._answer)
 
@@ -50,6 +50,6 @@ class ImageLabel:
 @open_prediction.register
 def _image_label(declared: predictions.ImageLabel, asked: Asked) -> ImageLabel:
     asked.refuse_top("an image is answered with all probabilities")
-    if not isinstance(asked.spec.data, ImageData):
+    if not isinstance(asked.spec.data, LabelledImageData):
         raise asked.not_trained_on("images")
     return ImageLabel(declared.outputs[0], asked.spec.data, asked.graph, asked.label_names)

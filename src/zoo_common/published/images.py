@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from pydantic import JsonValue
 
 from zoo_common.containers.plain_json import read_json_mapping
@@ -19,21 +20,27 @@ def read_images(folder: Path) -> tuple[Fields, list[str]]:
     said = read_json_mapping(folder / _FILE) if (folder / _FILE).is_file() else {}
     if said.get("do_normalize") is False:
         return {"kind": "images"}, []
-    mean, std = (_one(said.get(key, _USUAL)) for key in ("image_mean", "image_std"))
-    if mean is None or std is None or not std > 0:
+    mean, std = (_numbers(said.get(key, _USUAL)) for key in ("image_mean", "image_std"))
+    if mean is None or std is None or not np.min(std) > 0:
         note = (
-            f"{_FILE} has a mean or deviation for each colour ({said.get('image_mean')}, {said.get('image_std')}), "
-            "and data of kind images one for all: 0.5 stands in the spec, and answers to image files are off by that"
+            f"{_FILE} has {said.get('image_mean')} and {said.get('image_std')} for mean and deviation, which are "
+            f"none: {_USUAL} stands in the spec for both"
         )
         return {"kind": "images", "mean": _USUAL, "std": _USUAL}, [note]
     silent = (
         [] if "image_mean" in said else ["pixels are scaled to -1 to 1, as the authors do: nothing says how"]
     )
-    return {"kind": "images", "mean": mean, "std": std}, silent
+    return {"kind": "images", "mean": _plain(mean), "std": _plain(std)}, silent
 
 
-def _one(value: JsonValue) -> float | None:
-    """The number that all colours have."""
+def _numbers(value: JsonValue) -> float | list[float] | None:
+    """The number that all colours have, or that of each; None for what is no such thing."""
     values = value if isinstance(value, list) else [value]
-    numbers = {float(each) for each in values if isinstance(each, int | float)}
-    return numbers.pop() if len(numbers) == 1 and len(values) > 0 else None
+    numbers = [float(each) for each in values if isinstance(each, int | float) and np.isfinite(each)]
+    if not numbers or len(numbers) < len(values):
+        return None
+    return numbers[0] if len(set(numbers)) == 1 else [*numbers]
+
+
+def _plain(value: float | list[float]) -> JsonValue:
+    return [*value] if isinstance(value, list) else value

@@ -4,12 +4,14 @@ from zoo_spec.data.base import Data, FilePath, FilePaths
 from zoo_spec.data.cldr_names import CldrNames
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
 from zoo_spec.data.glue import GlueData
+from zoo_spec.data.image_folder import ImageFolder
 from zoo_spec.data.images import IdxFiles, ImageData
 from zoo_spec.data.labelled_images import LabelledImageData
 from zoo_spec.data.labelled_text import LabelledTextData
 from zoo_spec.data.labelled_words import LabelledWordsData
 from zoo_spec.data.masked_images import MaskedImageData
 from zoo_spec.data.parallel_text import ParallelText
+from zoo_spec.data.pictures import Augmentation, PictureData
 from zoo_spec.data.prepared import (
     ArrayRecordData,
     CsvRecordData,
@@ -33,6 +35,7 @@ from zoo_spec.data.utterances import UtteranceData
 
 __all__ = [
     "ArrayRecordData",
+    "Augmentation",
     "CldrNames",
     "CsvRecordData",
     "Data",
@@ -44,6 +47,7 @@ __all__ = [
     "Hdf5Data",
     "IdxFiles",
     "ImageData",
+    "ImageFolder",
     "LabelledImageData",
     "LabelledText",
     "LabelledTextData",
@@ -51,6 +55,7 @@ __all__ = [
     "MaskedImageData",
     "ParallelText",
     "ParquetRecordData",
+    "PictureData",
     "PreparedData",
     "QuestionData",
     "Record",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, JsonValue
 
 from zoo_spec.data.records import Record
 from zoo_spec.registry import Registered
@@ -24,7 +24,7 @@ class Data(Registered):
     gives: ClassVar[type[Record] | None] = None
     """The kind of record that it is a source of; None for data that make a model's inputs by themselves."""
 
-    def preprocessing(self) -> dict[str, float]:
+    def preprocessing(self) -> dict[str, JsonValue]:
         """What is done to a user's own input before it is fed, as an export's signature says it; nothing here."""
         return {}
 

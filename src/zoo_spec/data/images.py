@@ -6,9 +6,9 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from zoo_spec.base import Float, NonNegativeInt, PositiveFloat, Spec
-from zoo_spec.data.base import Data, FilePath
-from zoo_spec.data.limits import ImageLimits
+from zoo_spec.base import Rate, Spec
+from zoo_spec.data.base import FilePath
+from zoo_spec.data.labelled_images import LabelledImageData
 
 
 class IdxFiles(Spec):
@@ -30,8 +30,8 @@ class IdxFiles(Spec):
         return self
 
 
-class ImageData(Data):
-    """Labelled images; pixels are resized, scaled to [0, 1], and ``(pixel - mean) / std`` is fed."""
+class ImageData(LabelledImageData):
+    """Labelled images whose labels are their ids: MNIST's files, or scikit-learn's digits."""
 
     kind: Literal["images"] = "images"
     directory: FilePath | None = None
@@ -44,23 +44,28 @@ class ImageData(Data):
     8 by 8 pixels that scikit-learn carries (UCI Optical Recognition of Handwritten Digits); the extra ``digits``
     installs it."""
     split: Literal["stratified", "last_fifth"] = "stratified"
-    """What is held out where the source has no test files of its own. ``stratified``: of every class a fifth,
-    drawn by ``split_seed``. ``last_fifth``: the last fifth in file order; in ``digits``, other writers."""
-    split_seed: NonNegativeInt = 0
-    """Decides which images are held out; apart from ``training.seed``, so that runs stay comparable."""
-    mean: Float = 0.0
-    """Subtracted from the pixels, which are in [0, 1]."""
-    std: PositiveFloat = 1.0
-    """What the difference is divided by."""
-    limits: ImageLimits = ImageLimits()
-    """The most that is read of a file; they change nothing that is learned, and may change while a run rests."""
+    """What is held out where the source has no test files of its own. ``stratified``: of every class
+    ``evaluation_fraction``, drawn by ``split_seed``. ``last_fifth``: the last fifth in file order; in ``digits``,
+    other writers."""
+    evaluation_fraction: Rate = 0.2
+    """Part of each class that is held out."""
 
-    def preprocessing(self) -> dict[str, float]:
-        """Pixels are scaled to ``highest``, then ``(pixel - mean) / std``."""
-        return {"highest": 1.0, "mean": self.mean, "std": self.std}
+    @property
+    def has_evaluation(self) -> bool:
+        """The classes are held out one by one, which the source does."""
+        return True
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.directory is not None and self.files is not None:
             raise ValueError(f"directory {self.directory!r} and files are both given; keep one")
+        return self
+
+    @model_validator(mode="after")
+    def _a_fifth(self) -> Self:
+        if self.split == "last_fifth" and self.evaluation_fraction != 0.2:
+            raise ValueError(
+                f"split is last_fifth, and evaluation_fraction {self.evaluation_fraction:g} is no fifth; leave it "
+                "out, or set split to stratified"
+            )
         return self

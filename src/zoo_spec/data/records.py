@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,26 +89,56 @@ class TextPair(Record):
     target: str
 
 
+Window = tuple[int, int, int, int]
+"""Top, left, height and width of a part of an image, in pixels."""
+
+
+class Picture(Protocol):
+    """An image whose pixels are read when they are asked for, from any thread."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width; raises InputError where they cannot be read."""
+
+    def check(self, channels: int) -> None:
+        """Raise InputError for what is no image, or of other channels, as far as a header says."""
+
+    def pixels(self, channels: int, window: Window | None = None) -> NDArray[np.uint8]:
+        """``[height, width, channels]`` of all or of a part; raises InputError, naming the file, for damaged ones."""
+
+
+class Mask(Protocol):
+    """The class of each pixel of an image, read when it is asked for, from any thread."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width; raises InputError where they cannot be read."""
+
+    def ids(self, window: Window | None = None) -> NDArray[np.uint8]:
+        """``[height, width]`` from 0, the background; ``VOID`` where a pixel does not count."""
+
+
+VOID = 255
+"""In a mask: a pixel of which nobody says what it is."""
+
+
 @dataclass(frozen=True)
 class LabelledImage(Record):
-    """Pixels ``[height, width, channels]``, of which a full one is ``highest``, and what they show."""
+    """An image, of which a full pixel is ``highest``, and what it shows: a name, or an id by itself."""
 
     what: ClassVar[str] = "labelled images"
-    pixels: NDArray[np.uint8]
-    label: str
+    image: Picture
+    label: str | int
     highest: int = 255
 
 
 @dataclass(frozen=True)
 class MaskedImage(Record):
-    """Pixels ``[height, width, channels]``, of which a full one is ``highest``, and each one's class, a ``mask``.
-
-    ``mask [height, width]`` has ids from 0, the background.
-    """
+    """An image, of which a full pixel is ``highest``, and the class of each of its pixels."""
 
     what: ClassVar[str] = "images with masks"
-    pixels: NDArray[np.uint8]
-    mask: NDArray[np.uint8]
+    image: Picture
+    mask: Mask
     highest: int = 255
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from zoo_spec.base import ClassCount, Rate
 from zoo_spec.blocks.heads import ClassifierHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
+from zoo_spec.data.records import LabelledImage, Record
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
@@ -26,6 +27,7 @@ class ImageClassification(Task):
     """Probability spread evenly over all classes."""
     needs: ClassVar[tuple[str, ...]] = ("features",)
     default_data: ClassVar[str] = "images"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (LabelledImage,)
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """``classifier`` and ``classification_loss``; outputs ``logits`` and ``loss``."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from zoo_common.data.makers import (
     answers,
+    image_examples,
     labelled_examples,
     prepared_examples,
     question_examples,
@@ -16,6 +17,7 @@ from zoo_common.data.makers import (
 
 __all__ = [
     "answers",
+    "image_examples",
     "labelled_examples",
     "prepared_examples",
     "question_examples",
