@@ -15,7 +15,16 @@ from typing import Literal
 from zoo_common.data.files import expanded
 from zoo_common.files import sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
-from zoo_spec.data import Data, ParallelText, PreparedData, TextData, TextTable, TokenizedData
+from zoo_spec.data import (
+    Data,
+    ParallelText,
+    PreparedData,
+    RunningTextData,
+    RunningTextTable,
+    TextData,
+    TextTable,
+    TokenizedData,
+)
 from zoo_spec.errors import InputError
 from zoo_spec.reading import open_file, printable, reading
 
@@ -63,9 +72,12 @@ def _text(data: TextData) -> list[Source]:
     found = _files(data)
     if data.files is None:
         found += embedded_files("data.corpus", data.corpus, "pydoc_data.topics")
-    if data.phrases is not None:
-        found.append(Source("data.phrases", Path(data.phrases)))
-    return [*found, *vocabulary_sources(data)]
+    return [*found, *running_text_sources(data)]
+
+
+@sources.register
+def _running_table(data: RunningTextTable) -> list[Source]:
+    return [*_files(data), *running_text_sources(data)]
 
 
 @sources.register
@@ -73,7 +85,13 @@ def _table(data: TextTable) -> list[Source]:
     return [*_files(data), *vocabulary_sources(data)]
 
 
-def _files(data: TextData | TextTable | PreparedData) -> list[Source]:
+def running_text_sources(data: RunningTextData) -> list[Source]:
+    """What is read beside running text, wherever that comes from: phrases, and a vocabulary."""
+    found = [] if data.phrases is None else [Source("data.phrases", Path(data.phrases))]
+    return [*found, *vocabulary_sources(data)]
+
+
+def _files(data: TextData | TextTable | RunningTextTable | PreparedData) -> list[Source]:
     return [
         *named_files("data.files", data.files),
         *named_files("data.evaluation_files", data.evaluation_files, "eval"),

@@ -23,6 +23,7 @@ from zoo_spec.data.prepared import (
 from zoo_spec.data.questions import QuestionData
 from zoo_spec.data.records import LabelledText, Record
 from zoo_spec.data.running_text import RunningTextData
+from zoo_spec.data.running_text_table import RunningTextTable
 from zoo_spec.data.source import SourceData
 from zoo_spec.data.squad import SquadFiles
 from zoo_spec.data.summaries import SummaryData
@@ -60,6 +61,7 @@ __all__ = [
     "QuestionData",
     "Record",
     "RunningTextData",
+    "RunningTextTable",
     "SourceData",
     "SquadFiles",
     "SummaryData",

@@ -17,6 +17,9 @@ class TextData(RunningTextData):
     ``?``, ``[...]``, ``**``). Without any, ``corpus`` is read."""
     corpus: Literal["python_docs"] = "python_docs"
     """Embedded text, read when there are no ``files``: the manual pages that every CPython carries."""
+    documents: Literal["apart", "files"] = "apart"
+    """``apart``: the documents of a file stand apart, as ``layout`` says. ``files``: each file is one document, as
+    OpenWebText's are."""
     tables: Literal["refuse", "as_text"] = "refuse"
     """What becomes of a file that looks like a table (TSV, CSV, JSON lines): its columns, labels and header would be
     learned as if they were text. ``as_text`` means just that."""

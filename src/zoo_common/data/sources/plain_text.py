@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -41,7 +42,8 @@ class TextFile:
 
     def places(self) -> Iterator[Place]:
         """Where each document begins; what is no UTF-8, or has too long a line, is met here."""
-        blank, enough, is_empty = _BLANK[self._data.layout], _BLANK[self._data.layout], True
+        enough, is_empty = self._enough, True
+        blank: float = enough
         for at, number, line in _with_places(self._lines()):
             if not line.strip():
                 blank += 1
@@ -60,13 +62,18 @@ class TextFile:
         at, number = place
         if self._file.seek(0, os.SEEK_END) != self._unpacked:
             raise UnreadableFileError(self.path, "has changed while it was read; begin again")
-        enough, blank, found = _BLANK[self._data.layout], 0, []
+        enough, blank, found = self._enough, 0, []
         for _, _, line in _with_places(self._lines(at, number - 1)):
             blank = 0 if line.strip() else blank + 1
             if blank >= enough:
                 break
             found.append(line.rstrip("\r\n"))
         return RunningText(f"{self.path}:{number}", "\n".join(found))
+
+    @property
+    def _enough(self) -> float:
+        """Blank lines that end a document."""
+        return math.inf if self._data.documents == "files" else _BLANK[self._data.layout]
 
     def _lines(self, offset: int = 0, number: int = 0) -> Lines:
         return Lines(self._file, self.path, self._data.limits, offset=offset, number=number)
