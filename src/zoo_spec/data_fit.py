@@ -9,6 +9,7 @@ from zoo_spec.data import (
     GeneratedData,
     GeneratedShapes,
     LabelledTextData,
+    LabelledWordsData,
     PictureData,
     QuestionData,
     RunningTextData,
@@ -69,12 +70,7 @@ def _labelled_text(data: LabelledTextData, spec: ExperimentSpec, graph: Graph) -
     _check_tokens(graph, data)
     _check_length(spec, data, graph)
     graph.bind(sequence=data.sequence_length)
-    classes = label_count(graph)
-    if data.labels is not None and classes is not None and len(data.labels) != classes:
-        raise InputError(
-            f"data.labels names {len(data.labels)} labels, and task.classes is {classes}; set it to "
-            f"{len(data.labels)}"
-        )
+    _check_labels(data.labels, graph)
     if data.texts > most_texts(graph):
         raise InputError(
             f"data of kind {data.kind!r} has two texts a record, and {graph.name} takes one: {_why_one(graph)}"
@@ -114,6 +110,22 @@ def _why_one(graph: Graph) -> str:
     if looks_back_alone(graph):
         return "it reads running text, without separators"
     return "it has 1 token type, and a pair has 2; set model.type_vocab_size to 2"
+
+
+@fits.register
+def _labelled_words(data: LabelledWordsData, spec: ExperimentSpec, graph: Graph) -> None:
+    _check_tokens(graph, data)
+    _check_length(spec, data, graph)
+    graph.bind(sequence=data.sequence_length)
+    _check_labels(data.labels, graph)
+
+
+def _check_labels(names: tuple[str, ...] | None, graph: Graph) -> None:
+    classes = label_count(graph)
+    if names is not None and classes is not None and len(names) != classes:
+        raise InputError(
+            f"data.labels names {len(names)} labels, and task.classes is {classes}; set it to {len(names)}"
+        )
 
 
 def label_count(graph: Graph) -> int | None:

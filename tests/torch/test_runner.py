@@ -424,7 +424,9 @@ class Unweighted:
 
 
 def test_a_specs_run_ends_with_its_first_epoch_where_that_has_nothing_to_learn(tmp_path, monkeypatch, caplog):
-    spec = shrunk(load_spec("bert_tiny_ner", ["training.batch_size=20", "training.steps=9"]))
+    spec = shrunk(
+        load_spec("bert_tiny_ner", ["data={kind: generated}", "training.batch_size=20", "training.steps=9"])
+    )
     opened = spec_learner.open_dataset
     monkeypatch.setattr(spec_learner, "open_dataset", lambda *given: Unweighted(opened(*given)))
     said = "nothing to learn in the first 4 steps, the last because no label of classification has a weight"

@@ -49,8 +49,8 @@ def evaluate(
     """Evaluate a run's newest checkpoint, in either framework, whichever trained it.
 
     It is evaluated on the evaluation data of the run's spec. A classification has precision, recall and F1 of each
-    class, by its name, a share of nothing being 0. A run that was trained on batches of a program, or on
-    files whose content is another by now, is evaluated with --accept data only.
+    class, by its name, or of each type of entities, a share of nothing being 0. A run that was trained on batches of
+    a program, or on files whose content is another by now, is evaluated with --accept data only.
     """
     from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
@@ -95,11 +95,16 @@ def evaluate(
 
 
 def _by_label(metrics: dict[str, float], graph: Graph, run_dir: Path) -> dict[str, ClassScores]:
-    """The scores of each class by its name, or its id where it has none, or shares it with another."""
+    """The scores of each class by its name, or its id where it has none, or shares it with another.
+
+    Those of the types of entities are told in the place of their labels'.
+    """
     from zoo_common.data.label_names import read_label_names
     from zoo_common.training.evaluation import Evaluation
     from zoo_spec.data_fit import label_count
 
+    if isinstance(metrics, Evaluation) and metrics.by_name:
+        return dict(metrics.by_name)
     scores = metrics.classes if isinstance(metrics, Evaluation) else ()
     names = read_label_names(run_dir, label_count(graph)) if scores else None
     told = [str(label) for label in range(len(scores))] if names is None else list(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.metrics import accuracy, binary, classes, correlation, overlap, span, squad
+from zoo_common.metrics import accuracy, binary, classes, correlation, entities, overlap, span, squad
 from zoo_common.metrics.base import Counter, open_metric
 from zoo_common.metrics.kinds import metric_kinds
 from zoo_common.metrics.texts import TextCounter, open_text_metric
@@ -14,6 +14,7 @@ __all__ = [
     "binary",
     "classes",
     "correlation",
+    "entities",
     "metric_kinds",
     "open_metric",
     "open_text_metric",

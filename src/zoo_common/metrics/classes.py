@@ -5,6 +5,7 @@ Only three numbers a class are held, however long the evaluation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -33,6 +34,15 @@ class ByClass(Protocol):
     @property
     def classes(self) -> tuple[ClassScores, ...]:
         """The scores in the order of ids; empty before anything was counted."""
+
+
+@runtime_checkable
+class ByName(Protocol):
+    """A counter that also has a number for each of what has names of its own."""
+
+    @property
+    def by_name(self) -> Mapping[str, ClassScores]:
+        """The scores by name; empty before anything was counted."""
 
 
 class _Macro:

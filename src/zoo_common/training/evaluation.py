@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from zoo_common.backend import Batch, InferenceModel
 from zoo_common.data import Dataset, evaluation_batches
 from zoo_common.log import LOG
 from zoo_common.metrics import open_metric, open_text_metric
 from zoo_common.metrics.base import ratio
-from zoo_common.metrics.classes import ByClass, ClassScores
+from zoo_common.metrics.classes import ByClass, ByName, ClassScores
 from zoo_common.training.numbers import checked, warn_unless_finite
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -18,9 +19,13 @@ from zoo_spec.tasks.metrics import Metric, TextMetric
 
 
 class Evaluation(dict[str, float]):
-    """The numbers by name; ``classes`` are the scores of each class by id, where the task has classes."""
+    """The numbers by name; ``classes`` are the scores of each class by id, where the task has classes.
+
+    ``by_name`` are the scores of what has names of its own, such as the types of entities that labels are parts of.
+    """
 
     classes: tuple[ClassScores, ...] = ()
+    by_name: Mapping[str, ClassScores] = MappingProxyType({})
 
 
 def evaluate(
@@ -86,6 +91,7 @@ def evaluate_batches(
     warn_unless_finite(spec.name, found)
     evaluation = Evaluation(found)
     evaluation.classes = next((metric.classes for metric in metrics if isinstance(metric, ByClass)), ())
+    evaluation.by_name = next((each.by_name for each in texts if isinstance(each, ByName)), {})
     return evaluation
 
 

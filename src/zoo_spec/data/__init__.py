@@ -2,6 +2,7 @@
 
 from zoo_spec.data.base import Data, FilePath, FilePaths
 from zoo_spec.data.cldr_names import CldrNames
+from zoo_spec.data.conll import ConllFiles
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
 from zoo_spec.data.glue import GlueData
 from zoo_spec.data.image_folder import ImageFolder
@@ -9,6 +10,7 @@ from zoo_spec.data.images import IdxFiles, ImageData
 from zoo_spec.data.labelled_images import LabelledImageData
 from zoo_spec.data.labelled_text import LabelledTextData
 from zoo_spec.data.labelled_words import LabelledWordsData
+from zoo_spec.data.marked_words import MarkedWords
 from zoo_spec.data.masked_images import MaskedImageData
 from zoo_spec.data.parallel_text import ParallelText
 from zoo_spec.data.pictures import Augmentation, PictureData
@@ -20,6 +22,7 @@ from zoo_spec.data.prepared import (
     PreparedData,
     TfRecordData,
 )
+from zoo_spec.data.pubtator import PubTatorFiles
 from zoo_spec.data.questions import QuestionData
 from zoo_spec.data.records import LabelledText, Record
 from zoo_spec.data.running_text import RunningTextData
@@ -27,6 +30,7 @@ from zoo_spec.data.running_text_table import RunningTextTable
 from zoo_spec.data.source import SourceData
 from zoo_spec.data.squad import SquadFiles
 from zoo_spec.data.summaries import SummaryData
+from zoo_spec.data.tagged_words import TaggedWordsData
 from zoo_spec.data.target_text import TargetTextData
 from zoo_spec.data.text import TextData
 from zoo_spec.data.text_pairs import TextPairData
@@ -38,6 +42,7 @@ __all__ = [
     "ArrayRecordData",
     "Augmentation",
     "CldrNames",
+    "ConllFiles",
     "CsvRecordData",
     "Data",
     "FilePath",
@@ -53,11 +58,13 @@ __all__ = [
     "LabelledText",
     "LabelledTextData",
     "LabelledWordsData",
+    "MarkedWords",
     "MaskedImageData",
     "ParallelText",
     "ParquetRecordData",
     "PictureData",
     "PreparedData",
+    "PubTatorFiles",
     "QuestionData",
     "Record",
     "RunningTextData",
@@ -65,6 +72,7 @@ __all__ = [
     "SourceData",
     "SquadFiles",
     "SummaryData",
+    "TaggedWordsData",
     "TargetTextData",
     "TextData",
     "TextPairData",

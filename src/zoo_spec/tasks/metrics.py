@@ -180,6 +180,17 @@ class TextMetric(Metric):
         return ()
 
 
+class EntityScores(TextMetric):
+    """Precision, recall and F1 of exact entities over all types, on words, as conlleval defines them."""
+
+    kind = "entity_scores"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each with ``name`` in front."""
+        return tuple(f"{self.name}_{score}" for score in ("precision", "recall", "f1"))
+
+
 def by_class(weights: str | None = None) -> tuple[Metric, ...]:
     """What a task that gives each of its ``labels`` one class reports beside the loss."""
     kinds = (Accuracy, MacroPrecision, MacroRecall, MacroF1)

@@ -7,12 +7,13 @@ from typing import ClassVar, Literal
 from zoo_spec.base import ClassCount, Rate
 from zoo_spec.blocks.heads import ClassifierHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
+from zoo_spec.data.records import LabelledWords, Record
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.models.inputs import TOKENS
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
-from zoo_spec.tasks.metrics import Metric, by_class
+from zoo_spec.tasks.metrics import EntityScores, Metric, by_class
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
@@ -32,6 +33,7 @@ class TokenClassification(Task):
     """Dropout rate of the hidden states; the model's own if left out."""
     needs: ClassVar[tuple[str, ...]] = ("hidden_states",)
     reads_tokens: ClassVar[bool] = True
+    learns_from: ClassVar[tuple[type[Record], ...]] = (LabelledWords,)
     use: ClassVar[str] = "downstream task"
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
@@ -58,8 +60,8 @@ class TokenClassification(Task):
         )
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` over labelled tokens."""
-        return by_class("label_weights")
+        """Accuracy and means over classes of labelled tokens; of labelled words, the scores of their entities."""
+        return (*by_class("label_weights"), EntityScores("entity", "logits"))
 
     def prediction(self) -> Prediction:
         """A class for each token."""

@@ -13,6 +13,7 @@ from zoo_common.data.makers import (
     question_examples,
     running_text,
     text_to_text,
+    word_examples,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "question_examples",
     "running_text",
     "text_to_text",
+    "word_examples",
 ]

@@ -17,7 +17,7 @@ from zoo_common.data.sentences import split_sentences
 from zoo_spec.data.records import RunningText
 from zoo_spec.errors import EnvironmentFault
 
-_SOURCE = "python_docs (pydoc_data.topics of this Python)"
+SOURCE = "python_docs (pydoc_data.topics of this Python)"
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*\n]*[^\s*])\1(?![\w*])")
 _BULLET = re.compile(r"^(?:\*|\d{1,2}\.|[a-z]\.)\s+")
 _PROSE_END = re.compile(r"""[.!?:]["'”’)\]]*$""")
@@ -33,24 +33,18 @@ class PythonDocs:
 
     def __init__(self, layout: str, look: Look) -> None:
         """Raises EnvironmentFault where this Python was installed without its ``pydoc_data``."""
-        try:
-            from pydoc_data.topics import topics
-        except ImportError as error:
-            raise EnvironmentFault(
-                "the embedded corpus python_docs needs the module pydoc_data, which this Python was installed "
-                "without; install the full standard library, or give data.files"
-            ) from error
+        topics = manual()
         self._size = sum(len(text.encode("utf-8")) for text in topics.values())
         self._topics: list[RunningText] = []
         seen: set[str] = set()
         for name in sorted(topics):
-            paragraphs = list(_prose(topics[name], seen))
+            paragraphs = list(prose(topics[name], seen))
             if layout == "sentence_lines":
                 text = "\n".join(sentence for each in paragraphs for sentence in split_sentences(each))
             else:
                 text = "\n\n".join(paragraphs)
             if text:
-                self._topics.append(RunningText(f"{_SOURCE}: topic {name!r}", text))
+                self._topics.append(RunningText(f"{SOURCE}: topic {name!r}", text))
                 look(self._topics[-1])
 
     def __len__(self) -> int:
@@ -61,16 +55,33 @@ class PythonDocs:
 
     def description(self) -> DataDescription:
         """This Python's module."""
-        return DataDescription(_SOURCE, 0, self._size, 0)
+        return DataDescription(SOURCE, 0, self._size, 0)
 
 
-def _prose(topic: str, seen: set[str]) -> Iterator[str]:
-    """The paragraphs of a topic that are prose and not in ``seen``, to which they are added."""
+def manual() -> dict[str, str]:
+    """The text of each topic; EnvironmentFault where this Python was installed without its ``pydoc_data``."""
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise EnvironmentFault(
+            "the embedded corpus python_docs needs the module pydoc_data, which this Python was installed "
+            "without; install the full standard library, or give data.files"
+        ) from error
+    found: dict[str, str] = topics
+    return found
+
+
+def prose(topic: str, seen: set[str], *, emphasis: bool = False) -> Iterator[str]:
+    """The paragraphs of a topic that are prose and not in ``seen``, to which they are added.
+
+    With ``emphasis``, the ``*`` around what is stressed stay.
+    """
     for block in re.split(r"\n[^\S\n]*\n", topic):
         lines = [line.strip() for line in block.split("\n")]
         if _CODE.search("\n".join(lines)):
             continue
-        text = _EMPHASIS.sub(r"\2", _BULLET.sub("", " ".join(line for line in lines if line)))
+        text = _BULLET.sub("", " ".join(line for line in lines if line))
+        text = text if emphasis else _EMPHASIS.sub(r"\2", text)
         # Headings, signatures and code have few plain words, or do not end as a sentence does.
         if not _PROSE_END.search(text) or len(_WORD.findall(text)) < 4 or text in seen:
             continue

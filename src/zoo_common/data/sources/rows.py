@@ -24,14 +24,22 @@ _MARK = b"\xef\xbb\xbf"
 class Lines:
     """The lines of an opened file from ``offset`` on, each with its line end; ``number`` is that of the last.
 
-    Raises UnreadableFileError for a line that is not UTF-8 or longer than the limits.
+    Raises UnreadableFileError for a line that is not UTF-8, unless it is in another ``encoding``, or longer than the
+    limits.
     """
 
     def __init__(
-        self, file: BinaryIO, path: str, limits: TextLimits, *, offset: int = 0, number: int = 0
+        self,
+        file: BinaryIO,
+        path: str,
+        limits: TextLimits,
+        *,
+        offset: int = 0,
+        number: int = 0,
+        encoding: str = "utf-8",
     ) -> None:
         self.path, self.offset, self.number = path, offset, number
-        self.limits = limits
+        self.limits, self._encoding = limits, encoding
         self._file = file
         file.seek(offset)
 
@@ -47,10 +55,10 @@ class Lines:
         begin, self.offset = self.offset, self.offset + len(data)
         if len(data) > most:
             raise self.wrong(f"is longer than {most:,} bytes; {self.limits.remedy('line_bytes')}")
-        if begin == 0 and data.startswith(_MARK):
+        if begin == 0 and data.startswith(_MARK) and self._encoding == "utf-8":
             data, begin = data.removeprefix(_MARK), len(_MARK)
         try:
-            return data.decode("utf-8")
+            return data.decode(self._encoding)
         except UnicodeDecodeError as error:
             raise UnreadableFileError(
                 self.path,

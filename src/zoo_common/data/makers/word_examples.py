@@ -1,0 +1,234 @@
+"""Examples of labelled words: the pieces of a sentence's words between special tokens, and a label for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_common.data.base import DataDescription, Dataset, Example, Padding, example_bytes
+from zoo_common.data.examples import make_examples
+from zoo_common.data.label_names import read_label_names, require_same, write_label_names
+from zoo_common.data.makers.word_labels import WordLabels
+from zoo_common.data.reader import Wanted
+from zoo_common.data.records import Records, open_records
+from zoo_common.data.subwords.tokenizer_files import data_tokenizer
+from zoo_common.data.subwords.word_pieces import WordPieces
+from zoo_common.log import LOG
+from zoo_spec.data import LabelledWordsData
+from zoo_spec.data.records import LabelledWords
+from zoo_spec.data_fit import label_count
+from zoo_spec.errors import InputError
+from zoo_spec.tasks.direction import looks_back_alone
+from zoo_spec.tasks.token_classification import TokenClassification
+
+_VOCABULARY = 100_000_000
+"""Characters of the training text that a vocabulary is made from, the first ones."""
+_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Window:
+    """Words of a record, in a row, that are an example: their labels, and where each one's first piece stands."""
+
+    record: int
+    labels: tuple[str, ...]
+    firsts: NDArray[np.int64]
+
+
+class WordExamples(Dataset):
+    """``input_ids``, ``token_type_ids``, ``example_ids``, ``labels`` and ``label_weights [length]``, of the model's.
+
+    A sentence with more pieces than there is room for becomes several examples, each of whole words, so that no word
+    is lost; what no label belongs to has the label 0 and the weight 0. A single word with more pieces is cut.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        pieces: WordPieces,
+        labels: WordLabels,
+        *,
+        length: int,
+        is_running: bool,
+        every_piece: bool,
+        inputs: frozenset[str],
+    ) -> None:
+        """``is_running``: the words stand alone, without special tokens, for a model that only looks back."""
+        self.labels = labels
+        self._records, self._pieces = records, pieces
+        self._length, self._is_running, self._every_piece = length, is_running, every_piece
+        self._inputs = inputs
+        self._windows = self._cut()
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def description(self) -> DataDescription:
+        """Where the records come from, and how large the examples are."""
+        names, about = self.labels.names or (), self._records.description()
+        told = f"{len(names)} labels: {', '.join(names[:10])}{', …' * (len(names) > 10)}"
+        more = len(self) - len(self._records)
+        split = (f"{len(self._records):,} sentences, of which long ones are {more:,} examples more",) * bool(
+            more
+        )
+        return replace(
+            about,
+            samples=len(self),
+            bytes_per_sample=example_bytes(self),
+            notes=(*about.notes, told, *split),
+            libraries=(*about.libraries, "tokenizers"),
+        )
+
+    def padding(self) -> Padding:
+        """To ``sequence_length``."""
+        names = ("input_ids", "token_type_ids", "example_ids", "labels", "label_weights")
+        return Padding(dict.fromkeys(names, (self._length,)), {"input_ids": self._pieces.tokenizer.pad})
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example; it is the same in every epoch."""
+        record, _, ids, firsts = self._read(index)
+        tokenizer, names = self._pieces.tokenizer, self._names(record, index)
+        count = sum(map(len, ids))
+        labels, weights = np.zeros(count, np.int32), np.zeros(count, np.float32)
+        for first, name, own in zip(firsts, names, ids, strict=True):
+            places = slice(first, first + (len(own) if self._every_piece else 1))
+            labels[places] = self.labels.id_within(name, record.where)
+            labels[first] = self.labels.id(name, record.where)
+            weights[places] = 1
+        tokens = np.asarray([each for own in ids for each in own], np.int32)
+        if not self._is_running:
+            tokens = np.concatenate([[tokenizer.cls], tokens, [tokenizer.sep]]).astype(np.int32)
+            labels, weights = np.pad(labels, 1), np.pad(weights, 1)
+        example: Example = {
+            "input_ids": tokens,
+            "token_type_ids": np.zeros_like(tokens),
+            "example_ids": np.ones_like(tokens),
+            "labels": labels,
+            "label_weights": weights,
+        }
+        return {name: value for name, value in example.items() if name in self._inputs}
+
+    def window(self, index: int) -> Window:
+        """The words that an example is of; those of one record follow each other."""
+        record, number, _, firsts = self._read(index)
+        places = np.asarray(firsts, np.int64) + (0 if self._is_running else 1)
+        return Window(number, self._names(record, index), places)
+
+    def _read(self, index: int) -> tuple[LabelledWords, int, list[Sequence[int]], list[int]]:
+        """The record of an example, its number, the pieces of each word, and where each word begins among them."""
+        number, begin, end = map(int, self._windows[index])
+        record = cast(LabelledWords, self._records[number])
+        ids = [own[: self._room] for own in self._pieces.of(record.words[begin:end], record.where)]
+        firsts = np.cumsum([0, *map(len, ids)])[:-1].tolist()
+        return record, number, ids, firsts
+
+    def _names(self, record: LabelledWords, index: int) -> tuple[str, ...]:
+        _, begin, end = map(int, self._windows[index])
+        return tuple(self.labels.kept(name) for name in record.labels[begin:end])
+
+    @property
+    def _room(self) -> int:
+        return self._length - (0 if self._is_running else 2)
+
+    def _cut(self) -> NDArray[np.int64]:
+        """``[examples, 3]``: the record, the first of its words, and the one after the last."""
+        rows: list[tuple[int, int, int]] = []
+        for number in range(len(self._records)):
+            record = cast(LabelledWords, self._records[number])
+            sizes = [min(len(own), self._room) for own in self._pieces.of(record.words, record.where)]
+            begin = used = 0
+            for place, size in enumerate(sizes):
+                if used + size > self._room:
+                    rows.append((number, begin, place))
+                    begin, used = place, 0
+                used += size
+            rows.append((number, begin, len(sizes)))
+        more = len(rows) - len(self._records)
+        if more:
+            LOG.info(
+                f"{self._records.description().source}: sentences longer than data.sequence_length {self._length} "
+                f"are {more:,} examples more"
+            )
+        return np.asarray(rows, np.int64).reshape(-1, 3)
+
+
+def _data(wanted: Wanted) -> LabelledWordsData:
+    data = wanted.spec.data
+    if not isinstance(data, LabelledWordsData):
+        raise InputError(
+            f"data of kind {data.kind!r} gives labelled words and does not say how they are cut into tokens: its "
+            "class has to derive from zoo_spec.data.LabelledWordsData"
+        )
+    return data
+
+
+def _labels(wanted: Wanted) -> WordLabels:
+    data, classes = _data(wanted), label_count(wanted.graph)
+    if classes is None:
+        raise InputError(
+            f"{wanted.graph.name} has no output logits [batch, sequence, classes], which labels belong to"
+        )
+    kept = read_label_names(wanted.run_dir, classes)
+    if kept is not None and data.labels is not None:
+        require_same(kept, data.labels, wanted.run_dir)
+    return WordLabels(classes, kept or data.labels, types=data.types)
+
+
+def _sentences(records: Records) -> Iterator[str]:
+    """The training text, of which a vocabulary is made."""
+    left = _VOCABULARY
+    for index in range(len(records)):
+        text = " ".join(cast(LabelledWords, records[index]).words)
+        left -= len(text)
+        if left < 0:
+            return
+        yield text
+
+
+@make_examples.register
+def _token_classification(task: TokenClassification, wanted: Wanted) -> WordExamples:
+    """The examples of one part; what the run is to keep, the names of labels and the tokenizer, is kept now."""
+    data, labels = _data(wanted), _labels(wanted)
+    train = None
+    if wanted.split == "train" or not labels.settled:
+        train = open_records(data, "train", labels.look)
+        labels.settle(train.description().source)
+    records = (
+        train
+        if train is not None and wanted.split == "train"
+        else open_records(data, wanted.split, labels.look)
+    )
+    if labels.names is not None and wanted.run_dir is not None:
+        write_label_names(wanted.run_dir, labels.names)
+    is_running = looks_back_alone(wanted.graph)
+    tokenizer = data_tokenizer(
+        data,
+        sentences=_training_text(data, train),
+        text="labelled words",
+        vocabulary_size=wanted.graph.table_rows()["input_ids"],
+        run_dir=wanted.run_dir,
+        begins_with=wanted.begins_with,
+    )
+    least = 1 if is_running else 3
+    if data.sequence_length < least:
+        raise InputError(
+            f"data.sequence_length {data.sequence_length} has no room for a word beside the special tokens; set it "
+            f"to {least} or more"
+        )
+    return WordExamples(
+        records,
+        WordPieces(tokenizer),
+        labels,
+        length=data.sequence_length,
+        is_running=is_running,
+        every_piece=data.label_pieces == "all",
+        inputs=wanted.inputs,
+    )
+
+
+def _training_text(data: LabelledWordsData, train: Records | None) -> Iterator[str]:
+    yield from _sentences(open_records(data, "train", lambda record: None) if train is None else train)
