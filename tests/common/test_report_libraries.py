@@ -12,6 +12,7 @@ from zoo_spec import list_specs, load_spec
 
 ROOT = Path(__file__).parents[2]
 INSTALLED_AS = {
+    "rouge_score": "rouge-score",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "PIL": "pillow",

@@ -17,7 +17,6 @@ from zoo_common.files import sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
 from zoo_spec.data import (
     Data,
-    ParallelText,
     PreparedData,
     RunningTextData,
     RunningTextTable,
@@ -96,15 +95,6 @@ def _files(data: TextData | TextTable | RunningTextTable | PreparedData) -> list
         *named_files("data.files", data.files),
         *named_files("data.evaluation_files", data.evaluation_files, "eval"),
     ]
-
-
-@sources.register
-def _parallel(data: ParallelText) -> list[Source]:
-    found = vocabulary_sources(data)
-    for name in ("source_files", "target_files"):
-        found += named_files(f"data.{name}", getattr(data, name))
-        found += named_files(f"data.evaluation_{name}", getattr(data, f"evaluation_{name}"), "eval")
-    return found
 
 
 def named_files(field: str, paths: Iterable[str] | None, use: Use = "train") -> list[Source]:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from zoo_common.metrics import accuracy, binary, classes, correlation, entities, overlap, span, squad
+from zoo_common.metrics import (
+    accuracy,
+    binary,
+    classes,
+    correlation,
+    entities,
+    generated_texts,
+    overlap,
+    span,
+    squad,
+)
 from zoo_common.metrics.base import Counter, open_metric
 from zoo_common.metrics.kinds import metric_kinds
 from zoo_common.metrics.texts import TextCounter, open_text_metric
@@ -15,6 +25,7 @@ __all__ = [
     "classes",
     "correlation",
     "entities",
+    "generated_texts",
     "metric_kinds",
     "open_metric",
     "open_text_metric",

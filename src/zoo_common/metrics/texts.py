@@ -5,11 +5,11 @@ What counts such a kind is registered on its class, ``@open_text_metric.register
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import singledispatch
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from zoo_common.backend import Batch
+from zoo_common.backend import Batch, Weights
 from zoo_common.data.base import Dataset
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.tasks.metrics import TextMetric
@@ -27,6 +27,14 @@ class TextCounter(Protocol):
     @property
     def values(self) -> Mapping[str, float]:
         """The numbers, called as in ``metric.names``; 0 before anything was counted."""
+
+
+@runtime_checkable
+class AsksModel(TextCounter, Protocol):
+    """One that has the model run again, for more than an evaluation's outputs say."""
+
+    def ask(self, step: Callable[[Batch], Weights]) -> None:
+        """By what the model is run on a batch of features; before the first batch."""
 
 
 class RowNumbers:

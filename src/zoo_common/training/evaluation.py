@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from zoo_common.backend import Batch, InferenceModel
 from zoo_common.data import Dataset, evaluation_batches
@@ -11,6 +12,7 @@ from zoo_common.log import LOG
 from zoo_common.metrics import open_metric, open_text_metric
 from zoo_common.metrics.base import ratio
 from zoo_common.metrics.classes import ByClass, ByName, ClassScores
+from zoo_common.metrics.texts import AsksModel
 from zoo_common.training.numbers import checked, warn_unless_finite
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
@@ -28,8 +30,17 @@ class Evaluation(dict[str, float]):
     by_name: Mapping[str, ClassScores] = MappingProxyType({})
 
 
+Passes = Literal["one", "all"]
+"""Of the model over an evaluation: what takes more than one for a batch, as texts that it writes do, is left out."""
+
+
 def evaluate(
-    model: InferenceModel, spec: ExperimentSpec, graph: Graph, dataset: Dataset, examples: int
+    model: InferenceModel,
+    spec: ExperimentSpec,
+    graph: Graph,
+    dataset: Dataset,
+    examples: int,
+    passes: Passes = "all",
 ) -> Evaluation:
     """``loss``, each part's where there are several, and the task's metrics, ``examples`` at once.
 
@@ -41,7 +52,7 @@ def evaluate(
     all_weighted = {name for name in weights if name is not None} if all(weights) else set()
     batches = checked(evaluation_batches(dataset, examples, all_weighted), graph, "of the evaluation, batch")
     made = dataset if spec.data.gives is not None else None
-    return evaluate_batches(model, spec, graph, batches, made)
+    return evaluate_batches(model, spec, graph, batches, made, passes)
 
 
 def evaluate_batches(
@@ -50,6 +61,7 @@ def evaluate_batches(
     graph: Graph,
     batches: Iterable[Batch],
     made_of_records: Dataset | None = None,
+    passes: Passes = "all",
 ) -> Evaluation:
     """As ``evaluate``, over these batches. A part without any weight, and what is not finite, are warned of.
 
@@ -65,8 +77,13 @@ def evaluate_batches(
     texts = [
         open_text_metric(metric, made_of_records)
         for metric in applied
-        if made_of_records is not None and isinstance(metric, TextMetric)
+        if made_of_records is not None
+        and isinstance(metric, TextMetric)
+        and not (metric.asks_model and passes == "one")
     ]
+    for text_metric in texts:
+        if isinstance(text_metric, AsksModel):
+            text_metric.ask(model.predict_step)
     for batch in batches:
         outputs = model.evaluate_step(batch)
         for name, total in totals.items():

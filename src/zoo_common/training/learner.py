@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from zoo_common.backend import Array, State
 from zoo_common.checkpoint import Checkpoint, SavedWeights
 from zoo_common.training.differences import Fields
+from zoo_common.training.evaluation import Passes
 from zoo_common.training.feed import InputFn
 from zoo_common.training.loop import Step
 from zoo_common.training.origin import FeedNow
@@ -124,8 +125,13 @@ class Learner(Protocol):
     def load(self, checkpoint: SavedWeights) -> None:
         """Take over a checkpoint's weights, to compute with them. EnvironmentFault where they do not fit."""
 
-    def evaluate(self, input_fn: InputFn | None, steps: int | None) -> dict[str, float]:
-        """Loss and metrics with the weights that it has, over at most ``steps`` batches."""
+    def evaluate(
+        self, input_fn: InputFn | None, steps: int | None, passes: Passes = "all"
+    ) -> dict[str, float]:
+        """Loss and metrics with the weights that it has, over at most ``steps`` batches.
+
+        With one of the ``passes``, in the middle of training, what takes the model more is left out.
+        """
 
     def predict(self, input_fn: InputFn | None) -> Iterator[Mapping[str, Array]]:
         """Outputs by name for one example after the other."""

@@ -17,6 +17,7 @@ from zoo_common.files import explained
 from zoo_common.log import LOG
 from zoo_common.training.cadence import EverySteps, stop_step
 from zoo_common.training.differences import Fields
+from zoo_common.training.evaluation import Passes
 from zoo_common.training.feed import Feed, InputFn, open_feed
 from zoo_common.training.idle import IdleWatch
 from zoo_common.training.learner import ModeKeys, Start
@@ -163,7 +164,9 @@ class OwnLearner(ABC):
         """What of the training's input so far was not finite."""
         return self._suspect.found
 
-    def evaluate(self, input_fn: InputFn | None, steps: int | None) -> dict[str, float]:
+    def evaluate(
+        self, input_fn: InputFn | None, steps: int | None, passes: Passes = "all"
+    ) -> dict[str, float]:
         """Loss and metrics over at most ``steps`` batches."""
         suspect = Suspect()
         feed = self._open(ModeKeys.EVAL, input_fn, suspect=suspect)

@@ -11,6 +11,7 @@ from zoo_common.backend import Array
 from zoo_common.checkpoint import SavedWeights
 from zoo_common.log import LOG
 from zoo_common.training.cadence import EvaluatingWhereSaved, stop_step
+from zoo_common.training.evaluation import Passes
 from zoo_common.training.feed import InputFn
 from zoo_common.training.learner import Learner, Start
 from zoo_common.training.loop import Step
@@ -117,9 +118,12 @@ class Run(Generic[Kind]):
 
         Raises InputError if there is no checkpoint yet, or no batch.
         """
+        return self._evaluate(input_fn, steps, "all")
+
+    def _evaluate(self, input_fn: InputFn | None, steps: int | None, passes: Passes) -> dict[str, float]:
         stop_step(0, steps, None)
         self.load()
-        return self.learner.evaluate(input_fn, steps)
+        return self.learner.evaluate(input_fn, steps, passes)
 
     def predict(self, input_fn: InputFn | None) -> Iterator[Mapping[str, Array]]:
         """Outputs by name for one example after the other; errors as ``evaluate``."""
@@ -179,7 +183,7 @@ class Run(Generic[Kind]):
             start=start,
             stop=stop,
             save=self._save,
-            evaluate=(lambda: self.evaluate(chosen.input_fn, chosen.steps)) if evaluates else None,
+            evaluate=(lambda: self._evaluate(chosen.input_fn, chosen.steps, "one")) if evaluates else None,
             device_bytes=learner.device_bytes,
             suspect=learner.suspect,
             quiet=self.storage.quiet,

@@ -21,7 +21,7 @@ from zoo_common.memory import require_memory
 from zoo_common.training.blind import blind_scores
 from zoo_common.training.cadence import stop_step
 from zoo_common.training.differences import Fields
-from zoo_common.training.evaluation import evaluate, evaluate_batches
+from zoo_common.training.evaluation import Passes, evaluate, evaluate_batches
 from zoo_common.training.feed import InputFn, open_feed
 from zoo_common.training.fitting import fitted
 from zoo_common.training.idle import PATIENCE, IdleWatch
@@ -244,7 +244,9 @@ class SpecLearner:
             self.graph, weights, dtype=training.precision, device=self._device, tf32=training.tf32
         )
 
-    def evaluate(self, input_fn: InputFn | None, steps: int | None) -> dict[str, float]:
+    def evaluate(
+        self, input_fn: InputFn | None, steps: int | None, passes: Passes = "all"
+    ) -> dict[str, float]:
         """Over the evaluation data, or over ``input_fn``'s batches."""
         if input_fn is None:
             if steps is not None:
@@ -252,7 +254,7 @@ class SpecLearner:
                     f"steps={steps} goes with an input_fn; the spec's own evaluation data is read as a whole"
                 )
             dataset = self._evaluation_data()
-            return evaluate(self.at_work(), self.spec, self.graph, dataset, self.examples_at_once)
+            return evaluate(self.at_work(), self.spec, self.graph, dataset, self.examples_at_once, passes)
         feed = open_feed(input_fn, {"mode": ModeKeys.EVAL, "start_step": 0})
         batches = islice(named_batches(feed, self.graph), steps)
         return evaluate_batches(self.at_work(), self.spec, self.graph, batches)

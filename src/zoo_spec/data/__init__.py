@@ -1,7 +1,9 @@
 """Where the examples come from, as a spec says it: files of records of each kind, or inputs drawn at random."""
 
 from zoo_spec.data.base import Data, FilePath, FilePaths
+from zoo_spec.data.bertsum_shards import BertSumShards
 from zoo_spec.data.cldr_names import CldrNames
+from zoo_spec.data.cnn_dailymail import CnnDailyMail
 from zoo_spec.data.conll import ConllFiles
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
 from zoo_spec.data.glue import GlueData
@@ -30,9 +32,11 @@ from zoo_spec.data.running_text_table import RunningTextTable
 from zoo_spec.data.source import SourceData
 from zoo_spec.data.squad import SquadFiles
 from zoo_spec.data.summaries import SummaryData
+from zoo_spec.data.summary_table import SummaryTable
 from zoo_spec.data.tagged_words import TaggedWordsData
 from zoo_spec.data.target_text import TargetTextData
 from zoo_spec.data.text import TextData
+from zoo_spec.data.text_pair_table import TextPairTable
 from zoo_spec.data.text_pairs import TextPairData
 from zoo_spec.data.text_table import TextTable
 from zoo_spec.data.tokenized import TokenizedData
@@ -41,7 +45,9 @@ from zoo_spec.data.utterances import UtteranceData
 __all__ = [
     "ArrayRecordData",
     "Augmentation",
+    "BertSumShards",
     "CldrNames",
+    "CnnDailyMail",
     "ConllFiles",
     "CsvRecordData",
     "Data",
@@ -72,10 +78,12 @@ __all__ = [
     "SourceData",
     "SquadFiles",
     "SummaryData",
+    "SummaryTable",
     "TaggedWordsData",
     "TargetTextData",
     "TextData",
     "TextPairData",
+    "TextPairTable",
     "TextTable",
     "TfRecordData",
     "TokenizedData",

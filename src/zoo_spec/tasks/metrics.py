@@ -167,6 +167,8 @@ class TextMetric(Metric):
     It may be several numbers, ``names``. Where the examples come from no records, as drawn ones, there are none.
     """
 
+    asks_model: ClassVar[bool] = False
+    """Whether the model has to run again for it, which evaluations in the middle of training leave out."""
     labels: str = ""
 
     @property

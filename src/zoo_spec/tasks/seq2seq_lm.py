@@ -19,6 +19,7 @@ from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_causal_mixer
 from zoo_spec.tasks.metrics import Accuracy, Metric
 from zoo_spec.tasks.predictions import Prediction
+from zoo_spec.tasks.text_metrics import GeneratedTexts
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
@@ -57,8 +58,11 @@ class SequenceToSequenceLm(Task):
         graph.loss(graph.add(f"{self.kind}_loss", loss, logits, labels, weights=weights))
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` of the next token."""
-        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
+        """``accuracy`` of the next token, and of what it writes by itself ``bleu`` and ``chrf``, or ROUGE."""
+        return (
+            Accuracy("accuracy", "logits", "labels", "label_weights"),
+            GeneratedTexts("generated", "logits"),
+        )
 
     def prediction(self) -> Prediction | None:
         """The text that is made of a text."""
@@ -74,6 +78,10 @@ class SpanCorruption(SequenceToSequenceLm):
     kind: Literal["span_corruption"] = "span_corruption"  # type: ignore[assignment]
     default_data: ClassVar[str] = "text"
     learns_from: ClassVar[tuple[type[Record], ...]] = (RunningText,)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """``accuracy`` of the next token."""
+        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
 
     def prediction(self) -> Prediction | None:
         """None: what it tells are spans, by sentinels that no text has."""

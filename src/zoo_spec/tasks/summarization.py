@@ -7,7 +7,9 @@ from typing import ClassVar, Literal
 from zoo_spec.data.records import Record, SummarizedText, TextPair
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.causal_lm import CausalLm
+from zoo_spec.tasks.metrics import Metric
 from zoo_spec.tasks.predictions import Prediction
+from zoo_spec.tasks.text_metrics import GeneratedTexts
 
 
 class Summarization(CausalLm):
@@ -21,6 +23,10 @@ class Summarization(CausalLm):
     default_data: ClassVar[str] = "generated"
     learns_from: ClassVar[tuple[type[Record], ...]] = (SummarizedText, TextPair)
     use: ClassVar[str] = "downstream task"
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """``accuracy`` of the next token, and of what it writes by itself ROUGE, or ``bleu`` and ``chrf``."""
+        return (*super().metrics(), GeneratedTexts("generated", "logits"))
 
     def prediction(self) -> Prediction:
         """The summary of a text."""

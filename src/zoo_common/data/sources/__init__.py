@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from zoo_common.data.sources import (
     array_record,
+    bertsum_shards,
     cldr_names,
+    cnn_dailymail,
     conll,
     csv_records,
     glue,
@@ -21,13 +23,17 @@ from zoo_common.data.sources import (
     pubtator,
     running_text_table,
     squad,
+    summary_table,
+    text_pair_table,
     text_table,
     tfrecord,
 )
 
 __all__ = [
     "array_record",
+    "bertsum_shards",
     "cldr_names",
+    "cnn_dailymail",
     "conll",
     "csv_records",
     "glue",
@@ -41,6 +47,8 @@ __all__ = [
     "pubtator",
     "running_text_table",
     "squad",
+    "summary_table",
+    "text_pair_table",
     "text_table",
     "tfrecord",
 ]

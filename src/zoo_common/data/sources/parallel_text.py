@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from zoo_common.data.base import Split
+from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.rows import Lines
@@ -93,6 +94,15 @@ class PairFile:
                     "the other"
                 )
         return TextPair(f"{self.path}:{number}", *texts)
+
+
+@sources.register
+def _files(data: ParallelText) -> list[Source]:
+    found = vocabulary_sources(data)
+    for name in ("source_files", "target_files"):
+        found += named_files(f"data.{name}", getattr(data, name))
+        found += named_files(f"data.evaluation_{name}", getattr(data, f"evaluation_{name}"), "eval")
+    return found
 
 
 @read_records.register
