@@ -10,9 +10,11 @@ from zoo_spec.data import (
     GeneratedShapes,
     LabelledTextData,
     LabelledWordsData,
+    MixtureData,
     PictureData,
     QuestionData,
     RunningTextData,
+    SourceData,
     TokenizedData,
 )
 from zoo_spec.data.spans import SpanSettings
@@ -32,6 +34,20 @@ def check_data(spec: ExperimentSpec, graph: Graph) -> None:
     """Raise InputError where the data's kind or sizes do not fit the spec's task and graph."""
     _check_records(spec)
     fits(spec.data, spec, graph)
+    if isinstance(spec.data, SourceData | MixtureData) and spec.data.evaluation is not None:
+        _check_evaluation(spec, spec.data.evaluation, graph)
+
+
+def _check_evaluation(spec: ExperimentSpec, data: Data, graph: Graph) -> None:
+    """What is evaluated on is of the kind that is learned from, where that is records, and fits the model as that."""
+    wanted = spec.data.gives
+    if wanted is not None and (data.gives is None or not issubclass(data.gives, wanted)):
+        is_of = "no records" if data.gives is None else data.gives.what
+        raise InputError(
+            f"data.evaluation, of kind {data.kind!r}, is {is_of}, and data of kind {spec.data.kind!r} is "
+            f"{wanted.what}; name data of the same kind of record"
+        )
+    check_data(spec.model_copy(update={"data": data}), graph)
 
 
 def _check_records(spec: ExperimentSpec) -> None:
@@ -63,6 +79,12 @@ def _text(data: RunningTextData, spec: ExperimentSpec, graph: Graph) -> None:
     _check_lengths(spec, data, graph)
     # A block may hold less than the graph's bounds let in, and says so of a known size.
     graph.bind(sequence=data.sequence_length)
+
+
+@fits.register
+def _mixture(data: MixtureData, spec: ExperimentSpec, graph: Graph) -> None:
+    for source in data.sources:
+        check_data(spec.model_copy(update={"data": source.data}), graph)
 
 
 @fits.register

@@ -92,7 +92,7 @@ def test_each_task_has_its_own_columns_quotes_labels_and_split(glue, task):
 
 def test_the_folder_may_be_the_tasks_own_and_mnli_has_two_to_evaluate_on(glue):
     own = {"task": "mnli", "directory": str(glue / "MNLI")}
-    assert _records("eval", **own, evaluation="mismatched")[0].label == "contradiction"
+    assert _records("eval", **own, genres="mismatched")[0].label == "contradiction"
     assert len(sources(GlueData(**own))) == 2
 
 

@@ -80,7 +80,7 @@ def predict(
     run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     learner = run.learner
     learner.require_vocabulary()
-    data = with_limits(learner.spec.data, limit or [])
+    data = with_limits(learner.spec.data.asked, limit or [])
     spec = learner.spec.model_copy(update={"data": data})
     predictor = open_predictor(spec, learner.graph, run.directory, top=top, embeddings=embeddings)
     said = limits_of(data)

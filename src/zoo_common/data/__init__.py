@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.data import generated, makers, shapes, sources
+from zoo_common.data import generated, makers, mixture, shapes, sources
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
@@ -24,6 +24,7 @@ __all__ = [
     "evaluation_batches",
     "generated",
     "makers",
+    "mixture",
     "open_data",
     "open_dataset",
     "shapes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from hashlib import sha256
 from importlib.util import find_spec
@@ -17,9 +17,11 @@ from zoo_common.files import sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
 from zoo_spec.data import (
     Data,
+    MixtureData,
     PreparedData,
     RunningTextData,
     RunningTextTable,
+    SourceData,
     TextData,
     TextTable,
     TokenizedData,
@@ -60,10 +62,28 @@ class FileMark(Spec):
     sha256: str
 
 
+def every_source(data: Data) -> list[Source]:
+    """The files that data is read from, and those of its ``evaluation`` where that is other data."""
+    found = sources(data)
+    if not isinstance(data, SourceData | MixtureData) or data.evaluation is None:
+        return found
+    other = every_source(data.evaluation)
+    return [*found, *(replace(each, field=f"data.evaluation: {each.field}", use="eval") for each in other)]
+
+
 @singledispatch
 def sources(data: Data) -> list[Source]:
     """The files that data of this kind is read from; none where it is drawn."""
     return []
+
+
+@sources.register
+def _mixture(data: MixtureData) -> list[Source]:
+    return [
+        replace(each, field=f"data.sources[{number}]: {each.field}")
+        for number, mixed in enumerate(data.sources)
+        for each in every_source(mixed.data)
+    ]
 
 
 @sources.register

@@ -181,12 +181,21 @@ def read_records(data: Data, split: Split, look: Look) -> Records:
 
 def open_records(data: Data, split: Split, look: Look) -> Records:
     """The records of one part of the data; ``look`` is shown those held out too. Errors as of ``read_records``."""
+    if isinstance(data, SourceData) and data.evaluation is not None:
+        return _some_of_two(data, data.evaluation, split, look)
     records = read_records(data, split, look)
     if not isinstance(data, SourceData) or data.has_evaluation:
         return _some(records, len(records), data, split)
     held_out = held_out_of(len(records), data)
     chosen = np.flatnonzero(held_out if split == "eval" else ~held_out)
     return _some(Chosen(records, chosen), len(records), data, split)
+
+
+def _some_of_two(data: SourceData, evaluation: Data, split: Split, look: Look) -> Records:
+    """All of one source to train on, and of another to evaluate on, or what it has for evaluation."""
+    found = data if split == "train" else evaluation
+    records = read_records(found, split, look)
+    return _some(records, len(records), found, split)
 
 
 def held_out_of(count: int, data: SourceData) -> NDArray[np.bool_]:

@@ -111,4 +111,5 @@ def open_predictor(
             f"{spec.name}: the task {spec.task.kind} predicts from the output {missing[0]!r}, and the model has "
             f"{', '.join(graph.outputs)}; name it so in model.outputs"
         )
+    spec = spec.model_copy(update={"data": spec.data.asked})
     return open_prediction(declared, Asked(spec, graph, run_dir, top, embeddings or "all"))

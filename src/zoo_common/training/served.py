@@ -31,9 +31,10 @@ def served(spec: ExperimentSpec, graph: Graph, directory: Path) -> Served:
     """
     labels = read_label_names(directory, label_count(graph))
     files = {"spec.yaml": RunDirectory(directory).spec_file.read_bytes()}
-    has_vocabulary = isinstance(spec.data, TokenizedData) and spec.data.vocabulary is not None
+    data = spec.data.asked
+    has_vocabulary = isinstance(data, TokenizedData) and data.vocabulary is not None
     if has_vocabulary or (directory / TOKENIZER).is_file():
-        found = run_tokenizer(spec.data, directory, graph.table_rows().get("input_ids"))
+        found = run_tokenizer(data, directory, graph.table_rows().get("input_ids"))
         if found is not None:
             files[TOKENIZER] = found.tokenizer.to_str(pretty=True).encode("utf-8")
     if labels is not None:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from zoo_common.backend import Array, Backend, InferenceModel, State, TrainingModel
 from zoo_common.checkpoint import SavedWeights
 from zoo_common.data import Dataset, open_dataset
-from zoo_common.data.file_marks import sources, vocabulary_sources
+from zoo_common.data.file_marks import every_source, vocabulary_sources
 from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
 from zoo_common.inference_memory import examples_at_once
@@ -108,10 +108,10 @@ class SpecLearner:
         """The files of the spec's data, or those of its vocabulary where a program gives the batches."""
         if input_fn is None:
             return self._spec_feed
-        return lambda known: TrainedOn.of("input_fn", vocabulary_sources(self.spec.data), known)
+        return lambda known: TrainedOn.of("input_fn", vocabulary_sources(self.spec.data.asked), known)
 
     def _spec_feed(self, known: TrainedOn | None) -> TrainedOn:
-        return TrainedOn.of("spec", sources(self.spec.data), known)
+        return TrainedOn.of("spec", every_source(self.spec.data), known)
 
     def require_data(self) -> None:
         """Raise InputError unless the spec's data is what this run was trained on, or that is accepted."""
@@ -120,7 +120,7 @@ class SpecLearner:
     def require_vocabulary(self) -> None:
         """Raise InputError unless the user's vocabulary is what it was, where the run keeps none of its own."""
         if not (self.directory / TOKENIZER).exists():
-            require_files(self.directory, vocabulary_sources(self.spec.data), self._accept)
+            require_files(self.directory, vocabulary_sources(self.spec.data.asked), self._accept)
 
     def require_trainable(self) -> None:
         """A loss, parameters, micro-batches that add up, and memory."""

@@ -5,6 +5,7 @@ from zoo_spec.data.bertsum_shards import BertSumShards
 from zoo_spec.data.cldr_names import CldrNames
 from zoo_spec.data.cnn_dailymail import CnnDailyMail
 from zoo_spec.data.conll import ConllFiles
+from zoo_spec.data.embedded_text import PythonChapters, UnicodeNumbers, UnicodeProperties
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
 from zoo_spec.data.glue import GlueData
 from zoo_spec.data.image_folder import ImageFolder
@@ -14,6 +15,7 @@ from zoo_spec.data.labelled_text import LabelledTextData
 from zoo_spec.data.labelled_words import LabelledWordsData
 from zoo_spec.data.marked_words import MarkedWords
 from zoo_spec.data.masked_images import MaskedImageData
+from zoo_spec.data.mixture import MixedSource, MixtureData
 from zoo_spec.data.parallel_text import ParallelText
 from zoo_spec.data.pictures import Augmentation, PictureData
 from zoo_spec.data.prepared import (
@@ -66,11 +68,14 @@ __all__ = [
     "LabelledWordsData",
     "MarkedWords",
     "MaskedImageData",
+    "MixedSource",
+    "MixtureData",
     "ParallelText",
     "ParquetRecordData",
     "PictureData",
     "PreparedData",
     "PubTatorFiles",
+    "PythonChapters",
     "QuestionData",
     "Record",
     "RunningTextData",
@@ -87,5 +92,7 @@ __all__ = [
     "TextTable",
     "TfRecordData",
     "TokenizedData",
+    "UnicodeNumbers",
+    "UnicodeProperties",
     "UtteranceData",
 ]

@@ -24,6 +24,11 @@ class Data(Registered):
     gives: ClassVar[type[Record] | None] = None
     """The kind of record that it is a source of; None for data that make a model's inputs by themselves."""
 
+    @property
+    def asked(self) -> Data:
+        """The data that says how a user's own input is read."""
+        return self
+
     def preprocessing(self) -> dict[str, JsonValue]:
         """What is done to a user's own input before it is fed, as an export's signature says it; nothing here."""
         return {}

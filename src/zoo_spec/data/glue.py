@@ -22,7 +22,7 @@ class GlueData(LabelledTextData):
     directory: FilePath
     """GLUE's folder, with ``CoLA``, ``SST-2``, …, in it, or that of the task. MRPC may be ``train.tsv`` and
     ``dev.tsv``, or Microsoft's ``msr_paraphrase_train.txt`` with ``dev_ids.tsv``."""
-    evaluation: Literal["matched", "mismatched"] = "matched"
+    genres: Literal["matched", "mismatched"] = "matched"
     """Which of MNLI's is evaluated on: of the genres that are learned from, or of others."""
     on_bad_record: Literal["fail", "skip"] = "skip"
     """What becomes of a row that cannot be read: a few of QQP's have a tab in a text, and all readers leave them

@@ -16,6 +16,9 @@ class SourceData(Data):
     where the source has records for evaluation of its own."""
     split_seed: NonNegativeInt = 0
     """Decides which records are held out; apart from ``training.seed``, so that runs stay comparable."""
+    evaluation: Data | None = None
+    """Another source of such records, that is evaluated on: the part that it says is for evaluation, or else all of
+    it. Nothing of this one is held out then, and what examples are like is said here."""
     on_bad_record: Literal["fail", "skip"] = "fail"
     """What becomes of a record that cannot be read, or that the task cannot learn from. ``fail``: the first is an
     error. ``skip``: it is left out, counted and logged."""

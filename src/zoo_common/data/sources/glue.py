@@ -62,7 +62,7 @@ def _file_of(data: GlueData, split: Split) -> tuple[Path, _Layout]:
         return found / "diagnostic-full.tsv", layout
     if data.task == "mrpc" and not (folder / "train.tsv").exists() and (folder / _MICROSOFT).exists():
         return folder / _MICROSOFT, layout
-    part = "train" if split == "train" else f"dev_{data.evaluation}" if data.task == "mnli" else "dev"
+    part = "train" if split == "train" else f"dev_{data.genres}" if data.task == "mnli" else "dev"
     return folder / f"{part}.tsv", layout
 
 

@@ -36,7 +36,7 @@ def sentence_files(spec: ExperimentSpec) -> dict[str, bytes]:
 
 def _longest(spec: ExperimentSpec, graph: Graph) -> int | None:
     """What the run's examples are cut to, or else what the model takes."""
-    length = getattr(spec.data, "sequence_length", None)
+    length = getattr(spec.data.asked, "sequence_length", None)
     return length if isinstance(length, int) else graph.bounds["sequence"].maximum
 
 

@@ -1,0 +1,176 @@
+"""Examples of several sources, mixed by weight."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_common.data.base import (
+    DataDescription,
+    Dataset,
+    EpochIndex,
+    Example,
+    Padding,
+    Split,
+    example_bytes,
+)
+from zoo_common.data.reader import Wanted, open_data
+from zoo_spec.data import Data, MixtureData, SourceData
+from zoo_spec.errors import InputError
+from zoo_spec.random import Stream
+
+
+class MixedExamples(Dataset):
+    """So many of each source in an epoch; all of a source's are seen in turn, over as many epochs as that takes.
+
+    Which of a source's is seen, and as of which epoch of its own, is a function of (seed, epoch, index) alone.
+    """
+
+    def __init__(self, parts: Sequence[Dataset], weights: Sequence[float], seed: int) -> None:
+        self._parts, self._seed = list(parts), seed
+        self._shares = shares(sum(map(len, parts)), weights)
+        self._ends = list(accumulate(self._shares))
+        self._order = lru_cache(maxsize=2 * len(self._parts))(self._drawn_order)
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example."""
+        return self.examples([(epoch, index)])[0]
+
+    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
+        """Several, those of a source at once."""
+        places = [self._place(*each) for each in wanted]
+        found: dict[int, Example] = {}
+        for number, part in enumerate(self._parts):
+            own = [row for row, (of, _) in enumerate(places) if of == number]
+            if own:
+                found |= zip(own, part.examples([places[row][1] for row in own]), strict=True)
+        return [found[row] for row in range(len(places))]
+
+    def padding(self) -> Padding:
+        """To the largest of the sources' sizes."""
+        return wider([part.padding() for part in self._parts])
+
+    def description(self) -> DataDescription:
+        """All sources, with what is seen of each."""
+        return _described(self, self._parts, self._shares)
+
+    def why_weightless(self) -> str:
+        """As the first source that says something."""
+        return next(filter(None, (part.why_weightless() for part in self._parts)), "")
+
+    def _place(self, epoch: int, index: int) -> tuple[int, EpochIndex]:
+        """The source, and its epoch and index there."""
+        number = bisect_right(self._ends, index)
+        share, begin = self._shares[number], self._ends[number] - self._shares[number]
+        own, place = divmod(epoch * share + index - begin, len(self._parts[number]))
+        return number, (own, int(self._order(number, own)[place]))
+
+    def _drawn_order(self, number: int, epoch: int) -> NDArray[np.int64]:
+        count = len(self._parts[number])
+        return np.asarray(Stream(self._seed, "mixture", number, epoch).permutation(count), np.int64)
+
+
+class AllExamples(Dataset):
+    """The examples of several sources, one source after the other."""
+
+    def __init__(self, parts: Sequence[Dataset]) -> None:
+        self._parts = list(parts)
+        self._ends = list(accumulate(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def example(self, epoch: int, index: int) -> Example:
+        """One example."""
+        number = bisect_right(self._ends, index)
+        part = self._parts[number]
+        return part.example(epoch, index - self._ends[number] + len(part))
+
+    def padding(self) -> Padding:
+        """To the largest of the sources' sizes."""
+        return wider([part.padding() for part in self._parts])
+
+    def description(self) -> DataDescription:
+        """All sources."""
+        return _described(self, self._parts, [len(part) for part in self._parts])
+
+
+def shares(count: int, weights: Sequence[float]) -> list[int]:
+    """How many of so many examples are of each source: in proportion, one at least, the largest rests rounded up."""
+    exact = np.asarray(weights) * (count / sum(weights))
+    found = np.maximum(np.floor(exact), 1).astype(int)
+    for number in np.argsort(np.floor(exact) - exact, kind="stable")[: max(count - int(found.sum()), 0)]:
+        found[number] += 1
+    return [int(each) for each in found]
+
+
+def wider(paddings: Sequence[Padding]) -> Padding:
+    """To the largest size of each input; raises InputError where sources fill an input up with different values."""
+    sizes: dict[str, tuple[int, ...]] = {}
+    values: dict[str, int] = {}
+    for padding in paddings:
+        for name, size in padding.sizes.items():
+            sizes[name] = tuple(map(max, zip(sizes.get(name, size), size, strict=True)))
+            value = padding.values.get(name, 0)
+            if values.setdefault(name, value) != value:
+                raise InputError(f"the sources of the mixture fill {name} up with {values[name]} and {value}")
+    return Padding(sizes, values)
+
+
+def _described(examples: Dataset, parts: Sequence[Dataset], counts: Sequence[int]) -> DataDescription:
+    abouts = [part.description() for part in parts]
+    notes = [
+        f"{count:,} an epoch of the {len(part):,} of {about.source}"
+        for part, about, count in zip(parts, abouts, counts, strict=True)
+    ]
+    return replace(
+        abouts[0],
+        source="; ".join(about.source for about in abouts),
+        samples=len(examples),
+        source_bytes=sum(about.source_bytes for about in abouts),
+        bytes_per_sample=example_bytes(examples),
+        notes=(*notes, *abouts[0].notes),
+        libraries=tuple(dict.fromkeys(name for about in abouts for name in about.libraries)),
+    )
+
+
+@open_data.register
+def _open(data: MixtureData, wanted: Wanted) -> Dataset:
+    if wanted.run_dir is not None:
+        return _opened(data, wanted)
+    with TemporaryDirectory(prefix="zoo-") as directory:  # It keeps the tokenizer for the other sources.
+        return _opened(data, replace(wanted, run_dir=Path(directory)))
+
+
+def _opened(data: MixtureData, wanted: Wanted) -> Dataset:
+    """The first source is opened first: it decides on the tokenizer and on what labels are called."""
+    parts = [open_data(each, _of(wanted, each)) for each in _sources(data, wanted.split)]
+    if wanted.split == "eval":
+        return AllExamples(parts)
+    return MixedExamples(parts, [source.weight for source in data.sources], wanted.seed)
+
+
+def _sources(data: MixtureData, split: Split) -> list[Data]:
+    found = [source.data for source in data.sources]
+    if data.evaluation is None:
+        return found
+    if split == "eval" and not isinstance(found[0], SourceData):
+        return [data.evaluation]
+    update = {"evaluation": data.evaluation}
+    found = [each.model_copy(update=update) if isinstance(each, SourceData) else each for each in found]
+    return found[:1] if split == "eval" else found
+
+
+def _of(wanted: Wanted, data: Data) -> Wanted:
+    return replace(wanted, spec=wanted.spec.model_copy(update={"data": data}))
