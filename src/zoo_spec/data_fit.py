@@ -16,6 +16,7 @@ from zoo_spec.data import (
     RunningTextData,
     SourceData,
     TokenizedData,
+    UtteranceData,
 )
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.data.target_text import TargetTextData
@@ -184,6 +185,34 @@ def _picture(data: PictureData, spec: ExperimentSpec, graph: Graph) -> None:
             f"data.augmentation.quarter_turns turns a side into the other, and the model's images have {height} x "
             f"{width} pixels; leave it out"
         )
+
+
+@fits.register
+def _utterances(data: UtteranceData, spec: ExperimentSpec, graph: Graph) -> None:
+    longest_waveform(data, graph)
+
+
+def longest_waveform(data: UtteranceData, graph: Graph) -> int:
+    """Samples of an example; the default gives way where the model allows less, another size was asked for."""
+    bound = graph.bounds.get("samples")
+    if bound is None or "waveform" not in graph.inputs:
+        raise InputError(
+            f"data of kind {data.kind!r} needs a model with an input waveform [batch, samples]; it has "
+            f"{', '.join(graph.inputs)}; set data.kind to what the model reads"
+        )
+    size, most = data.waveform_samples, bound.maximum
+    if most is not None and size > most:
+        if size != type(data).model_fields["waveform_samples"].default:
+            raise InputError(
+                f"data.waveform_samples {size} is above the {most} that the model takes; lower it, or raise "
+                "model.max_samples"
+            )
+        size = most
+    if size < bound.minimum:
+        raise InputError(
+            f"data.waveform_samples {size} is below the {bound.minimum} that the model needs; raise it"
+        )
+    return size
 
 
 @fits.register

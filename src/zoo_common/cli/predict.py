@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
         "zoo predict --framework torch --run-dir runs/bert_tiny-torch 'The [MASK] of a list is its length.'",
         "zoo predict --framework tf --run-dir runs/bert_tiny-torch --input sentences.txt > answers.jsonl",
         "zoo predict --framework tf --run-dir runs/mnist_fc-tf three.png t10k-images-idx3-ubyte",
+        "zoo predict --framework torch --run-dir runs/hubert_tiny_ctc-torch speech.flac recordings/",
         "zoo predict --framework torch --run-dir runs/bert_tiny-torch --embeddings pooled --input sentences.txt",
     )
     app.command("predict", epilog=example(*examples))(predict)
@@ -30,7 +31,7 @@ def predict(
     framework: FrameworkOption,
     run_dir: Annotated[Path, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")],
     inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="[INPUT]...", help="Texts, or files of images.")
+        list[str] | None, typer.Argument(metavar="[INPUT]...", help="Texts, or files of images or sounds.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--input", metavar="FILE", help="A file with an input on each line.")
@@ -60,12 +61,13 @@ def predict(
 ) -> None:
     """Answer inputs with a run's newest weights, in either framework, whichever trained it.
 
-    An image classifier takes PNG, JPEG, BMP, IDX and .npy files. A masked language model takes text with
+    An image classifier takes PNG, JPEG, BMP, IDX and .npy files; a model that recognises speech FLAC and WAV
+    files, and folders of them. A masked language model takes text with
     [MASK] in it, two sentences with [SEP] between them; a causal one the beginning of a text; a model that labels
     texts or tokens a text, or two; one that answers questions a question, [SEP], and a text. With --embeddings any
-    model of text writes the vectors of its tokens, of the whole text, or both. Without INPUT or --input,
-    standard input is read, an input a line. There is a line of JSON for each, in order; an input that cannot be
-    answered has "error" there, and the exit status is 2 in the end.
+    model of text writes the vectors of its tokens, of the whole text, or both, and one of speech those of its
+    frames. Without INPUT or --input, standard input is read, an input a line. There is a line of JSON for each, in
+    order; an input that cannot be answered has "error" there, and the exit status is 2 in the end.
 
     A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another.
     """
@@ -99,13 +101,15 @@ def _lines(
     import sys
 
     from zoo_common.data.files import existing_file
-    from zoo_common.prediction import lines_of, read_lines
+    from zoo_common.prediction import ReadsFolders, in_folders, lines_of, read_lines
     from zoo_spec.errors import InputError
     from zoo_spec.reading import printable
 
     if inputs and file is not None:
         raise InputError(f"--input {file} and {len(inputs)} INPUT are given; keep one")
     if inputs:
+        if isinstance(predictor, ReadsFolders):
+            inputs = list(in_folders(inputs, predictor.endings))
         if predictor.reads_files:
             for path in inputs:
                 existing_file(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.data import generated, makers, mixture, shapes, sources
+from zoo_common.data import generated, makers, mixture, shapes, sound_marks, sources
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
@@ -28,5 +28,6 @@ __all__ = [
     "open_data",
     "open_dataset",
     "shapes",
+    "sound_marks",
     "sources",
 ]

@@ -12,6 +12,7 @@ from zoo_common.metrics import (
     overlap,
     span,
     squad,
+    transcripts,
 )
 from zoo_common.metrics.base import Counter, open_metric
 from zoo_common.metrics.kinds import metric_kinds
@@ -32,4 +33,5 @@ __all__ = [
     "overlap",
     "span",
     "squad",
+    "transcripts",
 ]

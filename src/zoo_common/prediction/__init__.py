@@ -9,11 +9,12 @@ from zoo_common.prediction import (
     image_label,
     masked_words,
     next_words,
+    sounds,
     text_labels,
     token_labels,
 )
-from zoo_common.prediction.base import Answer, Item, Predictor, predict
-from zoo_common.prediction.lines import Line, lines_of, read_lines
+from zoo_common.prediction.base import Answer, Item, Predictor, ReadsFolders, predict
+from zoo_common.prediction.lines import Line, in_folders, lines_of, read_lines
 from zoo_common.prediction.opening import Asked, open_prediction, open_predictor
 
 __all__ = [
@@ -22,10 +23,12 @@ __all__ = [
     "Item",
     "Line",
     "Predictor",
+    "ReadsFolders",
     "answer_span",
     "embeddings",
     "generated_text",
     "image_label",
+    "in_folders",
     "lines_of",
     "masked_words",
     "next_words",
@@ -33,6 +36,7 @@ __all__ = [
     "open_predictor",
     "predict",
     "read_lines",
+    "sounds",
     "text_labels",
     "token_labels",
 ]

@@ -59,6 +59,13 @@ class Runs(Predictor, Protocol):
         """What answers a batch of features, by the names of its ``outputs``."""
 
 
+@runtime_checkable
+class ReadsFolders(Protocol):
+    """A predictor that reads files, and knows those of a folder that are its own by their names."""
+
+    endings: tuple[str, ...]
+
+
 def predict(
     model: InferenceModel,
     predictor: Predictor,

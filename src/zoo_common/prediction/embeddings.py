@@ -14,6 +14,7 @@ from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
 from zoo_common.prediction.probabilities import rounded
+from zoo_common.prediction.sounds import FrameVectors, frame_vectors
 from zoo_common.prediction.words import Words
 from zoo_spec.data import TokenizedData
 from zoo_spec.errors import InputError
@@ -74,8 +75,10 @@ def _vector(values: Array) -> list[JsonValue]:
 
 
 @open_prediction.register
-def _embeddings(declared: predictions.Embeddings, asked: Asked) -> Embeddings:
+def _embeddings(declared: predictions.Embeddings, asked: Asked) -> Embeddings | FrameVectors:
     asked.refuse_top("embeddings tell no words")
+    if "waveform" in asked.graph.inputs:
+        return frame_vectors(asked)
     data = asked.spec.data
     longest = data.sequence_length if isinstance(data, TokenizedData) else None
     return Embeddings(asked.embeddings, asked.text(), asked.graph, longest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import BinaryIO
 
 from zoo_common.data.files import existing_file
 from zoo_spec.data.limits import TextLimits
+from zoo_spec.errors import InputError
 from zoo_spec.reading import open_file, reading
 
 _MARK = b"\xef\xbb\xbf"
@@ -34,6 +36,26 @@ def lines_of(texts: Iterable[str]) -> Iterator[Line]:
     """Inputs that are there as texts, such as a command's arguments."""
     for number, text in enumerate(texts, start=1):
         yield Line(number, text, f"input {number}")
+
+
+def in_folders(paths: Iterable[str], endings: tuple[str, ...]) -> Iterator[str]:
+    """The paths, with the files that have such endings in the place of a folder: all below it, in the order of names.
+
+    Raises InputError for a folder without any.
+    """
+    for path in paths:
+        if not os.path.isdir(path):
+            yield path
+            continue
+        found = sorted(
+            os.path.join(folder, name)
+            for folder, _, names in os.walk(path)
+            for name in names
+            if name.lower().endswith(endings)
+        )
+        if not found:
+            raise InputError(f"{path}: has no file of {', '.join(endings)} in it, nor below it")
+        yield from found
 
 
 def read_lines(file: Path | BinaryIO, name: str, limits: TextLimits | None = None) -> Iterator[Line]:

@@ -1,5 +1,7 @@
 """Where the examples come from, as a spec says it: files of records of each kind, or inputs drawn at random."""
 
+from zoo_spec.data.audio_manifest import AudioManifest
+from zoo_spec.data.audio_table import AudioTable
 from zoo_spec.data.base import Data, FilePath, FilePaths
 from zoo_spec.data.bertsum_shards import BertSumShards
 from zoo_spec.data.cldr_names import CldrNames
@@ -7,12 +9,14 @@ from zoo_spec.data.cnn_dailymail import CnnDailyMail
 from zoo_spec.data.conll import ConllFiles
 from zoo_spec.data.embedded_text import PythonChapters, UnicodeNumbers, UnicodeProperties
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
+from zoo_spec.data.generated_speech import GeneratedSpeech
 from zoo_spec.data.glue import GlueData
 from zoo_spec.data.image_folder import ImageFolder
 from zoo_spec.data.images import IdxFiles, ImageData
 from zoo_spec.data.labelled_images import LabelledImageData
 from zoo_spec.data.labelled_text import LabelledTextData
 from zoo_spec.data.labelled_words import LabelledWordsData
+from zoo_spec.data.librispeech import LibriSpeech
 from zoo_spec.data.marked_words import MarkedWords
 from zoo_spec.data.masked_images import MaskedImageData
 from zoo_spec.data.mixture import MixedSource, MixtureData
@@ -46,6 +50,8 @@ from zoo_spec.data.utterances import UtteranceData
 
 __all__ = [
     "ArrayRecordData",
+    "AudioManifest",
+    "AudioTable",
     "Augmentation",
     "BertSumShards",
     "CldrNames",
@@ -57,6 +63,7 @@ __all__ = [
     "FilePaths",
     "GeneratedData",
     "GeneratedShapes",
+    "GeneratedSpeech",
     "GlueData",
     "Hdf5Data",
     "IdxFiles",
@@ -66,6 +73,7 @@ __all__ = [
     "LabelledText",
     "LabelledTextData",
     "LabelledWordsData",
+    "LibriSpeech",
     "MarkedWords",
     "MaskedImageData",
     "MixedSource",

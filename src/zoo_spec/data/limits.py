@@ -56,6 +56,13 @@ class RecordLimits(ReadLimits):
     """Bytes of one record, which is held in memory."""
 
 
+class SoundLimits(TextLimits):
+    """Of sounds, and of the lists and transcripts beside them."""
+
+    sound_samples: PositiveInt = 100_000_000
+    """Samples of one sound, as its header has them; 1.7 hours at 16 kHz."""
+
+
 def limits_of(data: Data) -> ReadLimits | None:
     """The bounds of what data of this kind reads; None where it has none."""
     limits = getattr(data, "limits", None)

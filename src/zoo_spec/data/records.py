@@ -142,18 +142,51 @@ class MaskedImage(Record):
     highest: int = 255
 
 
+class Sound(Protocol):
+    """What is heard: its length is known at once, its samples are read when they are asked for, by any part."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second."""
+
+    @property
+    def length(self) -> int:
+        """Samples."""
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+        """Samples ``start`` to ``stop - 1``, in [-1, 1]; raises InputError, naming the file, for damaged ones."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A sound that is held in memory: ``samples [samples]``."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+    @property
+    def length(self) -> int:
+        """How many there are."""
+        return len(self.samples)
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+        """A part of them."""
+        return self.samples[start:stop]
+
+
 @dataclass(frozen=True)
 class Utterance(Record):
-    """Speech: ``samples [samples]`` in [-1, 1], ``rate`` of them a second.
+    """Speech.
 
-    ``transcript`` is what is said, ``units`` the hidden unit of each of its frames; None where nobody has said.
+    ``transcript`` is what is said; ``units`` are the hidden units that are heard one after another, ``unit_rate`` of
+    them a second. None where nobody has said.
     """
 
     what: ClassVar[str] = "utterances"
-    samples: NDArray[np.float32]
-    rate: int
+    sound: Sound
     transcript: str | None = None
     units: NDArray[np.int32] | None = None
+    unit_rate: int = 50
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from zoo_spec.base import ClassCount, PositiveFloat, PositiveInt
 from zoo_spec.blocks.cosine_head import CosineHead
 from zoo_spec.blocks.losses import SoftmaxCrossEntropy
+from zoo_spec.data.records import Record, Utterance
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks.base import Task
@@ -30,6 +31,8 @@ class MaskedUnitPrediction(Task):
     temperature: PositiveFloat = 0.1
     """What the cosines are divided by."""
     needs: ClassVar[tuple[str, ...]] = ("hidden_states", "frame_ids")
+    default_data: ClassVar[str] = "generated_speech"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (Utterance,)
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """Outputs ``hidden_states``, ``logits [batch, frames, units]`` and ``loss``."""

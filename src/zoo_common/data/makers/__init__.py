@@ -7,22 +7,26 @@ from __future__ import annotations
 
 from zoo_common.data.makers import (
     answers,
+    ctc_examples,
     image_examples,
     labelled_examples,
     prepared_examples,
     question_examples,
     running_text,
     text_to_text,
+    unit_examples,
     word_examples,
 )
 
 __all__ = [
     "answers",
+    "ctc_examples",
     "image_examples",
     "labelled_examples",
     "prepared_examples",
     "question_examples",
     "running_text",
     "text_to_text",
+    "unit_examples",
     "word_examples",
 ]
