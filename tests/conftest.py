@@ -47,13 +47,23 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_report_header():
-    return f"random architecture: ZOO_RANDOM_SEED={os.environ['ZOO_RANDOM_SEED']}"
+    return f"drawn by ZOO_RANDOM_SEED={os.environ['ZOO_RANDOM_SEED']}"
 
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--all-cases", action="store_true", help="every case of the parity suite, not a covering set"
+        "--all-cases",
+        action="store_true",
+        help="every case of what else a part is drawn of, as of the parity suite",
     )
+
+
+def pytest_configure(config):
+    if config.getoption("--all-cases"):
+        os.environ["ZOO_ALL_CASES"] = "1"
+    else:
+        # XLA takes the same graphs and lowers them the same; what LLVM makes of the code is not ours.
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def pytest_terminal_summary(terminalreporter, config):

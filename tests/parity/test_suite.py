@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 
 from compositions import as_yaml, composition
 from distinct import covering, parts, several, structures, trained
+from drawn import SEED, all_cases, cover
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import gap, largest, output_gap
@@ -29,8 +30,34 @@ def _explain(report: ParityReport) -> str:
 
 
 OTHERS = [name for name in structures() if name not in covering()]
-DRAWN = random.Random(int(os.environ["ZOO_RANDOM_SEED"])).sample(OTHERS, 2)
-"""Of those whose every part trains in another, which train all the same."""
+"""Whose every part is in one of ``covering`` too."""
+DRAWN = random.Random(SEED).sample(OTHERS, 6)
+"""Of ``OTHERS`` those of this run; the first goes through every level, as all of them do with ``--all-cases``."""
+
+
+def _ways(name: str) -> set[Hashable]:
+    """What a curve and a checkpoint depend on, beyond what each block does in the steps of the level before them."""
+    spec = trained(name)
+    if not spec.graph().loss_parts:
+        return set()
+    training = spec.training
+    statistics = not all(parameter.trainable for parameter in spec.graph().parameters().values())
+    ways = {
+        "domain": type(spec.model).domain,
+        "optimizer": training.optimizer.kind,
+        "precision": training.precision,
+        "recompute": training.recompute,
+        "micro-batches": training.micro_batch_size is not None,
+        "statistics": statistics,
+    }
+    return set(ways.items())
+
+
+OVER_TIME = {
+    *cover("over time", {name: _ways(name) for name in covering()}),
+    *random.Random(SEED).sample(covering(), 4),
+}
+"""Of ``covering`` those that are trained for a curve and from a checkpoint: each way to train, and others, drawn."""
 
 
 def _agrees(spec: ExperimentSpec, last: Level) -> None:
@@ -41,14 +68,13 @@ def _agrees(spec: ExperimentSpec, last: Level) -> None:
 
 
 @pytest.mark.parametrize("name", covering())
-def test_shipped_specs_that_hold_whatever_ships_agree_at_every_level(name):
-    _agrees(trained(name), LEVELS[-1])
+def test_shipped_specs_that_hold_whatever_ships_agree_in_training_and_drawn_ones_at_every_level(name):
+    _agrees(trained(name), LEVELS[-1] if name in OVER_TIME or all_cases() else "step")
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_every_other_shipped_spec_agrees_at_one_point_in_time_and_drawn_ones_at_every_level(name, request):
-    trains = name in DRAWN or request.config.getoption("--all-cases")
-    _agrees(shrunk(load_spec(name)), LEVELS[-1] if trains else "gradient")
+@pytest.mark.parametrize("name", OTHERS if all_cases() else DRAWN)
+def test_other_shipped_specs_agree_at_one_point_in_time_and_a_drawn_one_at_every_level(name):
+    _agrees(shrunk(load_spec(name)), LEVELS[-1] if name == DRAWN[0] or all_cases() else "gradient")
 
 
 def test_every_kind_of_block_and_task_that_ships_is_trained():

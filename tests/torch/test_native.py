@@ -19,6 +19,7 @@ from torch import nn
 from torch.export import Dim
 
 import zoo_torch
+from drawn import shared_out, turns
 from small_models import (
     assert_same,
     assert_worth_comparing,
@@ -75,6 +76,10 @@ def model(case, graph):
 def thin(case):
     """The graph of few layers, for compilers."""
     return thin_spec(case).graph()
+
+
+CAPTURED = shared_out("dynamo", cases(), ("compile", "strict export"))
+"""Both begin with dynamo's capture of the whole graph, so a family takes turns at them."""
 
 
 def make_model(graph: Graph, dtype: str = "float32") -> nn.Module:
@@ -204,6 +209,7 @@ def test_set_weights_is_strict_and_changes_nothing_when_it_refuses(model, graph)
     assert_same(zoo_torch.get_weights(model), before, 0)
 
 
+@pytest.mark.parametrize("case", CAPTURED["compile"])
 def test_torch_compile_takes_the_whole_graph_and_gives_the_same(thin):
     model, everything = make_model(thin), subsets(thin)["everything"]
     torch._dynamo.reset()
@@ -246,10 +252,21 @@ def dynamic_shapes(graph: Graph, names) -> dict[str, dict[int, Dim]]:
     }
 
 
-def test_torch_export_serves_all_sizes_within_the_spec_bounds(thin):
+@pytest.mark.parametrize("case", CAPTURED["strict export"])
+def test_strict_torch_export_gives_the_same(thin):
+    graph, model = thin, make_model(thin)
+    names = subsets(graph)["every other optional"]
+    inputs = tensors(graph, names)
+    exported = torch.export.export(
+        model, (), inputs, dynamic_shapes=dynamic_shapes(graph, inputs), strict=True
+    )
+    check(exported.module(), model, graph, names)
+
+
+def test_torch_export_serves_all_sizes_within_the_spec_bounds(case, thin):
     graph, model = thin, make_model(thin)
     largest = {name: bound.maximum for name, bound in graph.bounds.items() if bound.maximum}
-    for names in distinct_subsets(graph):
+    for names in turns("torch export", cases(), case, distinct_subsets(graph), count=2):
         inputs = tensors(graph, names)
         exported = torch.export.export(
             model, (), inputs, dynamic_shapes=dynamic_shapes(graph, inputs), strict=False
@@ -265,16 +282,6 @@ def test_torch_export_serves_all_sizes_within_the_spec_bounds(thin):
     loaded = torch.export.load(file).module()
     check(loaded, model, graph, names)
     check(loaded, model, graph, names, **largest)
-
-
-def test_strict_torch_export_gives_the_same(thin):
-    graph, model = thin, make_model(thin)
-    names = subsets(graph)["every other optional"]
-    inputs = tensors(graph, names)
-    exported = torch.export.export(
-        model, (), inputs, dynamic_shapes=dynamic_shapes(graph, inputs), strict=True
-    )
-    check(exported.module(), model, graph, names)
 
 
 @pytest.fixture(scope="module")
