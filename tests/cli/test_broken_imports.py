@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src"
+import launch
+
 PLUGINS = "[zoo.plugins]\nbroken = broken_plugin\n"
 BACKENDS = "[zoo.backends]\nbroken = broken_plugin:Backend\n"
 
 
-def zoo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(SOURCE)])}
-    command = [sys.executable, "-m", "zoo_common.cli.main", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+def zoo(folder: Path, *arguments: str, loaded: str = "digits") -> subprocess.CompletedProcess[str]:
+    return launch.zoo(*arguments, path=[folder], loaded=loaded)
 
 
 WITHOUT = """
@@ -35,9 +32,7 @@ from zoo_common.cli.main import application, main
 
 
 def without_extras(folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", WITHOUT + code, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+    return launch.python("-c", WITHOUT + code, *arguments, cwd=folder)
 
 
 def installed(folder: Path, code: str, entries: str = PLUGINS, *, name: str = "broken") -> Path:
@@ -213,7 +208,7 @@ def test_a_half_that_fails_to_import_matters_where_its_block_is_used(tmp_path, f
     mine = ("--spec", a_spec_of(tmp_path, "mine"))
     assert zoo(tmp_path, "validate", *mine).returncode == 0  # No framework is imported.
     run = ("--run-dir", str(tmp_path / "run"), "--set", "training.steps=1")
-    found = zoo(tmp_path, "train", "--framework", framework, *mine, *run)
+    found = zoo(tmp_path, "train", "--framework", framework, *mine, *run, loaded=framework)
     assert (found.returncode, found.stdout) == (3, ""), found
     last = found.stderr.splitlines()[-1]
     assert last.startswith(
@@ -231,6 +226,7 @@ def test_a_half_that_fails_to_import_matters_where_its_block_is_used(tmp_path, f
         "--run-dir",
         str(tmp_path / "well"),
         *run[2:],
+        loaded=framework,
     )
     assert found.returncode == 0, found
     assert found.stderr.count("cannot be imported: ZeroDivisionError") == 1
@@ -239,7 +235,9 @@ def test_a_half_that_fails_to_import_matters_where_its_block_is_used(tmp_path, f
 def test_a_half_that_nobody_registered_is_told_with_its_group(tmp_path):
     installed(tmp_path, block("mine"))
     run = ("--run-dir", str(tmp_path / "run"), "--set", "training.steps=1")
-    found = zoo(tmp_path, "train", "--framework", "torch", "--spec", a_spec_of(tmp_path, "mine"), *run)
+    found = zoo(
+        tmp_path, "train", "--framework", "torch", "--spec", a_spec_of(tmp_path, "mine"), *run, loaded="torch"
+    )
     assert found.returncode == 3
     assert (
         "block 'mine' has no torch half; a plugin registers one by the entry-point group zoo.plugins.torch"
@@ -255,7 +253,7 @@ def test_a_half_of_another_s_block_does_not_take_its_place(tmp_path):
         "@build.register\ndef _dense(spec: Dense, inputs): raise RuntimeError('somebody has built me')\n"
     )
     run = ("--run-dir", str(tmp_path / "run"), "--set", "training.steps=1")
-    found = zoo(tmp_path, "train", "--framework", "torch", "--spec", "mnist_fc", *run)
+    found = zoo(tmp_path, "train", "--framework", "torch", "--spec", "mnist_fc", *run, loaded="torch")
     assert found.returncode == 0, found
     (line,) = [line for line in found.stderr.splitlines() if "broken" in line]
     assert (

@@ -78,16 +78,15 @@ assert imported(there, "zoo_excitation.native_" + framework) == [there, "zoo_exc
 assert not imported(absent, "zoo_excitation.native_" + other)
 """
     run, given = tmp_path / "run", data(archive(tmp_path / "a.npz"), archive(tmp_path / "b.npz"))
-    said(site, steps, "torch", "tf", *again(run, given, "2"))
-    assert "step 3" in said(site, steps, "tf", "torch", *again(run, given, "3"))
+    said(site, steps, "torch", "tf", *again(run, given, "2"), loaded="torch")
+    assert "step 3" in said(site, steps, "tf", "torch", *again(run, given, "3"), loaded="tf")
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = [record["loss"] for record in records if record["split"] == "train"]
     assert len(losses) >= 2
     assert all(0 < loss < 10 for loss in losses)
     archive(tmp_path / "a.npz", label=8)
-    found = python(
-        site, "-m", "zoo_common.cli.main", "train", "--framework", "torch", *again(run, given, "4")
-    )
+    command = ("train", "--framework", "torch", *again(run, given, "4"))
+    found = python(site, "-m", "zoo_common.cli.main", *command, loaded="torch")
     assert found.returncode == 2
     assert "data.train" in found.stderr
 
@@ -116,8 +115,8 @@ np.testing.assert_allclose(seen["y"].numpy(), x * gate[:, None, None, :], rtol=1
 
 zoo_tf.compile(spec).save(sys.argv[2])
 """
-    text = said(site, code, SPEC, str(tmp_path / "model.keras"))
+    text = said(site, code, SPEC, str(tmp_path / "model.keras"), loaded="both")
     assert "passed: both frameworks agree" in text
     # In a fresh process, which has imported nothing of the plugin by name.
     code = "import sys, zoo_tf, keras; print(keras.models.load_model(sys.argv[1]).count_params())"
-    assert said(site, code, str(tmp_path / "model.keras")).split()[-1] == "21190"
+    assert said(site, code, str(tmp_path / "model.keras"), loaded="tf").split()[-1] == "21190"

@@ -43,7 +43,7 @@ assert not imported("torch", "tensorflow", "keras")
 def test_it_agrees_with_torch_from_parameters_to_checkpoints(site):
     pair = ("--framework", "numpy", "--framework", "torch")
     command = ("parity", *pair, "--spec", "mnist_fc", "--small", "--steps", "6", "--set", SGD, "--json")
-    found = python(site, "-m", "zoo_common.cli.main", *command)
+    found = python(site, "-m", "zoo_common.cli.main", *command, loaded="torch")
     assert found.returncode == 0, found.stderr
     report = json.loads(found.stdout)
     assert report["passed"]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import launch
 from zoo_common.checkpoint import CheckpointStore
 
-ROOT = Path(__file__).parents[2]
+PLUGIN = Path(__file__).parents[1] / "support" / "plugin_of_all"
 SPEC = """
 model:
   kind: mlp
@@ -42,17 +40,9 @@ for line in sys.argv[1:]:
 """
 
 
-def ran(folder: Path, *commands: str) -> list[str]:
+def ran(folder: Path, *commands: str, loaded: str) -> list[str]:
     """What each command prints, in one process, where the plugin is installed."""
-    path = os.pathsep.join([str(ROOT / "tests" / "support" / "plugin_of_all"), str(ROOT / "src")])
-    found = subprocess.run(
-        [sys.executable, "-c", RUN, *commands],
-        env={**os.environ, "PYTHONPATH": path},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    found = launch.python("-c", RUN, *commands, path=[PLUGIN], cwd=folder, loaded=loaded)
     assert found.returncode == 0, found.stderr
     return found.stdout.split("----\n")
 
@@ -92,6 +82,7 @@ def run(folder, request):
         f"eval|{which}|--json",
         f"predict|{which}|--input|{lines}",
         f"{train}|{run}-1|--set|training.steps=1",
+        loaded=request.param,
     )
     return run, told
 

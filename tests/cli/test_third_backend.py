@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src"
+import launch
+
 SAYS = """
 title: Third
 compile: third.compile
@@ -41,9 +40,7 @@ def installed(folder: Path, says: str | None) -> Path:
 
 
 def zoo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(SOURCE)])}
-    command = [sys.executable, "-m", "zoo_common.cli.main", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    return launch.zoo(*arguments, path=[folder])
 
 
 def memory(found: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:

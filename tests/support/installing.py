@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import launch
 
 ROOT = Path(__file__).parents[2]
 ZOO = """
@@ -35,15 +36,13 @@ def install(source: Path, folder: Path) -> Path:
     return folder / "site"
 
 
-def python(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(site: Path, *arguments: str, loaded: str = "digits") -> subprocess.CompletedProcess[str]:
     """A Python of its own, where this package and what lies at ``site`` are installed."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT / "src")])}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    return launch.python(*arguments, path=[site], loaded=loaded)
 
 
-def said(site: Path, code: str, *arguments: str) -> str:
+def said(site: Path, code: str, *arguments: str, loaded: str = "digits") -> str:
     """What the code prints; it must succeed."""
-    found = python(site, "-c", code, *arguments)
+    found = python(site, "-c", code, *arguments, loaded=loaded)
     assert found.returncode == 0, found.stderr
     return found.stdout

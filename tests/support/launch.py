@@ -1,7 +1,7 @@
 """Python in a process of its own, begun where the libraries are loaded: nothing of the zoo, and no framework unasked.
 
-A library takes longer to import than most commands to run. So a process that has imported it waits, and forks one that
-goes on as ``python -m`` or ``python -c`` would. Where there is no fork that one can rely on, Python is launched.
+A library takes longer to import than most commands to run. So a process that has imported it waits, and forks one
+that goes on as ``python -m`` or ``python -c`` would. Where there is no fork that one can rely on, Python is launched.
 That it may be launched, ``tests/cli/test_main.py`` tries, for each command.
 """
 
@@ -18,12 +18,15 @@ from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
-LIGHT = "numpy pydantic yaml typer rich rich.console rich.progress psutil filelock tokenizers importlib.metadata"
+LIGHT = (
+    "numpy pydantic yaml typer rich rich.console rich.progress psutil filelock tokenizers importlib.metadata"
+)
 LIBRARIES = {
     "": LIGHT,
     "digits": f"{LIGHT} sklearn.datasets",
     "torch": f"{LIGHT} sklearn.datasets torch torch._dynamo",
     "tf": f"{LIGHT} sklearn.datasets tensorflow keras",
+    "both": f"{LIGHT} torch torch._dynamo tensorflow keras",
 }
 """What is loaded before, by a word for it."""
 TIMEOUT = 300
@@ -101,7 +104,12 @@ def python(
     folder = str(cwd or Path.cwd())
     if sys.platform != "linux":
         return subprocess.run(
-            [sys.executable, *command], env=variables, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT
+            [sys.executable, *command],
+            env=variables,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
         )
     with tempfile.TemporaryDirectory(prefix="zoo-launch-") as place:
         output, errors = Path(place, "output"), Path(place, "errors")
@@ -134,7 +142,11 @@ class _Server:
             stdout=subprocess.PIPE,
             text=True,
             # Arrow, which pandas loads, begins no thread of its own then.
-            env={**variables, "KERAS_BACKEND": "tensorflow", "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+            env={
+                **variables,
+                "KERAS_BACKEND": "tensorflow",
+                "JE_ARROW_MALLOC_CONF": "background_thread:false",
+            },
         )
         atexit.register(self.close)
 
