@@ -296,7 +296,7 @@ def test_a_full_disk_is_status_3_and_leaves_nothing(framework, bert, tmp_path):
             print(end.code)
     """
     output = tmp_path / "out"
-    assert in_fresh_process(code, framework, bert, output).split() == ["3"]
+    assert in_fresh_process(code, framework, bert, output, loaded=framework).split() == ["3"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -140,7 +140,7 @@ def test_a_keras_file_is_the_whole_model_labels_and_loss_too(bert, tmp_path):
         given = dict(np.load(sys.argv[2]))
         np.savez(sys.argv[3], **{name: value.numpy() for name, value in model(given).items()})
     """
-    in_fresh_process(code, document["program"], tmp_path / "given.npz", tmp_path / "found.npz")
+    in_fresh_process(code, document["program"], tmp_path / "given.npz", tmp_path / "found.npz", loaded="tf")
     opened = reopen(find_backend("torch")(), bert, device="cpu")
     opened.load()
     with np.load(tmp_path / "found.npz") as found:
@@ -164,7 +164,7 @@ def test_safetensors_are_the_checkpoint_s_bits_and_import_no_framework(tmp_path)
             assert not end.code, end.code
         print(sorted({"torch", "tensorflow", "keras"} & set(sys.modules)))
     """
-    told = in_fresh_process(code, directory, tmp_path / "out").splitlines()
+    told = in_fresh_process(code, directory, tmp_path / "out", loaded="digits").splitlines()
     assert told[-1] == "[]"
     assert told[0].startswith("without  the optimizer")
     found, expected = load_file(tmp_path / "out" / "weights.safetensors"), saved(directory)
@@ -213,7 +213,7 @@ def test_a_full_disk_is_status_3_in_every_format_and_leaves_nothing(tmp_path):
             except SystemExit as end:
                 print(end.code)
     """
-    assert in_fresh_process(code, directory, tmp_path / "out").split() == ["3"] * 3
+    assert in_fresh_process(code, directory, tmp_path / "out", loaded="both").split() == ["3"] * 3
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

@@ -5,8 +5,6 @@ Used by the checks of both frameworks, so it knows neither.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+import launch
 from distinct import one_layer, parts
 from zoo_common.data.generated import GeneratedExamples, id_limits
 from zoo_spec import list_specs, load_spec
@@ -194,14 +193,11 @@ def assert_worth_comparing(outputs: Mapping[str, np.ndarray], others: Mapping[st
             assert np.abs(value - others[name]).max() > apart * np.abs(value).max(), name
 
 
-def in_fresh_process(code: str, *arguments: Path | str) -> str:
-    """What the code prints in a process that knows only what it imports; ``arguments`` are its argv."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+def in_fresh_process(code: str, *arguments: Path | str, loaded: str = "") -> str:
+    """What the code prints in a process that knows only what it imports; ``arguments`` are its argv.
+
+    ``loaded`` are the libraries that it begins with (``launch.LIBRARIES``).
+    """
+    done = launch.python("-c", textwrap.dedent(code), *arguments, loaded=loaded)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

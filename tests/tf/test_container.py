@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import keras
@@ -14,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import zoo_tf
-from small_models import cases, small_spec
+from small_models import cases, in_fresh_process, small_spec
 from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import Block, named_layers, recording
 from zoo_tf.container import build_functional
@@ -407,18 +404,6 @@ def test_one_tensor_may_be_two_outputs_and_an_input_may_go_unused():
     assert_same(model({"x": x}), {"a": 2 * x, "b": 2 * x, "c": x})
 
 
-def in_fresh_process(code: str, *paths: Path) -> None:
-    """Runs the code where nothing but what it imports is known; `paths` are its `argv[1:]`."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, paths)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 def test_saved_models_load_in_a_fresh_process_and_still_skip_what_is_absent(model, tmp_path):
     inputs = draw_inputs(seed=9)
     np.savez(tmp_path / "inputs.npz", **inputs)
@@ -449,6 +434,7 @@ def test_saved_models_load_in_a_fresh_process_and_still_skip_what_is_absent(mode
         tmp_path,
         Path(__file__).parent,
         Path(__file__).parents[1] / "support",
+        loaded="tf",
     )
 
 
@@ -479,6 +465,7 @@ def test_the_serving_signature_takes_features_only_and_needs_tensorflow_alone(mo
         assert "zoo_tf" not in sys.modules
         """,
         tmp_path,
+        loaded="tf",
     )
 
 

@@ -328,5 +328,6 @@ def test_replicas_train_as_one_does():
         weights = zoo_tf.get_weights(replicated)
         for name, value in zoo_tf.get_weights(alone).items():
             np.testing.assert_allclose(weights[name], value, rtol=0, atol=1e-12, err_msg=name)
-        """
+        """,
+        loaded="tf",
     )

@@ -235,6 +235,7 @@ def elsewhere(tmp_path_factory):
                 np.savez(str(inputs).replace("inputs", "outputs"), **outputs)
         """,
         folder,
+        loaded="tf",
     )
     return folder
 

@@ -307,6 +307,7 @@ def unpickled(tmp_path_factory):
                 np.savez(str(inputs).replace("inputs", "outputs"), **found)
         """,
         folder,
+        loaded="torch",
     )
     return folder
 
