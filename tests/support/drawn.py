@@ -12,6 +12,7 @@ ALL_CASES = "ZOO_ALL_CASES"
 """Set in the environment by ``--all-cases``, before any test module is imported."""
 
 Choice = TypeVar("Choice")
+Name = TypeVar("Name", bound=Hashable)
 
 
 def all_cases() -> bool:
@@ -39,7 +40,7 @@ def shared_out(what: str, cases: Sequence[str], tools: Sequence[str]) -> dict[st
     return {tool: [case for case in cases if tool in turns(what, cases, case, tools)] for tool in tools}
 
 
-def cover(what: str, found: Mapping[str, Iterable[Hashable]]) -> tuple[str, ...]:
+def cover(what: str, found: Mapping[Name, Iterable[Hashable]]) -> tuple[Name, ...]:
     """Of the names as few as have whatever any of them has, by turns where several would do."""
     parts = {name: frozenset(each) for name, each in found.items()}
     order = sorted(parts)
