@@ -181,3 +181,17 @@ def test_the_shortest_lengths_work(length):
 def test_a_length_without_room_for_two_tokens_is_refused():
     with pytest.raises(InputError, match="sequence_length 4 has no room"):
         make_examples(sequence_length=4)
+
+
+def test_static_masking_makes_each_example_in_so_many_ways_and_dynamic_in_a_new_one_each_epoch():
+    """``dupe_factor`` of google-research/bert, and RoBERTa's masking (Liu et al., 2019, 4.1)."""
+
+    def ways(duplicates):
+        examples = make_examples(duplicates=duplicates)
+        return [examples.example(epoch, 3)["input_ids"].tobytes() for epoch in range(12)]
+
+    static = ways(4)
+    assert len(set(static[:4])) == 4
+    assert static == static[:4] * 3
+    assert len(set(ways(None))) == 12
+    assert ways(None)[:4] == static[:4], "the first ways are those of the first epochs"

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo_spec.base import PositiveInt, Rate
+from zoo_spec.base import NonNegativeInt, PositiveInt, Rate
 from zoo_spec.data.base import FilePath
 from zoo_spec.data.records import Record, RunningText
 from zoo_spec.data.tokenized import TokenizedData
@@ -41,6 +41,12 @@ class RunningTextData(TokenizedData):
     Sun et al., 2019, 3.2)."""
     phrases: FilePath | None = None
     """A text file of one phrase or entity a line, for ``masking: phrases``."""
+    duplicates: PositiveInt | None = None
+    """Static masking: each example is made in so many ways, which epochs take in turn (``dupe_factor`` of
+    google-research/bert). Without it masking is dynamic: every epoch has its own (Liu et al., 2019, RoBERTa, 4.1)."""
+    overlap: NonNegativeInt = 0
+    """Tokens that a window for causal language modelling has in common with the one before it. In evaluation they are
+    context alone: their labels weigh nothing, so that each token is predicted once."""
     short_sequence_probability: Probability = 0.1
     """How often an example is made shorter than it could be, by a length drawn at random."""
     random_next_probability: Probability = 0.5

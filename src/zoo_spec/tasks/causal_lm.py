@@ -14,7 +14,7 @@ from zoo_spec.models.inputs import TOKENS
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_causal
-from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.metrics import Accuracy, BitsPerByte, Metric, Perplexity
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
@@ -50,8 +50,9 @@ class CausalLm(Task):
         graph.loss(graph.add("causal_lm_loss", loss, logits, labels, weights=weights))
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` of the next token."""
-        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
+        """``accuracy`` of the next token, ``perplexity``, and ``bits_per_byte`` of running text."""
+        kinds = (Accuracy, Perplexity, BitsPerByte)
+        return tuple(kind(kind.kind, "logits", "labels", "label_weights") for kind in kinds)
 
     def prediction(self) -> Prediction:
         """The likeliest words to go on with."""

@@ -13,7 +13,7 @@ from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_both_sides
-from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.metrics import Accuracy, Metric, Perplexity
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
@@ -30,8 +30,12 @@ class MaskedTokens(Task):
     learns_from: ClassVar[tuple[type[Record], ...]] = (RunningText,)
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``masked_lm_accuracy``."""
-        return (Accuracy("masked_lm_accuracy", "masked_logits", "masked_ids", "masked_weights"),)
+        """``masked_lm_accuracy`` and ``masked_lm_perplexity``."""
+        kinds = (Accuracy, Perplexity)
+        named = {kind: f"masked_lm_{kind.kind}" for kind in kinds}
+        return tuple(
+            kind(name, "masked_logits", "masked_ids", "masked_weights") for kind, name in named.items()
+        )
 
     def prediction(self) -> Prediction:
         """Words for each ``[MASK]``."""
@@ -109,7 +113,7 @@ class MaskedLmSentences(MaskedTokens):
         return float(getattr(self, f"{self.name}_factor"))
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``masked_lm_accuracy`` and ``<name>_accuracy``."""
+        """Those of the masked tokens, and ``<name>_accuracy``."""
         name = self.name
         return (
             *super().metrics(),

@@ -37,6 +37,12 @@ class Accuracy(Metric):
     kind = "accuracy"
 
 
+class Perplexity(Metric):
+    """``exp`` of the mean, by weight, of ``-ln p`` of the labels, without any label smoothing."""
+
+    kind = "perplexity"
+
+
 class BinaryAccuracy(Metric):
     """The share of labels, 0 or 1, that a logit has right; one above 0 says 1."""
 
@@ -191,6 +197,15 @@ class EntityScores(TextMetric):
     def names(self) -> tuple[str, ...]:
         """Each with ``name`` in front."""
         return tuple(f"{self.name}_{score}" for score in ("precision", "recall", "f1"))
+
+
+class BitsPerByte(TextMetric):
+    """``-log2 p`` of all labels over the bytes (UTF-8) of the text that they are tokens of, whatever the tokenizer.
+
+    A document's first token, which nothing predicts, counts on neither side; that it ends costs bits and no byte.
+    """
+
+    kind = "bits_per_byte"
 
 
 def by_class(weights: str | None = None) -> tuple[Metric, ...]:

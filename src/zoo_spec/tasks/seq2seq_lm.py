@@ -17,10 +17,12 @@ from zoo_spec.models.inputs import TARGETS
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.direction import require_causal_mixer
-from zoo_spec.tasks.metrics import Accuracy, Metric
+from zoo_spec.tasks.metrics import Accuracy, Metric, Perplexity
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tasks.text_metrics import GeneratedTexts
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
+
+_NEXT_TOKEN = tuple(kind(kind.kind, "logits", "labels", "label_weights") for kind in (Accuracy, Perplexity))
 
 
 class SequenceToSequenceLm(Task):
@@ -58,11 +60,8 @@ class SequenceToSequenceLm(Task):
         graph.loss(graph.add(f"{self.kind}_loss", loss, logits, labels, weights=weights))
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` of the next token, and of what it writes by itself ``bleu`` and ``chrf``, or ROUGE."""
-        return (
-            Accuracy("accuracy", "logits", "labels", "label_weights"),
-            GeneratedTexts("generated", "logits"),
-        )
+        """``accuracy`` of the next token, ``perplexity``, and of what it writes ``bleu`` and ``chrf``, or ROUGE."""
+        return (*_NEXT_TOKEN, GeneratedTexts("generated", "logits"))
 
     def prediction(self) -> Prediction | None:
         """The text that is made of a text."""
@@ -80,8 +79,8 @@ class SpanCorruption(SequenceToSequenceLm):
     learns_from: ClassVar[tuple[type[Record], ...]] = (RunningText,)
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` of the next token."""
-        return (Accuracy("accuracy", "logits", "labels", "label_weights"),)
+        """``accuracy`` of the next token, and ``perplexity``."""
+        return _NEXT_TOKEN
 
     def prediction(self) -> Prediction | None:
         """None: what it tells are spans, by sentinels that no text has."""

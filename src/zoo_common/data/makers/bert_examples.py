@@ -51,7 +51,8 @@ class PairSettings:
 
     ``pairs`` names the task on pairs of segments, one of ``sentence_pairs.PAIRS``; None where the model has none: an
     example is then one run of text.
-    ``jitter`` is False in evaluation: every block starts at its first sentence.
+    ``jitter`` is False in evaluation: every block starts at its first sentence. With ``duplicates`` that many epochs
+    differ, and then come again.
     """
 
     sequence_length: int
@@ -61,6 +62,7 @@ class PairSettings:
     random_next_probability: float
     pairs: str | None = "next_sentence"
     jitter: bool = True
+    duplicates: int | None = None
 
 
 class BertExamples(Dataset):
@@ -130,7 +132,10 @@ class BertExamples(Dataset):
 
     def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """Several, whose random numbers cost little more than those of one."""
-        paths = [("masked", self._split, epoch, index) for epoch, index in wanted]
+        ways = self._settings.duplicates
+        paths = [
+            ("masked", self._split, epoch if ways is None else epoch % ways, index) for epoch, index in wanted
+        ]
         streams = Stream.several(self._seed, paths, 2 * (self._draws + _SPARE))
         made = (self._example(index, stream) for (_, index), stream in zip(wanted, streams, strict=True))
         return [{name: value for name, value in each.items() if name in self._inputs} for each in made]

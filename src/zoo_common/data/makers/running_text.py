@@ -96,6 +96,21 @@ class RunningTokens:
             f"one example: it has {count} sentence(s) and {needed} are needed; {remedy}"
         )
 
+    def predicted_bytes(self) -> int:
+        """Bytes of UTF-8 of the part's documents, as they are cut into tokens, less each one's first token."""
+        total = 0
+        for document in self.corpus.of(self.wanted.split):
+            before, sentences = 0, list(running([document]))
+            whole = sum(len(sentence.encode("utf-8")) for sentence in sentences)
+            for sentence in sentences:
+                pieces = self.tokenizer.pieces(sentence)
+                if pieces:
+                    _, _, end = pieces[0]
+                    total += whole - before - len(sentence[:end].encode("utf-8"))
+                    break
+                before += len(sentence.encode("utf-8"))
+        return total
+
     def about(self, tokens: TokenCorpus, *notes: str) -> DataDescription:
         """Where the tokens come from."""
         corpus = self.corpus
@@ -127,6 +142,7 @@ def _masked(task: MaskedTokens, wanted: Wanted) -> BertExamples:
         random_next_probability=data.random_next_probability,
         pairs=pairs,
         jitter=split == "train",
+        duplicates=data.duplicates,
     )
     special = SpecialIds(tokenizer.pad, tokenizer.cls, tokenizer.sep, tokenizer.mask, tokenizer.size)
     return BertExamples(
@@ -159,6 +175,7 @@ def _causal(task: CausalLm | Representation, wanted: Wanted) -> CausalExamples:
     return CausalExamples(
         tokens,
         sequence_length=text.data.sequence_length,
+        overlap=text.data.overlap,
         separator=text.tokenizer.sep,
         pad=text.tokenizer.pad,
         seed=wanted.seed,
@@ -166,6 +183,7 @@ def _causal(task: CausalLm | Representation, wanted: Wanted) -> CausalExamples:
         jitter=wanted.split == "train",
         inputs=wanted.inputs,
         about=text.about(tokens),
+        predicted_bytes=None if wanted.split == "train" else text.predicted_bytes(),
     )
 
 
