@@ -208,6 +208,19 @@ def test_a_missing_model_type_is_told_from_names(kind, tmp_path):
     assert not new(done)
 
 
+def test_a_recogniser_of_speech_brings_its_letters_and_how_waveforms_are_scaled(tmp_path):
+    spec = load_spec("hubert_tiny", ["task={kind: ctc, classes: 6}"])
+    hub_folder(tmp_path / "hub", spec)
+    letters = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "E": 5}
+    (tmp_path / "hub" / "vocab.json").write_text(json.dumps(letters))
+    said = {"do_normalize": True, "sampling_rate": 8000, "feature_size": 1}
+    (tmp_path / "hub" / "preprocessor_config.json").write_text(json.dumps(said))
+    done = import_published(tmp_path / "hub", tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "labels.json").read_text()) == list(letters)
+    assert (done.spec.data.rate, done.spec.data.normalize) == (8000, True)
+    assert any("mean 0 and variance 1" in note for note in done.report.notes)
+
+
 def test_a_head_that_several_tasks_have_asks_for_the_task(tmp_path):
     hub_folder(tmp_path / "hub", bert("sequence_classification"), architectures=None)
     with pytest.raises(

@@ -183,6 +183,7 @@ def test_hubert_as_fairseq_pretrained_it(tmp_path, large, framework):
     assert (imported.spec.task.units, imported.spec.task.code_size) == (19, 11)
     assert not [row for row in imported.report.rows if row.fate != "taken"]
     assert any("normalize" in note for note in imported.report.notes) == large
+    assert (imported.spec.data.normalize, imported.spec.data.rate) == (large, 16_000)
     with torch.no_grad():
         wanted = reference(torch.from_numpy(waveforms()["waveform"])).last_hidden_state
     found = outputs(imported, waveforms(), framework)

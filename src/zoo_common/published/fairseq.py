@@ -65,7 +65,7 @@ def recognise(place: Place) -> Published | None:
         box.files,
         place.folder,
         _classes(weights),
-        (*_notes(settings), *of_no_tensors(tensors)),
+        of_no_tensors(tensors),
         tokenizer=_TOKENIZERS[_kind(family)],
     )
 
@@ -139,12 +139,3 @@ def _classes(weights: FairseqWeights) -> tuple[str, ...]:
     }
     names = {name.replace("decoder.lm_head.", "encoder.lm_head.") for name in weights}
     return tuple(cls for cls, name in heads.items() if name in names)
-
-
-def _notes(settings: dict[str, JsonValue]) -> tuple[str, ...]:
-    if settings.get("normalize"):
-        return (
-            "normalize is true: give it waveforms of mean 0 and variance 1, each by itself, as fairseq did before it "
-            "padded them",
-        )
-    return ()

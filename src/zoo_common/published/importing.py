@@ -13,6 +13,7 @@ from zoo_common.published import ernie, fairseq, keras_hub, tensorflow1, transfo
 from zoo_common.published.images import read_images
 from zoo_common.published.place import Place
 from zoo_common.published.sentence import Sentence, read_sentence
+from zoo_common.published.sounds import letters_beside, read_sounds
 from zoo_common.published.source import Published, Recogniser
 from zoo_common.published.spec import Read, read_spec
 from zoo_common.published.tokenizers import Tokenizer, read_tokenizer
@@ -23,6 +24,7 @@ from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.foreign.config import Fields
 from zoo_spec.foreign.hub import labels_of
 from zoo_spec.reading import printable
+from zoo_spec.tasks.ctc import Ctc
 
 RECOGNISERS: tuple[Recogniser, ...] = (
     transformers_folder.recognise,
@@ -68,20 +70,22 @@ def import_published(
     with opened(source, format) as published:
         tokenizer, said = _tokenizer(published)
         images, told = read_images(published.folder) if published.family.domain == "vision" else (None, [])
+        sounds, heard = read_sounds(published) if published.family.domain == "speech" else (None, [])
         sentence = _sentence(published, tokenizer)
         read = read_spec(
             published,
             name=name or name_of(source),
             task=task,
             trained_as_authors=trained_as_authors,
-            data=images or _data(published, tokenizer, sentence),
+            data=images or sounds or _data(published, tokenizer, sentence),
             representation={} if sentence is None else sentence.task,
         )
         require_whole(published, read)
         ties = differing_ties(read.match, published.tensors)
         weights = Renamed(published.tensors, read.match.taken)
-        report = _report(published, read, ties, [*said, *told])
-        kept = Kept(source, published.files, published.folder, tokenizer, _labels(published))
+        names, unnamed = _labels(published, read.spec)
+        report = _report(published, read, ties, [*said, *told, *heard, *unnamed])
+        kept = Kept(source, published.files, published.folder, tokenizer, names)
         write_run(output, read.spec, weights, kept)
     return Imported(output, read.spec, report)
 
@@ -157,11 +161,15 @@ def _data(published: Published, tokenizer: Tokenizer | None, sentence: Sentence 
     }
 
 
-def _labels(published: Published) -> list[str] | None:
+def _labels(published: Published, spec: ExperimentSpec) -> tuple[list[str] | None, list[str]]:
+    """What the classes are called, if anything says it, and what is to be said of that."""
     try:
-        return labels_of(published.config)
+        names = labels_of(published.config)
     except ValueError as error:
         raise InputError(f"{published.config_from}: {error}") from None
+    if names is None and isinstance(spec.task, Ctc):
+        return letters_beside(published, spec.task.classes)
+    return names, []
 
 
 def require_whole(published: Published, read: Read) -> None:

@@ -245,7 +245,7 @@ FAIRSEQ_CONFIG = ConfigTable(
             "untie_final_proj", (False, None), "one set of units is told here", of=("masked_unit_prediction",)
         ),
     ),
-    # How it is trained, masked and fed; normalize, which says how, is told in the report.
+    # How it is trained, masked and fed; normalize and sample_rate become what the data say.
     nothing=NOTHING
     | frozenset(LABELS)
     | keys(
