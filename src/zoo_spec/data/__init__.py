@@ -13,11 +13,13 @@ from zoo_spec.data.generated_speech import GeneratedSpeech
 from zoo_spec.data.glue import GlueData
 from zoo_spec.data.image_folder import ImageFolder
 from zoo_spec.data.images import IdxFiles, ImageData
+from zoo_spec.data.inspection import Dagm2007, Inria, Severstal
 from zoo_spec.data.labelled_images import LabelledImageData
 from zoo_spec.data.labelled_text import LabelledTextData
 from zoo_spec.data.labelled_words import LabelledWordsData
 from zoo_spec.data.librispeech import LibriSpeech
 from zoo_spec.data.marked_words import MarkedWords
+from zoo_spec.data.mask_folder import MaskFolder
 from zoo_spec.data.masked_images import MaskedImageData
 from zoo_spec.data.mixture import MixedSource, MixtureData
 from zoo_spec.data.parallel_text import ParallelText
@@ -58,6 +60,7 @@ __all__ = [
     "CnnDailyMail",
     "ConllFiles",
     "CsvRecordData",
+    "Dagm2007",
     "Data",
     "FilePath",
     "FilePaths",
@@ -69,12 +72,14 @@ __all__ = [
     "IdxFiles",
     "ImageData",
     "ImageFolder",
+    "Inria",
     "LabelledImageData",
     "LabelledText",
     "LabelledTextData",
     "LabelledWordsData",
     "LibriSpeech",
     "MarkedWords",
+    "MaskFolder",
     "MaskedImageData",
     "MixedSource",
     "MixtureData",
@@ -88,6 +93,7 @@ __all__ = [
     "Record",
     "RunningTextData",
     "RunningTextTable",
+    "Severstal",
     "SourceData",
     "SquadFiles",
     "SummaryData",

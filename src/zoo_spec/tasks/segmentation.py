@@ -14,6 +14,7 @@ from zoo_spec.blocks.losses import (
     SoftmaxDice,
     SumLosses,
 )
+from zoo_spec.data.records import MaskedImage, Record
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks.base import Task
@@ -37,6 +38,7 @@ class DenseLabelling(Task):
     """Added to both sides of the Dice coefficient."""
     needs: ClassVar[tuple[str, ...]] = ("feature_map",)
     default_data: ClassVar[str] = "generated_shapes"
+    learns_from: ClassVar[tuple[type[Record], ...]] = (MaskedImage,)
     use: ClassVar[str] = "downstream task"
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
