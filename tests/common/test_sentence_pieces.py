@@ -13,7 +13,7 @@ import transformers
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from hub_folders import hub_folder
-from zoo_common.data.subwords.tokenizer_files import run_tokenizer
+from zoo_common.data.subwords.tokenizer_files import open_tokenizer, run_tokenizer
 from zoo_common.data.subwords.vocabularies import read_unigrams
 from zoo_common.published import import_published
 from zoo_common.published.author_tokenizers import keras_hub_tokenizer, mesh_tokenizer
@@ -204,3 +204,35 @@ def test_a_folder_whose_file_is_damaged_is_imported_without_a_tokenizer_and_that
     done = import_published(tmp_path / "hub", tmp_path / "run")
     assert any("the tokenizer is not read" in note and "spiece.model" in note for note in done.report.notes)
     assert not (tmp_path / "run" / "tokenizer.json").exists()
+
+
+def test_a_spec_s_vocabulary_may_be_a_file_and_has_to_fit_the_embedding_with_its_sentinels(model, tmp_path):
+    path, pieces = str(written(tmp_path / "spiece.model", model)), size(model)
+
+    def opened(rows, reserved, run_dir=None):
+        return open_tokenizer(
+            sentences=[], made_from="", vocabulary=path, vocabulary_size=rows - reserved, kind="sentencepiece",
+            lower_case=False, run_dir=run_dir, reserved=reserved,
+        )  # fmt: skip
+
+    assert opened(pieces + 100, 7).sentinels == (pieces + 99, -1, 100)
+    assert opened(pieces + 7, 7).sentinels is None
+    said = rf"has {pieces} tokens, .* only {pieces - 1} rows beside 7 .* model\.vocab_size to {pieces + 7} at least"
+    with pytest.raises(InputError, match=said):
+        opened(pieces + 6, 7)
+    with pytest.raises(InputError, match=r"100 sentinels .* an example may have 101 spans"):
+        opened(pieces + 101, 101)
+    written(tmp_path / "spiece.model", model[:500])
+    with pytest.raises(InputError, match=r"spiece\.model: is no SentencePiece model, or damaged"):
+        opened(500, 0)
+
+
+def test_a_trained_vocabulary_is_kept_in_the_run_and_read_by_transformers(tmp_path):
+    lines = [" ".join(WORDS[start:]) for start in range(len(WORDS))] * 9
+    asked = {"made_from": "text", "vocabulary": None, "vocabulary_size": 120, "lower_case": True}
+    first = open_tokenizer(sentences=lines, kind="sentencepiece", run_dir=tmp_path, **asked)
+    again = open_tokenizer(sentences=[], kind="sentencepiece", run_dir=tmp_path, **asked)
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
+    for text in NASTY:
+        wanted = first.encode([text])
+        assert again.encode([text]) == wanted == [theirs.encode(text, add_special_tokens=False)]
