@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zipfile
 
 import numpy as np
@@ -17,7 +18,7 @@ from zoo_common.data.records import open_records
 from zoo_common.data.sources.sound_files import FileSound, Part
 from zoo_spec.data import AudioTable, LibriSpeech
 from zoo_spec.data.limits import SoundLimits
-from zoo_spec.errors import InputError
+from zoo_spec.errors import EnvironmentFault, InputError
 
 
 def all_of(data, split="train"):
@@ -247,6 +248,14 @@ def test_a_table_names_sounds_and_what_is_said_in_them(tmp_path):
     found = all_of(data)
     assert [(each.sound.length, each.transcript) for each in found] == [(8000, "Do you"), (4000, "Go")]
     assert [each.path.name for each in sources(data)] == ["clips.tsv"]
+    assert open_records(data, "train", lambda record: None).description().libraries == ("numpy", "soundfile")
     table.write_text("path\tsentence\n1.flac\tDo\nno.flac\tGo\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"clips\.tsv:3: .*no\.flac: there is no such file"):
         all_of(data)
+
+
+def test_a_missing_library_is_one_line_that_says_what_installs_it(tmp_path, monkeypatch):
+    path = written(tmp_path / "a.wav")
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(EnvironmentFault, match=r"needs soundfile, which .* pip install 'dualzoo\[audio\]'"):
+        FileSound(str(path), SoundLimits())

@@ -317,3 +317,14 @@ def test_short_rows_have_spans_too_and_never_hide_all(frames):
 def test_a_cut_begins_at_the_nearest_unit(start, unit_rate, first):
     found = aligned(np.arange(2000, dtype=np.int32), unit_rate, 16_000, HUBERT, start, 3)
     assert found.tolist() == [first, first + unit_rate // 50, first + 2 * (unit_rate // 50)]
+
+
+def test_a_run_that_begins_with_anothers_weights_has_its_letters(tmp_path):
+    before = ["<s>", "<pad>", "</s>", "<unk>", *sorted(set("".join(SAID.values()).replace(" ", "|")))]
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before/labels.json").write_text(json.dumps(before))
+    spec = recognition(tmp_path)
+    training = spec.training.model_copy(update={"initialize_from": str(tmp_path / "before")})
+    assert list(open_dataset(spec, None, "train").letters.names) != before
+    found = open_dataset(spec.model_copy(update={"training": training}), None, "train")
+    assert list(found.letters.names) == before

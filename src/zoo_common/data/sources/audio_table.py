@@ -29,4 +29,4 @@ def _read(data: AudioTable, split: Split, look: Look) -> FileRecords:
             raise InputError(f"{where}: {error}") from None
         return Utterance(where, sound, text_of(said, data.text, where).strip())
 
-    return read_table(data, paths, form, record, look)
+    return read_table(data, paths, form, record, look, libraries=("numpy", "soundfile"))

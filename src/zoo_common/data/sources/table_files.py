@@ -40,22 +40,29 @@ MakeRecord = Callable[[Cells, str], Record]
 
 
 def read_table(
-    data: Data, paths: Iterable[str], form: TableForm, record: MakeRecord, look: Look
+    data: Data,
+    paths: Iterable[str],
+    form: TableForm,
+    record: MakeRecord,
+    look: Look,
+    *,
+    libraries: tuple[str, ...] = ("numpy",),
 ) -> FileRecords:
     """The records of tables, in the order of their files, which may be patterns and packed.
+
+    ``libraries`` are those that a record is made with.
 
     Raises InputError, naming file and line, for what cannot be read; EnvironmentFault where Parquet or Arrow is to be
     read and ``pyarrow`` is not installed.
     """
     files: list[RecordFile] = []
-    libraries = ["numpy"]
     for path in expanded(paths):
         if form.format_of(path) in ("tsv", "csv", "jsonl"):
             files.append(TextTableFile(path, form, record))
         else:
             files.append(ArrowTableFile(path, form, record))
-            libraries = ["numpy", "pyarrow"]
-    return FileRecords(data, files, look, libraries=tuple(libraries))
+            libraries = (*(each for each in libraries if each != "pyarrow"), "pyarrow")
+    return FileRecords(data, files, look, libraries=libraries)
 
 
 class TextTableFile:
