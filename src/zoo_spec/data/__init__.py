@@ -5,6 +5,7 @@ from zoo_spec.data.audio_table import AudioTable
 from zoo_spec.data.base import Data, FilePath, FilePaths
 from zoo_spec.data.bertsum_shards import BertSumShards
 from zoo_spec.data.cldr_names import CldrNames
+from zoo_spec.data.cldr_sentences import CldrSentences
 from zoo_spec.data.cnn_dailymail import CnnDailyMail
 from zoo_spec.data.conll import ConllFiles
 from zoo_spec.data.embedded_text import PythonChapters, UnicodeNumbers, UnicodeProperties
@@ -57,6 +58,7 @@ __all__ = [
     "Augmentation",
     "BertSumShards",
     "CldrNames",
+    "CldrSentences",
     "CnnDailyMail",
     "ConllFiles",
     "CsvRecordData",
