@@ -103,7 +103,7 @@ def test_a_text_has_a_number(tmp_path):
 
 
 def test_each_token_has_a_class_and_its_place_in_the_line(tmp_path):
-    directory = labelled_run(tmp_path, "bert_tiny_ner")
+    directory = labelled_run(tmp_path, "bert_tiny_ner", "task.classes=9")
     outputs, tokens = reference(directory, "BertForTokenClassification", 9, TEXT)
     answer = both(directory, TEXT)[0]["tokens"]
     kept = [place for place, token in enumerate(tokens) if token not in ("[CLS]", "[SEP]")]
@@ -172,7 +172,7 @@ def test_a_causal_model_classifies_running_text(tmp_path):
 
 
 def test_a_run_without_text_or_a_tokenizer_says_so(tmp_path):
-    directory = labelled_run(tmp_path, "bert_tiny_ner")
+    directory = labelled_run(tmp_path, "bert_tiny_ner", "task.classes=9")
     found = run(directory, "--top", "3", "The cat")
     assert (found.exit_code, found.stdout) == (2, "")
     assert "a token is answered with its likeliest class; leave it out" in found.stderr

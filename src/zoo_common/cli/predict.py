@@ -47,6 +47,9 @@ def predict(
             help="Write these, not the task's own answers.",
         ),
     ] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="Beside entities, tell the label of each word.")
+    ] = False,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Inputs computed at once: the training's.")
     ] = None,
@@ -68,6 +71,10 @@ def predict(
     model of text writes the vectors of its tokens, of the whole text, or both, and one of speech those of its
     frames. Without INPUT or --input, standard input is read, an input a line. There is a line of JSON for each, in
     order; an input that cannot be answered has "error" there, and the exit status is 2 in the end.
+    texts or words a text, or two; one that answers questions a question, [SEP], and a text. With --embeddings any
+    model of text writes the vectors of its tokens, of the whole text, or both. Without INPUT or --input,
+    standard input is read, an input a line. There is a line of JSON for each, in order; an input that cannot be
+    answered has "error" there, and the exit status is 2 in the end.
 
     A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another.
     """
@@ -84,7 +91,9 @@ def predict(
     learner.require_vocabulary()
     data = with_limits(learner.spec.data.asked, limit or [])
     spec = learner.spec.model_copy(update={"data": data})
-    predictor = open_predictor(spec, learner.graph, run.directory, top=top, embeddings=embeddings)
+    predictor = open_predictor(
+        spec, learner.graph, run.directory, top=top, embeddings=embeddings, every_word=words
+    )
     said = limits_of(data)
     limits = said if isinstance(said, TextLimits) else TextLimits()
     lines, is_typed = _lines(inputs or [], file, predictor, limits)

@@ -20,7 +20,7 @@ from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import compilers
 from zoo_spec.graph import Graph
 from zoo_spec.tasks.direction import looks_back_alone
-from zoo_spec.tasks.predictions import Embeddings, Prediction
+from zoo_spec.tasks.predictions import Embeddings, Prediction, TokenLabels
 
 WORDS = 5
 """How many words are told of each place, unless the user says."""
@@ -28,13 +28,17 @@ WORDS = 5
 
 @dataclass(frozen=True)
 class Asked:
-    """The run that is asked, and what of it: ``top`` words of each place, ``embeddings`` of a kind."""
+    """The run that is asked, and what of it: ``top`` words of each place, ``embeddings`` of a kind.
+
+    ``every_word``: of entities, the label of each word too.
+    """
 
     spec: ExperimentSpec
     graph: Graph
     run_dir: Path
     top: int | None = None
     embeddings: str = "all"
+    every_word: bool = False
 
     @property
     def words(self) -> int:
@@ -90,11 +94,12 @@ def open_predictor(
     *,
     top: int | None = None,
     embeddings: str | None = None,
+    every_word: bool = False,
 ) -> Predictor:
     """What predicts with a run of this spec; ``top`` is the number of words told of each place.
 
     ``embeddings``, ``sentence``, ``pooled``, ``tokens`` or ``all``, asks for these in the place of the task's own
-    answers.
+    answers. ``every_word`` has the label of each word told beside the entities.
     Raises InputError if the task predicts nothing, or if what it predicts from is missing.
     """
     declared = spec.task.prediction()
@@ -105,6 +110,8 @@ def open_predictor(
             f"{spec.name}: the task {spec.task.kind} predicts nothing by itself; its outputs are "
             f"{', '.join(graph.outputs)}, which the compiled model gives ({compilers()})"
         )
+    if every_word and not isinstance(declared, TokenLabels):
+        raise InputError(f"{spec.name}: the task {spec.task.kind} labels no words; leave out --words")
     missing = [name for name in declared.outputs if name not in graph.outputs]
     if missing:
         raise InputError(
@@ -113,3 +120,4 @@ def open_predictor(
         )
     spec = spec.model_copy(update={"data": spec.data.asked})
     return open_prediction(declared, Asked(spec, graph, run_dir, top, embeddings or "all"))
+    return open_prediction(declared, Asked(spec, graph, run_dir, top, embeddings or "all", every_word))

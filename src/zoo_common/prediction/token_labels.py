@@ -8,11 +8,13 @@ import numpy as np
 from pydantic import JsonValue
 
 from zoo_common.prediction.base import Answer, Item, Row
+from zoo_common.prediction.entities import Entities
 from zoo_common.prediction.layout import LaidOut, said_of
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
-from zoo_common.prediction.probabilities import Names, rounded, softmax, told
+from zoo_common.prediction.probabilities import rounded, softmax
 from zoo_common.prediction.words import Words
+from zoo_spec.data import LabelledWordsData
 from zoo_spec.tasks import predictions
 
 
@@ -22,9 +24,9 @@ class TokenLabels:
     key = "text"
     reads_files = False
 
-    def __init__(self, output: str, words: Words, names: Names = None) -> None:
+    def __init__(self, output: str, words: Words) -> None:
         self.outputs: tuple[str, ...] = (output,)
-        self._words, self._names = words, names
+        self._words = words
 
     def items(self, line: Line) -> Iterator[Item]:
         """The line's one item."""
@@ -44,7 +46,7 @@ class TokenLabels:
                         "token": self._words.word(index),
                         "start": start,
                         "end": end,
-                        "label": told(label, self._names),
+                        "label": label,
                         "probability": rounded(chances[label]),
                     }
                 )
@@ -52,6 +54,11 @@ class TokenLabels:
 
 
 @open_prediction.register
-def _token_labels(declared: predictions.TokenLabels, asked: Asked) -> TokenLabels:
+def _token_labels(declared: predictions.TokenLabels, asked: Asked) -> TokenLabels | Entities:
+    """Of labels with names the entities; of those without, which nobody can tell the meaning of, each token's."""
     asked.refuse_top("a token is answered with its likeliest class")
-    return TokenLabels(declared.outputs[0], asked.text(), asked.label_names)
+    names, data = asked.label_names, asked.spec.data
+    if names is None:
+        return TokenLabels(declared.outputs[0], asked.text())
+    cut = data.word_cut if isinstance(data, LabelledWordsData) else "words"
+    return Entities(declared.outputs[0], asked.text(), names, cut=cut, every_word=asked.every_word)

@@ -11,8 +11,9 @@ from pydantic import JsonValue
 from zoo_common.backend import Array
 from zoo_common.data.base import Example
 from zoo_common.data.subwords.tokenizer import CONTINUES, Subwords
+from zoo_common.data.subwords.word_pieces import WordPieces
 from zoo_common.prediction.base import Answer, Item, Row
-from zoo_common.prediction.layout import LaidOut, marked, running
+from zoo_common.prediction.layout import LaidOut, Span, marked, running
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.probabilities import likeliest, rounded, softmax
 from zoo_spec.data_fit import most_texts
@@ -41,6 +42,7 @@ class Words:
                 f"{', '.join(fed)}; predict with the compiled model itself ({compilers()})"
             )
         self.tokenizer = tokenizer
+        self._pieces = WordPieces(tokenizer)
         self.inputs = frozenset(graph.features)
         self.most_sentences = 1 if is_running else most_texts(graph)
         self._is_running = is_running
@@ -51,6 +53,21 @@ class Words:
         if self._is_running:
             return running(text, self.tokenizer)
         return marked(text, self.tokenizer, most=self.most_sentences, masks=masks)
+
+    def of_words(self, text: str, spans: Sequence[Span]) -> tuple[LaidOut, list[int]]:
+        """Words of a line, each cut by itself as in training, and where each one's first piece stands."""
+        laid, firsts = LaidOut(text), list[int]()
+        if not self._is_running:
+            laid.mark(self.tokenizer.cls, 0)
+        words = [text[begin:end] for begin, end in spans]
+        for span, ids in zip(spans, self._pieces.of(words, "a text"), strict=True):
+            firsts.append(len(laid.ids))
+            laid.ids += ids
+            laid.sentences += [0] * len(ids)
+            laid.spans += [span] * len(ids)
+        if not self._is_running:
+            laid.mark(self.tokenizer.sep, 0)
+        return laid, firsts
 
     def item(
         self, line: Line, laid: LaidOut, answer: Callable[[LaidOut, Row], Answer], **others: list[int]
