@@ -213,7 +213,7 @@ def test_a_full_disk_is_status_3_in_every_format_and_leaves_nothing(tmp_path):
             except SystemExit as end:
                 print(end.code)
     """
-    assert in_fresh_process(code, directory, tmp_path / "out", loaded="both").split() == ["3"] * 3
+    assert in_fresh_process(code, directory, tmp_path / "out", loaded="torch").split() == ["3"] * 3
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

@@ -26,7 +26,6 @@ LIBRARIES = {
     "digits": f"{LIGHT} sklearn.datasets",
     "torch": f"{LIGHT} sklearn.datasets torch torch._dynamo",
     "tf": f"{LIGHT} sklearn.datasets tensorflow keras",
-    "both": f"{LIGHT} torch torch._dynamo tensorflow keras",
 }
 """What is loaded before, by a word for it."""
 TIMEOUT = 300
@@ -41,7 +40,8 @@ plain = sys.path[1:]
 for name in sys.argv[1:]:
     __import__(name)
 assert not [name for name in sys.modules if name.startswith("zoo_")]
-assert len(os.listdir("/proc/self/task")) == 1, "a library has started threads, which no fork has"
+forks = len(os.listdir("/proc/self/task")) == 1  # No fork has threads that a library has started.
+print(int(forks), file=answers, flush=True)
 gc.collect()
 gc.freeze()
 for line in requests:
@@ -102,7 +102,7 @@ def python(
     variables = {**os.environ, **(environment or {})}
     variables["PYTHONPATH"] = os.pathsep.join(map(str, (*path, SOURCE)))
     folder = str(cwd or Path.cwd())
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not _server(loaded, os.getpid()).forks:
         return subprocess.run(
             [sys.executable, *command],
             env=variables,
@@ -134,6 +134,8 @@ def zoo(
 
 
 class _Server:
+    """A process that forks what it is asked for; ``forks`` if it can, which a library's threads forbid."""
+
     def __init__(self, loaded: str) -> None:
         variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self.process = subprocess.Popen(
@@ -149,13 +151,17 @@ class _Server:
             },
         )
         atexit.register(self.close)
+        self.forks = bool(self._answer())
 
     def ask(self, asked: Mapping[str, object]) -> int:
         """The exit status of what was asked for."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         assert answer, "what waits with the libraries loaded has ended; it has said why above"
         return int(answer)

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -13,6 +11,7 @@ import pytest
 import sklearn.datasets
 import tensorflow as tf
 
+import launch
 import zoo_tf
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
@@ -248,7 +247,8 @@ def test_an_exported_model_needs_tensorflow_alone(tmp_path, trained):
         "assert not [name for name in sys.modules if name.startswith('zoo_')]\n"
     )
     arguments = [path, tmp_path / "pixels.npy", tmp_path / "logits.npy"]
-    subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=300)
+    done = launch.python("-c", script, *arguments, loaded="tf")
+    assert done.returncode == 0, done.stderr
     rows = [row["logits"] for _, row in zip(range(3), trained.predict(eval_input), strict=False)]
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), rows, rtol=1e-5, atol=1e-6)
     with pytest.raises(InputError, match="is there already"):

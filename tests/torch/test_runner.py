@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+import launch
 import zoo_torch
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
@@ -247,7 +246,8 @@ def test_an_exported_module_needs_torch_alone(tmp_path, trained):
         "assert not [name for name in sys.modules if name.startswith('zoo_')]\n"
     )
     arguments = [path / "model.pt2", tmp_path / "pixels.npy", tmp_path / "logits.npy"]
-    subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=300)
+    done = launch.python("-c", script, *arguments, loaded="torch")
+    assert done.returncode == 0, done.stderr
     rows = [row["output"] for _, row in zip(range(3), trained.predict(eval_input), strict=False)]
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), rows, rtol=1e-5, atol=1e-6)
     with pytest.raises(InputError, match="is there already"):
