@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoo_common.metrics import (
     accuracy,
     binary,
+    chosen_sentences,
     classes,
     correlation,
     entities,
@@ -24,6 +25,7 @@ __all__ = [
     "TextCounter",
     "accuracy",
     "binary",
+    "chosen_sentences",
     "classes",
     "correlation",
     "entities",

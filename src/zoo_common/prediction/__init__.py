@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoo_common.prediction import (
     answer_span,
+    chosen_sentences,
     embeddings,
     generated_text,
     image_label,
@@ -25,6 +26,7 @@ __all__ = [
     "Predictor",
     "ReadsFolders",
     "answer_span",
+    "chosen_sentences",
     "embeddings",
     "generated_text",
     "image_label",

@@ -11,6 +11,7 @@ from zoo_spec.data.conll import ConllFiles
 from zoo_spec.data.embedded_text import PythonChapters, UnicodeNumbers, UnicodeProperties
 from zoo_spec.data.generated import GeneratedData, GeneratedShapes
 from zoo_spec.data.generated_speech import GeneratedSpeech
+from zoo_spec.data.generated_summaries import GeneratedSummaries
 from zoo_spec.data.glue import GlueData
 from zoo_spec.data.image_folder import ImageFolder
 from zoo_spec.data.images import IdxFiles, ImageData
@@ -69,6 +70,7 @@ __all__ = [
     "GeneratedData",
     "GeneratedShapes",
     "GeneratedSpeech",
+    "GeneratedSummaries",
     "GlueData",
     "Hdf5Data",
     "IdxFiles",

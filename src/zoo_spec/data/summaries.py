@@ -19,9 +19,9 @@ class SummaryData(TargetTextData):
     gives: ClassVar[type[Record] | None] = SummarizedText
     oracle: Literal["greedy", "combination"] = "greedy"
     """How the sentences are found that make the best summary, where the records do not say. ``greedy``: the one that
-    raises ROUGE most, again and again; ``combination``: the best of all sets of up to ``oracle_size``."""
+    raises ROUGE most, again and again; ``combination``: the best of all sets of 1 to ``oracle_size + 1``."""
     oracle_size: PositiveInt = 3
-    """Most sentences of it."""
+    """Most sentences of the greedy one."""
     least_words: NonNegativeInt = 5
     """A sentence of so many words, or fewer, is left out."""
     most_words: PositiveInt = 200

@@ -7,10 +7,14 @@ from typing import ClassVar, Literal
 from zoo_spec.blocks.gather import Gather
 from zoo_spec.blocks.heads import ScoreHead
 from zoo_spec.blocks.losses import SigmoidCrossEntropy
+from zoo_spec.data.records import Record, SummarizedText
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
+from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.metrics import BinaryAccuracy, BinaryF1, Metric
+from zoo_spec.tasks.predictions import Prediction
+from zoo_spec.tasks.text_metrics import ChosenSentences
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 SENTENCES = ("batch", "sentences")
@@ -22,6 +26,7 @@ class ExtractiveSummarization(Task):
     kind: Literal["extractive_summarization"] = "extractive_summarization"
     needs: ClassVar[tuple[str, ...]] = ("hidden_states",)
     reads_tokens: ClassVar[bool] = True
+    learns_from: ClassVar[tuple[type[Record], ...]] = (SummarizedText,)
     use: ClassVar[str] = "downstream task"
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
@@ -48,8 +53,13 @@ class ExtractiveSummarization(Task):
         )
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` over sentences, and ``f1`` of those in the summary."""
+        """``accuracy`` over sentences, ``f1`` of those in the summary, and ROUGE of the three best."""
         return (
             BinaryAccuracy("accuracy", "logits", "labels", "label_weights"),
             BinaryF1("f1", "logits", "labels", "label_weights"),
+            ChosenSentences("chosen", "logits"),
         )
+
+    def prediction(self) -> Prediction:
+        """The sentences that make the summary of a text."""
+        return predictions.ChosenSentences(("logits",))

@@ -55,3 +55,7 @@ class AnswerSpan(Prediction):
 
 class GeneratedText(Prediction):
     """Text; the text that is made of it, token after token."""
+
+
+class ChosenSentences(Prediction):
+    """Text; the sentences of it that make its summary."""

@@ -20,7 +20,7 @@ class Summarization(CausalLm):
     """
 
     kind: Literal["summarization"] = "summarization"  # type: ignore[assignment]
-    default_data: ClassVar[str] = "generated"
+    default_data: ClassVar[str] = "generated_summaries"
     learns_from: ClassVar[tuple[type[Record], ...]] = (SummarizedText, TextPair)
     use: ClassVar[str] = "downstream task"
 

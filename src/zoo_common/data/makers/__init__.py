@@ -8,6 +8,7 @@ from __future__ import annotations
 from zoo_common.data.makers import (
     answers,
     ctc_examples,
+    extractive,
     image_examples,
     labelled_examples,
     mask_examples,
@@ -22,6 +23,7 @@ from zoo_common.data.makers import (
 __all__ = [
     "answers",
     "ctc_examples",
+    "extractive",
     "image_examples",
     "labelled_examples",
     "mask_examples",
