@@ -67,7 +67,7 @@ def words(
         **fields,
     }
     data = ", ".join(f"{name}: {value}" for name, value in given.items())
-    spec = load_spec("bert_tiny_ner", [*SIZES, f"data={{{data}}}", *overrides])
+    spec = load_spec("bert_tiny_ner", [*SIZES, *(overrides or ("task.classes=5",)), f"data={{{data}}}"])
     found = open_dataset(spec, folder / "run", split)  # type: ignore[arg-type]
     assert isinstance(found, WordExamples)
     return found

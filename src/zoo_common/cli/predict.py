@@ -67,14 +67,10 @@ def predict(
     An image classifier takes PNG, JPEG, BMP, IDX and .npy files; a model that recognises speech FLAC and WAV
     files, and folders of them. A masked language model takes text with
     [MASK] in it, two sentences with [SEP] between them; a causal one the beginning of a text; a model that labels
-    texts or tokens a text, or two; one that answers questions a question, [SEP], and a text. With --embeddings any
+    texts or words a text, or two; one that answers questions a question, [SEP], and a text. With --embeddings any
     model of text writes the vectors of its tokens, of the whole text, or both, and one of speech those of its
     frames. Without INPUT or --input, standard input is read, an input a line. There is a line of JSON for each, in
     order; an input that cannot be answered has "error" there, and the exit status is 2 in the end.
-    texts or words a text, or two; one that answers questions a question, [SEP], and a text. With --embeddings any
-    model of text writes the vectors of its tokens, of the whole text, or both. Without INPUT or --input,
-    standard input is read, an input a line. There is a line of JSON for each, in order; an input that cannot be
-    answered has "error" there, and the exit status is 2 in the end.
 
     A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another.
     """

@@ -119,5 +119,4 @@ def open_predictor(
             f"{', '.join(graph.outputs)}; name it so in model.outputs"
         )
     spec = spec.model_copy(update={"data": spec.data.asked})
-    return open_prediction(declared, Asked(spec, graph, run_dir, top, embeddings or "all"))
     return open_prediction(declared, Asked(spec, graph, run_dir, top, embeddings or "all", every_word))
