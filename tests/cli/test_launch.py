@@ -19,9 +19,16 @@ print("wrong", file=sys.stderr)
 """
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows launches, and ends a process by no signal")
 @pytest.mark.parametrize(
     ("end", "status"),
-    [("", 0), ("sys.exit(3)", 3), ("sys.exit('said')", 1), ("1 / 0", 1), ("os.abort()", -6)],
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("sys.exit('said')", 1),
+        ("1 / 0", 1),
+        ("import signal; os.kill(os.getpid(), signal.SIGTERM)", -15),
+    ],
 )
 def test_it_sees_the_same_and_ends_the_same(tmp_path, end, status):
     arguments = ("-c", TOLD + end, "one", "two words")

@@ -107,6 +107,7 @@ def python(
             [sys.executable, *command],
             env=variables,
             cwd=folder,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
