@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import tensorflow as tf
 import torch
 from typer.testing import CliRunner
 
+import launch
 from small_models import assert_same, draw_inputs, in_fresh_process
 from small_runs import bert_run, mnist_run
 from zoo_common.backend import find_backend
@@ -107,7 +106,7 @@ def exported(bert, digits, tmp_path_factory):
             found[framework, name] = (folder / name, document)
             for number, given in enumerate(inputs):
                 np.savez(folder / f"{name}.{number}.inputs.npz", **given)
-        in_fresh_process(BLOCK + SERVE, framework, folder)
+        in_fresh_process(BLOCK + SERVE, framework, folder, loaded=framework)
     return found
 
 
@@ -214,10 +213,7 @@ def test_the_page_on_serving_is_right(exported, bert, tmp_path):
     assert set(pieces) == set(FRAMEWORKS)
     for framework, code in pieces.items():
         shutil.copytree(exported[framework, "bert"][0], tmp_path / "exports" / f"bert_tiny-{framework}")
-        done = subprocess.run(
-            [sys.executable, "-c", BLOCK + code],
-            cwd=tmp_path, capture_output=True, encoding="utf-8", check=False,
-        )  # fmt: skip
+        done = launch.python("-c", BLOCK + code, cwd=tmp_path, loaded=framework)
         assert done.returncode == 0, done.stderr[-3000:]
         found = [line.split() for line in done.stdout.splitlines()]
         assert [word for word, _ in found] == [word for word, _ in expected]
