@@ -58,12 +58,18 @@ def test_a_zip_file_that_holds_sounds_as_they_are_is_read_from_where_the_list_sa
 
 
 def wave(
-    data: bytes, *, size: int | None = None, rate: int = RATE, channels: int = 1, bits: int = 16
+    data: bytes,
+    *,
+    size: int | None = None,
+    rate: int = RATE,
+    channels: int = 1,
+    bits: int = 16,
+    form: int = 1,
 ) -> bytes:
     """A WAV file, written by hand after Microsoft's description."""
     block = channels * bits // 8
-    form = struct.pack("<HHIIHH", 1, channels, rate, rate * block, block, bits)
-    chunks = b"fmt " + struct.pack("<I", len(form)) + form
+    head = struct.pack("<HHIIHH", form, channels, rate, rate * block, block, bits)
+    chunks = b"fmt " + struct.pack("<I", len(head)) + head
     chunks += b"data" + struct.pack("<I", len(data) if size is None else size) + data
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
@@ -101,6 +107,7 @@ HOSTILE = {
         "no chunk data",
     ),
     "a WAV without samples": (wave(b""), "has no samples"),
+    "samples that are no numbers": (wave(np.full(4000, np.nan, "<f4").tobytes(), bits=32, form=3), "NaN"),
     "two channels": (wave(bytes(8000), channels=2), "2 channels.*ffmpeg"),
     "255 channels": (wave(bytes(51_000), channels=255), "255 channels|cannot be read"),
     "a rate of nothing": (wave(bytes(8000), rate=0), "0 samples a second|cannot be read"),

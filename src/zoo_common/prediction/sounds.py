@@ -47,7 +47,7 @@ class _Sounds:
                 f"{path}: has {sound.length:,} samples, and the model needs {self._bound.minimum:,}"
             )
         # Nothing is padded: in HuBERT base padding would change the whole row.
-        yield Item({"file": path}, {"waveform": heard(sound, data, path)}, self._answer)
+        yield Item({"file": path}, {"waveform": heard(sound, data)}, self._answer)
 
     def _answer(self, row: Row) -> Answer:
         raise TypeError(f"{type(self).__name__} gives no answer")

@@ -77,7 +77,7 @@ class CtcExamples(Dataset):
     def example(self, epoch: int, index: int) -> Example:
         """One utterance."""
         record = utterance(self._records[index])
-        example = fed(heard(record.sound, self._data, record.where))
+        example = fed(heard(record.sound, self._data))
         example["labels"] = np.asarray(self.letters.ids(transcript_of(record, self._data)), np.int32)
         example["label_weights"] = np.ones((), np.float32)
         return {name: value for name, value in example.items() if name in self._inputs}

@@ -83,7 +83,7 @@ class UnitExamples(Dataset):
             length=data.mask_length,
             least=data.min_masks,
         )
-        example = fed(heard(record.sound, data, record.where, start, stop))
+        example = fed(heard(record.sound, data, start, stop))
         # Frames behind the last unit have no label; fairseq cuts them off.
         example["labels"] = _filled(labels.astype(np.int32), count)
         example["label_weights"] = _filled(hidden.astype(np.float32), count)

@@ -99,6 +99,8 @@ class FileSound:
                 self._name,
                 f"ends {stop - start - len(found):,} samples before its header says; {_AGAIN}",
             )
+        if not np.isfinite(found).all():
+            raise UnreadableFileError(self._name, f"has samples that are NaN or infinite; {_AGAIN}")
         return np.asarray(found, np.float32)
 
     def check(self, *, whole: bool) -> None:
