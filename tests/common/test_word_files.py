@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import feather, parquet
 
 from zoo_common.data.file_marks import sources
 from zoo_common.data.records import open_records
 from zoo_common.data.word_cuts import cut_words
-from zoo_spec.data import ConllFiles, MarkedWords, PubTatorFiles
+from zoo_spec.data import ConllFiles, MarkedWords, PubTatorFiles, WordsTable
 from zoo_spec.data.records import LabelledWords
 from zoo_spec.errors import InputError
 
@@ -301,3 +304,66 @@ def test_the_embedded_words_are_labelled_by_the_manuals_own_marks():
     }
     assert {"None", "__len__()", "import"} <= code
     assert not any('"' in word for word in code)
+
+
+NAMES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+
+
+def rows(tags: list[str], *, numbers: bool = False) -> list[dict[str, object]]:
+    found = []
+    for words, line in zip(WORDS, tags, strict=True):
+        each = [NAMES.index(tag) for tag in line.split()] if numbers else line.split()
+        found.append({"id": "0", "tokens": words.split(), "ner_tags": each})
+    return found
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "arrow"])
+@pytest.mark.parametrize("tags", ["iob1", "iobes", "numbers"])
+def test_lists_of_words_and_tags_are_read_as_hubs_have_them(tmp_path, form, tags):
+    table = rows({"iob1": IOB1, "iobes": IOBES, "numbers": IOB2}[tags], numbers=tags == "numbers")
+    path = tmp_path / f"train.{form}"
+    if form == "jsonl":
+        path.write_text("\n".join(map(json.dumps, table)))
+    elif form == "parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(table), path)
+    else:
+        feather.write_feather(pyarrow.Table.from_pylist(table), path)
+    names = NAMES if tags == "numbers" else None
+    found = records(WordsTable(files=str(path), tag_names=names, evaluation_fraction=0.0))  # type: ignore[arg-type]
+    assert [" ".join(record.words) for record in found] == WORDS
+    assert [" ".join(record.labels) for record in found] == IOB2
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (
+            {"tokens": ["a", "b"], "ner_tags": ["O"]},
+            "t.jsonl:1: column 'tokens' has 2 words, and 'ner_tags' 1 tags",
+        ),
+        (
+            {"tokens": "a b", "ner_tags": ["O"]},
+            "t.jsonl:1: column 'tokens' holds a text, and a list is expected",
+        ),
+        (
+            {"tokens": ["a"], "ner_tags": [1]},
+            "has numbers, here 1; say what 0, 1, … stand for in data.tag_names",
+        ),
+        ({"tokens": [None], "ner_tags": ["O"]}, "t.jsonl:1: column 'tokens' holds nothing (null)"),
+        ({"tokens": ["a"], "ner_tags": ["NN"]}, "t.jsonl:1: 'NN' is no tag of IOB"),
+        ({"tokens": ["a"]}, "line 1 has no column 'ner_tags'"),
+    ],
+)
+def test_a_row_of_lists_that_do_not_fit_is_refused_by_its_line(tmp_path, row, why):
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(InputError) as error:
+        records(WordsTable(files=str(path), evaluation_fraction=0.0))  # type: ignore[arg-type]
+    assert why in str(error.value)
+
+
+def test_a_number_beyond_the_names_is_refused(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps({"tokens": ["a"], "ner_tags": [5]}) + "\n")
+    with pytest.raises(InputError, match=r"has the tag 5, and data\.tag_names has 5 names, 0 to 4"):
+        records(WordsTable(files=str(path), tag_names=NAMES, evaluation_fraction=0.0))  # type: ignore[arg-type]

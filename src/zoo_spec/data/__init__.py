@@ -51,6 +51,7 @@ from zoo_spec.data.text_pairs import TextPairData
 from zoo_spec.data.text_table import TextTable
 from zoo_spec.data.tokenized import TokenizedData
 from zoo_spec.data.utterances import UtteranceData
+from zoo_spec.data.words_table import WordsTable
 
 __all__ = [
     "ArrayRecordData",
@@ -113,4 +114,5 @@ __all__ = [
     "UnicodeNumbers",
     "UnicodeProperties",
     "UtteranceData",
+    "WordsTable",
 ]

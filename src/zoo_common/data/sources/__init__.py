@@ -38,6 +38,7 @@ from zoo_common.data.sources import (
     text_pair_table,
     text_table,
     tfrecord,
+    words_table,
 )
 
 __all__ = [
@@ -73,4 +74,5 @@ __all__ = [
     "text_pair_table",
     "text_table",
     "tfrecord",
+    "words_table",
 ]
