@@ -65,6 +65,7 @@ class SequenceClassification(SequenceTask):
     """One of several classes: a logit each, softmax cross-entropy, accuracy."""
 
     kind: Literal["sequence_classification"] = "sequence_classification"
+    default_data: ClassVar[str] = "python_chapters"
     classes: ClassCount = 2
     """Number of classes."""
     label_smoothing: Rate = 0.0
@@ -96,6 +97,7 @@ class SequenceMultiLabelClassification(SequenceTask):
     """Any number of labels at once: a logit each, sigmoid cross-entropy, the mean over texts and labels."""
 
     kind: Literal["sequence_multi_label_classification"] = "sequence_multi_label_classification"
+    default_data: ClassVar[str] = "unicode_properties"
     classes: PositiveInt = 2
     """Number of labels."""
 
@@ -130,6 +132,7 @@ class SequenceRegression(SequenceTask):
     """A number: the mean of the squared error, and Pearson's and Spearman's correlation."""
 
     kind: Literal["sequence_regression"] = "sequence_regression"
+    default_data: ClassVar[str] = "unicode_numbers"
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
         """``labels [batch]``, floats, outputs ``logits [batch]`` and ``loss``."""
