@@ -73,7 +73,7 @@ def test_ids_out_of_range_are_refused_with_their_example():
     [
         ("bert_tiny_classification", "labels", 3),
         ("bert_tiny_multi_label", "labels", 2),
-        ("bert_tiny_ner", "labels", 5),
+        ("bert_tiny_ner", "labels", 7),
         ("bert_tiny_squad", "end_positions", 6),
         ("bert_tiny_summarization", "sentence_positions", 6),
     ],
