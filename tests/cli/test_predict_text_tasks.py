@@ -116,7 +116,7 @@ def test_each_token_has_a_class_and_its_place_in_the_line(tmp_path):
 
 
 def test_a_question_is_answered_by_a_part_of_the_text_or_by_nothing(tmp_path):
-    directory = labelled_run(tmp_path, "bert_tiny_squad")
+    directory = labelled_run(tmp_path, "bert_tiny_squad", "task.no_answer_threshold=0")
     texts = (
         "The dog sat on the mat.",
         "The cat ran to the door, and the dog ran too.",
@@ -131,15 +131,14 @@ def test_a_question_is_answered_by_a_part_of_the_text_or_by_nothing(tmp_path):
         outputs, tokens = reference(directory, "BertForQuestionAnswering", 2, line)
         start, end = outputs.start_logits[0].double(), outputs.end_logits[0].double()
         middle = tokens.index("[SEP]")
-        spans = [(0, 0)] + [
-            (i, j) for i in range(middle + 1, len(tokens) - 1) for j in range(i, len(tokens) - 1)
-        ]
+        spans = [(i, j) for i in range(middle + 1, len(tokens) - 1) for j in range(i, len(tokens) - 1)]
         first, last = max(spans, key=lambda span: float(start[span[0]] + end[span[1]]))
-        chance = start.softmax(-1), end.softmax(-1)
-        assert answer["probability"] == pytest.approx(float(chance[0][first] * chance[1][last]), abs=1e-5)
-        assert answer["no_answer"] == pytest.approx(float(chance[0][0] * chance[1][0]), abs=1e-5)
-        if first == 0:
+        best, null = float(start[first] + end[last]), float(start[0] + end[0])
+        assert answer["no_answer_score"] == pytest.approx(null - best, abs=1e-4)
+        assert answer["score"] == pytest.approx(max(null, best), abs=1e-4)
+        if null > best:
             assert answer["answer"] == ""
+            assert answer["probability"] == answer["no_answer"]
             empty += 1
             continue
         assert line[answer["start"] : answer["end"]] == answer["answer"]

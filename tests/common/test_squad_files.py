@@ -1,14 +1,16 @@
-"""SQuAD's files as records, and files that are none."""
+"""Questions as records, out of SQuAD's files and out of tables, and files that are none."""
 
 from __future__ import annotations
 
 import gzip
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from zoo_common.data.records import open_records
-from zoo_spec.data import SquadFiles
+from zoo_spec.data import QuestionTable, SquadFiles
 from zoo_spec.data.records import Answer
 from zoo_spec.errors import InputError
 
@@ -166,3 +168,65 @@ def test_a_damaged_question_is_left_out_where_the_spec_says_so(tmp_path):
     assert len(read(path, on_bad_record="skip", bad_records=0.2)) == 9
     with pytest.raises(InputError, match="1 of 10 records"):
         read(path, on_bad_record="skip", bad_records=0.05)
+
+
+def rows(path, *found):
+    """As hubs have SQuAD."""
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in found))
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(found)), path)
+    return path
+
+
+def row(name="q1", texts=("1610",), starts=(14,), **others):
+    answers = {"text": list(texts), "answer_start": list(starts)}
+    return {"id": name, "title": "Tea", "context": CONTEXT, "question": "When?", "answers": answers, **others}
+
+
+def table(path):
+    data = QuestionTable(files=str(path), evaluation_fraction=0)
+    records = open_records(data, "train", lambda record: None)
+    return [records[number] for number in range(len(records))]
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.parquet"])
+def test_a_table_has_the_questions_that_the_document_has(tmp_path, name):
+    twice = row(texts=("1610", "Tea"), starts=(14, 1))
+    first, none = table(rows(tmp_path / name, twice, row("n", (), ())))
+    (same,) = read(write(tmp_path / "s.json", document(question())))
+    assert (first.id, first.question, first.context) == (same.id, same.question, same.context)
+    assert first.answers == (Answer("1610", 14), Answer("Tea", 1))
+    assert none.answers == ()
+
+
+ROWS = {
+    "an answer that stands elsewhere": (
+        row(starts=(13,)),
+        r"s\.jsonl:1: the answer '1610' is not at answer_start 13",
+    ),
+    "fewer places than answers": (
+        row(texts=("1610", "Tea")),
+        "has 2 answers and 'answers.answer_start' 1 places",
+    ),
+    "one answer and no list": (row(answers={"text": "1610", "answer_start": 14}), "holds a text, and a list"),
+    "no answers": ({**row(), "answers": None}, "'answers.text' holds nothing"),
+    "a text for a place": (row(starts=("x",)), "holds 'x', and a whole number"),
+    "no context": (row(context=""), "column 'context' is empty"),
+    "a missing column": ({"id": "a", "question": "b", "context": "c"}, "answers"),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_row_that_is_no_question_is_named_with_its_line(tmp_path, case):
+    value, message = ROWS[case]
+    with pytest.raises(InputError, match=message) as caught:
+        table(rows(tmp_path / "s.jsonl", value))
+    assert "s.jsonl" in str(caught.value)
+
+
+def test_an_id_that_two_rows_have_is_refused_and_so_is_a_format_without_lists(tmp_path):
+    with pytest.raises(InputError, match=r"s\.jsonl:2: the id 'q1' stands there a second time"):
+        table(rows(tmp_path / "s.jsonl", row(), row()))
+    with pytest.raises(ValueError, match="TSV and CSV have no lists of answers"):
+        QuestionTable(files="s.csv")

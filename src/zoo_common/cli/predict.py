@@ -37,7 +37,7 @@ def predict(
         Path | None, typer.Option("--input", metavar="FILE", help="A file with an input on each line.")
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", min=1, help="How many words to tell of each place: 5.")
+        int | None, typer.Option("--top", min=1, help="How many words to tell of each place: 5; or answers.")
     ] = None,
     embeddings: Annotated[
         str | None,
@@ -50,6 +50,10 @@ def predict(
     words: Annotated[
         bool, typer.Option("--words", help="Beside entities, tell the label of each word.")
     ] = False,
+    squad: Annotated[
+        Path | None,
+        typer.Option("--squad", metavar="DIR", help="Write SQuAD's predictions.json there too, and others."),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Inputs computed at once: the training's.")
     ] = None,
@@ -67,10 +71,11 @@ def predict(
     An image classifier takes PNG, JPEG, BMP, IDX and .npy files; a model that recognises speech FLAC and WAV
     files, and folders of them. A masked language model takes text with
     [MASK] in it, two sentences with [SEP] between them; a causal one the beginning of a text; a model that labels
-    texts or words a text, or two; one that answers questions a question, [SEP], and a text. With --embeddings any
-    model of text writes the vectors of its tokens, of the whole text, or both, and one of speech those of its
-    frames. Without INPUT or --input, standard input is read, an input a line. There is a line of JSON for each, in
-    order; an input that cannot be answered has "error" there, and the exit status is 2 in the end.
+    texts or words a text, or two; one that answers questions a question, [SEP], and a text, a line of JSON with id,
+    question and context, or --input of SQuAD's own .json. With --embeddings any model of text writes the vectors of
+    its tokens, of the whole text, or both, and one of speech those of its frames. Without INPUT or --input, standard
+    input is read, an input a line. There is a line of JSON for each, in order; an input that cannot be answered has
+    "error" there, and the exit status is 2 in the end.
 
     A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another.
     """
@@ -79,14 +84,23 @@ def predict(
     from zoo_common.backend import find_backend
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
+    from zoo_common.prediction.squad_predictions import written
     from zoo_common.training.spec_run import reopen
     from zoo_spec.data.limits import TextLimits, limits_of, with_limits
+    from zoo_spec.errors import InputError
+    from zoo_spec.tasks.question_answering import QuestionAnswering
 
     run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
     learner = run.learner
     learner.require_vocabulary()
     data = with_limits(learner.spec.data.asked, limit or [])
     spec = learner.spec.model_copy(update={"data": data})
+    if squad is not None and not isinstance(spec.task, QuestionAnswering):
+        raise InputError(
+            f"--squad is for answers to questions, and the task is {spec.task.kind}; leave it out"
+        )
+    if squad is not None and top is None:
+        top = _RANKED
     predictor = open_predictor(
         spec, learner.graph, run.directory, top=top, embeddings=embeddings, every_word=words
     )
@@ -96,7 +110,8 @@ def predict(
     run.load()
     print(f"{run.checkpoint}: answers come from these weights", file=sys.stderr)
     size = 1 if is_typed else learner.examples_at_once
-    _print(answers(learner.at_work(), predictor, lines, batch_size=batch_size or size, strict=False))
+    found = answers(learner.at_work(), predictor, lines, batch_size=batch_size or size, strict=False)
+    _print(found if squad is None else written(found, squad))
 
 
 def _lines(
@@ -106,7 +121,7 @@ def _lines(
     import sys
 
     from zoo_common.data.files import existing_file
-    from zoo_common.prediction import ReadsFolders, in_folders, lines_of, read_lines
+    from zoo_common.prediction import ReadsDocuments, ReadsFolders, in_folders, lines_of, read_lines
     from zoo_spec.errors import InputError
     from zoo_spec.reading import printable
 
@@ -120,6 +135,9 @@ def _lines(
                 existing_file(path)
         return lines_of(inputs), False
     if file is not None:
+        found = predictor.documents(file, limits) if isinstance(predictor, ReadsDocuments) else None
+        if found is not None:
+            return found, False
         return read_lines(existing_file(file), printable(file), limits), False
     return read_lines(sys.stdin.buffer, "standard input", limits), sys.stdin.isatty()
 
@@ -144,5 +162,7 @@ def _print(answers: Iterator[Answer]) -> None:
         raise InputError("\n".join([*shown, *summary]))
 
 
+_RANKED = 20
+"""Answers of each question in nbest_predictions.json, unless --top says how many."""
 _SHOWN = 10
 """How many errors standard error gives; standard output has all."""

@@ -14,7 +14,7 @@ from zoo_common.prediction import (
     text_labels,
     token_labels,
 )
-from zoo_common.prediction.base import Answer, Item, Predictor, ReadsFolders, predict
+from zoo_common.prediction.base import Answer, Item, Predictor, ReadsDocuments, ReadsFolders, predict
 from zoo_common.prediction.lines import Line, in_folders, lines_of, read_lines
 from zoo_common.prediction.opening import Asked, open_prediction, open_predictor
 
@@ -24,6 +24,7 @@ __all__ = [
     "Item",
     "Line",
     "Predictor",
+    "ReadsDocuments",
     "ReadsFolders",
     "answer_span",
     "chosen_sentences",

@@ -3,73 +3,121 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-import numpy as np
+from pydantic import JsonValue
 
-from zoo_common.metrics.span import best_spans
+from zoo_common.data.makers.question_windows import WindowLayout
+from zoo_common.metrics.answers import AnswerSearch, BestAnswers, Found, probabilities
 from zoo_common.prediction.base import Answer, Item, Row
-from zoo_common.prediction.layout import SEPARATOR, LaidOut, said_of
+from zoo_common.prediction.layout import said_of
 from zoo_common.prediction.lines import Line
 from zoo_common.prediction.opening import Asked, open_prediction
-from zoo_common.prediction.probabilities import rounded, softmax
+from zoo_common.prediction.probabilities import rounded
+from zoo_common.prediction.question_lines import Asking, asking, document_lines, is_document
 from zoo_common.prediction.words import Words
+from zoo_spec.data import QuestionData
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
-from zoo_spec.graph import Graph
 from zoo_spec.tasks import predictions
+from zoo_spec.tasks.answer_rules import AnswerRules
+
+_LENGTH, _STRIDE, _QUESTION = 384, 128, 64
+"""google-research/bert's, for a run that was not trained on questions out of files."""
 
 
 class AnswerSpan:
-    """A line is a question, ``[SEP]``, and the text that may answer it.
-
-    The first special token stands for no answer, as in training. An answer's probability is that of its start times
-    that of its end, over all tokens of the line.
-    """
+    """Reads the text in windows, as in training, and gives the best answer of all of them."""
 
     key = "text"
     reads_files = False
 
-    def __init__(self, outputs: tuple[str, ...], words: Words, graph: Graph) -> None:
-        """``outputs`` are the logits of starts and ends; raises InputError if the model does not take two texts."""
+    def __init__(
+        self,
+        outputs: tuple[str, ...],
+        rules: AnswerRules,
+        words: Words,
+        layout: WindowLayout,
+        top: int | None,
+    ) -> None:
+        """``outputs`` are the logits of starts and ends; ``top`` how many answers are told beside the best."""
         self.outputs = outputs
-        self._words = words
-        if words.most_sentences < 2:
-            raise InputError(
-                f"a question and its text are two sentences, and {graph.name} takes one; predict with a model that "
-                "reads special tokens, with model.type_vocab_size 2 where it has token types"
-            )
+        self._rules, self._words, self._layout, self._top = rules, words, layout, top
+
+    def documents(self, path: Path, limits: TextLimits) -> Iterator[Line] | None:
+        """The questions of a document as SQuAD's; None for a file of lines."""
+        return document_lines(path, limits) if is_document(path) else None
 
     def items(self, line: Line) -> Iterator[Item]:
-        """The line's one item."""
+        """An item for each window; the last one has the answer."""
+        asked = asking(line)
         with said_of(line):
-            laid = self._words.laid_out(line.text)
-            if not _answers(laid):
-                raise InputError(f"has no text behind the question; give question, {SEPARATOR}, text")
-            item = self._words.item(line, laid, self._answer)
-        yield item
+            text = self._layout.asked(asked.question, asked.context)
+            if not text.windows:
+                raise InputError("the text has no tokens")
+            search = AnswerSearch(text, self._rules)
 
-    def _answer(self, laid: LaidOut, row: Row) -> Answer:
-        start, end = (np.asarray(row[name][: len(laid.ids)], np.float64)[None] for name in self.outputs)
-        may_be = np.zeros(start.shape, np.bool_)
-        may_be[0, [0, *_answers(laid)]] = True
-        first, last = map(int, best_spans(start, end, may_be)[0])
-        chances = softmax(start)[0], softmax(end)[0]
-        probability = rounded(chances[0][first] * chances[1][last])
-        no_answer = rounded(chances[0][0] * chances[1][0])
-        begins, ends = laid.spans[first], laid.spans[last]
-        if begins is None or ends is None:
-            return {"answer": "", "probability": probability, "no_answer": no_answer}
-        text, begin, stop = laid.told((begins[0], ends[1]))
-        found: Answer = {"answer": text, "start": begin, "end": stop}
-        return {**found, "probability": probability, "no_answer": no_answer}
+            def answer(row: Row) -> Answer | None:
+                search.add(*(row[name] for name in self.outputs))
+                return self._told(search.best(), asked) if search.is_done else None
+
+            for window in text.windows:
+                features = self._words.fed(self._layout.example(text, window))
+                yield Item(asked.where, features, answer)
+
+    def _told(self, best: BestAnswers, asked: Asking) -> Answer:
+        found, chances = probabilities(best, self._rules)
+        likely = {each.text: float(chance) for each, chance in zip(found, chances, strict=True)}
+        chosen = best.answer(self._rules)
+        answer = {**_of(chosen, asked), "probability": rounded(likely[chosen.text])}
+        if self._rules.no_answer_threshold is not None:
+            answer["no_answer"] = rounded(likely.get("", 0.0))
+            answer["no_answer_score"] = rounded(best.difference)
+        if self._top is not None:
+            told: list[JsonValue] = [
+                {
+                    **_of(each, asked),
+                    "probability": rounded(float(chance)),
+                    "start_logit": rounded(each.start_logit),
+                    "end_logit": rounded(each.end_logit),
+                }
+                for each, chance in zip(found[: self._top], chances, strict=False)
+            ]
+            answer["answers"] = told
+        return answer | self._unknown(asked)
+
+    def _unknown(self, asked: Asking) -> Answer:
+        """The words that the tokenizer has no pieces for, if there are any."""
+        tokenizer = self._words.tokenizer
+        words: list[JsonValue] = [
+            text[begin:end]
+            for text in (asked.question, asked.context)
+            for index, begin, end in tokenizer.pieces(text)
+            if index == tokenizer.unknown
+        ]
+        return {"unknown": words} if words else {}
 
 
-def _answers(laid: LaidOut) -> list[int]:
-    """Where the tokens of the text behind the question are."""
-    pairs = zip(laid.sentences, laid.spans, strict=True)
-    return [place for place, (sentence, span) in enumerate(pairs) if sentence and span is not None]
+def _of(found: Found, asked: Asking) -> Answer:
+    answer: Answer = {"answer": found.text}
+    if found.text:
+        answer |= {"start": asked.begin + found.begin, "end": asked.begin + found.end}
+    return {**answer, "score": rounded(found.score)}
 
 
 @open_prediction.register
 def _answer_span(declared: predictions.AnswerSpan, asked: Asked) -> AnswerSpan:
-    asked.refuse_top("a question is answered with the best part of the text")
-    return AnswerSpan(declared.outputs, asked.text(), asked.graph)
+    words = asked.text()
+    if words.most_sentences < 2:
+        raise InputError(
+            f"a question and its text are two sentences, and {asked.graph.name} takes one; predict with a model that "
+            "reads special tokens, with model.type_vocab_size 2 where it has token types"
+        )
+    data = asked.spec.data
+    if isinstance(data, QuestionData):
+        length, stride, question = data.sequence_length, data.stride, data.question_length
+    else:
+        length = min(_LENGTH, words.longest or _LENGTH)
+        stride, question = _STRIDE, min(_QUESTION, length // 3)
+    layout = WindowLayout(words.tokenizer, length=length, stride=stride, question_length=question)
+    return AnswerSpan(declared.outputs, declared.rules, words, layout, asked.top)

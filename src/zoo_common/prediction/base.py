@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import JsonValue
 from zoo_common.backend import Array, Batch, InferenceModel, Weights
 from zoo_common.data.base import Example
 from zoo_common.prediction.lines import Line
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
 
 Answer = dict[str, JsonValue]
@@ -29,12 +31,12 @@ class Item:
     """One thing to predict: what is fed to the model, and how its outputs are put into words.
 
     ``where`` says in the answer which item it is of. ``features`` have no batch dimension. ``answer`` gets the
-    outputs, padded as the batch is.
+    outputs, padded as the batch is; one that is a part of something has none, but for its last.
     """
 
     where: Answer
     features: Example
-    answer: Callable[[Row], Answer]
+    answer: Callable[[Row], Answer | None]
 
 
 class Predictor(Protocol):
@@ -49,6 +51,14 @@ class Predictor(Protocol):
 
     def items(self, line: Line) -> Iterator[Item]:
         """The items of one line, one at a time; raises InputError if it cannot be answered."""
+
+
+@runtime_checkable
+class ReadsDocuments(Predictor, Protocol):
+    """A kind of prediction that reads files of a form of their own, beside those that have an input a line."""
+
+    def documents(self, path: Path, limits: TextLimits) -> Iterator[Line] | None:
+        """The inputs of such a file; None for a file of lines."""
 
 
 @runtime_checkable
@@ -83,7 +93,9 @@ def predict(
         items = [entry for entry in chunk if isinstance(entry, Item)]
         rows = iter(_outputs(model, predictor, items))
         for entry in chunk:
-            yield {**entry.where, **entry.answer(next(rows))} if isinstance(entry, Item) else entry
+            found = entry.answer(next(rows)) if isinstance(entry, Item) else entry
+            if found is not None:
+                yield {**entry.where, **found} if isinstance(entry, Item) else found
 
 
 def _entries(predictor: Predictor, lines: Iterable[Line], strict: bool) -> Iterator[Item | Answer]:

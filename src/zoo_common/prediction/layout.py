@@ -63,7 +63,7 @@ class LaidOut:
 
 def running(text: str, tokenizer: Subwords) -> LaidOut:
     """Running text, without special tokens; raises InputError if there is none, or more than one."""
-    _sentences(text, 1)
+    sentences_of(text, 1)
     laid = LaidOut(text)
     laid.add(tokenizer, 0, len(text.rstrip()), 0)
     if not laid.ids:
@@ -80,7 +80,7 @@ def marked(text: str, tokenizer: Subwords, *, most: int, masks: bool = False) ->
     """
     laid, begin = LaidOut(text), 0
     laid.mark(tokenizer.cls, 0)
-    for number, sentence in enumerate(_sentences(text, most)):
+    for number, sentence in enumerate(sentences_of(text, most)):
         for _ in range(tokenizer.between - 1 if number else 0):
             laid.mark(tokenizer.sep, number)
         begin += len(sentence) - len(sentence.lstrip())
@@ -95,7 +95,8 @@ def marked(text: str, tokenizer: Subwords, *, most: int, masks: bool = False) ->
     return laid
 
 
-def _sentences(text: str, most: int) -> list[str]:
+def sentences_of(text: str, most: int) -> list[str]:
+    """The parts between separators; raises InputError for more than the model takes."""
     sentences = text.split(SEPARATOR)
     if len(sentences) > most:
         raise InputError(

@@ -46,7 +46,7 @@ class Words:
         self.inputs = frozenset(graph.features)
         self.most_sentences = 1 if is_running else most_texts(graph)
         self._is_running = is_running
-        self._longest = graph.bounds["sequence"].maximum if "sequence" in graph.bounds else None
+        self.longest = graph.bounds["sequence"].maximum if "sequence" in graph.bounds else None
 
     def laid_out(self, text: str, *, masks: bool = False) -> LaidOut:
         """A line as in training; raises InputError for more sentences than the model takes, or no words."""
@@ -84,19 +84,23 @@ class Words:
 
     def _features(self, laid: LaidOut, **others: list[int]) -> Example:
         """The inputs that the model has of these; nothing in them is padding."""
-        count = len(laid.ids)
-        if self._longest is not None and count > self._longest:
-            raise InputError(
-                f"the text has {count:,} tokens, special ones included, and the model takes "
-                f"{self._longest:,}; shorten it"
-            )
         given = {
             "input_ids": laid.ids,
             "token_type_ids": laid.sentences,
-            "example_ids": [1] * count,
+            "example_ids": [1] * len(laid.ids),
             **others,
         }
-        return {name: np.asarray(value, np.int32) for name, value in given.items() if name in self.inputs}
+        return self.fed({name: np.asarray(value, np.int32) for name, value in given.items()})
+
+    def fed(self, features: Example) -> Example:
+        """Those that the model has of a text's inputs; raises InputError for more tokens than it takes."""
+        count = len(features["input_ids"])
+        if self.longest is not None and count > self.longest:
+            raise InputError(
+                f"the text has {count:,} tokens, special ones included, and the model takes "
+                f"{self.longest:,}; shorten it"
+            )
+        return {name: value for name, value in features.items() if name in self.inputs}
 
     def _unknown(self, laid: LaidOut) -> Answer:
         """``unknown``, the words of a text that the tokenizer has no pieces for, if there are any."""

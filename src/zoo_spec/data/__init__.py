@@ -5,6 +5,7 @@ from zoo_spec.data.audio_table import AudioTable
 from zoo_spec.data.base import Data, FilePath, FilePaths
 from zoo_spec.data.bertsum_shards import BertSumShards
 from zoo_spec.data.cldr_names import CldrNames
+from zoo_spec.data.cldr_questions import CldrQuestions
 from zoo_spec.data.cldr_sentences import CldrSentences
 from zoo_spec.data.cnn_dailymail import CnnDailyMail
 from zoo_spec.data.conll import ConllFiles
@@ -35,6 +36,7 @@ from zoo_spec.data.prepared import (
     TfRecordData,
 )
 from zoo_spec.data.pubtator import PubTatorFiles
+from zoo_spec.data.question_table import QuestionTable
 from zoo_spec.data.questions import QuestionData
 from zoo_spec.data.records import LabelledText, Record
 from zoo_spec.data.running_text import RunningTextData
@@ -60,6 +62,7 @@ __all__ = [
     "Augmentation",
     "BertSumShards",
     "CldrNames",
+    "CldrQuestions",
     "CldrSentences",
     "CnnDailyMail",
     "ConllFiles",
@@ -95,6 +98,7 @@ __all__ = [
     "PubTatorFiles",
     "PythonChapters",
     "QuestionData",
+    "QuestionTable",
     "Record",
     "RunningTextData",
     "RunningTextTable",
