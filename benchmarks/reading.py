@@ -1,0 +1,89 @@
+"""How fast records are read: in their order against ``tf.data``, in any order against ``datasets``, in one run.
+
+``python benchmarks/reading.py`` makes its files itself. Each way gives all texts and the label of a row as Python's
+own strings. A row of a further format is a function here that gives its ways, and a name in ``FORMATS``.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import Row, alternate, finish, processor, ratio
+
+from zoo_common.data.records import Records, open_records
+from zoo_spec.data import TextTable
+
+LIMIT = 1.0
+ROUNDS = 5
+ROWS = 30_000
+Ways = dict[str, Callable[[], object]]
+"""``ours``, ``ours, in any order``, ``datasets, in any order``, and ``tf.data``."""
+
+
+def main() -> None:
+    print(processor())
+    rows = []
+    for name, make in FORMATS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            times = alternate(make(Path(folder)), ROUNDS)
+        in_order, any_order = "ours", "ours, in any order"
+        rows += [
+            Row(f"{name}: records a second in order / tf.data's", ratio(times, "tf.data", in_order), LIMIT,
+                at_least=True),
+            Row(f"{name}: records a second in any order / datasets'",
+                ratio(times, "datasets, in any order", any_order), LIMIT, at_least=True),
+            *(Row(f"{name}: {way}", ROWS / sorted(seconds)[len(seconds) // 2], None, "a second")
+              for way, seconds in times.items()),
+        ]  # fmt: skip
+    finish(rows)
+
+
+def read(records: Records, order: list[int]) -> None:
+    for index in order:
+        records[index]
+
+
+def shuffled(count: int) -> list[int]:
+    order = list(range(count))
+    random.Random(1).shuffle(order)
+    return order
+
+
+def tsv(folder: Path) -> Ways:
+    """Two sentences of some 20 words and a label a row, as MNLI has them."""
+    import datasets
+    import tensorflow as tf
+
+    draw, path = random.Random(0), folder / "a.tsv"
+    words = ["".join(draw.choices("aeioubdklmnrst", k=draw.randint(2, 9))) for _ in range(5000)]
+    with path.open("w", encoding="utf-8") as file:
+        file.write("index\tsentence1\tsentence2\tlabel\n")
+        for number in range(ROWS):
+            first, second = (" ".join(draw.choices(words, k=draw.randint(5, 35))) for _ in range(2))
+            file.write(f"{number}\t{first}\t{second}\t{draw.choice('abc')}\n")
+    text = ("sentence1", "sentence2")
+    table = TextTable(files=str(path), text=text, label="label", evaluation_fraction=0.0)
+    ours = open_records(table, "train", lambda record: None)
+    datasets.disable_progress_bars()
+    other = datasets.load_dataset(
+        "csv", data_files=str(path), delimiter="\t", quoting=3, cache_dir=str(folder / "cache"), split="train"
+    )
+    order = shuffled(ROWS)
+    lines = tf.data.TextLineDataset(str(path)).skip(1).map(lambda line: tf.strings.split(line, "\t"))
+    lines = lines.prefetch(tf.data.AUTOTUNE)
+    return {
+        "ours": lambda: read(ours, list(range(ROWS))),
+        "ours, in any order": lambda: read(ours, order),
+        "datasets, in any order": lambda: [other[index] for index in order],
+        "tf.data": lambda: [[cell.decode() for cell in row] for row in lines.as_numpy_iterator()],
+    }
+
+
+FORMATS = {"TSV": tsv}
+
+
+if __name__ == "__main__":
+    main()
