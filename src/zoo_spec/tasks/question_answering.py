@@ -34,6 +34,7 @@ class QuestionAnswering(Task):
     needs: ClassVar[tuple[str, ...]] = ("hidden_states",)
     reads_tokens: ClassVar[bool] = True
     use: ClassVar[str] = "downstream task"
+    default_data: ClassVar[str] = "cldr_questions"
     learns_from: ClassVar[tuple[type[Record], ...]] = (Question,)
     n_best: PositiveInt = 20
     """How many of a window's likeliest first and last tokens answers are made of, and how many answers are kept."""
