@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from zoo_spec.base import ClassCount, PositiveInt, Rate
+from pydantic import BeforeValidator, Field, model_validator
+
+from zoo_spec.base import ClassCount, NonNegativeFloat, PositiveInt, Rate
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.heads import ClassifierHead, ScoreHead
 from zoo_spec.blocks.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
@@ -30,6 +32,16 @@ from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 
+def _weights(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+ClassWeights = (
+    Literal["balanced"]
+    | Annotated[tuple[NonNegativeFloat, ...], BeforeValidator(_weights), Field(min_length=1)]
+)
+
+
 class SequenceTask(Task):
     """Base of the tasks that read ``pooled``: dropout and a dense layer on it, ``classifier``.
 
@@ -45,7 +57,13 @@ class SequenceTask(Task):
     use: ClassVar[str] = "downstream task"
 
     def _attach(
-        self, graph: GraphBuilder, backbone: Backbone, head: Block, labels: TensorSpec, loss: Loss
+        self,
+        graph: GraphBuilder,
+        backbone: Backbone,
+        head: Block,
+        labels: TensorSpec,
+        loss: Loss,
+        weights: TensorSpec | None = None,
     ) -> None:
         """``classifier`` and ``classification_loss``; outputs ``hidden_states``, ``pooled``, ``logits``, ``loss``."""
         assert backbone.pooled is not None
@@ -55,7 +73,12 @@ class SequenceTask(Task):
             graph.output("hidden_states", backbone.hidden_states)
         graph.output("pooled", pooled)
         graph.output("logits", logits)
-        graph.loss(graph.add("classification_loss", loss, logits, graph.input("labels", labels, label=True)))
+        given = graph.input("labels", labels, label=True)
+        if weights is None:
+            graph.loss(graph.add("classification_loss", loss, logits, given))
+            return
+        weighed = graph.input("label_weights", weights, label=True)
+        graph.loss(graph.add("classification_loss", loss, logits, given, weights=weighed))
 
     def _dropout(self, backbone: Backbone) -> float:
         return backbone.dropout if self.dropout is None else self.dropout
@@ -70,9 +93,20 @@ class SequenceClassification(SequenceTask):
     """Number of classes."""
     label_smoothing: Rate = 0.0
     """Probability spread evenly over all classes."""
+    class_weights: ClassWeights | None = None
+    """What an example counts in the loss, by its class in the order of ids; the loss is a mean by these weights.
+    ``balanced``: as many as all training examples make if each class had the same number of them."""
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if isinstance(self.class_weights, tuple) and len(self.class_weights) != self.classes:
+            raise ValueError(
+                f"class_weights has {len(self.class_weights)} weights, and classes is {self.classes}; give one each"
+            )
+        return self
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
-        """``labels [batch]``, outputs ``logits [batch, classes]`` and ``loss``."""
+        """``labels [batch]``, ``label_weights [batch]`` if there are any; ``logits [batch, classes]``, ``loss``."""
         head = ClassifierHead(
             classes=self.classes,
             dropout=self._dropout(backbone),
@@ -81,7 +115,8 @@ class SequenceClassification(SequenceTask):
         )
         labels = TensorSpec(("batch",), INT, optional=True, description="the class")
         loss = SoftmaxCrossEntropy(label_smoothing=self.label_smoothing)
-        self._attach(graph, backbone, head, labels, loss)
+        weights = TensorSpec(("batch",), FLOAT32, optional=True, description="what the example counts")
+        self._attach(graph, backbone, head, labels, loss, None if self.class_weights is None else weights)
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy``, precision, recall and F1 as means over classes, ``matthews``; of two classes ``f1`` of 1."""

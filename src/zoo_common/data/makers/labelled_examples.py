@@ -12,6 +12,7 @@ from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, 
 from zoo_common.data.examples import make_examples
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import Names, read_label_names, require_same, write_label_names
+from zoo_common.data.makers.class_weights import WeighedExamples, balanced
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.labels import Labels, Number, OneLabel, SeveralLabels
 from zoo_common.data.reader import Wanted, kept_by
@@ -231,8 +232,15 @@ def _classes(wanted: Wanted) -> int:
 
 
 @make_examples.register
-def _classification(task: SequenceClassification, wanted: Wanted) -> LabelledExamples:
-    return _open(OneLabel(_classes(wanted), _names(wanted), _names_before(wanted)), wanted)
+def _classification(task: SequenceClassification, wanted: Wanted) -> Dataset:
+    labels = OneLabel(_classes(wanted), _names(wanted), _names_before(wanted))
+    examples = _open(labels, wanted)
+    if task.class_weights is None:
+        return examples
+    if task.class_weights == "balanced":
+        records = open_records(wanted.spec.data, "train", lambda record: None)
+        return WeighedExamples(examples, balanced(records, labels, _classes(wanted)))
+    return WeighedExamples(examples, np.asarray(task.class_weights, np.float32))
 
 
 @make_examples.register
