@@ -257,3 +257,29 @@ def test_classes_that_never_occur_are_not_in_the_mean_of_overlaps(weights):
         found = value(kind("m", "logits", "labels", weights), batches)
         assert found == pytest.approx(wanted, rel=1e-12)
         assert 0 < found < 1
+
+
+def test_dice_of_each_image_and_class_is_severstals_mean_over_batches_and_counts_no_filling():
+    drawn = np.random.default_rng(8)
+    labels, said = drawn.integers(0, 3, (2, 5, 4, 6))
+    labels[1][labels[1] == 2], said[1][said[1] == 2] = 0, 0
+    labels[2], said[3] = 0, 0
+    weights = drawn.integers(0, 2, labels.shape).astype(np.float64)
+    weights[4] = 0  # It fills the batch up.
+    scores = []
+    for image in range(4):
+        counts = weights[image] > 0
+        for kind in (1, 2):
+            ours, theirs = said[image][counts] == kind, labels[image][counts] == kind
+            scores.append(f1_score(theirs, ours, zero_division=1.0) if (ours | theirs).any() else 1.0)
+    assert scores.count(1.0) >= 1
+    counter = open_metric(metrics.ImageDice("image_dice", "logits", "labels", "label_weights"))
+    for rows in (slice(0, 2), slice(2, 5)):
+        batch = {"labels": labels[rows], "label_weights": weights[rows]}
+        counter.add(batch, {"logits": np.eye(3)[said[rows]]})
+    assert counter.value == pytest.approx(np.mean(scores))
+    binary = open_metric(metrics.ImageDice("image_dice", "logits", "labels"))
+    binary.add(
+        {"labels": np.array([[[1, 1, 0]], [[0, 0, 0]]])}, {"logits": np.array([[[2, -1, 3]], [[-1, -2, -3]]])}
+    )
+    assert binary.value == pytest.approx((2 * 1 / (2 + 2) + 1) / 2)

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
         "zoo predict --framework tf --run-dir runs/bert_tiny-torch --input sentences.txt > answers.jsonl",
         "zoo predict --framework tf --run-dir runs/mnist_fc-tf three.png t10k-images-idx3-ubyte",
         "zoo predict --framework torch --run-dir runs/hubert_tiny_ctc-torch speech.flac recordings/",
+        "zoo predict --framework torch --run-dir runs/unet_tiny-torch --output masks photographs/",
         "zoo predict --framework torch --run-dir runs/bert_tiny-torch --embeddings pooled --input sentences.txt",
     )
     app.command("predict", epilog=example(*examples))(predict)
@@ -54,6 +55,12 @@ def predict(
         Path | None,
         typer.Option("--squad", metavar="DIR", help="Write SQuAD's predictions.json there too, and others."),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR|FILE.npy", help="A folder for masks, or a file for embeddings."
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Inputs computed at once: the training's.")
     ] = None,
@@ -68,7 +75,8 @@ def predict(
 ) -> None:
     """Answer inputs with a run's newest weights, in either framework, whichever trained it.
 
-    An image classifier takes PNG, JPEG, BMP, IDX and .npy files; a model that recognises speech FLAC and WAV
+    An image classifier takes PNG, JPEG, BMP, TIFF, WebP, IDX and .npy files, and folders of them; so does a model of
+    segmentation, which writes a mask for each into the folder --output. A model that recognises speech FLAC and WAV
     files, and folders of them. A masked language model takes text with
     [MASK] in it, two sentences with [SEP] between them; a causal one the beginning of a text; a model that labels
     texts or words a text, or two; one that answers questions a question, [SEP], and a text, a line of JSON with id,
@@ -102,8 +110,9 @@ def predict(
     if squad is not None and top is None:
         top = _RANKED
     predictor = open_predictor(
-        spec, learner.graph, run.directory, top=top, embeddings=embeddings, every_word=words
+        spec, learner.graph, run.directory, top=top, embeddings=embeddings, every_word=words, output=output
     )
+    vectors = _vectors(predictor, embeddings, output)
     said = limits_of(data)
     limits = said if isinstance(said, TextLimits) else TextLimits()
     lines, is_typed = _lines(inputs or [], file, predictor, limits)
@@ -111,7 +120,21 @@ def predict(
     print(f"{run.checkpoint}: answers come from these weights", file=sys.stderr)
     size = 1 if is_typed else learner.examples_at_once
     found = answers(learner.at_work(), predictor, lines, batch_size=batch_size or size, strict=False)
+    if output is not None and vectors is not None:
+        from zoo_common.prediction.vectors_file import write_vectors
+
+        found = write_vectors(output, vectors, found)
     _print(found if squad is None else written(found, squad))
+
+
+def _vectors(predictor: Predictor, embeddings: str | None, output: Path | None) -> str | None:
+    """Which vector of each answer goes into a file; None where none does."""
+    from zoo_common.prediction.masks import Masks
+    from zoo_common.prediction.vectors_file import check_vectors_file
+
+    if output is None or isinstance(predictor, Masks):
+        return None
+    return check_vectors_file(output, embeddings)
 
 
 def _lines(

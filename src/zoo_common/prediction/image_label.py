@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zoo_common.data.makers.picture_features import Preparation
+from zoo_common.data.sources.pictures import SUFFIXES
 from zoo_common.prediction.base import Answer, Item, Row
 from zoo_common.prediction.image_files import read_images
 from zoo_common.prediction.lines import Line
@@ -21,6 +22,7 @@ class ImageLabel:
 
     key = "file"
     reads_files = True
+    endings = (*SUFFIXES, ".npy")
 
     def __init__(self, output: str, data: LabelledImageData, graph: Graph, names: Names = None) -> None:
         self._names = names

@@ -39,6 +39,8 @@ class Asked:
     top: int | None = None
     embeddings: str = "all"
     every_word: bool = False
+    output: Path | None = None
+    """Where answers that are files go."""
 
     @property
     def words(self) -> int:
@@ -95,11 +97,13 @@ def open_predictor(
     top: int | None = None,
     embeddings: str | None = None,
     every_word: bool = False,
+    output: Path | None = None,
 ) -> Predictor:
     """What predicts with a run of this spec; ``top`` is the number of words told of each place.
 
     ``embeddings``, ``sentence``, ``pooled``, ``tokens`` or ``all``, asks for these in the place of the task's own
     answers. ``every_word`` has the label of each word told beside the entities.
+    ``output`` is the folder of answers that are files, such as masks.
     Raises InputError if the task predicts nothing, or if what it predicts from is missing.
     """
     declared = spec.task.prediction()
@@ -119,4 +123,6 @@ def open_predictor(
             f"{', '.join(graph.outputs)}; name it so in model.outputs"
         )
     spec = spec.model_copy(update={"data": spec.data.asked})
-    return open_prediction(declared, Asked(spec, graph, run_dir, top, embeddings or "all", every_word))
+    return open_prediction(
+        declared, Asked(spec, graph, run_dir, top, embeddings or "all", every_word, output)
+    )

@@ -127,6 +127,15 @@ class MeanIou(Metric):
     kind = "mean_iou"
 
 
+class ImageDice(Metric):
+    """Dice of each image and class but the background, 1 where both have none of it; the mean over these.
+
+    So the competition on Severstal's steel counts.
+    """
+
+    kind = "image_dice"
+
+
 class MeanDice(Metric):
     """Twice the intersection of what is labelled and what ranks first over the sum of both, the mean over classes."""
 

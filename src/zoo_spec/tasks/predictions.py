@@ -18,6 +18,10 @@ class ImageLabel(Prediction):
     """Images; for each its label and every label's probability."""
 
 
+class Masks(Prediction):
+    """Images; for each the class of each of its pixels, as an image."""
+
+
 class MaskedWords(Prediction):
     """Text with ``[MASK]``; for each mask the likeliest words."""
 

@@ -18,7 +18,17 @@ from zoo_spec.data.records import MaskedImage, Record
 from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks.base import Task
-from zoo_spec.tasks.metrics import Accuracy, BinaryAccuracy, BinaryF1, BinaryIou, MeanDice, MeanIou, Metric
+from zoo_spec.tasks.metrics import (
+    Accuracy,
+    BinaryAccuracy,
+    BinaryF1,
+    BinaryIou,
+    ImageDice,
+    MeanDice,
+    MeanIou,
+    Metric,
+)
+from zoo_spec.tasks.predictions import Masks, Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 _PARTS = {
@@ -63,6 +73,10 @@ class DenseLabelling(Task):
         ]
         graph.loss(losses[0] if len(losses) == 1 else graph.add("loss", SumLosses(), *losses))
 
+    def prediction(self) -> Prediction:
+        """A mask for each image."""
+        return Masks(("logits",))
+
     def _head(self, backbone: Backbone) -> ClassifierHead | ScoreHead:
         raise TypeError(f"{type(self).__name__} has no head")
 
@@ -78,11 +92,12 @@ class Segmentation(DenseLabelling):
     """Number of classes."""
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` over pixels; ``mean_iou`` and ``mean_dice`` over the classes that occur."""
+        """``accuracy`` over pixels; ``mean_iou`` and ``mean_dice`` over the classes that occur; ``image_dice``."""
         return (
             Accuracy("accuracy", "logits", "labels", "label_weights"),
             MeanIou("mean_iou", "logits", "labels", "label_weights"),
             MeanDice("mean_dice", "logits", "labels", "label_weights"),
+            ImageDice("image_dice", "logits", "labels", "label_weights"),
         )
 
     def _head(self, backbone: Backbone) -> ClassifierHead:
@@ -98,11 +113,12 @@ class BinarySegmentation(DenseLabelling):
     kind: Literal["binary_segmentation"] = "binary_segmentation"
 
     def metrics(self) -> tuple[Metric, ...]:
-        """``accuracy`` over pixels; ``iou`` and ``dice`` of what is labelled 1; Dice over pixels is their F1."""
+        """``accuracy`` over pixels; ``iou`` and ``dice`` of what is labelled 1; ``image_dice``."""
         return (
             BinaryAccuracy("accuracy", "logits", "labels", "label_weights"),
             BinaryIou("iou", "logits", "labels", "label_weights"),
             BinaryF1("dice", "logits", "labels", "label_weights"),
+            ImageDice("image_dice", "logits", "labels", "label_weights"),
         )
 
     def _head(self, backbone: Backbone) -> ScoreHead:
