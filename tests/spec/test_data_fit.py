@@ -75,7 +75,11 @@ def test_a_sequence_longer_than_the_positions_is_refused(name, most):
             "sequence_length 1 has no room for a token, a sentinel and the end",
         ),
         ("t5_tiny", ["data.masked_fraction=0.9"], "makes targets of .* above the 128 positions"),
-        ("t5_tiny", ["model.vocab_size=5"], "needs 7 sentinels, and the model has 5 token ids in all"),
+        (
+            "t5_tiny",
+            ["data.sequence_length=128", "model.vocab_size=5"],
+            "needs 7 sentinels, and the model has 5 token ids in all",
+        ),
         ("vit_tiny", ["data=text"], "is running text, which image_classification does not learn from"),
         (
             "bert_tiny",
