@@ -118,7 +118,7 @@ def test_labels_that_do_not_fit_into_their_frames_are_refused():
         ("bert_tiny", "masked_positions", 32, "ids run from 0 to 31"),
         ("bert_tiny", "example_ids", -1, "has numbers below 0; give 0 for padding"),
         ("ernie_tiny", "task_type_ids", 16, "ids run from 0 to 15"),
-        ("t5_tiny", "decoder_input_ids", 4096, "ids run from 0 to 4095"),
+        ("t5_tiny", "decoder_input_ids", 1024, "ids run from 0 to 1023"),
         ("hubert_tiny_ctc", "labels", 12, "ids run from 0 to 11"),
         ("hubert_tiny_units", "labels", 20, "ids run from 0 to 19"),
         ("bert_tiny_ner", "labels", -100, "no label, give 0 and the weight 0 in label_weights"),

@@ -223,7 +223,7 @@ def test_running_text_is_refused_where_people_s_labels_are_learnt(name):
     [
         (["model.vocab_size=10"], "a vocabulary of 3 leaves no room .*; set model.vocab_size to 17 at least"),
         (
-            ["data.vocabulary={}"],
+            ["data.vocabulary={}", "model.vocab_size=4096"],
             r"5,005 tokens, .* only 4,089 rows beside 7 for sentinels; .* to 5012 at least",
         ),
     ],
@@ -232,8 +232,9 @@ def test_a_vocabulary_leaves_room_for_the_sentinels_of_cut_out_spans(tmp_path, c
     path = tmp_path / "vocab.txt"
     words = [f"word{number}" for number in range(5000)]
     path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")
+    given = ["data.tokenizer=wordpiece", "data.sequence_length=128"]
     with pytest.raises(InputError, match=message):
-        open_dataset(load_spec("t5_tiny", [change.format(path) for change in changes]), None, "train")
+        open_dataset(load_spec("t5_tiny", [*given, *(each.format(path) for each in changes)]), None, "train")
 
 
 def test_data_that_nobody_reads_is_one_line():

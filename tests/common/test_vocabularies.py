@@ -157,6 +157,7 @@ def test_span_corruption_marks_spans_by_t5s_own_sentinels(tmp_path, t5):
     path, theirs = t5
     (tmp_path / "text.txt").write_text("the playing the play. " * 200)
     changes = [f"data.files=[{tmp_path / 'text.txt'}]", f"data.vocabulary={path}", "model.vocab_size=160"]
+    changes.append("data.sequence_length=128")
     made = batch(open_dataset(load_spec("t5_tiny", changes), None, "train"), 0, 0, 2)
     for source, target in zip(made["input_ids"], made["labels"], strict=True):
         shown = [theirs.convert_ids_to_tokens(row.tolist()) for row in (source, target)]
@@ -175,6 +176,7 @@ def test_a_vocabulary_of_t5s_kind_without_sentinels_leaves_them_the_last_rows(tm
     theirs.backend_tokenizer.save(str(tmp_path / "t5.json"))
     (tmp_path / "text.txt").write_text("the playing the play. " * 200)
     changes = [f"data.files=[{tmp_path / 'text.txt'}]", f"data.vocabulary={tmp_path / 't5.json'}"]
+    changes.append("data.sequence_length=128")
     made = batch(
         open_dataset(load_spec("t5_tiny", [*changes, "model.vocab_size=160"]), None, "train"), 0, 0, 2
     )
