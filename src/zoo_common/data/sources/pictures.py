@@ -29,6 +29,8 @@ SUFFIXES = (
 _JPEG, _SCAN, _MOST_SCANS = b"\xff\xd8", b"\xff\xda", 100
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ROWS = 256
+_AT_ONCE = 1 << 21
+"""Pixels of a picture of which one copy more does no harm."""
 _DEEP = ("I;16", "I;16L", "I;16B", "I")
 """Modes of grey of 16 bits a pixel, of which the upper eight are taken, as Pillow does with colours."""
 _READABLE = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", *_DEEP)
@@ -188,6 +190,8 @@ def _is_opaque(picture: Image.Image) -> bool:
 
 def _converted(picture: Image.Image, channels: int) -> Pixels:
     """The pixels, some rows at a time: each step of Pillow's way to an array holds a copy of its own."""
+    if picture.mode == _MODES[channels] and picture.width * picture.height <= _AT_ONCE:
+        return np.asarray(picture).reshape(picture.height, picture.width, channels)
     pixels = np.empty((picture.height, picture.width, channels), np.uint8)
     for top in range(0, picture.height, _ROWS):
         rows = pixels[top : top + _ROWS]
