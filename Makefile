@@ -27,7 +27,7 @@ DEVICE_PACKAGES = $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open(
 DEVICE_PLATFORMS := $(foreach glibc,2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 1,--platform manylinux$(glibc)_x86_64)
 DEVICE_MEGABYTES := 60
 
-.PHONY: help setup demo test lint parity mutations device-wheels reference golden clean
+.PHONY: help setup demo zoo test lint parity mutations device-wheels reference golden clean
 
 help:
 	@echo "make demo       train bert_tiny in PyTorch and TensorFlow, and compare the curves"
@@ -36,6 +36,7 @@ help:
 	@echo "make lint       ruff, mypy and import-linter"
 	@echo "make parity     what make test draws a part of, all of it; for one spec: zoo parity --spec bert_tiny"
 	@echo "make mutations  plant defects in the source, and say what parity, or else all tests, make of each: hours"
+	@echo "make zoo        train every small spec in both frameworks, and write what they learn to docs/zoo.md"
 	@echo "make device-wheels  what benchmarks/device.py needs on a machine without a network, into $(DEVICE_WHEELS)"
 	@echo "make reference  write docs/reference.md and docs/models.md from the code"
 	@echo "make golden     rewrite the golden files, where the meaning was changed on purpose"
@@ -53,6 +54,9 @@ $(STAMP):
 
 demo: $(STAMP)
 	$(BIN)/zoo demo
+
+zoo: $(STAMP)
+	$(BIN)/python benchmarks/zoo.py --write docs/zoo.md
 
 lint: $(STAMP)
 	$(BIN)/ruff check

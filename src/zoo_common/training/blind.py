@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo_common.backend import Array, Batch
 from zoo_common.data.base import Dataset, evaluation_batches, stack
-from zoo_common.metrics import open_metric
+from zoo_common.metrics import open_metric, open_text_metric
 from zoo_common.metrics.base import Counter, Float64, ratio
 from zoo_spec.blocks.losses import (
     Loss,
@@ -112,7 +112,8 @@ def blind_scores(
 ) -> dict[str, float]:
     """``loss`` and the task's metrics of the blind answer, those that there are; as in ``zoo eval``.
 
-    Those that ask records what is right, and losses that are no mean over labels, are left out.
+    What is read out of other outputs than those that the loss reads is left out, and a loss that is no mean over
+    labels.
     """
     answers = [BlindAnswer(graph, part) for part in graph.loss_parts]
     known = [answer for answer in answers if answer.is_known]
@@ -127,6 +128,11 @@ def blind_scores(
         and set(metric.outputs) <= outputs
         and set(metric.inputs) <= set(graph.inputs)
     ]
+    texts = [
+        open_text_metric(metric, evaluation)
+        for metric in spec.task.metrics()
+        if isinstance(metric, TextMetric) and spec.data.gives is not None and set(metric.outputs) <= outputs
+    ]
     losses = {answer.part.name: [0.0, 0.0] for answer in answers}
     for batch in evaluation_batches(evaluation, rows):
         said: dict[str, Array] = {}
@@ -137,7 +143,12 @@ def blind_scores(
                 losses[answer.part.name][at] += value
         for metric in metrics:
             metric.add(batch, said)
-    return {**_loss(answers, losses), **{metric.metric.name: metric.value for metric in metrics}}
+        for text in texts:
+            text.add(batch, said)
+    found = {**_loss(answers, losses), **{metric.metric.name: metric.value for metric in metrics}}
+    for text in texts:
+        found |= text.values
+    return found
 
 
 def _loss(answers: list[BlindAnswer], sums: Mapping[str, list[float]]) -> dict[str, float]:
