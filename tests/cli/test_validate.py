@@ -171,7 +171,7 @@ def test_an_unknown_framework_is_refused_by_name():
         ),
         ("mnist_fc", "data.directory=not_there", "data: not_there: there is no such directory"),
         ("mnist_fc", "model.channels=3", "the images have 1 channel(s), the model's input 3"),
-        ("mnist_fc", "task.classes=5", "label 5 of example 5 is out of range"),
+        ("mnist_fc", "task.classes=5", "label 5 is out of range: ids run from 0 to 4"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_status_2(name, override, message):
