@@ -32,10 +32,10 @@ class Wanted:
 
 
 WANTED: dict[str, Wanted] = {
-    "bert_tiny": Wanted("masked_lm_accuracy", 0.02),
-    "ernie_tiny": Wanted("masked_lm_accuracy", 0.02),
-    "roberta_tiny": Wanted("masked_lm_accuracy", 0.02),
-    "linformer_tiny": Wanted("masked_lm_accuracy", 0.02),
+    "bert_tiny": Wanted("loss", 0.1, lower=True),
+    "ernie_tiny": Wanted("loss", 0.1, lower=True),
+    "roberta_tiny": Wanted("loss", 0.1, lower=True),
+    "linformer_tiny": Wanted("loss", 0.1, lower=True),
     "gpt2_tiny": Wanted("loss", 0.3, lower=True),
     "gpt3_tiny": Wanted("loss", 0.3, lower=True),
     "gptj_tiny": Wanted("loss", 0.3, lower=True),

@@ -157,7 +157,7 @@ def test_too_little_text_is_refused(tmp_path, text, split, message):
             {"data": {"kind": "text", "sequence_length": 129}},
             "sequence_length 129 is above the 128 positions of the model",
         ),
-        ({"data": {"kind": "images"}}, "needs a model with an input image"),
+        ({"data": {"kind": "images"}}, "labelled images, which masked_lm_next_sentence does not learn from"),
         (
             {"model": {"kind": "mlp"}, "data": {"kind": "text"}},
             "which image_classification does not learn from",
@@ -174,7 +174,7 @@ def test_data_that_does_not_fit_the_model_is_refused(parts, message):
 def test_labels_beyond_the_models_classes_are_refused():
     spec = _spec({"kind": "mlp"}, task={"kind": "image_classification", "classes": 9})
     with pytest.raises(
-        InputError, match="label 9 of example 9 is out of range: ids run from 0 to 8; give the model 10"
+        InputError, match="image 9: label 9 is out of range: ids run from 0 to 8; give the model 10"
     ):
         open_dataset(spec, None, "train")
 

@@ -15,7 +15,7 @@ import zstandard
 from zoo_common.data.file_marks import marked, other_files, sources
 from zoo_common.data.files import expanded
 from zoo_common.data.records import open_records
-from zoo_common.data.sources.unpacked import open_unpacked, read_text
+from zoo_common.data.unpacked import open_unpacked, read_text
 from zoo_spec.data import TextData, TextTable
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import EnvironmentFault, InputError

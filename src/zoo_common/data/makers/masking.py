@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.sources.unpacked import read_text
 from zoo_common.data.subwords.tokenizer import Subwords
+from zoo_common.data.unpacked import read_text
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
 

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from zoo_common.data.records import Place
 from zoo_common.data.sources.cells import TableForm, cell_at, some_names
-from zoo_common.data.sources.unpacked import keep, open_unpacked
+from zoo_common.data.unpacked import keep, open_unpacked
 from zoo_spec.errors import InputError
 from zoo_spec.importing import require_extra
 from zoo_spec.reading import UnreadableFileError, reading

@@ -12,7 +12,7 @@ from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_
 from zoo_common.data.files import expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sentences import split_sentences
-from zoo_common.data.sources.unpacked import read_text
+from zoo_common.data.unpacked import read_text
 from zoo_common.log import LOG
 from zoo_spec.data.cnn_dailymail import CnnDailyMail
 from zoo_spec.data.limits import TextLimits

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from zoo_common.data.base import Split
 from zoo_common.data.files import expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data import CsvRecordData
 from zoo_spec.data.limits import RecordLimits
 from zoo_spec.data.records import Features

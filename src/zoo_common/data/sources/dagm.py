@@ -13,7 +13,7 @@ from zoo_common.data.file_marks import Source, sources
 from zoo_common.data.records import FileRecords, Look, read_records
 from zoo_common.data.sources.folders import folder
 from zoo_common.data.sources.masks import Coding, MaskedFiles
-from zoo_common.data.sources.unpacked import read_text
+from zoo_common.data.unpacked import read_text
 from zoo_spec.data.inspection import Dagm2007
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.reading import UnreadableFileError

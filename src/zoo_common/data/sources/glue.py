@@ -13,7 +13,7 @@ from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.cells import Cells, TableForm, name_of, text_of
 from zoo_common.data.sources.rows import Lines
 from zoo_common.data.sources.table_files import MakeRecord, TextTableFile
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data import GlueData, LabelledText
 from zoo_spec.data.table import Column
 from zoo_spec.errors import InputError

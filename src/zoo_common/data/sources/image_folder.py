@@ -22,7 +22,7 @@ from zoo_common.data.records import (
 )
 from zoo_common.data.sources.folders import folder, pictures_in, subfolders
 from zoo_common.data.sources.pictures import PictureFile
-from zoo_common.data.sources.unpacked import read_text
+from zoo_common.data.unpacked import read_text
 from zoo_spec.data.image_folder import ImageFolder
 from zoo_spec.data.limits import ImageLimits, TextLimits
 from zoo_spec.data.records import LabelledImage

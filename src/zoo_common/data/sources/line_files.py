@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from zoo_common.data.sources.rows import Lines
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.reading import UnreadableFileError, reading
 

@@ -12,7 +12,7 @@ from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_
 from zoo_common.data.files import expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.rows import Lines
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.data.parallel_text import ParallelText
 from zoo_spec.data.records import TextPair

@@ -14,7 +14,7 @@ from zoo_common.data.records import FileRecords, Look, Place, Records, read_reco
 from zoo_common.data.sources.python_docs import PythonDocs
 from zoo_common.data.sources.rows import Lines
 from zoo_common.data.sources.tables import LOOKED_AT, refuse_table
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data import TextData
 from zoo_spec.data.records import RunningText
 from zoo_spec.reading import UnreadableFileError, reading

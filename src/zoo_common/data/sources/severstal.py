@@ -21,7 +21,7 @@ from zoo_common.data.records import Chosen, FileRecords, Look, Place, Records, r
 from zoo_common.data.sources.folders import folder, pictures_in
 from zoo_common.data.sources.masks import EmptyMask, Run, RunLengthMask
 from zoo_common.data.sources.pictures import PictureFile
-from zoo_common.data.sources.unpacked import read_text
+from zoo_common.data.unpacked import read_text
 from zoo_spec.data.inspection import Severstal
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.data.records import MaskedImage

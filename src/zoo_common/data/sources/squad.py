@@ -17,7 +17,7 @@ from zoo_common.data.files import decoded, expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.json_walk import JsonWalk
 from zoo_common.data.sources.questions import DifferentIds, answer_of, kind_of, question_of
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data import SquadFiles
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.data.records import Answer, Question

@@ -30,7 +30,7 @@ from zoo_common.data.records import FileRecords, Look, Place, RecordFile
 from zoo_common.data.sources.arrow_table import ArrowTableFile
 from zoo_common.data.sources.cells import Cells, TableForm
 from zoo_common.data.sources.rows import Lines, Rows
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data import Data
 from zoo_spec.data.records import Record
 from zoo_spec.reading import UnreadableFileError, reading

@@ -16,7 +16,7 @@ from zoo_common.data.base import Split
 from zoo_common.data.files import expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.tf_example import Values, read_example, write_example
-from zoo_common.data.sources.unpacked import open_unpacked
+from zoo_common.data.unpacked import open_unpacked
 from zoo_common.files import explained
 from zoo_spec.data import TfRecordData
 from zoo_spec.data.limits import RecordLimits
