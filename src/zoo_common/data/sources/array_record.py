@@ -31,6 +31,11 @@ class ArrayRecordFile:
         with reading(path, _LIBRARY):
             self._reader = ArrayRecordReader(os.fspath(path))
             self._count = int(self._reader.num_records())
+        if not self._reader.ok():
+            raise UnreadableFileError(
+                path,
+                "is no ArrayRecord, or its end is missing; copy the file again, or give one of this form",
+            )
 
     def places(self) -> Iterator[Place]:
         """The records by number."""

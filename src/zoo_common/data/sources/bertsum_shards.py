@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
 from zoo_common.data.base import Split
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
-from zoo_common.data.files import decoded, expanded, read_bytes
+from zoo_common.data.files import decoded, expanded
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.cells import unicode_of
+from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data.bertsum_shards import BertSumShards
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.data.records import SummarizedText
@@ -70,7 +72,14 @@ def _sentences(item: dict[str, object], key: str, where: str) -> tuple[str, ...]
 
 @lru_cache(maxsize=_HELD)
 def _parsed(path: str, time: int, limits: TextLimits) -> list[object]:
-    text = decoded(read_bytes(path, limits), path, "convert the file to UTF-8")
+    most = limits.document_bytes
+    with closing(open_unpacked(path, limits)) as file, reading(path):
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise UnreadableFileError(
+            path, f"is longer than {most:,} bytes, and is read as a whole; {limits.remedy('document_bytes')}"
+        )
+    text = decoded(data, path, "convert the file to UTF-8")
     with reading(path, "JSON", remedy="give the shards that BERTSUM's preprocess.py writes"):
         found = json.loads(text)
     if not isinstance(found, list):

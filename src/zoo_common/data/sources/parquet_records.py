@@ -41,10 +41,13 @@ class ParquetRecordFile:
             about = self._file.metadata
             groups = [about.row_group(number) for number in range(about.num_row_groups)]
         for number, group in enumerate(groups):
-            if group.total_byte_size > 64 * limits.record_bytes:
+            # Equal values take next to nothing in the file, and eight bytes each in memory.
+            values = 8 * sum(group.column(column).num_values for column in range(group.num_columns))
+            size = max(group.total_byte_size, values)
+            if size > 64 * limits.record_bytes:
                 raise UnreadableFileError(
                     path,
-                    f"has a group of rows, {number}, of {group.total_byte_size:,} bytes, and "
+                    f"has a group of rows, {number}, of {size:,} bytes, and "
                     f"{64 * limits.record_bytes:,} are the most; {limits.remedy('record_bytes')}",
                 )
         self._starts = [0, *accumulate(group.num_rows for group in groups)]

@@ -126,7 +126,9 @@ def _table(data: Severstal) -> str:
 
 def _defects(table: str) -> dict[str, list[Defect]]:
     """The rows of each image, in the order of the table."""
-    rows = csv.reader(read_text(table, TextLimits()).split("\n"))
+    limits = TextLimits()
+    csv.field_size_limit(max(csv.field_size_limit(), limits.line_bytes))
+    rows = csv.reader(read_text(table, limits).split("\n"))
     head = next(rows, [])
     if head not in _HEADS:
         raise UnreadableFileError(

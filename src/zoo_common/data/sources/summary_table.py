@@ -13,6 +13,7 @@ from zoo_common.data.sources.table_files import read_table
 from zoo_spec.data.records import SummarizedText
 from zoo_spec.data.summary_table import SummaryTable
 from zoo_spec.data.table import Column
+from zoo_spec.errors import InputError
 
 
 @sources.register
@@ -51,4 +52,6 @@ def _record(data: SummaryTable, cells: Cells, where: str) -> SummarizedText:
 
 
 def _listed(cell: list[object], column: Column, where: str) -> tuple[str, ...]:
+    if not cell:
+        raise InputError(f"{where}: column {column!r} is an empty list; fill it in, or leave the line out")
     return tuple(text_of(each, column, where) for each in cell)
