@@ -11,17 +11,87 @@ from zoo_common.data.records import open_records
 from zoo_spec.data import (
     ArrayRecordData,
     BertSumShards,
+    CnnDailyMail,
+    ConllFiles,
+    CsvRecordData,
+    ParallelText,
     ParquetRecordData,
+    PubTatorFiles,
     Severstal,
     SummaryTable,
+    TextTable,
 )
 from zoo_spec.errors import InputError
+
+GOOD = 150
+TABLE = {"text": "t", "label": "l"}
+# The kind, a file's name, its beginning, a good record, one that is no UTF-8, and what else the spec says.
+BYTES = {
+    "jsonl": (TextTable, "a.jsonl", b"", b'{"t": "a", "l": "x"}\n', b'{"t": "\xff", "l": "x"}\n', TABLE),
+    "tsv": (TextTable, "a.tsv", b"t\tl\n", b"a\tx\n", b"\xff\tx\n", TABLE),
+    "csv": (TextTable, "a.csv", b"t,l\n", b'"a\nb",x\n', b'"\xff\nb",x\n', TABLE),
+    "csv_records": (CsvRecordData, "a.csv", b"a,b\n", b'"[1, 2]",3\n', b'"[1, \xff]",3\n', {}),
+    "csv_records_return": (CsvRecordData, "a.csv", b"a,b\n", b'"[1, 2]",3\n', b"1\r2,3\n", {}),
+    "conll": (ConllFiles, "a.txt", b"", b"a B-x\n\n", b"\xff O\n\n", {}),
+    "pubtator": (PubTatorFiles, "a.txt", b"", b"1|t|T\n1|a|A\n\n", b"1|t|\xff\n1|a|A\n\n", {}),
+}
 
 
 def opened(kind, **fields):
     found = open_records(kind(evaluation_fraction=0, **fields), "train", lambda record: None)
     assert found.description().source
     return found
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_a_record_with_bytes_that_are_no_text_is_named_and_can_be_left_out_alone(tmp_path, name):
+    kind, file, head, good, bad, fields = BYTES[name]
+    path = tmp_path / file
+    path.write_bytes(head + good * GOOD + bad + good)
+    line = (head + good * GOOD).count(b"\n") + 1
+    with pytest.raises(InputError, match=rf"{file}\b.*line {line}\b"):
+        opened(kind, files=str(path), **fields)
+    assert len(opened(kind, files=str(path), on_bad_record="skip", **fields)) == GOOD + 1
+
+
+def test_a_line_or_a_story_that_is_no_text_can_be_left_out_alone(tmp_path):
+    source, target = tmp_path / "a.de", tmp_path / "a.en"
+    source.write_bytes(b"a\n" * GOOD + b"\xff\n")
+    target.write_bytes(b"a\n" * (GOOD + 1))
+    pairs = {"source_files": str(source), "target_files": str(target)}
+    with pytest.raises(InputError, match=rf"a\.de: not UTF-8.*line {GOOD + 1}\b"):
+        opened(ParallelText, **pairs)
+    assert len(opened(ParallelText, on_bad_record="skip", **pairs)) == GOOD
+    stories = tmp_path / "stories"
+    stories.mkdir()
+    for index in range(GOOD):
+        (stories / f"{index}.story").write_text("x.\n\n@highlight\n\ny\n")
+    (stories / "a.story").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"a\.story: not UTF-8"):
+        opened(CnnDailyMail, stories=str(stories))
+    assert len(opened(CnnDailyMail, stories=str(stories), on_bad_record="skip")) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\r1,2\r", "line 1 has a carriage return"),
+        ("a,b\n1\r2,3\n", "line 2 has a carriage return"),
+    ],
+)
+def test_a_return_that_ends_no_line_is_named_by_its_line(tmp_path, content, said):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content.encode())
+    with pytest.raises(InputError, match=rf"a\.csv: {said}"):
+        opened(CsvRecordData, files=str(path))
+
+
+@pytest.mark.parametrize("content", ["\n", "\n\n"])
+def test_a_list_that_names_no_file_is_refused(tmp_path, content):
+    path = tmp_path / "meta.dat"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"meta\.dat: names no file"):
+        opened(CsvRecordData, files=str(path))
 
 
 def test_an_array_record_that_was_cut_off_is_not_taken_for_one_without_records(tmp_path):

@@ -52,7 +52,7 @@ class Stories:
                 LOG.warning(f"{missing:,} of {len(names):,} addresses have no story in {', '.join(folders)}")
 
     def places(self) -> Iterator[Place]:
-        """Every story with a text; the others are counted."""
+        """Every story with a text, or that cannot be read, which ``read`` tells; the others are counted."""
         empty = []
         for index, path in enumerate(self._files):
             if path.stat().st_size and self._has_text(path):
@@ -74,8 +74,11 @@ class Stories:
         return SummarizedText(str(path), sentences, tuple(highlights))
 
     def _has_text(self, path: Path) -> bool:
-        with reading(path):
-            return bool(parts_of(read_text(path, self._limits))[0])
+        try:
+            text = read_text(path, self._limits)
+        except InputError:
+            return True
+        return bool(parts_of(text)[0])
 
 
 def _stories(folder: str) -> list[tuple[Path, int]]:

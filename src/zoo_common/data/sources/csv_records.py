@@ -37,7 +37,7 @@ class CsvRecordFile:
         self._file: BinaryIO = open_unpacked(path, limits)
         self.size = os.stat(path).st_size
         header = self._line(1)
-        self._names = _cells(header) if header else []
+        self._names = self._cells(header, 1) if header else []
         if not self._names or "" in self._names or len(set(self._names)) < len(self._names):
             raise self._wrong(1, f"is no header: {shorten(header)}; it names each column once")
 
@@ -46,7 +46,7 @@ class CsvRecordFile:
         self._file.seek(0)
         self._line(1)
         at, number, count = self._file.tell(), 2, 0
-        while line := self._line(number):
+        while line := self._bytes(number):
             if line.strip():
                 count += 1
                 yield at, number
@@ -61,7 +61,7 @@ class CsvRecordFile:
         """One row, a feature for each cell."""
         at, number = place
         self._file.seek(at)
-        cells = _cells(self._line(number))
+        cells = self._cells(self._line(number), number)
         if len(cells) != len(self._names):
             raise self._wrong(number, f"has {len(cells)} cells, and the header names {len(self._names)}")
         values = {
@@ -80,32 +80,40 @@ class CsvRecordFile:
             )
         return found
 
-    def _line(self, number: int) -> str:
+    def _bytes(self, number: int) -> bytes:
         most = self._limits.record_bytes
         data = self._file.readline(most + 1)
         if len(data) > most:
             raise self._wrong(number, f"is longer than {most:,} bytes; {self._limits.remedy('record_bytes')}")
+        return data
+
+    def _line(self, number: int) -> str:
+        data = self._bytes(number)
         try:
             return data.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise self._wrong(number, f"is not UTF-8: {error.reason}; convert the file to UTF-8") from None
 
+    def _cells(self, line: str, number: int) -> list[str]:
+        csv.field_size_limit(max(csv.field_size_limit(), len(line)))
+        text = line.rstrip("\r\n")
+        if "\r" in text:
+            raise self._wrong(number, "has a carriage return in it; end each row by a line feed")
+        return next(csv.reader([text]), [])
+
     def _wrong(self, number: int, what: str) -> UnreadableFileError:
         return UnreadableFileError(self.path, f"line {number} {what}")
-
-
-def _cells(line: str) -> list[str]:
-    csv.field_size_limit(max(csv.field_size_limit(), len(line)))
-    return next(csv.reader([line.rstrip("\r\n")]), [])
 
 
 def _listed(path: str) -> Iterator[tuple[str, int]]:
     """The files that a ``meta.dat`` names, beside it, and the rows of each."""
     with open_file(path) as file, reading(path):
+        is_empty = True
         for number, line in enumerate(file, start=1):
-            name, _, rows = line.decode("utf-8", "replace").strip().rpartition(" ")
+            name, _, rows = line.decode("utf-8-sig", "replace").strip().rpartition(" ")
             if not name and not rows:
                 continue
+            is_empty = False
             if not rows.isascii() or not rows.isdigit() or len(rows) > 15 or os.path.basename(name) != name:
                 raise UnreadableFileError(
                     path,
@@ -113,6 +121,11 @@ def _listed(path: str) -> Iterator[tuple[str, int]]:
                     "that lies beside it and, behind a space, the number of its rows",
                 )
             yield os.fspath(Path(path).with_name(name)), int(rows)
+        if is_empty:
+            raise UnreadableFileError(
+                path,
+                "names no file; each line is one that lies beside it, a space and the number of its rows",
+            )
 
 
 def _files(paths: Sequence[str], limits: RecordLimits) -> Iterator[CsvRecordFile]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from zoo_common.data.sources.rows import Lines
@@ -36,25 +36,29 @@ class BlockFile:
             self._length = os.fstat(self._file.fileno()).st_size
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks; raises UnreadableFileError for a line in another encoding, or a block that is too long."""
-        yield from self._from(0, 0)
+        """All blocks; a line in another encoding is told by ``block``. UnreadableFileError for one too long."""
+        lines = self._lines(0, 0)
+        yield from self._blocks(lines, lines.unjudged())
 
     def block(self, at: int, number: int) -> Block:
         """The block that begins there; raises UnreadableFileError if the file is another by now."""
         if os.fstat(self._file.fileno()).st_size != self._length:
             raise UnreadableFileError(self.path, "has changed while it was read; begin again")
-        found = next(self._from(at, number - 1), None)
+        lines = self._lines(at, number - 1)
+        found = next(self._blocks(lines, lines), None)
         if found is None or found[0].at != at:
             raise UnreadableFileError(
                 self.path, f"line {number} is gone: the file was changed while it was read"
             )
         return found
 
-    def _from(self, at: int, number: int) -> Iterator[Block]:
-        lines = Lines(self._file, self.path, self.limits, offset=at, number=number, encoding=self._encoding)
+    def _lines(self, at: int, number: int) -> Lines:
+        return Lines(self._file, self.path, self.limits, offset=at, number=number, encoding=self._encoding)
+
+    def _blocks(self, lines: Lines, texts: Iterable[str]) -> Iterator[Block]:
         most, block = self.limits.line_bytes, list[NumberedLine]()
         at = lines.offset
-        for line in lines:
+        for line in texts:
             text = line.rstrip("\r\n")
             if text.strip(" \t"):
                 block.append(NumberedLine(text, at, lines.number))

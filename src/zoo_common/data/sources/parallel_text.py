@@ -36,7 +36,7 @@ class Side:
         with reading(self.path):
             lines = Lines(self._file, self.path, self._limits)
             at = lines.offset
-            for text in lines:
+            for text in lines.unjudged():
                 self._offsets.append(at)
                 yield not text.strip()
                 at = lines.offset

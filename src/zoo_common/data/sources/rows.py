@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from pydantic import JsonValue
@@ -47,6 +47,20 @@ class Lines:
         return self
 
     def __next__(self) -> str:
+        return self._next("strict")
+
+    def unjudged(self) -> Iterator[str]:
+        """The lines that are left, to find where each begins: bytes that are no UTF-8 are told when one is read.
+
+        So that a record that has some can be left out alone; in what is given they are lone surrogates.
+        """
+        while True:
+            try:
+                yield self._next("surrogateescape")
+            except StopIteration:
+                return
+
+    def _next(self, errors: str) -> str:
         most = self.limits.line_bytes
         data = self._file.readline(most + 1)
         if not data:
@@ -58,7 +72,7 @@ class Lines:
         if begin == 0 and data.startswith(_MARK) and self._encoding == "utf-8":
             data, begin = data.removeprefix(_MARK), len(_MARK)
         try:
-            return data.decode(self._encoding)
+            return data.decode(self._encoding, errors)
         except UnicodeDecodeError as error:
             raise UnreadableFileError(
                 self.path,
@@ -102,8 +116,10 @@ class Rows:
     def pass_over(self, lines: Lines) -> Iterator[bool]:
         """For each row whether it is blank, without a look at its cells."""
         if self.format == "csv":
-            return (not fields for fields in _comma_separated(lines))
-        return (not (text.strip() if self.format == "jsonl" else text.strip("\r\n")) for text in lines)
+            return (not fields for fields in _comma_separated(lines, lines.unjudged()))
+        return (
+            not (text.strip() if self.format == "jsonl" else text.strip("\r\n")) for text in lines.unjudged()
+        )
 
     def of(self, lines: Lines) -> Iterator[Cells | None]:
         """The wanted cells of each row; None for a blank line."""
@@ -180,10 +196,10 @@ def _tab_separated(lines: Lines) -> Iterator[list[str]]:
         yield text.split("\t") if text else []
 
 
-def _comma_separated(lines: Lines) -> Iterator[list[str]]:
+def _comma_separated(lines: Lines, texts: Iterable[str] | None = None) -> Iterator[list[str]]:
     # Its bound on a field is the whole process's; a line's is ours, and much of one may be one text.
     csv.field_size_limit(max(csv.field_size_limit(), lines.limits.line_bytes))
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines if texts is None else texts, strict=True)
     while True:
         begin = lines.number + 1
         try:
