@@ -14,6 +14,8 @@ from zoo_spec.data import (
     CnnDailyMail,
     ConllFiles,
     CsvRecordData,
+    Hdf5Data,
+    LibriSpeech,
     ParallelText,
     ParquetRecordData,
     PubTatorFiles,
@@ -145,3 +147,47 @@ def test_many_runs_of_one_defect_are_read(tmp_path):
     assert len(runs) > 131_072
     (tmp_path / "train.csv").write_text(f"ImageId,ClassId,EncodedPixels\na.jpg,1,{runs}\n")
     assert len(opened(Severstal, directory=str(tmp_path))) == 1
+
+
+def test_a_mention_of_another_document_is_refused(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("1|t|Title\n1|a|Text\n2\t0\t5\tTitle\tDisease\tD1\n")
+    with pytest.raises(InputError, match=r"a\.txt:3: is of the document '2', and stands with '1'"):
+        opened(PubTatorFiles, files=str(path))
+
+
+def test_examples_that_were_never_written_are_no_zeros(tmp_path):
+    import h5py
+
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("data", (10**12, 3, 4), "i4", chunks=(2, 3, 4))
+        data[0] = 1
+    with pytest.raises(InputError, match=r"a\.h5: /data has values in 1 of 500,000,000,000 pieces"):
+        opened(Hdf5Data, files=str(path))
+
+
+def test_a_sound_with_two_transcripts_is_refused(tmp_path):
+    chapter = tmp_path / "train-clean-100" / "1" / "2"
+    chapter.mkdir(parents=True)
+    (chapter / "1-2.trans.txt").write_text("1-2-0000 A\n1-2-0000 B\n")
+    with pytest.raises(InputError, match=r"1-2\.trans\.txt: line 2 has the sound 1-2-0000 a second time"):
+        opened(LibriSpeech, directory=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([1, None], "nothing"),
+        ([[1], [1, None]], "nothing"),
+        ([[[1]], [[1], [1, 2]]], "lists of unequal lengths"),
+    ],
+)
+def test_a_row_of_parquet_that_is_no_example_is_named_with_its_column(tmp_path, cells, said):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"a": cells, "note": ["x", None][: len(cells)]}), path)
+    with pytest.raises(InputError, match=rf"a\.parquet: row 2 has {said}.* as 'a'; "):
+        opened(ParquetRecordData, files=str(path))

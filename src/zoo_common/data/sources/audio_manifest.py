@@ -39,7 +39,7 @@ class _LineFile:
         with reading(path):
             lines = Lines(self._file, path, data.limits)
             at = 0
-            for _ in lines:
+            for _ in lines.unjudged():
                 self._offsets.append(at)
                 at = lines.offset
 

@@ -88,6 +88,16 @@ class Hdf5Records:
             whole = math.prod(array.shape) * np.dtype(array.dtype).itemsize
             if any(len(piece.at) != len(array.shape) for piece in array.pieces):
                 raise self._wrong(f"/{name} has pieces of other axes than its own; copy the file again")
+            if array.chunks is not None:
+                there, wanted = (
+                    len({piece.at[0] for piece in array.pieces}),
+                    -(-array.shape[0] // array.chunks[0]),
+                )
+                if there < wanted:
+                    raise self._wrong(
+                        f"/{name} has values in {there:,} of {wanted:,} pieces: it was not written to its end; write "
+                        "it again"
+                    )
             ends = [piece.start + piece.size for piece in array.pieces]
             end = max(ends, default=0) if array.chunks is not None else array.offset + whole
             if end > self.size:

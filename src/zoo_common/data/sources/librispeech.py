@@ -13,7 +13,7 @@ from zoo_common.data.sources.sound_files import SUFFIXES, SoundFiles
 from zoo_spec.data import LibriSpeech
 from zoo_spec.data.records import Utterance
 from zoo_spec.errors import InputError
-from zoo_spec.reading import UnreadableFileError, open_file, reading
+from zoo_spec.reading import UnreadableFileError, open_file, printable, reading
 
 _NAME = "LibriSpeech"
 _ENDING = ".trans.txt"
@@ -40,9 +40,12 @@ class Chapter:
             self.size = os.fstat(file.fileno()).st_size
             lines = Lines(file, self.path, self._data.limits)
             at = 0
-            for line in lines:
+            for line in lines.unjudged():
                 if line.strip():
-                    told.add(line.split(" ", 1)[0].strip())
+                    stem = line.split(" ", 1)[0].strip()
+                    if stem in told:
+                        raise lines.wrong(f"has the sound {printable(stem)} a second time; keep one of both")
+                    told.add(stem)
                     yield at, lines.number
                 at = lines.offset
         self._alone = [name for stem, name in sorted(self._sounds.items()) if stem not in told]

@@ -65,8 +65,8 @@ class PubTatorFile:
         """One document, its labels in IOB2; raises InputError, naming the line, for a mention that is not there."""
         at, number = place
         lines = self._file.block(at, number)
-        text, rest = self._text(lines)
-        mentions = [found for line in rest if (found := self._mention(line, text)) is not None]
+        name, text, rest = self._text(lines)
+        mentions = [found for line in rest if (found := self._mention(line, name, text)) is not None]
         spans = cut_words(text, self._data.word_cut)
         if not spans:
             raise InputError(f"{self.path}:{number}: the document has no words; leave it out")
@@ -75,22 +75,23 @@ class PubTatorFile:
         words = tuple(text[begin:end] for begin, end in spans)
         return LabelledWords(f"{self.path}:{number}", words, tuple(as_iob2(entities, len(words))))
 
-    def _text(self, lines: list[NumberedLine]) -> tuple[str, list[NumberedLine]]:
-        """The title, a line end and the abstract, which offsets count in, and the other lines."""
-        parts: list[str] = []
+    def _text(self, lines: list[NumberedLine]) -> tuple[str, str, list[NumberedLine]]:
+        """The document's number, its text, in which offsets count (title, a line end, abstract), the other lines."""
+        name, parts = "", list[str]()
         for line in lines[:2]:
             found = _TEXT.fullmatch(line.text)
-            if found is None or found[2] != "ta"[len(parts)]:
+            if found is None or found[2] != "ta"[len(parts)] or (name and found[1] != name):
                 break
             parts.append(found[3])
+            name = name or found[1]
         if not parts:
             raise InputError(
                 f"{self.path}:{lines[0].number}: {lines[0].text[:40]!r} begins no document of PubTator's; one begins "
                 "with ID|t|TITLE, goes on with ID|a|ABSTRACT, and ends with a blank line"
             )
-        return "\n".join(parts), lines[len(parts) :]
+        return name, "\n".join(parts), lines[len(parts) :]
 
-    def _mention(self, line: NumberedLine, text: str) -> _Mention | None:
+    def _mention(self, line: NumberedLine, name: str, text: str) -> _Mention | None:
         """None for a relation, or a mention of a type that is not learned."""
         where, fields = f"{self.path}:{line.number}", line.text.split("\t")
         if len(fields) == _RELATION and not _NUMBER.fullmatch(fields[1]):
@@ -99,6 +100,11 @@ class PubTatorFile:
             raise InputError(
                 f"{where}: is neither a mention (ID, begin, end, text, type, concept, between tabs) nor a relation "
                 "of 4 columns; mend the line"
+            )
+        if fields[0] != name:
+            raise InputError(
+                f"{where}: is of the document {fields[0][:40]!r}, and stands with {name[:40]!r}; put a blank line "
+                "between documents"
             )
         first, last, kind = int(fields[1]), int(fields[2]), fields[4]
         if not first < last <= len(text) or text[first:last] != fields[3]:
