@@ -178,7 +178,6 @@ def test_a_sound_with_two_transcripts_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ([1, None], "nothing"),
         ([[1], [1, None]], "nothing"),
         ([[[1]], [[1], [1, 2]]], "lists of unequal lengths"),
     ],
@@ -191,3 +190,13 @@ def test_a_row_of_parquet_that_is_no_example_is_named_with_its_column(tmp_path, 
     parquet.write_table(pyarrow.table({"a": cells, "note": ["x", None][: len(cells)]}), path)
     with pytest.raises(InputError, match=rf"a\.parquet: row 2 has {said}.* as 'a'; "):
         opened(ParquetRecordData, files=str(path))
+
+
+def test_a_row_of_parquet_has_not_the_feature_that_is_null_there(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"a": [1, 2], "score": [0.5, None], "note": ["x", None]}), path)
+    found = [sorted(record.values) for record in opened(ParquetRecordData, files=str(path))]
+    assert found == [["a", "score"], ["a"]]
