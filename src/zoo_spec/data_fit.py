@@ -22,6 +22,7 @@ from zoo_spec.data.spans import SpanSettings
 from zoo_spec.data.target_text import TargetTextData
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import runners
 from zoo_spec.graph import Graph
 from zoo_spec.registry import classes
 from zoo_spec.tasks.base import Task
@@ -64,7 +65,7 @@ def _check_records(spec: ExperimentSpec) -> None:
     raise InputError(
         f"data of kind {spec.data.kind!r} is {gives.what}, which {task.kind} does not learn from; "
         + (f"set task.kind to {', '.join(fit)}, or data.kind" if fit else "set data.kind")
-        + " to what fits the other"
+        + f" to what fits the other, or give batches of your own (input_fn of {runners()})"
     )
 
 

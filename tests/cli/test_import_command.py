@@ -73,12 +73,12 @@ def test_parity_draws_inputs_for_an_import_whose_task_needs_labels_until_it_is_t
     zoo("import", tmp_path / "hub", "--output", run)
     judged = zoo("parity", "--run-dir", run, "--level", "forward")
     assert "drawn inputs, examples 0 to" in judged.output
-    assert "the labels that sequence_classification learns" in " ".join(judged.output.split())
+    assert "which sequence_classification does not learn from" in " ".join(judged.output.split())
     record = json.loads((run / "versions.json").read_text())
     record["origin"]["began_with"] = None  # As of a run that began with nothing.
     (run / "versions.json").write_text(json.dumps(record))
     refused = zoo("parity", "--run-dir", run, "--level", "forward", status=2)
-    assert "without the labels" in refused.output
+    assert "which sequence_classification does not learn from" in " ".join(refused.output.split())
 
 
 def test_training_begins_with_the_imported_weights_however_it_is_told_to(half, tmp_path):

@@ -76,8 +76,8 @@ def test_more_target_tokens_than_positions_are_refused(name):
         ("bert_tiny", "token_type_ids", "input_ids has 32 along 'sequence' and its token_type_ids 5"),
         ("t5_tiny", "decoder_example_ids", "decoder_input_ids has 32 .* and its decoder_example_ids 5"),
         ("gpt2_tiny", "labels", "input_ids has 32 along 'sequence' and its labels 5"),
-        ("hubert_tiny_units", "frame_mask", "frame_mask has 5 along 'frames', and 800 samples make 39"),
-        ("hubert_tiny_units", "labels", "labels has 5 along 'frames', and 800 samples make 39"),
+        ("hubert_tiny_units", "frame_mask", "frame_mask has 5 along 'frames', and 1280 samples make 63"),
+        ("hubert_tiny_units", "labels", "labels has 5 along 'frames', and 1280 samples make 63"),
     ],
 )
 def test_inputs_of_other_lengths_than_each_others_are_refused(name, cut, message):
@@ -106,7 +106,8 @@ def test_labels_that_do_not_fit_into_their_frames_are_refused():
     fitting[1, 20] = 1
     message = "labels of example 1 need 41 frames, one for each and .*, and its 800 samples make 39; shorten"
     refused(graph, {"waveform": waveform, "labels": fitting}, message=message)
-    padded = {**good, "sample_ids": np.where(np.arange(800) < 20, 1, 0) * np.ones((3, 1), np.int32)}
+    rows, samples = good["waveform"].shape
+    padded = {**good, "sample_ids": np.where(np.arange(samples) < 20, 1, 0) * np.ones((rows, 1), np.int32)}
     refused(graph, padded, message="its 20 samples make 0")
 
 

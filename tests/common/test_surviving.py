@@ -159,8 +159,8 @@ def send_at(monkeypatch, owner, function, count, number, *, after=False):
     ("owner", "function", "count", "after", "saved"),
     [
         (Run, "_save", 1, True, 2),
-        (Run, "evaluate", 1, False, 6),  # Broken off: the run that goes on makes up for it.
-        (Run, "evaluate", 4, False, STEPS),  # The last: the steps are done, their evaluation is not.
+        (Run, "_evaluate", 1, False, 6),  # Broken off: the run that goes on makes up for it.
+        (Run, "_evaluate", 4, False, STEPS),  # The last: the steps are done, their evaluation is not.
         (RunDirectory, "append_metrics", 7, True, 6),
     ],
 )
@@ -182,7 +182,7 @@ def test_sigterm_at_any_point_saves_and_is_status_143(
 
 @pytest.mark.parametrize(
     ("owner", "function", "count"),
-    [(os, "replace", 8), (Run, "evaluate", 2), (RunDirectory, "append_metrics", 11)],
+    [(os, "replace", 8), (Run, "_evaluate", 2), (RunDirectory, "append_metrics", 11)],
 )
 def test_an_interrupt_is_status_130_with_nothing_half_written(
     undisturbed, tmp_path, monkeypatch, owner, function, count
@@ -207,7 +207,7 @@ def test_an_interrupt_is_status_130_with_nothing_half_written(
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize(
     ("owner", "function", "count"),
-    [(RunDirectory, "sync_metrics", 3), (CheckpointStore, "save", 2), (Run, "evaluate", 1)],
+    [(RunDirectory, "sync_metrics", 3), (CheckpointStore, "save", 2), (Run, "_evaluate", 1)],
 )
 def test_a_directory_that_is_removed_under_a_run_ends_it_with_one_line(
     tmp_path, monkeypatch, framework, owner, function, count

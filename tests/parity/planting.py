@@ -61,9 +61,13 @@ def load_libraries() -> None:
     """Import what every copy needs; raises RuntimeError if that started a thread, which no fork survives."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _quiet():
+        # It starts a thread, and pandas, which the frameworks import, does without it.
+        sys.modules["pyarrow"] = None
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
         import torch._dynamo  # noqa: F401
+
+        del sys.modules["pyarrow"]
     zoo = [name for name in sys.modules if name.startswith("zoo_")]
     if zoo:
         raise RuntimeError(f"{zoo[0]} is imported already, and a patched copy would not be")

@@ -37,8 +37,10 @@ requests = os.fdopen(os.dup(0))
 nowhere = os.open(os.devnull, os.O_RDWR)
 os.dup2(nowhere, 0), os.dup2(nowhere, 1)
 plain = sys.path[1:]
+sys.modules["pyarrow"] = None  # It starts a thread, and pandas, which the frameworks import, does without it.
 for name in sys.argv[1:]:
     __import__(name)
+del sys.modules["pyarrow"]
 assert not [name for name in sys.modules if name.startswith("zoo_")]
 forks = len(os.listdir("/proc/self/task")) == 1  # No fork has threads that a library has started.
 print(int(forks), file=answers, flush=True)
@@ -65,7 +67,7 @@ os.environ.clear()
 os.environ.update(asked["environment"])
 kind, what, *rest = asked["arguments"]
 path = [part for part in asked["environment"].get("PYTHONPATH", "").split(os.pathsep) if part]
-sys.path[:] = ["" if kind == "-c" else os.getcwd(), *path, *plain]
+sys.path[:] = ["" if kind == "-c" else os.getcwd(), *path, *(part for part in plain if part not in path)]
 sys.argv[:] = [kind, *rest]
 sys.path_importer_cache.clear()
 try:

@@ -105,7 +105,7 @@ def patch(framework):
     named(run_directory.RunDirectory, "open", "start-up: opening")
     named(store.CheckpointStore, "latest", "start-up: reading")
     named(find_backend(framework), "for_training", "start-up: model")
-    named(run.Run, "evaluate", "evaluation", delay=4 * DELAY)
+    named(run.Run, "_evaluate", "evaluation", delay=4 * DELAY)
     named(metrics_file.MetricsFile, "append", "logging", delay=DELAY / 4)
     named(events.EventWriter, "add", "logging", delay=DELAY / 4)
     for function in ("replace", "mkdir", "rmdir", "unlink"):
