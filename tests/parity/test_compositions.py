@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from compositions import ARCHITECTURES, as_yaml, compositions, three
 from zoo_common.parity.probes import probe_inputs
-from zoo_common.parity.results import ParityReport
+from zoo_common.parity.results import LevelResult, ParityReport
 from zoo_common.parity.suite import run_parity
 from zoo_spec import load_spec
 from zoo_spec.blocks.base import Block
@@ -29,6 +29,7 @@ _judged: dict[str, tuple[str, str]] = {}
 """What was found of an architecture, by its spec file; the first round is judged on all probes."""
 
 
+DEAD = "moves nothing: its gradient is zero for every probe"
 GROSS = 1e-3
 """Of a result's size: less in float32, where float64 agrees, is rounding. Whoever draws architectures draws sums of
 which all but a thousandth cancels, and then how lucky a framework's order of adding is says nothing."""
@@ -47,6 +48,14 @@ def _parity(spec: ExperimentSpec, *, further: bool) -> ParityReport:
     return report
 
 
+def _is_dead(last: LevelResult) -> bool:
+    """Whether the frameworks agree that a parameter moves nothing: no draw sees to it that a relu lets something by.
+
+    Who chooses an architecture is told of it (a spec that ships must not have one).
+    """
+    return last.value <= last.limit and last.detail.endswith(DEAD)
+
+
 def _judge(text: str, folder, *, further: bool) -> tuple[str, str]:
     """Where the frameworks part on a spec file, and how; both empty if they agree."""
     if text not in _judged:
@@ -59,7 +68,7 @@ def _judge(text: str, folder, *, further: bool) -> tuple[str, str]:
         except Exception as error:  # Whatever a framework raises, the file that made it do so is to be seen.
             _judged[text] = type(error).__name__, traceback.format_exc()
         else:
-            where = "" if report.passed else f"{last.level} in {last.dtype}"
+            where = "" if report.passed or _is_dead(last) else f"{last.level} in {last.dtype}"
             _judged[text] = where, json.dumps(report.as_json(), indent=1)
     return _judged[text]
 
