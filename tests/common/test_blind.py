@@ -70,3 +70,9 @@ def test_several_labels_have_a_share_each_and_a_number_is_the_mean(tmp_path, mon
         for part in (training, evaluation)
     )
     assert scores["loss"] == pytest.approx(((asked - learned.mean()) ** 2).mean(), rel=1e-6)
+
+
+def test_texts_that_a_model_would_write_are_left_out():
+    scores, *_ = scored("transformer_tiny")
+    assert 0.05 < scores["accuracy"] < 0.3
+    assert not {"bleu", "chrf", "rouge1"} & scores.keys()

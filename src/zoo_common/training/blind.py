@@ -112,8 +112,8 @@ def blind_scores(
 ) -> dict[str, float]:
     """``loss`` and the task's metrics of the blind answer, those that there are; as in ``zoo eval``.
 
-    What is read out of other outputs than those that the loss reads is left out, and a loss that is no mean over
-    labels.
+    Left out are what is read out of other outputs than those that the loss reads, texts that a model writes token by
+    token, and a loss that is no mean over labels.
     """
     answers = [BlindAnswer(graph, part) for part in graph.loss_parts]
     known = [answer for answer in answers if answer.is_known]
@@ -131,7 +131,10 @@ def blind_scores(
     texts = [
         open_text_metric(metric, evaluation)
         for metric in spec.task.metrics()
-        if isinstance(metric, TextMetric) and spec.data.gives is not None and set(metric.outputs) <= outputs
+        if isinstance(metric, TextMetric)
+        and not metric.asks_model
+        and spec.data.gives is not None
+        and set(metric.outputs) <= outputs
     ]
     losses = {answer.part.name: [0.0, 0.0] for answer in answers}
     for batch in evaluation_batches(evaluation, rows):
