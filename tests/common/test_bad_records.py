@@ -97,7 +97,8 @@ def test_a_list_that_names_no_file_is_refused(tmp_path, content):
 
 
 def test_an_array_record_that_was_cut_off_is_not_taken_for_one_without_records(tmp_path):
-    library = pytest.importorskip("array_record.python.array_record_module")
+    from array_record.python import array_record_module as library
+
     whole, cut = tmp_path / "a", tmp_path / "b"
     writer = library.ArrayRecordWriter(str(whole), "group_size:1")
     writer.write(b"")
@@ -109,7 +110,7 @@ def test_an_array_record_that_was_cut_off_is_not_taken_for_one_without_records(t
 
 
 def test_equal_numbers_that_take_no_room_in_a_parquet_file_are_bounded(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import parquet
 
     path = tmp_path / "a.parquet"
@@ -183,7 +184,7 @@ def test_a_sound_with_two_transcripts_is_refused(tmp_path):
     ],
 )
 def test_a_row_of_parquet_that_is_no_example_is_named_with_its_column(tmp_path, cells, said):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import parquet
 
     path = tmp_path / "a.parquet"
@@ -193,7 +194,7 @@ def test_a_row_of_parquet_that_is_no_example_is_named_with_its_column(tmp_path, 
 
 
 def test_a_row_of_parquet_has_not_the_feature_that_is_null_there(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import parquet
 
     path = tmp_path / "a.parquet"

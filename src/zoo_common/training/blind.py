@@ -1,7 +1,7 @@
 """What is scored without a look at the input: whoever says how good a model is says better than what.
 
-The blind answer gives every label the share that it has among the training labels: its loss is the entropy of a
-unigram, its first choice the commonest label, its number the mean.
+The blind answer gives every label the share that it has among the training labels, each counted once more than it
+occurs (Laplace's rule): its loss is that of a unigram, its first choice the commonest label, its number the mean.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ class BlindAnswer:
             places, most = labels.astype(np.int64).ravel(), self._classes or len(self._sums)
             counted = np.bincount(places, weights.ravel(), most)
             self._sums = np.pad(self._sums, (0, len(counted) - len(self._sums))) + counted
-            self._weights = self._weights + weights.sum()
         else:
             axes = 0 if self._is_each else None
             self._sums = self._sums + (weights * labels).sum(axes)
@@ -73,15 +72,18 @@ class BlindAnswer:
     def logits(self, batch: Batch) -> Float64:
         """For a batch, in the shape that its model would give."""
         labels, _ = self._labels(batch)
-        share = np.divide(self._sums, self._weights, out=np.zeros(len(self._sums)), where=self._weights > 0)
         if not self._is_ranked:
+            share = np.divide(
+                self._sums, self._weights, out=np.zeros(len(self._sums)), where=self._weights > 0
+            )
             odds = np.log(np.clip(share, 1e-6, None)) - np.log(np.clip(1 - share, 1e-6, None))
             return np.broadcast_to(odds if self._is_yes_or_no else share, labels.shape).astype(np.float64)
-        found = np.log(np.clip(share, 1e-9, None))
+        # Each label was seen once more than it was: one that training lacks is not impossible, only rare.
+        sums = self._sums + 1
         if isinstance(self.block, PositionCrossEntropy):
             length = next(value.shape[1] for value in batch.values() if np.ndim(value) > 1)
-            found = np.pad(found, (0, max(0, length - len(found))), constant_values=np.log(1e-9))[:length]
-        return np.broadcast_to(found, (*labels.shape, len(found)))
+            sums = np.pad(sums, (0, max(0, length - len(sums))), constant_values=1)[:length]
+        return np.broadcast_to(np.log(sums / sums.sum()), (*labels.shape, len(sums)))
 
     def loss(self, batch: Batch) -> tuple[float, float] | None:
         """Numerator and denominator; None for a loss that is no mean over labels."""
