@@ -78,10 +78,12 @@ def test_shares_are_in_proportion_and_one_at_least(count, weights, expected):
 
 
 def test_a_mixture_is_filled_up_to_the_largest_size():
-    paddings = [Padding({"a": (3,)}, {"a": 7}), Padding({"a": (5,), "b": (1,)}, {"a": 7})]
-    assert wider(paddings) == Padding({"a": (5,), "b": (1,)}, {"a": 7, "b": 0})
+    one = Padding({"a": "sequence"}, {"sequence": 3}, {"a": 7})
+    two = Padding({"a": "sequence", "b": "other"}, {"sequence": 5, "other": 1}, {"a": 7})
+    both = {"sequence": 5, "other": 1}
+    assert wider([one, two]) == Padding({"a": "sequence", "b": "other"}, both, {"a": 7, "b": 0})
     with pytest.raises(InputError, match="fill a up with 7 and 0"):
-        wider([paddings[0], Padding({"a": (3,)})])
+        wider([one, Padding({"a": "sequence"}, {"sequence": 3})])
 
 
 def table(tmp_path, name, rows):

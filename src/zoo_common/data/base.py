@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
+from zoo_spec.tensors import Windows
 
 Array = NDArray[np.int32 | np.float32]
 Example = dict[str, Array]
@@ -52,14 +53,28 @@ class DataDescription:
 
 @dataclass(frozen=True)
 class Padding:
-    """How examples of different sizes become a batch: filled up at the end of each dimension.
+    """How examples of different sizes become a batch: filled up at their ends.
 
-    ``sizes`` are those of the inputs that are filled up, without a batch dimension; ``values`` what with, 0 where
-    nothing is said. An input that is not named has the same size in all examples.
+    ``dimensions`` names the one along which an input is filled up, by input; one that is not named has the same size
+    in all examples. ``sizes`` is how long each dimension becomes, unless a batch says less; one that follows from
+    another (``Windows``) has no size of its own. ``values`` is what inputs are filled up with, 0 where nothing is
+    said.
     """
 
-    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, int] = field(default_factory=dict)
+
+    def size(self, name: str) -> int | None:
+        """How long an input becomes; None for one that is not filled up."""
+        dimension = self.dimensions.get(name)
+        if isinstance(dimension, Windows):
+            return dimension.fitting(self.sizes[dimension.source])
+        return None if dimension is None else self.sizes[dimension]
+
+    def within(self, sizes: Mapping[str, int]) -> Padding:
+        """The same, to these sizes where they are said."""
+        return replace(self, sizes={**self.sizes, **sizes})
 
 
 class Dataset(Protocol):
@@ -75,6 +90,25 @@ class Dataset(Protocol):
         """To which sizes examples are filled up in a batch; nothing where all have the same."""
         return Padding()
 
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """How long each example is at most, whatever the epoch: ``[examples]`` by dimension of ``padding``.
+
+        A dimension in which all may be as long as the padding is left out. Asked for once, it may read all data.
+        """
+        return {}
+
+    def batch(self, seed: int, step: int, batch_size: int) -> Example:
+        """The batch of one training step: examples ``step * batch_size`` onwards, epoch after epoch.
+
+        Each epoch has an order of its own, drawn by (seed, epoch); a batch may span two epochs.
+        """
+        count = len(self)
+        wanted: list[EpochIndex] = []
+        for number in range(step * batch_size, (step + 1) * batch_size):
+            epoch, place = divmod(number, count)
+            wanted.append((epoch, int(_order(seed, epoch, count)[place])))
+        return stack(self.examples(wanted), self.padding())
+
     def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """What ``example`` gives for each of the wanted; a data set may have a cheaper way for many at once."""
         return [self.example(*each) for each in wanted]
@@ -88,16 +122,8 @@ class Dataset(Protocol):
 
 
 def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
-    """The batch of one training step: examples ``step * batch_size`` onwards, epoch after epoch.
-
-    Each epoch has an order of its own, drawn by (seed, epoch); a batch may span two epochs.
-    """
-    count = len(dataset)
-    wanted: list[EpochIndex] = []
-    for number in range(step * batch_size, (step + 1) * batch_size):
-        epoch, place = divmod(number, count)
-        wanted.append((epoch, int(_order(seed, epoch, count)[place])))
-    return stack(dataset.examples(wanted), dataset.padding())
+    """The batch of one training step, put together as the data set says; a function of these arguments alone."""
+    return dataset.batch(seed, step, batch_size)
 
 
 @lru_cache(maxsize=4)
@@ -111,12 +137,12 @@ def stack(rows: Sequence[Example], padding: Padding) -> Example:
 
 
 def _stacked(values: list[Array], name: str, padding: Padding) -> Array:
-    size = padding.sizes.get(name)
+    size = padding.size(name)
     if size is None:
         return np.stack(values)
-    filled = np.full((len(values), *size), padding.values.get(name, 0), values[0].dtype)
+    filled = np.full((len(values), size, *values[0].shape[1:]), padding.values.get(name, 0), values[0].dtype)
     for row, value in zip(filled, values, strict=True):
-        row[tuple(map(slice, value.shape))] = value
+        row[: len(value)] = value
     return filled
 
 

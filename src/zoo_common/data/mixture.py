@@ -117,15 +117,18 @@ def shares(count: int, weights: Sequence[float]) -> list[int]:
 
 def wider(paddings: Sequence[Padding]) -> Padding:
     """To the largest size of each input; raises InputError where sources fill an input up with different values."""
-    sizes: dict[str, tuple[int, ...]] = {}
+    dimensions: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     values: dict[str, int] = {}
     for padding in paddings:
-        for name, size in padding.sizes.items():
-            sizes[name] = tuple(map(max, zip(sizes.get(name, size), size, strict=True)))
+        for dimension, size in padding.sizes.items():
+            sizes[dimension] = max(sizes.get(dimension, size), size)
+        for name, dimension in padding.dimensions.items():
+            dimensions[name] = dimension
             value = padding.values.get(name, 0)
             if values.setdefault(name, value) != value:
                 raise InputError(f"the sources of the mixture fill {name} up with {values[name]} and {value}")
-    return Padding(sizes, values)
+    return Padding(dimensions, sizes, values)
 
 
 def _described(examples: Dataset, parts: Sequence[Dataset], counts: Sequence[int]) -> DataDescription:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zoo_common.data.base import SPLITS, Dataset, Example, Split
+from zoo_common.data.batching import batched
 from zoo_common.data.reader import Wanted, open_data
 from zoo_common.memory import step_sizes
 from zoo_spec.data_fit import check_data
@@ -28,9 +29,10 @@ def open_dataset(
     """
     graph = graph or spec.graph()
     check_data(spec, graph)
-    found = open_data(spec.data, Wanted(spec, graph, split, run_dir))
+    wanted = Wanted(spec, graph, split, run_dir)
+    found = open_data(spec.data, wanted)
     _check_fits(found.example(0, 0), graph, spec.data.kind)
-    return found
+    return batched(spec.data.batching, found, wanted) if split == "train" else found
 
 
 def require_data(spec: ExperimentSpec, graph: Graph) -> None:

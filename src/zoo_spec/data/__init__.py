@@ -3,6 +3,7 @@
 from zoo_spec.data.audio_manifest import AudioManifest
 from zoo_spec.data.audio_table import AudioTable
 from zoo_spec.data.base import Data, FilePath, FilePaths
+from zoo_spec.data.batching import Batching, Bucketed, Packed, Padded
 from zoo_spec.data.bertsum_shards import BertSumShards
 from zoo_spec.data.cldr_names import CldrNames
 from zoo_spec.data.cldr_questions import CldrQuestions
@@ -60,7 +61,9 @@ __all__ = [
     "AudioManifest",
     "AudioTable",
     "Augmentation",
+    "Batching",
     "BertSumShards",
+    "Bucketed",
     "CldrNames",
     "CldrQuestions",
     "CldrSentences",
@@ -91,6 +94,8 @@ __all__ = [
     "MaskedImageData",
     "MixedSource",
     "MixtureData",
+    "Packed",
+    "Padded",
     "ParallelText",
     "ParquetRecordData",
     "PictureData",

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, JsonValue
 
+from zoo_spec.data.batching import Batching, Padded
 from zoo_spec.data.records import Record
 from zoo_spec.registry import Registered
 
@@ -23,6 +24,8 @@ class Data(Registered):
     """What of it is drawn at random and not read, in words; nothing where all is read."""
     gives: ClassVar[type[Record] | None] = None
     """The kind of record that it is a source of; None for data that make a model's inputs by themselves."""
+    batching: Batching = Padded()
+    """How examples are put together in training: ``padded``, ``bucketed`` or ``packed``."""
 
     @property
     def asked(self) -> Data:

@@ -25,7 +25,9 @@ class Answers(PairExamples):
         """To ``sequence_length``."""
         names = ("input_ids", "token_type_ids", "example_ids", "labels", "label_weights")
         pad = self.tokenizer.pad
-        return Padding(dict.fromkeys(names, (self._length,)), {"input_ids": pad, "labels": pad})
+        return Padding(
+            dict.fromkeys(names, "sequence"), {"sequence": self._length}, {"input_ids": pad, "labels": pad}
+        )
 
     def _room(self, text: int, target: int) -> tuple[int, int]:
         return room(self._length, self._most_target, text, target)

@@ -121,10 +121,10 @@ class BertExamples(Dataset):
     def padding(self) -> Padding:
         """To ``sequence_length`` and ``max_predictions``."""
         settings = self._settings
-        sizes = dict.fromkeys(("input_ids", "token_type_ids", "example_ids"), (settings.sequence_length,))
-        masked = ("masked_positions", "masked_ids", "masked_weights")
-        sizes |= dict.fromkeys(masked, (settings.max_predictions,))
-        return Padding(sizes, {"input_ids": self._special.pad})
+        dimensions = dict.fromkeys(("input_ids", "token_type_ids", "example_ids"), "sequence")
+        dimensions |= dict.fromkeys(("masked_positions", "masked_ids", "masked_weights"), "predictions")
+        sizes = {"sequence": settings.sequence_length, "predictions": settings.max_predictions}
+        return Padding(dimensions, sizes, {"input_ids": self._special.pad})
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; positions beyond its predictions have position 0, id 0 and weight 0 in a batch."""

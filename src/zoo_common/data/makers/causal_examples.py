@@ -67,9 +67,8 @@ class CausalExamples(Dataset):
     def padding(self) -> Padding:
         """To ``sequence_length``."""
         names = ("input_ids", "token_type_ids", "example_ids", "labels", "label_weights")
-        return Padding(
-            dict.fromkeys(names, (self._length,)), dict.fromkeys(("input_ids", "labels"), self._pad)
-        )
+        pads = dict.fromkeys(("input_ids", "labels"), self._pad)
+        return Padding(dict.fromkeys(names, "sequence"), {"sequence": self._length}, pads)
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``labels`` are the next tokens, with weight 0 at the end and on padding."""

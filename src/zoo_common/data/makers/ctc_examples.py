@@ -54,7 +54,7 @@ class CtcExamples(Dataset):
         """``samples`` and ``labels`` are those of the longest example that there may be."""
         self.letters = letters
         self._records, self._data, self._frames = records, data, frames
-        self._sizes = {"waveform": (samples,), "sample_ids": (samples,), "labels": (labels,)}
+        self._sizes = {"samples": samples, "labels": labels}
         self._inputs = inputs
 
     def __len__(self) -> int:
@@ -72,7 +72,8 @@ class CtcExamples(Dataset):
 
     def padding(self) -> Padding:
         """To the longest waveform and the longest transcript."""
-        return Padding(self._sizes)
+        dimensions = {"waveform": "samples", "sample_ids": "samples", "labels": "labels"}
+        return Padding(dimensions, self._sizes)
 
     def example(self, epoch: int, index: int) -> Example:
         """One utterance."""

@@ -60,8 +60,10 @@ class SentenceChoices(Dataset):
         """To ``sequence_length``, and ``most_sentences`` or as many as it has room for."""
         length = self._data.sequence_length
         sentences = min(self._data.most_sentences, length - 1)
-        sizes = {**dict.fromkeys(_TOKENS, (length,)), **dict.fromkeys(_SENTENCES, (sentences,))}
-        return Padding(sizes, {"input_ids": self._tokenizer.pad})
+        dimensions = {**dict.fromkeys(_TOKENS, "sequence"), **dict.fromkeys(_SENTENCES, "sentences")}
+        return Padding(
+            dimensions, {"sequence": length, "sentences": sentences}, {"input_ids": self._tokenizer.pad}
+        )
 
     def record(self, index: int) -> SummarizedText:
         """The record of an example, read now."""

@@ -83,7 +83,9 @@ class LabelledExamples(Dataset):
     def padding(self) -> Padding:
         """To ``sequence_length``."""
         names = ("input_ids", "token_type_ids", "example_ids")
-        return Padding(dict.fromkeys(names, (self._length,)), {"input_ids": self._tokenizer.pad})
+        return Padding(
+            dict.fromkeys(names, "sequence"), {"sequence": self._length}, {"input_ids": self._tokenizer.pad}
+        )
 
     def example(self, epoch: int, index: int) -> Example:
         """One example."""

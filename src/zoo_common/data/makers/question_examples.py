@@ -74,7 +74,11 @@ class QuestionExamples(Dataset):
     def padding(self) -> Padding:
         """To ``sequence_length``."""
         names = ("input_ids", "token_type_ids", "example_ids")
-        return Padding(dict.fromkeys(names, (self._length,)), {"input_ids": self._layout.tokenizer.pad})
+        return Padding(
+            dict.fromkeys(names, "sequence"),
+            {"sequence": self._length},
+            {"input_ids": self._layout.tokenizer.pad},
+        )
 
     def example(self, epoch: int, index: int) -> Example:
         """One window."""

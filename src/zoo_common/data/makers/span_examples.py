@@ -63,9 +63,12 @@ class SpanExamples(Dataset):
     def padding(self) -> Padding:
         """To the longest input, and the longest target, that there may be."""
         source, target = self._sizes
-        sizes = dict.fromkeys(("input_ids", "example_ids"), (source,))
-        sizes |= dict.fromkeys(_TARGETS, (target,))
-        return Padding(sizes, dict.fromkeys(("input_ids", "decoder_input_ids", "labels"), self._pad))
+        dimensions = dict.fromkeys(("input_ids", "example_ids"), "sequence")
+        dimensions |= dict.fromkeys(_TARGETS, "target_sequence")
+        sizes = {"sequence": source, "target_sequence": target}
+        return Padding(
+            dimensions, sizes, dict.fromkeys(("input_ids", "decoder_input_ids", "labels"), self._pad)
+        )
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``decoder_input_ids`` are the labels shifted to the right, behind the padding token."""

@@ -25,12 +25,10 @@ class TextToText(PairExamples):
 
     def padding(self) -> Padding:
         """To ``sequence_length`` and ``target_length``."""
-        sizes = {
-            **dict.fromkeys(_SOURCES, (self._length,)),
-            **dict.fromkeys(_TARGETS, (self._most_target,)),
-        }
+        dimensions = {**dict.fromkeys(_SOURCES, "sequence"), **dict.fromkeys(_TARGETS, "target_sequence")}
+        sizes = {"sequence": self._length, "target_sequence": self._most_target}
         ids = ("input_ids", "decoder_input_ids", "labels")
-        return Padding(sizes, dict.fromkeys(ids, self.tokenizer.pad))
+        return Padding(dimensions, sizes, dict.fromkeys(ids, self.tokenizer.pad))
 
     def _room(self, text: int, target: int) -> tuple[int, int]:
         return room(self._length, self._most_target, text, target)

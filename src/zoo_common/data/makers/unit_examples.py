@@ -63,9 +63,9 @@ class UnitExamples(Dataset):
 
     def padding(self) -> Padding:
         """To the longest waveform and its frames."""
-        frames = (self._frames.fitting(self._samples),)
-        by_frames = dict.fromkeys(("labels", "label_weights", "frame_mask"), frames)
-        return Padding({"waveform": (self._samples,), "sample_ids": (self._samples,), **by_frames})
+        by_frames = dict.fromkeys(("labels", "label_weights", "frame_mask"), self._frames)
+        dimensions = {"waveform": "samples", "sample_ids": "samples", **by_frames}
+        return Padding(dimensions, {"samples": self._samples})
 
     def example(self, epoch: int, index: int) -> Example:
         """One part of an utterance."""

@@ -86,7 +86,11 @@ class WordExamples(Dataset):
     def padding(self) -> Padding:
         """To ``sequence_length``."""
         names = ("input_ids", "token_type_ids", "example_ids", "labels", "label_weights")
-        return Padding(dict.fromkeys(names, (self._length,)), {"input_ids": self._pieces.tokenizer.pad})
+        return Padding(
+            dict.fromkeys(names, "sequence"),
+            {"sequence": self._length},
+            {"input_ids": self._pieces.tokenizer.pad},
+        )
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; it is the same in every epoch."""

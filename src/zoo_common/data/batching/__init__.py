@@ -1,0 +1,8 @@
+"""How examples become batches, for each kind of ``data.batching`` registered on its spec's class.
+
+A plugin does so with its own, ``@batched.register``: a data set that has another ``batch``.
+"""
+
+from zoo_common.data.batching.batched import batched
+
+__all__ = ["batched"]
