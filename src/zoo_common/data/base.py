@@ -10,14 +10,13 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_common.data.order import order
 from zoo_spec.errors import InputError
-from zoo_spec.random import Stream
 from zoo_spec.tensors import Windows
 
 Array = NDArray[np.int32 | np.float32]
@@ -103,10 +102,11 @@ class Dataset(Protocol):
         Each epoch has an order of its own, drawn by (seed, epoch); a batch may span two epochs.
         """
         count = len(self)
+        epochs, places = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), count)
         wanted: list[EpochIndex] = []
-        for number in range(step * batch_size, (step + 1) * batch_size):
-            epoch, place = divmod(number, count)
-            wanted.append((epoch, int(_order(seed, epoch, count)[place])))
+        for epoch in map(int, np.unique(epochs)):
+            found = order(seed, "order", epoch, count=count)[places[epochs == epoch]]
+            wanted += [(epoch, int(index)) for index in found]
         return stack(self.examples(wanted), self.padding())
 
     def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
@@ -124,11 +124,6 @@ class Dataset(Protocol):
 def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
     """The batch of one training step, put together as the data set says; a function of these arguments alone."""
     return dataset.batch(seed, step, batch_size)
-
-
-@lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    return np.asarray(Stream(seed, "order", epoch).permutation(count), dtype=np.int64)
 
 
 def stack(rows: Sequence[Example], padding: Padding) -> Example:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo_common.data.base import (
     DataDescription,
@@ -22,10 +20,10 @@ from zoo_common.data.base import (
     Split,
     example_bytes,
 )
+from zoo_common.data.order import order
 from zoo_common.data.reader import Wanted, open_data
 from zoo_spec.data import Data, MixtureData, SourceData
 from zoo_spec.errors import InputError
-from zoo_spec.random import Stream
 
 
 class MixedExamples(Dataset):
@@ -38,7 +36,6 @@ class MixedExamples(Dataset):
         self._parts, self._seed = list(parts), seed
         self._shares = shares(sum(map(len, parts)), weights)
         self._ends = list(accumulate(self._shares))
-        self._order = lru_cache(maxsize=2 * len(self._parts))(self._drawn_order)
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -73,12 +70,9 @@ class MixedExamples(Dataset):
         """The source, and its epoch and index there."""
         number = bisect_right(self._ends, index)
         share, begin = self._shares[number], self._ends[number] - self._shares[number]
-        own, place = divmod(epoch * share + index - begin, len(self._parts[number]))
-        return number, (own, int(self._order(number, own)[place]))
-
-    def _drawn_order(self, number: int, epoch: int) -> NDArray[np.int64]:
         count = len(self._parts[number])
-        return np.asarray(Stream(self._seed, "mixture", number, epoch).permutation(count), np.int64)
+        own, place = divmod(epoch * share + index - begin, count)
+        return number, (own, order(self._seed, "mixture", number, own, count=count)[place])
 
 
 class AllExamples(Dataset):
