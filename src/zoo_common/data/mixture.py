@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.data.base import (
     DataDescription,
@@ -20,6 +21,7 @@ from zoo_common.data.base import (
     Split,
     example_bytes,
 )
+from zoo_common.data.lengths import joined
 from zoo_common.data.order import order
 from zoo_common.data.reader import Wanted, open_data
 from zoo_spec.data import Data, MixtureData, SourceData
@@ -58,6 +60,10 @@ class MixedExamples(Dataset):
         """To the largest of the sources' sizes."""
         return wider([part.padding() for part in self._parts])
 
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Of each place in an epoch, the longest of its source: which of these is seen there differs by epoch."""
+        return joined(self._parts, self._shares)
+
     def description(self) -> DataDescription:
         """All sources, with what is seen of each."""
         return _described(self, self._parts, self._shares)
@@ -94,6 +100,10 @@ class AllExamples(Dataset):
     def padding(self) -> Padding:
         """To the largest of the sources' sizes."""
         return wider([part.padding() for part in self._parts])
+
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Those of all sources."""
+        return joined(self._parts)
 
     def description(self) -> DataDescription:
         """All sources."""

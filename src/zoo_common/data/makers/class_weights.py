@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,10 @@ class WeighedExamples(Dataset):
     def padding(self) -> Padding:
         """As of the examples; a weight is a scalar."""
         return self._examples.padding()
+
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """As of the examples."""
+        return self._examples.lengths()
 
     def description(self) -> DataDescription:
         """That of the examples."""

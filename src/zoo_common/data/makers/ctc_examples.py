@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
@@ -74,6 +76,15 @@ class CtcExamples(Dataset):
         """To the longest waveform and the longest transcript."""
         dimensions = {"waveform": "samples", "sample_ids": "samples", "labels": "labels"}
         return Padding(dimensions, self._sizes)
+
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Samples and letters of each utterance."""
+        samples, labels = np.zeros(len(self), np.int32), np.zeros(len(self), np.int32)
+        for index in range(len(self)):
+            record = utterance(self._records[index])
+            samples[index] = record.sound.length
+            labels[index] = len(spelled(transcript_of(record, self._data)))
+        return {"samples": samples, "labels": labels}
 
     def example(self, epoch: int, index: int) -> Example:
         """One utterance."""

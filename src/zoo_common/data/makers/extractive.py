@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
+from zoo_common.data.lengths import measured
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.oracle import ORACLES
 from zoo_common.data.makers.sentence_layout import kept, laid_out, shortened
@@ -64,6 +66,10 @@ class SentenceChoices(Dataset):
         return Padding(
             dimensions, {"sequence": length, "sentences": sentences}, {"input_ids": self._tokenizer.pad}
         )
+
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Tokens and sentences of each document."""
+        return measured(self)
 
     def record(self, index: int) -> SummarizedText:
         """The record of an example, read now."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import Names, read_label_names, require_same, write_label_names
+from zoo_common.data.lengths import measured
 from zoo_common.data.makers.class_weights import WeighedExamples, balanced
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.labels import Labels, Number, OneLabel, SeveralLabels
@@ -86,6 +88,10 @@ class LabelledExamples(Dataset):
         return Padding(
             dict.fromkeys(names, "sequence"), {"sequence": self._length}, {"input_ids": self._tokenizer.pad}
         )
+
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Tokens of each text, or pair, between its special tokens."""
+        return measured(self)
 
     def example(self, epoch: int, index: int) -> Example:
         """One example."""

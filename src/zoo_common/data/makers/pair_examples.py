@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, example_bytes
+from zoo_common.data.lengths import measured
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.pairs import Pairs
 from zoo_common.decoding import Generation
@@ -39,6 +43,10 @@ class PairExamples(Dataset):
     def said(self, tokens: Sequence[int]) -> str:
         """What generated tokens say."""
         return self._pairs.said(tokens)
+
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Tokens of each text and of each target, ends included."""
+        return measured(self)
 
     def example(self, epoch: int, index: int) -> Example:
         """One example."""

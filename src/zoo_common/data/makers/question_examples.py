@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Padding, described
 from zoo_common.data.examples import make_examples
@@ -47,7 +48,7 @@ class QuestionExamples(Dataset):
         """Counts the windows of all questions; raises InputError for one whose text, or answer, has no tokens."""
         self._records, self._layout, self._inputs = records, layout, inputs
         self._length = data.sequence_length
-        self._questions, self._firsts = array("q"), array("q")
+        self._questions, self._firsts, self._lengths = array("q"), array("q"), array("i")
         self._count = 0
         tolerance = Tolerance(data)
         for number in range(len(records)):
@@ -80,6 +81,10 @@ class QuestionExamples(Dataset):
             {"input_ids": self._layout.tokenizer.pad},
         )
 
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Tokens of each window, the question's and the special ones included."""
+        return {"sequence": np.asarray(self._lengths, np.int32)}
+
     def example(self, epoch: int, index: int) -> Example:
         """One window."""
         question, text, number = self.asked(index)
@@ -110,6 +115,7 @@ class QuestionExamples(Dataset):
         answer_tokens(question, text)
         self._firsts.append(self._count)
         self._count += len(text.windows)
+        self._lengths.extend(window.length for window in text.windows)
 
 
 def answer_tokens(question: Question, text: AskedText) -> Tokens | None:

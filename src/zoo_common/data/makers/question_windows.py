@@ -28,6 +28,11 @@ class Window:
     last: int
     place: int
 
+    @property
+    def length(self) -> int:
+        """Of all that a model reads: what stands before the text, the text, and the separator behind it."""
+        return self.place + self.last - self.first + 1
+
 
 @dataclass(frozen=True)
 class AskedText:

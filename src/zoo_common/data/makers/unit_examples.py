@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +67,11 @@ class UnitExamples(Dataset):
         by_frames = dict.fromkeys(("labels", "label_weights", "frame_mask"), self._frames)
         dimensions = {"waveform": "samples", "sample_ids": "samples", **by_frames}
         return Padding(dimensions, {"samples": self._samples})
+
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Samples of each utterance, or of the part that an epoch has of it."""
+        samples = (utterance(self._records[index]).sound.length for index in range(len(self)))
+        return {"samples": np.fromiter((min(each, self._samples) for each in samples), np.int32, len(self))}
 
     def example(self, epoch: int, index: int) -> Example:
         """One part of an utterance."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -92,6 +92,10 @@ class WordExamples(Dataset):
             {"input_ids": self._pieces.tokenizer.pad},
         )
 
+    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
+        """Pieces of each example, special tokens included."""
+        return {"sequence": (self._windows[:, 3] + (self._length - self._room)).astype(np.int32)}
+
     def example(self, epoch: int, index: int) -> Example:
         """One example; it is the same in every epoch."""
         record, _, ids, firsts = self._read(index)
@@ -124,14 +128,14 @@ class WordExamples(Dataset):
 
     def _read(self, index: int) -> tuple[LabelledWords, int, list[Sequence[int]], list[int]]:
         """The record of an example, its number, the pieces of each word, and where each word begins among them."""
-        number, begin, end = map(int, self._windows[index])
+        number, begin, end, _ = map(int, self._windows[index])
         record = cast(LabelledWords, self._records[number])
         ids = [own[: self._room] for own in self._pieces.of(record.words[begin:end], record.where)]
         firsts = np.cumsum([0, *map(len, ids)])[:-1].tolist()
         return record, number, ids, firsts
 
     def _names(self, record: LabelledWords, index: int) -> tuple[str, ...]:
-        _, begin, end = map(int, self._windows[index])
+        _, begin, end, _ = map(int, self._windows[index])
         return tuple(self.labels.kept(name) for name in record.labels[begin:end])
 
     @property
@@ -139,25 +143,25 @@ class WordExamples(Dataset):
         return self._length - (0 if self._is_running else 2)
 
     def _cut(self) -> NDArray[np.int64]:
-        """``[examples, 3]``: the record, the first of its words, and the one after the last."""
-        rows: list[tuple[int, int, int]] = []
+        """``[examples, 4]``: the record, the first of its words, the one after the last, and how many pieces."""
+        rows: list[tuple[int, int, int, int]] = []
         for number in range(len(self._records)):
             record = cast(LabelledWords, self._records[number])
             sizes = [min(len(own), self._room) for own in self._pieces.of(record.words, record.where)]
             begin = used = 0
             for place, size in enumerate(sizes):
                 if used + size > self._room:
-                    rows.append((number, begin, place))
+                    rows.append((number, begin, place, used))
                     begin, used = place, 0
                 used += size
-            rows.append((number, begin, len(sizes)))
+            rows.append((number, begin, len(sizes), used))
         more = len(rows) - len(self._records)
         if more:
             LOG.info(
                 f"{self._records.description().source}: sentences longer than data.sequence_length {self._length} "
                 f"are {more:,} examples more"
             )
-        return np.asarray(rows, np.int64).reshape(-1, 3)
+        return np.asarray(rows, np.int64).reshape(-1, 4)
 
 
 def _data(wanted: Wanted) -> LabelledWordsData:
