@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain
 from typing import Annotated, TextIO
 
 import typer
@@ -35,6 +36,7 @@ COMMANDS = (
     "diff",
     "validate",
     "schema",
+    "data",
     "import_",
     "train",
     "eval",
@@ -117,7 +119,8 @@ def application() -> typer.Typer:
         module = f"{__package__}.{name}"
         if find_spec(module) is not None:
             import_module(module).register(app)
-    for command in app.registered_commands:
+    groups = [each.typer_instance for each in app.registered_groups]
+    for command in chain.from_iterable(each.registered_commands for each in (app, *groups) if each):
         command.cls = _Command
     return app
 
