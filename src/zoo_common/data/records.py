@@ -12,18 +12,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, singledispatch
 from threading import Lock
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol, SupportsInt
 
 from zoo_common.data.base import DataDescription, Split
+from zoo_common.data.held_out import HeldOut
 from zoo_common.data.reader import unread
 from zoo_common.log import LOG
 from zoo_spec.data import Data, SourceData
 from zoo_spec.data.records import Record
 from zoo_spec.errors import InputError
-from zoo_spec.random import Stream
 from zoo_spec.reading import reading
 
 Look = Callable[[Record], None]
@@ -146,10 +143,20 @@ class FileRecords:
         )
 
 
+class Numbers(Protocol):
+    """Numbers of records; an array of them will do."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, index: int) -> SupportsInt:
+        """One of them."""
+
+
 class Chosen:
     """Some of the records, by number."""
 
-    def __init__(self, records: Records, numbers: NDArray[np.int64]) -> None:
+    def __init__(self, records: Records, numbers: Numbers) -> None:
         self._records, self._numbers = records, numbers
 
     def __len__(self) -> int:
@@ -186,8 +193,7 @@ def open_records(data: Data, split: Split, look: Look) -> Records:
     records = read_records(data, split, look)
     if not isinstance(data, SourceData) or data.has_evaluation:
         return _some(records, len(records), data, split)
-    held_out = held_out_of(len(records), data)
-    chosen = np.flatnonzero(held_out if split == "eval" else ~held_out)
+    chosen = HeldOut(len(records), data).of(split)
     return _some(Chosen(records, chosen), len(records), data, split)
 
 
@@ -196,15 +202,6 @@ def _some_of_two(data: SourceData, evaluation: Data, split: Split, look: Look) -
     found = data if split == "train" else evaluation
     records = read_records(found, split, look)
     return _some(records, len(records), found, split)
-
-
-def held_out_of(count: int, data: SourceData) -> NDArray[np.bool_]:
-    """Which of so many records are for evaluation: one at least, unless the fraction is 0, or there is only one."""
-    found = np.zeros(count, np.bool_)
-    wanted = max(round(count * data.evaluation_fraction), 1) if data.evaluation_fraction and count > 1 else 0
-    order = np.asarray(Stream(data.split_seed, "held_out").permutation(count), dtype=np.int64)
-    found[order[: min(wanted, count - 1)]] = True
-    return found
 
 
 def _some(records: Records, count: int, data: Data, split: Split) -> Records:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from zoo_common.data.base import Split
-from zoo_common.data.records import Look, held_out_of, read_records
+from zoo_common.data.held_out import HeldOut
+from zoo_common.data.records import Look, read_records
 from zoo_common.data.sources.cldr_names import names_of
 from zoo_common.data.sources.held import HeldRecords
 from zoo_spec.data.cldr_questions import CldrQuestions
@@ -77,9 +78,8 @@ def _read(data: CldrQuestions, split: Split, look: Look) -> HeldRecords:
         for territory in _facts(data.languages)
         for number in range(data.paragraphs)
     ]
-    held_out = held_out_of(len(paragraphs), data)
-    chosen = [each for each, is_out in zip(paragraphs, held_out, strict=True) if is_out == (split == "eval")]
-    records = [question for paragraph in chosen for question in paragraph]
+    numbers = HeldOut(len(paragraphs), data).of(split)
+    records = [question for place in range(len(numbers)) for question in paragraphs[numbers[place]]]
     if not records:
         raise InputError("data.evaluation_fraction 0 leaves no paragraph to evaluate on; raise it")
     size = sum(len(record.context.encode()) for record in records)

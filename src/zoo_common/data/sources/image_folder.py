@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from zoo_common.data.base import Split
 from zoo_common.data.file_marks import Source, sources
+from zoo_common.data.held_out import HeldOut
 from zoo_common.data.records import (
     Chosen,
     FileRecords,
     Look,
     Place,
     Records,
-    held_out_of,
     read_records,
 )
 from zoo_common.data.sources.folders import folder, pictures_in, subfolders
@@ -76,8 +74,7 @@ def _read(data: ImageFolder, split: Split, look: Look) -> Records:
     records = FileRecords(data, [_opened(data, training, data.train_labels, None)], look)
     if evaluation is not None:
         return records
-    held_out = held_out_of(len(records), data)
-    return Chosen(records, np.flatnonzero(held_out if split == "eval" else ~held_out))
+    return Chosen(records, HeldOut(len(records), data).of(split))
 
 
 def _opened(data: ImageFolder, path: Path, table: str | None, classes: list[str] | None) -> PictureFolder:
