@@ -55,16 +55,33 @@ def commands():
     return [command.name for command in application().registered_commands]
 
 
+def commands_of_groups():
+    return [
+        (group.typer_instance.info.name, command.name)
+        for group in application().registered_groups
+        for command in group.typer_instance.registered_commands
+    ]
+
+
 def test_help_loads_nothing_heavy():
     assert loaded_by("--help") == set()
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", [*((each,) for each in commands()), *commands_of_groups()], ids=" ".join)
 def test_help_of_a_command_loads_nothing_heavy(command):
-    assert loaded_by(command, "--help") == set()
+    assert loaded_by(*command, "--help") == set()
 
 
-@pytest.mark.parametrize("arguments", [["describe", "--spec", "bert_tiny", "--json"], ["list"], ["schema"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["describe", "--spec", "bert_tiny", "--json"],
+        ["list"],
+        ["schema"],
+        ["data", "inspect", "--spec", "unet_tiny"],
+    ],
+    ids=" ".join,
+)
 def test_what_is_known_without_a_framework_loads_none(arguments):
     assert not loaded_by(*arguments) & {"torch", "tensorflow", "keras", "matplotlib", "sklearn"}
 

@@ -162,13 +162,14 @@ def _open(data: MixtureData, wanted: Wanted) -> Dataset:
 
 def _opened(data: MixtureData, wanted: Wanted) -> Dataset:
     """The first source is opened first: it decides on the tokenizer and on what labels are called."""
-    parts = [open_data(each, _of(wanted, each)) for each in _sources(data, wanted.split)]
+    parts = [open_data(each, _of(wanted, each)) for each in sources_of(data, wanted.split)]
     if wanted.split == "eval":
         return AllExamples(parts)
     return MixedExamples(parts, [source.weight for source in data.sources], wanted.seed)
 
 
-def _sources(data: MixtureData, split: Split) -> list[Data]:
+def sources_of(data: MixtureData, split: Split) -> list[Data]:
+    """What one part of a mixture is made of."""
     found = [source.data for source in data.sources]
     if data.evaluation is None:
         return found

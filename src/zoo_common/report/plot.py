@@ -28,7 +28,7 @@ Dashes = str | tuple[int, tuple[float, ...]]
 _DASHES: tuple[Dashes, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _GAP, _FLOOR = "#000000", "#009E73"
 _FEW, _MANY, _LONGEST = 40, 6, 48
-_STYLE = {"svg.hashsalt": "zoo", "font.size": 11, "axes.titlesize": 12, "svg.fonttype": "none"}
+STYLE = {"svg.hashsalt": "zoo", "font.size": 11, "axes.titlesize": 12, "svg.fonttype": "none"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Picture:
         require_matplotlib()
         from matplotlib import rc_context
 
-        with rc_context(_STYLE):
+        with rc_context(STYLE):
             figure = self._figure()
             found = {}
             for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
@@ -104,8 +104,8 @@ class Picture:
             handles, labels = bottom.get_legend_handles_labels()
             figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=1, fontsize=10)
         self._draw_lines(upper)
-        upper.set(ylabel=_plain(self.y_label))
-        upper.set_title(_plain(self.title))
+        upper.set(ylabel=plain(self.y_label))
+        upper.set_title(plain(self.title))
         bottom.set(xlabel="step")
         for axes in {upper, bottom}:
             axes.grid(color="#dddddd", linewidth=0.6)
@@ -200,9 +200,9 @@ def _label(line: Line) -> str:
     lost = int(np.sum(~np.isfinite(line.values)))
     missing = f" (not finite at {lost} of {len(line.values)} steps)" if lost else ""
     # matplotlib leaves out of the legend what begins with an underscore.
-    return f"{' ' if name.startswith('_') else ''}{_plain(name)}{missing}"
+    return f"{' ' if name.startswith('_') else ''}{plain(name)}{missing}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in which matplotlib finds no formula."""
     return visible(text).replace("$", r"\$")
