@@ -36,6 +36,11 @@ class _File(logging.FileHandler):
             super().close()
 
 
+def is_on_console() -> bool:
+    """Whether the log goes to standard error just now."""
+    return any(isinstance(handler, _Console) for handler in LOG.handlers)
+
+
 @contextlib.contextmanager
 def logging_to(file: Path | None, *, console: bool) -> Iterator[None]:
     """Log to a file, if one is given, and to standard error, if asked for, while the block runs."""

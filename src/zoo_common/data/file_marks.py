@@ -37,6 +37,10 @@ _RACY = 2_000_000_000
 """Nanoseconds: a file that is younger may change once more without another time, on a coarse clock."""
 
 
+_HASHES: dict[tuple[int, int, int, int], str] = {}
+"""Of files that this process has read for their marks: a run and what is made of its data ask for the same."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A file that is read, by the field that names it; ``eval``: for evaluation alone.
@@ -188,13 +192,17 @@ def _mark(source: Source, known: Mapping[str, FileMark]) -> FileMark:
             status.st_mtime_ns,
         ):
             return before
+        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        found = _HASHES.get(identity) or sha256_of(file)
+        if is_settled:
+            _HASHES[identity] = found
         return FileMark(
             field=source.field,
             path=shown,
             use=source.use,
             size=status.st_size,
             time=status.st_mtime_ns if is_settled else 0,
-            sha256=sha256_of(file),
+            sha256=found,
         )
 
 

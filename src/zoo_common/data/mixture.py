@@ -162,23 +162,29 @@ def _open(data: MixtureData, wanted: Wanted) -> Dataset:
 
 def _opened(data: MixtureData, wanted: Wanted) -> Dataset:
     """The first source is opened first: it decides on the tokenizer and on what labels are called."""
-    parts = [open_data(each, _of(wanted, each)) for each in sources_of(data, wanted.split)]
+    found = sources_of(data, wanted.split)
+    parts = [open_data(each, _of(wanted, place, each)) for place, each in found.items()]
     if wanted.split == "eval":
         return AllExamples(parts)
     return MixedExamples(parts, [source.weight for source in data.sources], wanted.seed)
 
 
-def sources_of(data: MixtureData, split: Split) -> list[Data]:
-    """What one part of a mixture is made of."""
+def sources_of(data: MixtureData, split: Split) -> dict[str, Data]:
+    """What one part of a mixture is made of, by where a run keeps what is made of each."""
     found = [source.data for source in data.sources]
     if data.evaluation is None:
-        return found
+        return _by_place(found)
     if split == "eval" and not isinstance(found[0], SourceData):
-        return [data.evaluation]
+        return {"evaluation": data.evaluation}
     update = {"evaluation": data.evaluation}
     found = [each.model_copy(update=update) if isinstance(each, SourceData) else each for each in found]
-    return found[:1] if split == "eval" else found
+    return _by_place(found[:1] if split == "eval" else found)
 
 
-def _of(wanted: Wanted, data: Data) -> Wanted:
-    return replace(wanted, spec=wanted.spec.model_copy(update={"data": data}))
+def _by_place(found: Sequence[Data]) -> dict[str, Data]:
+    return {f"source_{number}": data for number, data in enumerate(found)}
+
+
+def _of(wanted: Wanted, place: str, data: Data) -> Wanted:
+    spec = wanted.spec.model_copy(update={"data": data})
+    return replace(wanted, spec=spec, part=f"{wanted.part}/{place}" if wanted.part else place)

@@ -22,12 +22,14 @@ class Wanted:
     """What examples are made for: a spec's graph, and one part of its data.
 
     What making them learns of the data, such as a vocabulary, is kept in ``run_dir``; without one it is made anew.
+    ``part`` tells the sources of a mixture apart there.
     """
 
     spec: ExperimentSpec
     graph: Graph
     split: Split
     run_dir: Path | None = None
+    part: str = ""
 
     @property
     def seed(self) -> int:

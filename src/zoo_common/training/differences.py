@@ -13,8 +13,9 @@ Fields: TypeAlias = Mapping[str, JsonValue]
 """A resolved spec as nested mappings."""
 
 _FREE = {"training.log_every", "training.save_every", "training.evaluate_every"}
-_FREE_GROUPS = ("data.limits.", "training.initialize_from", "training.fit_weights.")
-"""How much is read, and with what a run began: its record holds whoever goes on to that."""
+_FREE_GROUPS = ("data.limits.", "data.prepared", "training.initialize_from", "training.fit_weights.")
+"""How much is read, where what was made of it lies, and with what a run began: its record holds whoever goes on to
+that."""
 _MAY_RISE = "training.steps"
 _CHANGEABLE = (
     "training.optimizer.",

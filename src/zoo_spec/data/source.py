@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from zoo_spec.base import NonNegativeInt, Rate
-from zoo_spec.data.base import Data
+from zoo_spec.data.base import Data, FilePath
 
 
 class SourceData(Data):
@@ -24,6 +24,10 @@ class SourceData(Data):
     error. ``skip``: it is left out, counted and logged."""
     bad_records: Rate = 0.01
     """The largest part of the records that ``skip`` leaves out; more are an error."""
+
+    prepared: FilePath | None = None
+    """A directory that ``zoo data prepare`` made of this data: nothing is read but that, and the files need not be
+    there. One of other data is an error that says what differs."""
 
     @property
     def has_evaluation(self) -> bool:

@@ -149,7 +149,10 @@ def _duplicates(spec: ExperimentSpec, graph: Graph) -> tuple[Duplicates | None, 
     data = spec.data
     if data.drawn:
         return None, f"{data.drawn}: no part holds another's"
-    parts = {split: sources_of(data, split) if isinstance(data, MixtureData) else [data] for split in SPLITS}
+    parts = {
+        split: list(sources_of(data, split).values()) if isinstance(data, MixtureData) else [data]
+        for split in SPLITS
+    }
     other = next(
         (each for found in parts.values() for each in found if not isinstance(each, SourceData)), None
     )
