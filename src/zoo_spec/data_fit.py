@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from zoo_spec.batching_fit import check_batching
+from zoo_spec.bound_fields import field_of
 from zoo_spec.data import (
     Data,
     GeneratedData,
@@ -36,6 +38,7 @@ def check_data(spec: ExperimentSpec, graph: Graph) -> None:
     """Raise InputError where the data's kind or sizes do not fit the spec's task and graph."""
     _check_records(spec)
     fits(spec.data, spec, graph)
+    check_batching(spec, graph)
     if isinstance(spec.data, SourceData | MixtureData) and spec.data.evaluation is not None:
         _check_evaluation(spec, spec.data.evaluation, graph)
 
@@ -113,7 +116,7 @@ def _target_text(data: TargetTextData, spec: ExperimentSpec, graph: Graph) -> No
         said = "target_length" if data.target_length is not None else "sequence_length"
         raise InputError(
             f"data.{said} {length} is above the {most} positions of the model's decoder; lower data.target_length, "
-            f"or raise {_field(spec, 'target_sequence')}"
+            f"or raise {field_of(spec, 'target_sequence')}"
         )
     graph.bind(sequence=data.sequence_length, target_sequence=length)
 
@@ -265,7 +268,7 @@ def _check_length(spec: ExperimentSpec, data: TokenizedData, graph: Graph) -> No
     if most is not None and length > most:
         raise InputError(
             f"data.sequence_length {length} is above the {most} positions of the model; "
-            f"lower it, or raise {_field(spec, 'sequence')}"
+            f"lower it, or raise {field_of(spec, 'sequence')}"
         )
 
 
@@ -299,7 +302,7 @@ def _check_spans(spec: ExperimentSpec, data: RunningTextData, graph: Graph) -> N
         raise InputError(
             f"data.sequence_length {data.sequence_length} makes targets of {spans.target_length} tokens, above the "
             f"{most} positions of the model; lower it or data.masked_fraction, or raise "
-            f"{_field(spec, 'target_sequence')}"
+            f"{field_of(spec, 'target_sequence')}"
         )
     rows = graph.table_rows()["input_ids"]
     if spans.sentinels >= rows:
@@ -327,18 +330,12 @@ def _check_generated(spec: ExperimentSpec, data: GeneratedData, graph: Graph) ->
         if bound.maximum is not None and size > bound.maximum:
             raise InputError(
                 f"data.{field} {size} is above the {bound.maximum} that the model takes; lower it, or raise "
-                f"{_field(spec, dimension)}"
+                f"{field_of(spec, dimension)}"
             )
         if size < bound.minimum:
             raise InputError(
                 f"data.{field} {size} is below the {bound.minimum} that the model needs; raise it"
             )
-
-
-def _field(spec: ExperimentSpec, dimension: str) -> str:
-    """The field that says how large a dimension may be."""
-    name = {"samples": "max_samples"}.get(dimension, "max_positions")
-    return f"model.{name}" if name in type(spec.model).model_fields else f"model.bounds.{dimension}"
 
 
 def _most(graph: Graph, dimension: str) -> int | None:

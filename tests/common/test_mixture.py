@@ -10,7 +10,7 @@ import pytest
 from zoo_common.data import batch, evaluation_batches, open_dataset
 from zoo_common.data.base import DataDescription, Padding
 from zoo_common.data.file_marks import every_source
-from zoo_common.data.mixture import MixedExamples, shares, wider
+from zoo_common.data.mixture import mixed, shares, wider
 from zoo_common.data.records import open_records
 from zoo_spec import load_spec
 from zoo_spec.data import TextTable
@@ -45,8 +45,8 @@ def seen(mixed, epoch):
 
 
 def test_an_epoch_has_so_many_of_each_source_as_its_weight_says_and_all_are_seen_in_turn():
-    mixed = MixedExamples([Numbered(0, 90), Numbered(1, 10)], [1, 1], seed=5)
-    epochs = [seen(mixed, epoch) for epoch in range(9)]
+    mixture = mixed([Numbered(0, 90), Numbered(1, 10)], [1, 1], seed=5)
+    epochs = [seen(mixture, epoch) for epoch in range(9)]
     assert all(Counter(name for name, _, _ in epoch) == {0: 50, 1: 50} for epoch in epochs)
     # 450 of 90 are five times each; each pass is an epoch of the source's own.
     together = Counter(each for epoch in epochs for each in epoch)
@@ -58,7 +58,7 @@ def test_an_epoch_has_so_many_of_each_source_as_its_weight_says_and_all_are_seen
 
 def test_which_example_is_seen_is_a_function_of_seed_epoch_and_index_alone():
     def made(seed):
-        return MixedExamples([Numbered(0, 30), Numbered(1, 7)], [3, 1], seed)
+        return mixed([Numbered(0, 30), Numbered(1, 7)], [3, 1], seed)
 
     later, again = made(1), made(1)
     expected = [again.example(epoch, index)["who"] for epoch in range(4) for index in range(len(again))]

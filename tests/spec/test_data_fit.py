@@ -183,3 +183,63 @@ def test_the_tasks_on_pairs_are_those_that_examples_can_be_made_for():
     from zoo_spec import data_fit
 
     assert tuple(sentence_pairs.PAIRS) == data_fit.PAIRS
+
+
+BUCKETS = "data.batching.kind=bucketed"
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("mnist_fc_deep", [BUCKETS], "has examples of one size, .* set data.batching to padded"),
+        ("bert_tiny", ["data.kind=generated", BUCKETS], "'generated' has examples of one size"),
+        (
+            "bert_tiny",
+            [BUCKETS, "data.batching.bounds=[16,1024]"],
+            "1024 is above the 512 that the model takes; lower it, or raise model.max_positions",
+        ),
+        (
+            "hubert_tiny_ctc",
+            ["data.kind=generated_speech", BUCKETS, "data.batching.bounds=[49,800]"],
+            "bounds: 49 is below the 50 that the model needs; leave it out",
+        ),
+        (
+            "bert_tiny",
+            ["data.sequence_length=64", BUCKETS, "data.batching.bounds=[32,64,128]"],
+            "no example is longer than data.sequence_length 64, so that the bucket of 128 is empty; leave it out",
+        ),
+    ],
+)
+def test_buckets_that_the_data_or_the_model_cannot_have_are_refused(name, overrides, message):
+    with pytest.raises(InputError, match=message):
+        checked(name, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["data.batching.bounds=[16,16]"],
+            "bounds rise, and 16 stands behind 16; give them in order, each once",
+        ),
+        (["data.batching.bounds=[32,16]"], "bounds rise, and 16 stands behind 32"),
+        (
+            ["data.batching.bounds=[16,64]", "data.batching.tokens=63"],
+            "tokens 63 is less than one example of the bound 64; raise it to that at least, or leave the bound out",
+        ),
+    ],
+)
+def test_bounds_and_budgets_that_make_no_sense_are_refused_with_the_spec(overrides, message):
+    with pytest.raises(SpecError, match=message):
+        load_spec("bert_tiny", [BUCKETS, *overrides])
+
+
+def test_batching_is_said_once_of_all_that_is_trained_on():
+    text = "{kind: text, batching: bucketed}"
+    with pytest.raises(InputError, match=r"data.evaluation.batching is bucketed, .* as data.batching"):
+        checked("bert_tiny", f"data.evaluation={text}")
+    with pytest.raises(InputError, match=r"data.sources.1.data.batching is bucketed, .* as data.batching"):
+        checked(
+            "bert_tiny", "data.kind=mixture", f"data.sources=[{{data: {{kind: text}}}}, {{data: {text}}}]"
+        )
+    checked("bert_tiny", "data.kind=mixture", "data.sources=[{data: {kind: text}}]", BUCKETS)

@@ -109,6 +109,10 @@ class Dataset(Protocol):
             wanted += [(epoch, int(index)) for index in found]
         return stack(self.examples(wanted), self.padding())
 
+    def epoch_steps(self, batch_size: int) -> int:
+        """Steps until all examples were seen once, rounded up where the batches of an epoch differ in number."""
+        return -(-len(self) // batch_size)
+
     def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
         """What ``example`` gives for each of the wanted; a data set may have a cheaper way for many at once."""
         return [self.example(*each) for each in wanted]

@@ -21,6 +21,7 @@ from zoo_common.data.base import (
     Split,
     example_bytes,
 )
+from zoo_common.data.batching.some import SomeExamples, own_lengths, some
 from zoo_common.data.lengths import joined
 from zoo_common.data.order import order
 from zoo_common.data.reader import Wanted, open_data
@@ -34,9 +35,10 @@ class MixedExamples(Dataset):
     Which of a source's is seen, and as of which epoch of its own, is a function of (seed, epoch, index) alone.
     """
 
-    def __init__(self, parts: Sequence[Dataset], weights: Sequence[float], seed: int) -> None:
+    def __init__(self, parts: Sequence[Dataset], counts: Sequence[int], seed: int) -> None:
+        """``counts``: how many of each an epoch has."""
         self._parts, self._seed = list(parts), seed
-        self._shares = shares(sum(map(len, parts)), weights)
+        self._shares = list(counts)
         self._ends = list(accumulate(self._shares))
 
     def __len__(self) -> int:
@@ -71,6 +73,23 @@ class MixedExamples(Dataset):
     def why_weightless(self) -> str:
         """As the first source that says something."""
         return next(filter(None, (part.why_weightless() for part in self._parts)), "")
+
+    def lengths_of_sources(self) -> dict[str, NDArray[np.int32]]:
+        """Those of all sources' examples, one source after the other."""
+        return joined(self._parts)
+
+    def some(self, numbers: NDArray[np.int32]) -> MixedExamples:
+        """A mixture of these of the sources' examples, numbered so, of each source in the proportion of its own."""
+        parts: list[Dataset] = []
+        counts: list[int] = []
+        begin = 0
+        for part, share in zip(self._parts, self._shares, strict=True):
+            first, last = np.searchsorted(numbers, [begin, begin + len(part)])
+            if last > first:
+                parts.append(SomeExamples(part, numbers[first:last] - np.int32(begin)))
+                counts.append(max(1, round(share * int(last - first) / len(part))))
+            begin += len(part)
+        return MixedExamples(parts, counts, self._seed)
 
     def _place(self, epoch: int, index: int) -> tuple[int, EpochIndex]:
         """The source, and its epoch and index there."""
@@ -108,6 +127,21 @@ class AllExamples(Dataset):
     def description(self) -> DataDescription:
         """All sources."""
         return _described(self, self._parts, [len(part) for part in self._parts])
+
+
+def mixed(parts: Sequence[Dataset], weights: Sequence[float], seed: int) -> MixedExamples:
+    """As many examples an epoch as all parts have together, of each in proportion to its weight."""
+    return MixedExamples(parts, shares(sum(map(len, parts)), weights), seed)
+
+
+@own_lengths.register
+def _lengths(examples: MixedExamples) -> Mapping[str, NDArray[np.int32]]:
+    return examples.lengths_of_sources()
+
+
+@some.register
+def _some(examples: MixedExamples, numbers: NDArray[np.int32]) -> Dataset:
+    return examples.some(numbers)
 
 
 def shares(count: int, weights: Sequence[float]) -> list[int]:
@@ -166,7 +200,7 @@ def _opened(data: MixtureData, wanted: Wanted) -> Dataset:
     parts = [open_data(each, _of(wanted, place, each)) for place, each in found.items()]
     if wanted.split == "eval":
         return AllExamples(parts)
-    return MixedExamples(parts, [source.weight for source in data.sources], wanted.seed)
+    return mixed(parts, [source.weight for source in data.sources], wanted.seed)
 
 
 def sources_of(data: MixtureData, split: Split) -> dict[str, Data]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,7 +31,9 @@ def open_dataset(
     graph = graph or spec.graph()
     check_data(spec, graph)
     wanted = Wanted(spec, graph, split, run_dir)
-    found = open_data(spec.data, wanted)
+    if split == "train":
+        wanted = replace(wanted, spec=spec.model_copy(update={"data": spec.data.trained_on}))
+    found = open_data(wanted.spec.data, wanted)
     _check_fits(found.example(0, 0), graph, spec.data.kind)
     return batched(spec.data.batching, found, wanted) if split == "train" else found
 

@@ -190,7 +190,7 @@ class SpecLearner:
         end = training.steps if stop is None else stop
         watch = IdleWatch(f"{self.title} ({self.name})", ends=not done)
         if dataset is not None:
-            epoch = -(-len(dataset) // training.batch_size)
+            epoch = dataset.epoch_steps(training.batch_size)
             watch.patience = min(PATIENCE, epoch) if done else min(PATIENCE, epoch, end)
             watch.why = dataset.why_weightless()
             return watch.through(run_steps(model, self.graph, training, dataset, done, end))

@@ -24,6 +24,9 @@ class Data(Registered):
     """What of it is drawn at random and not read, in words; nothing where all is read."""
     gives: ClassVar[type[Record] | None] = None
     """The kind of record that it is a source of; None for data that make a model's inputs by themselves."""
+    size: ClassVar[tuple[str, str] | None] = None
+    """The dimension in which its examples differ, and the field that says how long it is at most; None for data whose
+    examples are all of one size, so that there is nothing to gain by another batching."""
     batching: Batching = Padded()
     """How examples are put together in training: ``padded``, ``bucketed`` or ``packed``."""
 
@@ -31,6 +34,18 @@ class Data(Registered):
     def asked(self) -> Data:
         """The data that says how a user's own input is read."""
         return self
+
+    @property
+    def trained_on(self) -> Data:
+        """The data as training examples are made of it: where ``batching`` cuts them, no longer than that."""
+        most = self.batching.longest
+        return self if most is None or not self.batching.cuts else self.within(most)
+
+    def within(self, most: int) -> Data:
+        """The same data, whose examples are cut to this size where they are longer."""
+        if self.size is None or getattr(self, self.size[1]) <= most:
+            return self
+        return self.model_copy(update={self.size[1]: most})
 
     def preprocessing(self) -> dict[str, JsonValue]:
         """What is done to a user's own input before it is fed, as an export's signature says it; nothing here."""

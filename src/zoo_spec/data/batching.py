@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.registry import Registered
@@ -15,6 +16,20 @@ class Batching(Registered):
 
     role: ClassVar[str] = "batching"
     shipped_in: ClassVar[str] = "zoo_spec.data.batching"
+
+    @property
+    def longest(self) -> int | None:
+        """The size of the longest example that it takes; None for any."""
+        return None
+
+    @property
+    def cuts(self) -> bool:
+        """Whether longer examples are cut to that."""
+        return False
+
+    def rows(self, size: int, batch_size: int) -> int:
+        """Rows of a batch whose examples are filled up to this size."""
+        return batch_size
 
 
 class Padded(Batching):
@@ -41,6 +56,35 @@ class Bucketed(Batching):
     longer: Literal["refuse", "drop", "cut"] = "refuse"
     """What becomes of an example that is longer than the last bound, or than ``tokens``: an error, left out and
     counted, or cut as one beyond the data's own length is."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Bucketed:
+        bounds = self.bounds or ()
+        for lower, upper in pairwise(bounds):
+            if upper <= lower:
+                raise ValueError(
+                    f"bounds rise, and {upper} stands behind {lower}; give them in order, each once"
+                )
+        if bounds and self.tokens is not None and self.tokens < bounds[-1]:
+            raise ValueError(
+                f"tokens {self.tokens} is less than one example of the bound {bounds[-1]}; raise it to that at "
+                "least, or leave the bound out"
+            )
+        return self
+
+    @property
+    def longest(self) -> int | None:
+        """The last bound, or what a batch has room for."""
+        return self.tokens if self.bounds is None else self.bounds[-1]
+
+    @property
+    def cuts(self) -> bool:
+        """Where ``longer`` says so."""
+        return self.longer == "cut"
+
+    def rows(self, size: int, batch_size: int) -> int:
+        """As many as ``tokens`` has room for, where it is said."""
+        return batch_size if self.tokens is None else self.tokens // size
 
 
 class Packed(Batching):

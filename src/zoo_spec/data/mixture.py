@@ -39,6 +39,11 @@ class MixtureData(Data):
         """That of the first source."""
         return self.sources[0].data.asked
 
+    def within(self, most: int) -> Data:
+        """Each source's examples cut to this size."""
+        sources = tuple(each.model_copy(update={"data": each.data.within(most)}) for each in self.sources)
+        return self.model_copy(update={"sources": sources})
+
     def preprocessing(self) -> dict[str, JsonValue]:
         """As of the first source."""
         return self.asked.preprocessing()

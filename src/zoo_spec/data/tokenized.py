@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.data.base import FilePath
@@ -13,6 +13,7 @@ from zoo_spec.data.source import SourceData
 class TokenizedData(SourceData):
     """Base of the specs of data that a tokenizer reads."""
 
+    size: ClassVar[tuple[str, str] | None] = ("sequence", "sequence_length")
     vocabulary: FilePath | None = None
     """A vocabulary: ``vocab.txt`` (WordPiece), ``vocab.json`` beside its ``merges.txt`` (byte-level BPE),
     ``spiece.model`` (SentencePiece; ``.model``, ``.spm``), or ``tokenizer.json``. Without one it is trained on the

@@ -17,6 +17,7 @@ class UtteranceData(SourceData):
     """Base of the specs of data that are sources of utterances."""
 
     gives: ClassVar[type[Record] | None] = Utterance
+    size: ClassVar[tuple[str, str] | None] = ("samples", "waveform_samples")
     rate: PositiveInt = 16_000
     """Samples a second, as the model hears them. Nothing is resampled: a sound of another rate is refused."""
     waveform_samples: PositiveInt = 250_000
