@@ -7,6 +7,7 @@ from functools import singledispatch
 from zoo_spec.batching_fit import check_batching
 from zoo_spec.bound_fields import field_of
 from zoo_spec.data import (
+    AudioManifest,
     Data,
     GeneratedData,
     GeneratedShapes,
@@ -194,6 +195,16 @@ def _picture(data: PictureData, spec: ExperimentSpec, graph: Graph) -> None:
 @fits.register
 def _utterances(data: UtteranceData, spec: ExperimentSpec, graph: Graph) -> None:
     longest_waveform(data, graph)
+
+
+@fits.register
+def _manifest(data: AudioManifest, spec: ExperimentSpec, graph: Graph) -> None:
+    _utterances(data, spec, graph)
+    if data.transcripts is None and data.units is None:
+        raise InputError(
+            f"data of kind {data.kind!r} names neither transcripts nor units, so that nothing would be learned of "
+            "the sounds; set data.transcripts to ltr or wrd, or data.units to km"
+        )
 
 
 def longest_waveform(data: UtteranceData, graph: Graph) -> int:

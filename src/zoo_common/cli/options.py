@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,6 +76,15 @@ def two(given: list[str] | None) -> list[str] | None:
             param_hint="--framework",
         )
     return given or None
+
+
+def refuse(given: Mapping[str, object], belongs_to: str, reason: str) -> None:
+    """Raise InputError if any of these options was given, which go with another one."""
+    from zoo_spec.errors import InputError
+
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        raise InputError(f"{', '.join(wrong)} goes with {belongs_to}; {reason}")
 
 
 def accepted(given: list[str] | None) -> tuple[Accepted, ...]:

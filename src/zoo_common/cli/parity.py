@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,7 @@ from zoo_common.cli.options import (
     SetOption,
     accepted,
     example,
+    refuse,
     two,
 )
 
@@ -107,10 +108,10 @@ def parity(
     pair = two(frameworks)
     if run_dir is not None:
         given = {"--set": overrides, "--small": small, "--steps": steps, "--rows": rows, "--dtype": dtypes}
-        _refuse(given, "--spec", "a run is judged as it was trained")
+        refuse(given, "--spec", "a run is judged as it was trained")
         specs = Specs((str(run_dir),), listed=False)
     else:
-        _refuse({"--batches": batches, "--accept": accept}, "--run-dir", "a spec is judged on drawn inputs")
+        refuse({"--batches": batches, "--accept": accept}, "--run-dir", "a spec is judged on drawn inputs")
         specs = specs_of(spec or ())
 
     def judged(name: str) -> ParityReport:
@@ -172,15 +173,6 @@ def _tell(
             print_documents(documents, listed=listed)
     if status := worst(statuses):
         raise typer.Exit(status)
-
-
-def _refuse(given: Mapping[str, object], belongs_to: str, reason: str) -> None:
-    """Raise InputError if any of these options was given, which go with another one."""
-    from zoo_spec.errors import InputError
-
-    wrong = [name for name, value in given.items() if value]
-    if wrong:
-        raise InputError(f"{', '.join(wrong)} goes with {belongs_to}; {reason}")
 
 
 def _say(result: LevelResult) -> None:

@@ -46,11 +46,7 @@ class AudioManifest(UtteranceData):
         return self.evaluation_manifest is not None
 
     @model_validator(mode="after")
-    def _something_beside_it(self) -> Self:
-        if self.transcripts is None and self.units is None:
-            raise ValueError(
-                "neither transcripts nor units are named; nothing would be learned of the sounds"
-            )
+    def _units_beside_it(self) -> Self:
         if self.unit_dictionary is not None and self.units is None:
             raise ValueError(f"unit_dictionary {self.unit_dictionary!r} is of units, and none are named")
         return self

@@ -105,11 +105,8 @@ class ManifestFile:
         return Utterance(where, sound, transcript, units, self._data.unit_rate)
 
     def _sound(self, number: int, path: str) -> FileSound:
-        found = _ZIP.fullmatch(path)
-        if found is None:
-            return self._sounds.open(number, os.path.join(self._root, path))
-        file, first, length = found.groups()
-        return self._sounds.open(number, os.path.join(self._root, file), Part(int(first), int(length)))
+        file, part = part_of(path)
+        return self._sounds.open(number, os.path.join(self._root, file), part)
 
     def _transcript(self, ending: str, number: int) -> str:
         line = self._beside[ending][number]
@@ -137,6 +134,15 @@ class ManifestFile:
         if wrong:
             raise InputError(f"{where}: {wrong[0][:_SHOWN]!r} is no number of a unit")
         return np.asarray([int(each) for each in said], np.int32)
+
+
+def part_of(path: str) -> tuple[str, Part | None]:
+    """The file that a list's path means, and which part of it, where it is in a zip file."""
+    found = _ZIP.fullmatch(path)
+    if found is None:
+        return path, None
+    file, first, length = found.groups()
+    return file, Part(int(first), int(length))
 
 
 def files_beside(data: AudioManifest, path: str) -> dict[str, Path]:

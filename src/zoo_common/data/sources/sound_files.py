@@ -80,7 +80,7 @@ class FileSound:
     ) -> None:
         """Reads the header, unless what it says is ``known``."""
         self.path, self._limits, self._part = path, limits, part
-        self._name = path if part is None else f"{path}:{part[0]}:{part[1]}"
+        self.name = path if part is None else f"{path}:{part[0]}:{part[1]}"
         if known is None:
             with self._opened() as sound:
                 known = Size(sound.samplerate, sound.frames)
@@ -91,16 +91,16 @@ class FileSound:
         stop = self.length if stop is None else min(stop, self.length)
         with self._opened() as sound:
             if (sound.samplerate, sound.frames) != (self.rate, self.length):
-                raise UnreadableFileError(self._name, "has changed while it was read; begin again")
+                raise UnreadableFileError(self.name, "has changed while it was read; begin again")
             sound.seek(start)
             found = sound.read(stop - start, "float32")
         if len(found) != stop - start:
             raise UnreadableFileError(
-                self._name,
+                self.name,
                 f"ends {stop - start - len(found):,} samples before its header says; {_AGAIN}",
             )
         if not np.isfinite(found).all():
-            raise UnreadableFileError(self._name, f"has samples that are NaN or infinite; {_AGAIN}")
+            raise UnreadableFileError(self.name, f"has samples that are NaN or infinite; {_AGAIN}")
         return np.asarray(found, np.float32)
 
     def check(self, *, whole: bool) -> None:
@@ -113,7 +113,7 @@ class FileSound:
         require_extra("soundfile", library="soundfile", extra="audio", what="reading FLAC and WAV")
         import soundfile
 
-        with open_file(self.path) as file, reading(self._name, "libsndfile"):
+        with open_file(self.path) as file, reading(self.name, "libsndfile"):
             stream = self._bounded(file)
             self._check_form(stream)
             try:
@@ -123,7 +123,7 @@ class FileSound:
             except soundfile.LibsndfileError as error:
                 why = error.error_string.strip().rstrip(".") or "damaged, or cut off"
                 raise UnreadableFileError(
-                    self._name, f"cannot be read by libsndfile: {why}; {_AGAIN}"
+                    self.name, f"cannot be read by libsndfile: {why}; {_AGAIN}"
                 ) from None
 
     def _bounded(self, file: BinaryIO) -> BinaryIO:
@@ -131,7 +131,7 @@ class FileSound:
         first, wanted = self._part or Part(0, size)
         if wanted > limits.file_bytes:
             raise UnreadableFileError(
-                self._name,
+                self.name,
                 f"is {wanted:,} bytes long, and {limits.file_bytes:,} are the most; "
                 f"{limits.remedy('file_bytes')}",
             )
@@ -139,7 +139,7 @@ class FileSound:
             return file
         if first + wanted > size:
             raise UnreadableFileError(
-                self._name, f"has {size:,} bytes, and {first + wanted:,} are asked for; correct the list"
+                self.name, f"has {size:,} bytes, and {first + wanted:,} are asked for; correct the list"
             )
         file.seek(first)
         return BytesIO(file.read(wanted))
@@ -150,7 +150,7 @@ class FileSound:
         begin = stream.read(12)
         if begin[:4] != b"fLaC" and (begin[:4] != b"RIFF" or begin[8:] != b"WAVE"):
             what = "is empty" if not begin else "is neither FLAC nor WAV"
-            raise UnreadableFileError(self._name, f"{what}; convert it (ffmpeg -i FILE NEW.flac)")
+            raise UnreadableFileError(self.name, f"{what}; convert it (ffmpeg -i FILE NEW.flac)")
         if begin[:4] == b"RIFF":
             self._check_chunks(stream)
         stream.seek(0)
@@ -167,24 +167,24 @@ class FileSound:
             if head[:4] == b"data":
                 if at + 8 + size > end:
                     raise UnreadableFileError(
-                        self._name,
+                        self.name,
                         f"has {end - at - 8:,} bytes of sound, and its header says {size:,}: it was cut off, or "
                         f"written to a pipe; {_AGAIN}, or convert it (ffmpeg -i FILE NEW.flac)",
                     )
                 return
             at += 8 + size + size % 2
-        raise UnreadableFileError(self._name, f"has no sound in it (no chunk data); {_AGAIN}")
+        raise UnreadableFileError(self.name, f"has no sound in it (no chunk data); {_AGAIN}")
 
     def _check(self, sound: _Opened) -> None:
         if sound.channels != 1:
             raise UnreadableFileError(
-                self._name,
+                self.name,
                 f"has {sound.channels} channels, and a model hears one; convert it (ffmpeg -i FILE -ac 1 NEW.flac)",
             )
         if not 0 < sound.frames <= self._limits.sound_samples:
             most = self._limits.sound_samples
             raise UnreadableFileError(
-                self._name,
+                self.name,
                 "has no samples; leave it out"
                 if sound.frames <= 0
                 else f"has {sound.frames:,} samples by its header, and {most:,} are the most; "
@@ -192,5 +192,5 @@ class FileSound:
             )
         if not 0 < sound.samplerate <= _MOST_RATE:
             raise UnreadableFileError(
-                self._name, f"has {sound.samplerate:,} samples a second by its header; {_AGAIN}"
+                self.name, f"has {sound.samplerate:,} samples a second by its header; {_AGAIN}"
             )
