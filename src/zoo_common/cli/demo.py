@@ -110,7 +110,7 @@ def _new_directory(given: Path | None) -> Path:
 
 def _train_changed(backend: Backend, spec: ExperimentSpec, directory: Path, device: str) -> list[float]:
     """The loss of every step from weights that are changed by about one rounding."""
-    from zoo_common.data import open_dataset
+    from zoo_common.data import Threads, batches, open_dataset
     from zoo_common.parity.probes import nudged
     from zoo_common.parity.tolerances import CURVE_PERTURBATION
     from zoo_common.training.loop import run_steps
@@ -127,9 +127,10 @@ def _train_changed(backend: Backend, spec: ExperimentSpec, directory: Path, devi
         device=device,
     )
     dataset = open_dataset(spec, directory / backend.name, "train")
+    ahead = batches(Threads(dataset, training.seed, training.batch_size), 0, training.steps)
     found = []
     with Reporter(f"{spec.name} ({backend.name}, changed by 1e-7)", 0, training.steps) as reporter:
-        for step in run_steps(model, graph, training, dataset, 0, training.steps):
+        for step in run_steps(model, graph, training, ahead, 0):
             found.append(float(step.result.loss))
             reporter.step(step, found[-1])
     return found

@@ -51,6 +51,16 @@ def train(
     ] = None,
     accept: AcceptOption = None,
     device: DeviceOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=0,
+            metavar="N",
+            help="Processes that make the batches, the same whatever N is; 0: a thread of this one. By default that "
+            "thread, until training is seen to wait for it.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a spec; the same command again goes on where the run stopped.
@@ -72,7 +82,7 @@ def train(
     loaded = load_spec(spec, [*(overrides or ()), *begins])
     backend = find_backend(framework)
     directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
-    run = spec_run(backend(), loaded, directory, device=device, accept=accepted(accept))
+    run = spec_run(backend(), loaded, directory, device=device, accept=accepted(accept), workers=workers)
     logged = run.train()
     if as_json:
         final: dict[str, JsonValue] = {str(record["split"]): dict(record) for record in logged}

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from zoo_common.data import generated, makers, mixture, shapes, sound_marks, sources
+from zoo_common.data.ahead import Threads, batches, batches_by
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
     Example,
     batch,
-    batches,
     evaluation_batches,
 )
 from zoo_common.data.opening import open_dataset
 from zoo_common.data.reader import Wanted, open_data
+from zoo_common.data.worker import Recipe
 
 __all__ = [
     "DataDescription",
     "Dataset",
     "Example",
+    "Recipe",
+    "Threads",
     "Wanted",
     "batch",
     "batches",
+    "batches_by",
     "evaluation_batches",
     "generated",
     "makers",

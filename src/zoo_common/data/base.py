@@ -6,9 +6,7 @@ by any number of workers, in either framework, with the same result.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -143,41 +141,6 @@ def _stacked(values: list[Array], name: str, padding: Padding) -> Array:
     for row, value in zip(filled, values, strict=True):
         row[: len(value)] = value
     return filled
-
-
-def batches(
-    dataset: Dataset,
-    seed: int,
-    batch_size: int,
-    start_step: int,
-    stop_step: int,
-    *,
-    workers: int = 1,
-    prefetch: int = 4,
-) -> Iterator[Example]:
-    """The batches of steps ``start_step`` to ``stop_step - 1``, made ahead of time by background threads.
-
-    At most ``prefetch`` batches wait. The threads end with the generator, also when it is closed early,
-    and an error in one is raised here, at the step that it belongs to.
-    """
-    steps = iter(range(start_step, stop_step))
-    waiting: deque[Future[Example]] = deque()
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="zoo-data")
-
-    def submit() -> None:
-        step = next(steps, None)
-        if step is not None:
-            waiting.append(pool.submit(batch, dataset, seed, step, batch_size))
-
-    try:
-        for _ in range(max(prefetch, workers)):
-            submit()
-        while waiting:
-            ready = waiting.popleft().result()
-            submit()
-            yield ready
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[str] = ()) -> Iterator[Example]:

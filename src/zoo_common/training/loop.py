@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 
 from zoo_common.backend import Batch, Scalar, StepResult, TrainingModel
-from zoo_common.data import Dataset, batches
 from zoo_common.training.denominators import denominators, split
 from zoo_common.training.numbers import checked
 from zoo_spec.errors import InputError
@@ -40,12 +39,10 @@ class Step:
 
 
 def run_steps(
-    model: TrainingModel, graph: Graph, training: Training, dataset: Dataset, start: int, stop: int
+    model: TrainingModel, graph: Graph, training: Training, ahead: Iterator[Batch], start: int
 ) -> Generator[Step, None, None]:
-    """Train from ``start`` steps done to ``stop``; batch, rate and randomness depend on the step alone."""
-    ahead = batches(dataset, training.seed, training.batch_size, start, stop)
-    ahead = checked(ahead, graph, "the batch of step", start + 1)
-    return run_batches(model, graph, training, ahead, start)
+    """Train from ``start`` steps done on a spec's own batches, which are checked before they are learned from."""
+    return run_batches(model, graph, training, checked(ahead, graph, "the batch of step", start + 1), start)
 
 
 def run_batches(

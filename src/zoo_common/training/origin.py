@@ -7,7 +7,7 @@ by consent. A run of before there was such a record has none, and goes on withou
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, TypeAlias, get_args
@@ -215,6 +215,26 @@ def require_data(
     if lines and "data" not in accept:
         raise _refused_data(directory, lines)
     _tell_other_data(directory, [*lines, *other_files(origin.feed.files, now.files, "eval")])
+
+
+def require_first_batch(
+    directory: Path, state: Mapping[str, JsonValue], mark: str, accept: Collection[Accepted]
+) -> None:
+    """Raise InputError where the first batch is another than a checkpoint's state tells of, unless that is accepted.
+
+    The files are the same then: what makes batches of them is another version.
+    """
+    data = state.get("data")
+    then = data.get("first_batch") if isinstance(data, dict) else None
+    if then is None or then == mark:
+        return
+    line = (
+        f"the batch of step 1 was of SHA-256 {printable(str(then)[:12])}… and is of {mark[:12]}… now, from the same "
+        "files: another version of Zoo, of a plugin or of a library that reads them makes other examples"
+    )
+    if "data" not in accept:
+        raise _refused_data(directory, [line])
+    _tell_other_data(directory, [line])
 
 
 def require_files(directory: Path, wanted: Sequence[Source], accept: Collection[Accepted]) -> None:

@@ -210,5 +210,10 @@ def own_run(
 ) -> Run[OwnLearner]:
     """The run of a user's model in a directory; without one, a temporary directory keeps it."""
     config = learner.config
+    if config.workers:
+        raise InputError(
+            f"RunConfig: workers is {config.workers}; a model of one's own learns from the batches of an input_fn, "
+            "which is a program's own: leave workers out"
+        )
     storage = RunStorage(config.directory(directory), keep=config.keep_checkpoint_max)
     return Run(learner, storage, warm_start_from=warm_start_from, accept=config.accept)

@@ -36,6 +36,9 @@ class RunConfig:
     accept: Collection[Accepted] = ()
     """What may differ from what the run was so far, of a spec: ``training`` (rates, constants, the schedule, fewer
     steps, micro-batches), ``data`` (other content of its files, or the spec's data in the place of an input_fn's)."""
+    workers: int | None = None
+    """Processes that make the batches of a spec's data, the same whatever their number; 0 is a thread of this one.
+    By default it is that thread, until it is seen that training waits for it and processes would pay."""
 
     def __post_init__(self) -> None:
         least = {
@@ -43,6 +46,7 @@ class RunConfig:
             "save_checkpoints_steps": (self.save_checkpoints_steps, 1),
             "log_step_count_steps": (self.log_step_count_steps, 1),
             "keep_checkpoint_max": (self.keep_checkpoint_max, 1),
+            "workers": (self.workers, 0),
         }
         require_accepted(self.accept)
         for name, (value, minimum) in least.items():

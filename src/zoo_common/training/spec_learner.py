@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from zoo_common.backend import Array, Backend, InferenceModel, State, TrainingModel
 from zoo_common.checkpoint import SavedWeights
-from zoo_common.data import Dataset, open_dataset
+from zoo_common.data import Dataset, Recipe, batches_by, open_dataset
+from zoo_common.data.batch_marks import batch_mark
 from zoo_common.data.file_marks import every_source, vocabulary_sources
 from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
@@ -29,7 +30,14 @@ from zoo_common.training.learner import ModeKeys, Start
 from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
 from zoo_common.training.metrics_file import losses, read_metrics
 from zoo_common.training.named_batches import named_batches
-from zoo_common.training.origin import Accepted, FeedNow, TrainedOn, require_data, require_files
+from zoo_common.training.origin import (
+    Accepted,
+    FeedNow,
+    TrainedOn,
+    require_data,
+    require_files,
+    require_first_batch,
+)
 from zoo_common.training.own_description import read_description
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.served import served
@@ -55,6 +63,7 @@ class SpecLearner:
         *,
         device: str = "auto",
         accept: Collection[Accepted] = (),
+        workers: int | None = None,
     ) -> None:
         self.backend = backend
         self.spec = spec
@@ -67,6 +76,8 @@ class SpecLearner:
         self.generator: str | None = training.random
         self._device = device
         self._accept = accept
+        self._workers = workers
+        self._first_batch: str | None = None
         self._model: InferenceModel | None = None
         self._trained: TrainingModel | None = None
         self._evaluation: Dataset | None = None
@@ -174,7 +185,16 @@ class SpecLearner:
         self, start: Start, input_fn: InputFn | None, stop: int | None, *, evaluates: bool
     ) -> Generator[Step, None, None]:
         """Open the data, have a model that is what ``start`` says, and give its steps."""
-        dataset = open_dataset(self.spec, self.directory, "train") if input_fn is None else None
+        training, done = self.spec.training, start.step
+        end = training.steps if stop is None else stop
+        dataset = self._training_data(start) if input_fn is None else None
+        if dataset is not None:
+            recipe = Recipe(self.spec, self.directory)
+            ahead = batches_by(self._workers, recipe, dataset, done, end)
+        elif self._workers:
+            raise InputError(
+                f"workers={self._workers} goes with the spec's own data; leave it out where an input_fn gives batches"
+            )
         model = self._training_model(start)
         if evaluates:
             self._evaluation_data()  # What is wrong with it is said before the first step, not after all.
@@ -186,17 +206,23 @@ class SpecLearner:
             + (f", going on from step {start.step}" if start.step else "")
         )
         self._tell_rates()
-        training, done = self.spec.training, start.step
-        end = training.steps if stop is None else stop
         watch = IdleWatch(f"{self.title} ({self.name})", ends=not done)
         if dataset is not None:
             epoch = dataset.epoch_steps(training.batch_size)
             watch.patience = min(PATIENCE, epoch) if done else min(PATIENCE, epoch, end)
             watch.why = dataset.why_weightless()
-            return watch.through(run_steps(model, self.graph, training, dataset, done, end))
+            return watch.through(run_steps(model, self.graph, training, ahead, done))
         feed = open_feed(input_fn, {"mode": ModeKeys.TRAIN, "start_step": done}, repeats=True)
         batches = islice(named_batches(feed, self.graph), max(end - done, 0))
         return watch.through(run_batches(model, self.graph, training, batches, done))
+
+    def _training_data(self, start: Start) -> Dataset:
+        """The training examples; InputError where they make other batches than the run had, unless accepted."""
+        dataset, training = open_dataset(self.spec, self.directory, "train"), self.spec.training
+        self._first_batch = batch_mark(dataset.batch(training.seed, 0, training.batch_size))
+        if start.checkpoint is not None and not start.checkpoint.is_published:
+            require_first_batch(self.directory, start.checkpoint.state, self._first_batch, self._accept)
+        return dataset
 
     def _tell_rates(self) -> None:
         """Which parts of the model are frozen, or have a rate of their own, if any."""
@@ -306,7 +332,7 @@ class SpecLearner:
         return {
             "step": step,
             "framework": self.name,
-            "data": {"examples": step * self.spec.training.batch_size},
+            "data": {"examples": step * self.spec.training.batch_size, "first_batch": self._first_batch},
             "random": {"seed": self.seed, "generator": self.generator},
         }
 

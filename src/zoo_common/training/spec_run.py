@@ -33,11 +33,12 @@ def spec_run(
     keep: int = 2,
     warm_start_from: WarmStart | None = None,
     accept: Collection[Accepted] = (),
+    workers: int | None = None,
 ) -> SpecRun:
     """One spec, one backend, one directory.
 
     Without a directory, everything is kept for as long as the object lives. ``warm_start_from`` stands in the place
-    of the spec's ``training.initialize_from``.
+    of the spec's ``training.initialize_from``. ``workers`` is as ``RunConfig`` has it.
     """
     if warm_start_from is None:
         warm_start_from = spec.training.initialize_from
@@ -45,7 +46,7 @@ def spec_run(
         said = {"initialize_from": directory_of(warm_start_from)}
         spec = spec.model_copy(update={"training": spec.training.model_copy(update=said)})
     storage = RunStorage(directory, keep=keep, quiet=quiet)
-    learner = SpecLearner(backend, spec, storage.path, device=device, accept=accept)
+    learner = SpecLearner(backend, spec, storage.path, device=device, accept=accept, workers=workers)
     return Run(learner, storage, warm_start_from=warm_start_from, accept=accept)
 
 
@@ -97,4 +98,5 @@ def run_of(
         keep=said.keep_checkpoint_max,
         warm_start_from=warm_start_from,
         accept=said.accept,
+        workers=said.workers,
     )
