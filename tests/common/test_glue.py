@@ -98,7 +98,7 @@ def test_the_folder_may_be_the_tasks_own_and_mnli_has_two_to_evaluate_on(glue):
 
 def test_broken_rows_of_qqp_are_counted_and_fields_beyond_those_of_sts_b_left_out(glue, monkeypatch):
     warnings = []
-    monkeypatch.setattr("zoo_common.data.records.LOG.warning", warnings.append)
+    monkeypatch.setattr("zoo_common.data.record_files.LOG.warning", warnings.append)
     assert len(_records(task="qqp", directory=str(glue))) == 200
     assert any(line.startswith("2 of 202 records could not be read") for line in warnings)
     assert _records(task="stsb", directory=str(glue))[1].label == "3.800"

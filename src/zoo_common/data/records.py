@@ -7,28 +7,44 @@ the task's business (``zoo_common.data.examples``), which knows the kinds of rec
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial, singledispatch
+from collections.abc import Sequence
+from functools import singledispatch
 from threading import Lock
 from typing import Protocol, SupportsInt
 
 from zoo_common.data.base import DataDescription, Split
 from zoo_common.data.held_out import HeldOut
-from zoo_common.data.reader import unread
-from zoo_common.log import LOG
+from zoo_common.data.reader import Wanted, unread
+from zoo_common.data.record_files import (
+    AnyRecord,
+    IndexedFile,
+    Learner,
+    Look,
+    Place,
+    RecordFile,
+    Tolerance,
+)
+from zoo_common.data.record_index import Keeping, index_of, kept_in
 from zoo_spec.data import Data, SourceData
 from zoo_spec.data.records import Record
 from zoo_spec.errors import InputError
 from zoo_spec.reading import reading
 
-Look = Callable[[Record], None]
-"""Is shown a record; raises InputError for what it cannot be."""
-Place = tuple[int, int]
-"""Where a record begins, in whatever its file counts by, and its line or number as people count, from 1."""
-_TOLD = 5
-"""Records left out that are logged one by one."""
+__all__ = [
+    "AnyRecord",
+    "Chosen",
+    "FileRecords",
+    "IndexedFile",
+    "Learner",
+    "Look",
+    "Numbers",
+    "Place",
+    "RecordFile",
+    "Records",
+    "Tolerance",
+    "open_records",
+    "read_records",
+]
 
 
 class Records(Protocol):
@@ -44,95 +60,30 @@ class Records(Protocol):
         """What they are read from; of samples and their size it says nothing."""
 
 
-class RecordFile(Protocol):
-    """An opened file of records in a format; its errors are InputError and name the file and the line or number.
-
-    One that stands for a whole folder, or is held in memory, is one too.
-    """
-
-    @property
-    def path(self) -> str:
-        """What messages call it."""
-
-    @property
-    def size(self) -> int:
-        """Bytes as they lie on the disk."""
-
-    def places(self) -> Iterator[Place]:
-        """Where each record begins, without reading more of it than that takes."""
-
-    def read(self, place: Place) -> Record:
-        """The record there; raises InputError for one that is damaged, or if the file is another by now."""
-
-
-class Tolerance:
-    """What becomes of the records of a source that cannot be read: ``data.on_bad_record``."""
-
-    def __init__(self, data: Data) -> None:
-        self._data = data
-        self.good, self.bad = 0, 0
-
-    def takes(self, check: Callable[[], object]) -> bool:
-        """Whether a record is a good one; raises its InputError where none may be bad."""
-        data = self._data
-        try:
-            check()
-        except InputError as error:
-            if not isinstance(data, SourceData) or data.on_bad_record == "fail":
-                raise
-            self.bad += 1
-            if self.bad <= _TOLD:
-                LOG.warning(f"left out: {error}")
-            return False
-        self.good += 1
-        return True
-
-    def end(self) -> None:
-        """After the last record; raises InputError if too many were bad."""
-        data, count = self._data, self.good + self.bad
-        if not self.bad or not isinstance(data, SourceData):
-            return
-        said = f"{self.bad:,} of {count:,} records could not be read and were left out"
-        if self.bad > data.bad_records * count:
-            raise InputError(
-                f"{said}, more than data.bad_records {data.bad_records:g} allows; mend them, or raise it"
-            )
-        LOG.warning(said)
-
-
 class FileRecords:
-    """The records of files, in their order; all are read once when it is made, and ``look`` is shown each."""
+    """The records of files, in their order; where each stands is known, and nothing else of it is held.
+
+    All are read once, and ``look`` is shown each, when the first of these is made of the files for a run; those that
+    are made later of ``IndexedFile``s know that by what the run keeps.
+    """
 
     def __init__(
         self, data: Data, files: Sequence[RecordFile], look: Look, *, libraries: tuple[str, ...] = ("numpy",)
     ) -> None:
         """Raises InputError for the first record that is wrong, or where ``data`` skips these, for too many."""
         self._files, self._libraries = list(files), libraries
-        self._places, self._numbers = array("q"), array("q")
-        self._firsts: list[int] = []
         self._lock = Lock()
-        tolerance = Tolerance(data)
-        for file in self._files:
-            self._firsts.append(len(self._places))
-            with reading(file.path):
-                places, numbers = array("q"), array("q")
-                for at, number in file.places():
-                    places.append(at)
-                    numbers.append(number)
-                for at, number in zip(places, numbers, strict=True):
-                    if tolerance.takes(partial(_show, look, file, (at, number))):
-                        self._places.append(at)
-                        self._numbers.append(number)
-        tolerance.end()
+        self._index = index_of(data, self._files, look)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._index)
 
     def __getitem__(self, index: int) -> Record:
         """One record, read now."""
-        file = self._files[bisect_right(self._firsts, index) - 1]
+        number, place = self._index.place(index)
+        file = self._files[number]
         with self._lock, reading(file.path):
-            return file.read((self._places[index], self._numbers[index]))
+            return file.read(place)
 
     def description(self) -> DataDescription:
         """The files and their sizes."""
@@ -171,10 +122,6 @@ class Chosen:
         return self._records.description()
 
 
-def _show(look: Look, file: RecordFile, place: Place) -> None:
-    look(file.read(place))
-
-
 @singledispatch
 def read_records(data: Data, split: Split, look: Look) -> Records:
     """The records of the files that a part of the data is of, all of which have been read once.
@@ -186,22 +133,39 @@ def read_records(data: Data, split: Split, look: Look) -> Records:
     raise unread(data)
 
 
-def open_records(data: Data, split: Split, look: Look) -> Records:
-    """The records of one part of the data; ``look`` is shown those held out too. Errors as of ``read_records``."""
+def open_records(data: Data, split: Split, look: Look | Learner, wanted: Wanted | None = None) -> Records:
+    """The records of one part of the data, shown to ``look`` with those held out. Errors as of ``read_records``.
+
+    What a ``Learner`` learns is kept beside the run that they are ``wanted`` for, with where each record stands; on
+    a later start it recalls that, and none is read.
+    """
     if isinstance(data, SourceData) and data.evaluation is not None:
-        return _some_of_two(data, data.evaluation, split, look)
-    records = read_records(data, split, look)
+        return _some_of_two(data, data.evaluation, split, look, wanted)
+    # Without records of its own for evaluation a source has the same for both parts.
+    own: Split = split if not isinstance(data, SourceData) or data.has_evaluation else "train"
+    records = _read(data, split, look, _keeping(wanted, look, own))
     if not isinstance(data, SourceData) or data.has_evaluation:
         return _some(records, len(records), data, split)
     chosen = HeldOut(len(records), data).of(split)
     return _some(Chosen(records, chosen), len(records), data, split)
 
 
-def _some_of_two(data: SourceData, evaluation: Data, split: Split, look: Look) -> Records:
+def _some_of_two(
+    data: SourceData, evaluation: Data, split: Split, look: Look | Learner, wanted: Wanted | None
+) -> Records:
     """All of one source to train on, and of another to evaluate on, or what it has for evaluation."""
     found = data if split == "train" else evaluation
-    records = read_records(found, split, look)
+    records = _read(found, split, look, _keeping(wanted, look, split))
     return _some(records, len(records), found, split)
+
+
+def _keeping(wanted: Wanted | None, look: Look | Learner, part: Split) -> Keeping | None:
+    return None if wanted is None or not isinstance(look, Learner) else Keeping.of(wanted, look, part)
+
+
+def _read(data: Data, split: Split, look: Look | Learner, keeping: Keeping | None) -> Records:
+    with kept_in(keeping):
+        return read_records(data, split, look.look if isinstance(look, Learner) else look)
 
 
 def _some(records: Records, count: int, data: Data, split: Split) -> Records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
@@ -28,6 +30,7 @@ from zoo_common.data.makers.waveforms import (
 from zoo_common.data.reader import Wanted, kept_by
 from zoo_common.data.records import Records, open_records
 from zoo_common.data.sounds import heard, require_rate
+from zoo_spec.base import Spec
 from zoo_spec.data import UtteranceData
 from zoo_spec.data.records import Record, Utterance
 from zoo_spec.data_fit import label_count
@@ -113,6 +116,12 @@ def transcript_of(record: Utterance, data: UtteranceData) -> str:
     return said.upper() if data.case == "upper" else said.lower() if data.case == "lower" else said
 
 
+class _Learned(Spec):
+    counts: dict[str, int]
+    most: int
+    met: tuple[str, ...]
+
+
 class _Seen:
     """What is met while the records are read: letters, and the longest transcript."""
 
@@ -121,6 +130,27 @@ class _Seen:
         self.most_samples, self.frames = longest(wanted), frames_of(wanted)
         self.counts: Counter[str] = Counter()
         self.most_letters = 1
+        self._met: set[str] = set()
+
+    name = "letters"
+
+    def about(self) -> JsonValue:
+        """How long a waveform may be, and which frames it makes."""
+        return {"most_samples": self.most_samples, "frames": repr(self.frames)}
+
+    def learned(self) -> JsonValue:
+        """What was met."""
+        found = _Learned(counts=dict(self.counts), most=self.most_letters, met=tuple(sorted(self._met)))
+        return found.model_dump(mode="json")
+
+    def recall(self, learned: JsonValue) -> bool:
+        """Know it again, if all letters are known ones."""
+        known = _Learned.model_validate_json(json.dumps(learned))
+        if self._letters is not None and not set(known.met) <= {*self._letters.names[1:]} - {*SPECIALS}:
+            return False
+        self.counts, self.most_letters = Counter(known.counts), known.most
+        self._met = set(known.met)
+        return True
 
     def look(self, record: Record) -> None:
         """Raises InputError, naming the place, for what recognition cannot learn from."""
@@ -131,6 +161,7 @@ class _Seen:
             letters = spelled(transcript)
             if self._letters is not None:
                 self._letters.ids(transcript)
+            self._met.update(letters)
             if not letters:
                 raise InputError("the transcript is empty; leave the utterance out")
             why = self.unfit(spoken)
@@ -201,10 +232,10 @@ def _recognition(task: Ctc, wanted: Wanted) -> CtcExamples:
     letters = _known(wanted)
     if letters is None and wanted.split == "eval":
         trained = _Seen(wanted, None)
-        source = open_records(data, "train", trained.look).description().source
+        source = open_records(data, "train", trained, wanted).description().source
         letters = _settled(wanted, trained.counts, source)
     seen = _Seen(wanted, letters)
-    records = open_records(data, wanted.split, seen.look)
+    records = open_records(data, wanted.split, seen, wanted)
     if letters is None:
         letters = _settled(wanted, seen.counts, records.description().source)
     if len(letters.names) != label_count(wanted.graph):

@@ -16,7 +16,7 @@ from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.oracle import ORACLES
 from zoo_common.data.makers.sentence_layout import kept, laid_out, shortened
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import Records, open_records
+from zoo_common.data.records import AnyRecord, Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_common.log import LOG
@@ -126,9 +126,9 @@ def _fitting(records: Records, data: SummaryData) -> list[int]:
     return found
 
 
-def _texts(data: SummaryData, records: Records | None) -> Iterator[str]:
+def _texts(wanted: Wanted, records: Records | None) -> Iterator[str]:
     """The training documents' sentences, of which a vocabulary is made."""
-    records = records or open_records(data, "train", lambda record: None)
+    records = records or open_records(wanted.spec.data, "train", AnyRecord(), wanted)
     left = _VOCABULARY
     for index in range(len(records)):
         for sentence in cast(SummarizedText, records[index]).document:
@@ -150,11 +150,11 @@ def _extractive(task: ExtractiveSummarization, wanted: Wanted) -> SentenceChoice
         raise InputError(
             f"data.sequence_length {data.sequence_length} has no room for a sentence; set it to 4 or more"
         )
-    records = open_records(data, wanted.split, lambda record: None)
+    records = open_records(data, wanted.split, AnyRecord(), wanted)
     rows = wanted.graph.table_rows()
     tokenizer = data_tokenizer(
         data,
-        sentences=_texts(data, records if wanted.split == "train" else None),
+        sentences=_texts(wanted, records if wanted.split == "train" else None),
         text="documents",
         vocabulary_size=rows["input_ids"],
         run_dir=wanted.run_dir,

@@ -18,7 +18,7 @@ from zoo_common.data.makers.class_weights import WeighedExamples, balanced
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.labels import Labels, Number, OneLabel, SeveralLabels
 from zoo_common.data.reader import Wanted, kept_by
-from zoo_common.data.records import Records, open_records
+from zoo_common.data.records import AnyRecord, Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_spec.data import LabelledTextData
@@ -178,15 +178,15 @@ def _open(labels: Labels, wanted: Wanted) -> LabelledExamples:
     """The examples of one part; what the run is to keep, the names of labels and the tokenizer, is kept now."""
     data = _data(wanted)
     if wanted.split == "eval" and not labels.settled:
-        source = open_records(data, "train", labels.look).description().source
+        source = open_records(data, "train", labels, wanted).description().source
         labels.settle(source)
-    records = open_records(data, wanted.split, labels.look)
+    records = open_records(data, wanted.split, labels, wanted)
     labels.settle(records.description().source)
     if labels.names is not None and wanted.run_dir is not None:
         write_label_names(wanted.run_dir, labels.names)
     tokenizer = data_tokenizer(
         data,
-        sentences=_texts(data, records if wanted.split == "train" else None),
+        sentences=_texts(wanted, records if wanted.split == "train" else None),
         text="labelled text",
         vocabulary_size=wanted.graph.table_rows()["input_ids"],
         run_dir=wanted.run_dir,
@@ -219,9 +219,9 @@ def _data(wanted: Wanted) -> LabelledTextData:
     return data
 
 
-def _texts(data: LabelledTextData, records: Records | None) -> Iterator[str]:
+def _texts(wanted: Wanted, records: Records | None) -> Iterator[str]:
     """The training texts, of which a vocabulary is made: the first ones, as far as that holds them."""
-    records = records or open_records(data, "train", lambda record: None)
+    records = records or open_records(_data(wanted), "train", AnyRecord(), wanted)
     left = _VOCABULARY
     for index in range(len(records)):
         for text in cast(LabelledText, records[index]).texts:
@@ -246,7 +246,7 @@ def _classification(task: SequenceClassification, wanted: Wanted) -> Dataset:
     if task.class_weights is None:
         return examples
     if task.class_weights == "balanced":
-        records = open_records(wanted.spec.data, "train", lambda record: None)
+        records = open_records(wanted.spec.data, "train", labels, wanted)
         return WeighedExamples(examples, balanced(records, labels, _classes(wanted)))
     return WeighedExamples(examples, np.asarray(task.class_weights, np.float32))
 

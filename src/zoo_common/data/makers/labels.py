@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from pydantic import JsonValue, TypeAdapter
 
 from zoo_common.data.base import Array
 from zoo_common.data.label_names import Names, in_order, some
@@ -22,6 +23,19 @@ class Labels(Protocol):
 
     names: Names | None
     """What the ids are called; None for what has no names, or none yet."""
+
+    @property
+    def name(self) -> str:
+        """As of any ``Learner``, which labels are."""
+
+    def about(self) -> JsonValue:
+        """As of any ``Learner``."""
+
+    def learned(self) -> JsonValue:
+        """As of any ``Learner``."""
+
+    def recall(self, learned: JsonValue) -> bool:
+        """As of any ``Learner``."""
 
     @property
     def settled(self) -> bool:
@@ -60,13 +74,34 @@ class NamedLabels:
         """Whether the names are known."""
         return self.names is not None
 
+    name = "labels"
+
+    def about(self) -> JsonValue:
+        """What of a record is taken as its labels."""
+        return type(self).__name__
+
+    def learned(self) -> JsonValue:
+        """The names that were met."""
+        return [*sorted(self._met)]
+
+    def recall(self, learned: JsonValue) -> bool:
+        """The names are known, or all that were met are among those that are."""
+        met = set(TypeAdapter(list[str]).validate_python(learned))
+        if self.names is not None and not met <= self._ids.keys():
+            return False
+        self._met = met
+        return True
+
     def look(self, record: Record) -> None:
         """A name is one of those that are known, or a new one where none are."""
         assert isinstance(record, LabelledText)
         for name in self._said(record):
+            if name in self._met:
+                continue
             if self.names is not None:
                 self._id(name, record)
-            elif name not in self._met:
+                self._met.add(name)
+            else:
                 self._met.add(name)
                 if len(self._met) > self._classes + _MOST:
                     raise InputError(
@@ -132,8 +167,21 @@ class SeveralLabels(NamedLabels):
 class Number:
     """A number, float32."""
 
+    name = "numbers"
     names: Names | None = None
     settled = True
+
+    def about(self) -> JsonValue:
+        """Nothing but the task decides."""
+        return None
+
+    def learned(self) -> JsonValue:
+        """Nothing."""
+        return None
+
+    def recall(self, learned: JsonValue) -> bool:
+        """There is nothing to know."""
+        return True
 
     def look(self, record: Record) -> None:
         """It is a number that float32 has."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zoo_common.data.base import DataDescription
 from zoo_common.data.makers.generation import text_of
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import Records, open_records
+from zoo_common.data.records import AnyRecord, Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_common.decoding import Generation
@@ -111,9 +111,10 @@ class Pairs:
         return np.asarray(found, np.int64)
 
 
-def texts_of(data: TargetTextData, records: Records | None) -> Iterator[str]:
+def texts_of(wanted: Wanted, records: Records | None) -> Iterator[str]:
     """The training texts, of which a vocabulary is made: the first ones, as far as that holds them."""
-    records = records or open_records(data, "train", lambda record: None)
+    data = target_data(wanted)
+    records = records or open_records(data, "train", AnyRecord(), wanted)
     left = _VOCABULARY
     for index in range(len(records)):
         source, target = sides(records[index])
@@ -130,11 +131,11 @@ def open_pairs(wanted: Wanted, room: Room) -> Pairs:
     Raises InputError for data that does not say how its texts are cut into tokens.
     """
     data = target_data(wanted)
-    records = open_records(data, wanted.split, lambda record: None)
+    records = open_records(data, wanted.split, AnyRecord(), wanted)
     rows = wanted.graph.table_rows()
     tokenizer = data_tokenizer(
         data,
-        sentences=texts_of(data, records if wanted.split == "train" else None),
+        sentences=texts_of(wanted, records if wanted.split == "train" else None),
         text="texts and their targets",
         vocabulary_size=min(rows[name] for name in ("input_ids", "decoder_input_ids") if name in rows),
         run_dir=wanted.run_dir,

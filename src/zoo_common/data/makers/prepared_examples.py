@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import Array, DataDescription, Dataset, Example, example_bytes
 from zoo_common.data.generated import id_limits
 from zoo_common.data.reader import Wanted, open_data
 from zoo_common.data.records import Records, open_records
+from zoo_spec.base import Spec
 from zoo_spec.data import PreparedData
 from zoo_spec.data.records import Features, Record
 from zoo_spec.errors import InputError
@@ -34,6 +37,11 @@ USUAL: dict[str, tuple[str, ...]] = {
     "decoder_example_ids": ("decoder_attention_mask", "decoder_mask"),
 }
 """What google-research/bert and the zoos that follow it call what feeds an input, the likeliest name first."""
+
+
+class _Learned(Spec):
+    read: dict[str, str]
+    shapes: dict[str, tuple[int, ...]]
 
 
 class PreparedExamples(Dataset):
@@ -73,6 +81,25 @@ class Fitting:
                 raise InputError(
                     f"data.names: {name!r} is no input of {wanted.graph.name}, which has {', '.join(self._inputs)}"
                 )
+
+    name = "inputs"
+
+    def about(self) -> JsonValue:
+        """What is fed, and the ids that it takes."""
+        inputs: dict[str, JsonValue] = {
+            name: f"{spec}, below {self._limits.get(name)}" for name, spec in self._inputs.items()
+        }
+        return inputs
+
+    def learned(self) -> JsonValue:
+        """Which features are read, in which shapes."""
+        return _Learned(read=self._read, shapes=self._shapes).model_dump(mode="json")
+
+    def recall(self, learned: JsonValue) -> bool:
+        """Know them again."""
+        known = _Learned.model_validate_json(json.dumps(learned))
+        self._read, self._shapes = known.read, known.shapes
+        return True
 
     def look(self, record: Record) -> None:
         """Raises InputError unless the record fits."""
@@ -163,4 +190,4 @@ def _features(records: Records, index: int) -> Features:
 @open_data.register
 def _prepared(data: PreparedData, wanted: Wanted) -> PreparedExamples:
     fitting = Fitting(wanted, data.names)
-    return PreparedExamples(open_records(data, wanted.split, fitting.look), fitting)
+    return PreparedExamples(open_records(data, wanted.split, fitting, wanted), fitting)

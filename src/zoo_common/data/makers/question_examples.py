@@ -10,12 +10,13 @@ from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Padding, described
 from zoo_common.data.examples import make_examples
 from zoo_common.data.makers.question_windows import AskedText, Tokens, WindowLayout
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import Look, Records, Tolerance, open_records
+from zoo_common.data.records import AnyRecord, Records, Tolerance, open_records
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_spec.data import QuestionData
 from zoo_spec.data.records import Question, Record
@@ -135,7 +136,7 @@ def question_layout(wanted: Wanted, data: QuestionData, records: Records | None)
     """How questions are laid out for a run, whose tokenizer is kept now; errors as of ``WindowLayout``."""
     tokenizer = data_tokenizer(
         data,
-        sentences=_texts(data, records),
+        sentences=_texts(wanted, records),
         text="questions",
         vocabulary_size=wanted.graph.table_rows()["input_ids"],
         run_dir=wanted.run_dir,
@@ -146,9 +147,9 @@ def question_layout(wanted: Wanted, data: QuestionData, records: Records | None)
     )
 
 
-def _texts(data: QuestionData, records: Records | None) -> Iterator[str]:
+def _texts(wanted: Wanted, records: Records | None) -> Iterator[str]:
     """The training texts, each once, and their questions, as far as a vocabulary's maker holds them."""
-    records = records or open_records(data, "train", lambda record: None)
+    records = records or open_records(wanted.spec.data, "train", AnyRecord(), wanted)
     left, before = _VOCABULARY, ""
     for number in range(len(records)):
         question = cast(Question, records[number])
@@ -162,17 +163,25 @@ def _texts(data: QuestionData, records: Records | None) -> Iterator[str]:
         before = question.context
 
 
-def _looking(task: QuestionAnswering) -> Look:
+class _Answered(AnyRecord):
     """Refuses questions without an answer where the task gives an answer to every one."""
 
-    def look(record: Record) -> None:
-        if task.no_answer_threshold is None and isinstance(record, Question) and not record.answers:
+    name = "questions"
+
+    def __init__(self, task: QuestionAnswering) -> None:
+        self._task = task
+
+    def about(self) -> JsonValue:
+        """Whether there may be some."""
+        return self._task.no_answer_threshold is None
+
+    def look(self, record: Record) -> None:
+        """The question has an answer, or need not have one."""
+        if self._task.no_answer_threshold is None and isinstance(record, Question) and not record.answers:
             raise InputError(
                 f"{record.where}: has no answer, and the task answers every question; set task.no_answer_threshold, "
                 "to 0 as for SQuAD 2.0, or leave the question out"
             )
-
-    return look
 
 
 @make_examples.register
@@ -183,6 +192,6 @@ def _question_answering(task: QuestionAnswering, wanted: Wanted) -> QuestionExam
             f"data of kind {data.kind!r} gives questions and does not say how they are cut into tokens: its class "
             "has to derive from zoo_spec.data.QuestionData"
         )
-    records = open_records(data, wanted.split, _looking(task))
+    records = open_records(data, wanted.split, _Answered(task), wanted)
     layout = question_layout(wanted, data, records if wanted.split == "train" else None)
     return QuestionExamples(data, records, layout, wanted.inputs)

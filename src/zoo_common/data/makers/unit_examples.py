@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import Array, DataDescription, Dataset, Example, Padding, Split, example_bytes
 from zoo_common.data.examples import make_examples
@@ -20,7 +21,7 @@ from zoo_common.data.makers.waveforms import (
     without,
 )
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import Records, open_records
+from zoo_common.data.records import AnyRecord, Records, open_records
 from zoo_common.data.sounds import heard, require_rate
 from zoo_spec.data import UtteranceData
 from zoo_spec.data.records import Record, Utterance
@@ -124,16 +125,21 @@ def _filled(values: Array, count: int) -> Array:
     return np.pad(values, (0, count - len(values)))
 
 
-@make_examples.register
-def _units(task: MaskedUnitPrediction, wanted: Wanted) -> UnitExamples:
-    data, frames = utterance_data(wanted), frames_of(wanted)
-    classes = label_count(wanted.graph) or task.units
-    least = max(
-        data.least_samples, frames.size + frames.stride
-    )  # Two frames: one that is hidden and one that is not.
+class _Heard(AnyRecord):
+    """Looks at whether units fit the sounds that they are of."""
 
-    def look(record: Record) -> None:
-        spoken = utterance(record)
+    name = "units"
+
+    def __init__(self, data: UtteranceData, classes: int) -> None:
+        self._data, self._classes = data, classes
+
+    def about(self) -> JsonValue:
+        """How many units there are."""
+        return self._classes
+
+    def look(self, record: Record) -> None:
+        """Raises InputError, naming the place, for units that are none, or not of this sound."""
+        data, classes, spoken = self._data, self._classes, utterance(record)
         require_rate(spoken.sound, data, spoken.where)
         units = units_of(spoken)
         if units.size and not 0 <= int(units.min()) <= int(units.max()) < classes:
@@ -147,7 +153,14 @@ def _units(task: MaskedUnitPrediction, wanted: Wanted) -> UnitExamples:
                 "50 for those of HuBERT's layers), or give the units of this sound"
             )
 
-    records = open_records(data, wanted.split, look)
+
+@make_examples.register
+def _units(task: MaskedUnitPrediction, wanted: Wanted) -> UnitExamples:
+    data, frames = utterance_data(wanted), frames_of(wanted)
+    least = max(
+        data.least_samples, frames.size + frames.stride
+    )  # Two frames: one that is hidden and one that is not.
+    records = open_records(data, wanted.split, _Heard(data, label_count(wanted.graph) or task.units), wanted)
     records = without(
         records,
         lambda each: each.sound.length < least,

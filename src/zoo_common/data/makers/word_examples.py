@@ -14,7 +14,7 @@ from zoo_common.data.examples import make_examples
 from zoo_common.data.label_names import read_label_names, require_same, write_label_names
 from zoo_common.data.makers.word_labels import WordLabels
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import Records, open_records
+from zoo_common.data.records import AnyRecord, Records, open_records
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_common.data.subwords.word_pieces import WordPieces
 from zoo_common.log import LOG
@@ -203,19 +203,19 @@ def _token_classification(task: TokenClassification, wanted: Wanted) -> WordExam
     data, labels = _data(wanted), _labels(wanted)
     train = None
     if wanted.split == "train" or not labels.settled:
-        train = open_records(data, "train", labels.look)
+        train = open_records(data, "train", labels, wanted)
         labels.settle(train.description().source)
     records = (
         train
         if train is not None and wanted.split == "train"
-        else open_records(data, wanted.split, labels.look)
+        else open_records(data, wanted.split, labels, wanted)
     )
     if labels.names is not None and wanted.run_dir is not None:
         write_label_names(wanted.run_dir, labels.names)
     is_running = looks_back_alone(wanted.graph)
     tokenizer = data_tokenizer(
         data,
-        sentences=_training_text(data, train),
+        sentences=_training_text(wanted, train),
         text="labelled words",
         vocabulary_size=wanted.graph.table_rows()["input_ids"],
         run_dir=wanted.run_dir,
@@ -238,5 +238,7 @@ def _token_classification(task: TokenClassification, wanted: Wanted) -> WordExam
     )
 
 
-def _training_text(data: LabelledWordsData, train: Records | None) -> Iterator[str]:
-    yield from _sentences(open_records(data, "train", lambda record: None) if train is None else train)
+def _training_text(wanted: Wanted, train: Records | None) -> Iterator[str]:
+    yield from _sentences(
+        open_records(_data(wanted), "train", AnyRecord(), wanted) if train is None else train
+    )

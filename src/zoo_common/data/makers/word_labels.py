@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import JsonValue, TypeAdapter
+
 from zoo_common.data.entities import OUTSIDE, is_of_entities, split_label
 from zoo_common.data.label_names import Names, in_order, some
 from zoo_spec.data.records import LabelledWords, Record
@@ -28,6 +30,24 @@ class WordLabels:
         """Whether it is known what there may be."""
         return self.names is not None
 
+    name = "labels"
+
+    def about(self) -> JsonValue:
+        """Nothing but the data decides."""
+        return None
+
+    def learned(self) -> JsonValue:
+        """The names that were met."""
+        return [*sorted(self._met)]
+
+    def recall(self, learned: JsonValue) -> bool:
+        """The names are known, or all that were met are among those that are."""
+        met = set(TypeAdapter(list[str]).validate_python(learned))
+        if self.names is not None and not met <= self._ids.keys():
+            return False
+        self._met = met
+        return True
+
     def look(self, record: Record) -> None:
         """Meet a record; raises InputError, naming its place, for labels that are none of the known names."""
         assert isinstance(record, LabelledWords)
@@ -38,9 +58,12 @@ class WordLabels:
         if not record.words:
             raise InputError(f"{record.where}: has no words; leave it out")
         for name in map(self.kept, dict.fromkeys(record.labels)):
+            if name in self._met:
+                continue
             if self.names is not None:
                 self.id(name, record.where)
-            elif name not in self._met:
+                self._met.add(name)
+            else:
                 self._met.add(name)
                 if len(self._met) > self._classes + _MOST:
                     raise InputError(

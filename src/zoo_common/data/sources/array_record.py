@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from zoo_common.data.base import Split
 from zoo_common.data.files import existing_file, expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.tf_example import read_example
 from zoo_spec.data import ArrayRecordData
@@ -18,7 +19,7 @@ from zoo_spec.reading import UnreadableFileError, reading
 _LIBRARY = "array_record"
 
 
-class ArrayRecordFile:
+class ArrayRecordFile(IndexedFile):
     """One file; the library knows a record that is damaged."""
 
     def __init__(self, path: str, limits: RecordLimits) -> None:

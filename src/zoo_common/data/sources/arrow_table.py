@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import Place
 from zoo_common.data.sources.cells import TableForm, cell_at, some_names
 from zoo_common.data.unpacked import keep, open_unpacked
@@ -36,7 +37,7 @@ Wanted = Callable[[Sequence[str]], list[str]]
 """Chooses of a table's columns."""
 
 
-class ArrowTableFile:
+class ArrowTableFile(IndexedFile):
     """The rows of one file."""
 
     def __init__(self, path: str, form: TableForm, record: MakeRecord) -> None:

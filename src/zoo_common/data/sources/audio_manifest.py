@@ -16,6 +16,7 @@ from zoo_common.data.base import Split
 from zoo_common.data.files import read_vocabulary_bytes
 from zoo_common.data.letter_files import fairseq_symbols
 from zoo_common.data.letters import SPACE, SPECIALS
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.rows import Lines
 from zoo_common.data.sources.sound_files import FileSound, Part, SoundFiles
@@ -54,7 +55,7 @@ class _LineFile:
             return next(lines, "").rstrip("\r\n")
 
 
-class ManifestFile:
+class ManifestFile(IndexedFile):
     """One list, with what stands beside it."""
 
     def __init__(self, data: AudioManifest, path: str, ids: Mapping[str, int] | None) -> None:

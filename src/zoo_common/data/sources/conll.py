@@ -11,6 +11,7 @@ from zoo_common.data.base import DataDescription, Split
 from zoo_common.data.entities import OUTSIDE
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.line_files import Block, BlockFile, NumberedLine
 from zoo_common.data.sources.tags import Tagged, check_tag, in_iob2, scheme_of
@@ -25,7 +26,7 @@ _DOCUMENT = "-DOCSTART-"
 _GAP = re.compile(" +")
 
 
-class ConllFile:
+class ConllFile(IndexedFile):
     """The sentences of one file, whose tagging scheme has been told, unless it is stated."""
 
     def __init__(self, data: ConllFiles, path: str) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import Split
 from zoo_common.data.files import expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.unpacked import open_unpacked
 from zoo_spec.data import CsvRecordData
@@ -28,7 +29,7 @@ from zoo_spec.values import shorten
 META = "meta.dat"
 
 
-class CsvRecordFile:
+class CsvRecordFile(IndexedFile):
     """One file, a row a line; ``rows`` is how many it must have, None where nobody said."""
 
     def __init__(self, path: str, limits: RecordLimits, rows: int | None = None) -> None:

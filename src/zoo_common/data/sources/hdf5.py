@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from zoo_common.containers.hdf5_file import ListedArray, Piece, listed
 from zoo_common.data.base import Split
 from zoo_common.data.files import existing_file, expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_spec.data import Hdf5Data
 from zoo_spec.data.records import Features
@@ -26,7 +27,7 @@ from zoo_spec.reading import UnreadableFileError, open_file
 Values = NDArray[np.generic]
 
 
-class Hdf5Records:
+class Hdf5Records(IndexedFile):
     """The examples of one file; the pieces that were read last are held."""
 
     def __init__(self, data: Hdf5Data, path: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from zoo_common.data.base import Split
 from zoo_common.data.file_marks import Source, sources
 from zoo_common.data.held_out import HeldOut
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import (
     Chosen,
     FileRecords,
@@ -31,7 +32,7 @@ _EVALUATION = ("val", "validation", "valid", "test")
 
 
 @dataclass(frozen=True)
-class PictureFolder:
+class PictureFolder(IndexedFile):
     """The pictures of a folder with their labels; it is a ``RecordFile``, and a record's place is its number."""
 
     path: str

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import Place
 from zoo_common.data.sources.pictures import PictureFile, read_picture, read_values
 from zoo_common.data.sources.tiff_rows import plain_rows
@@ -152,7 +153,7 @@ class EmptyMask:
 
 
 @dataclass(frozen=True)
-class MaskedFiles:
+class MaskedFiles(IndexedFile):
     """Images with the files of their masks, None where it is empty; it is a ``RecordFile``, a place is a number."""
 
     path: str

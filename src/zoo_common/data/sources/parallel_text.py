@@ -1,15 +1,19 @@
-"""Parallel files as pairs: where each line begins in both is held, and the two are read when they are asked for."""
+"""Parallel files as pairs of lines, which are read when they are asked for."""
 
 from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator
-from itertools import zip_longest
+from collections.abc import Iterator, Mapping
+from itertools import islice, zip_longest
+
+import numpy as np
 
 from zoo_common.data.base import Split
+from zoo_common.data.entries import AnyArray
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.rows import Lines
 from zoo_common.data.unpacked import open_unpacked
@@ -18,6 +22,9 @@ from zoo_spec.data.parallel_text import ParallelText
 from zoo_spec.data.records import TextPair
 from zoo_spec.errors import InputError
 from zoo_spec.reading import UnreadableFileError, reading
+
+_EVERY = 16
+"""Lines, of which it is noted where the first begins; the others are found from there."""
 
 
 class Side:
@@ -29,29 +36,38 @@ class Side:
         with reading(path):
             self.size = os.stat(path).st_size
             self._length = os.fstat(self._file.fileno()).st_size
-        self._offsets = array("q")
+        self.offsets: AnyArray = np.zeros(0, np.int64)
+        self._count = 0
 
     def walk(self) -> Iterator[bool]:
-        """For each line whether it is blank; where it begins is noted."""
+        """For each line whether it is blank; behind the last it is known where lines begin."""
+        offsets, self._count = array("q"), 0
         with reading(self.path):
             lines = Lines(self._file, self.path, self._limits)
             at = lines.offset
             for text in lines.unjudged():
-                self._offsets.append(at)
+                if not self._count % _EVERY:
+                    offsets.append(at)
+                self._count += 1
                 yield not text.strip()
                 at = lines.offset
+        self.offsets = np.asarray(offsets)
 
     def count(self) -> int:
         """Lines met so far."""
-        return len(self._offsets)
+        return self._count
 
     def line(self, index: int) -> str:
         """A line without its end: ``\\n``, or ``\\r\\n``; whatever else stands in it is text."""
         with reading(self.path):
             if os.fstat(self._file.fileno()).st_size != self._length:
                 raise UnreadableFileError(self.path, "has changed while it was read; begin again")
-            lines = Lines(self._file, self.path, self._limits, offset=self._offsets[index], number=index)
-            text = next(lines, None)
+            skipped = index % _EVERY
+            begin = int(self.offsets[index // _EVERY])
+            lines = Lines(self._file, self.path, self._limits, offset=begin, number=index - skipped)
+            # What is no UTF-8 before it is another record's.
+            passed = sum(1 for _ in islice(lines.unjudged(), skipped))
+            text = next(lines, None) if passed == skipped else None
         if text is None:
             raise UnreadableFileError(
                 self.path, f"line {index + 1} is gone: the file was changed while it was read"
@@ -59,7 +75,7 @@ class Side:
         return text.removesuffix("\n").removesuffix("\r")
 
 
-class PairFile:
+class PairFile(IndexedFile):
     """Two files, whose lines belong together."""
 
     def __init__(self, source: str, target: str, limits: TextLimits) -> None:
@@ -71,16 +87,26 @@ class PairFile:
         """Every pair of lines that are not both blank; raises InputError unless both files have as many."""
         source, target = self._source, self._target
         pairs = zip_longest(source.walk(), target.walk())
-        found = [index for index, (one, other) in enumerate(pairs) if not (one and other)]
+        blank = array("q", (index for index, (one, other) in enumerate(pairs) if one and other))
         if source.count() != target.count():
             raise InputError(
                 f"{source.path} has {source.count():,} lines, and {target.path} {target.count():,}: line k of one is "
                 "to say what line k of the other does; give files of as many lines (blank ones count)"
             )
-        if not found:
+        if len(blank) == source.count():
             raise UnreadableFileError(self.path, "has no line with anything in it; give a text a line")
-        for index in found:
-            yield index, index + 1
+        left_out = set(blank)
+        for index in range(source.count()):
+            if index not in left_out:
+                yield index, index + 1
+
+    def kept(self) -> Mapping[str, AnyArray]:
+        """Where lines begin in either file: a place counts them."""
+        return {"source": self._source.offsets, "target": self._target.offsets}
+
+    def recall(self, kept: Mapping[str, AnyArray]) -> None:
+        """Know it again."""
+        self._source.offsets, self._target.offsets = kept["source"], kept["target"]
 
     def read(self, place: Place) -> TextPair:
         """The two lines; InputError where one alone is blank."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import Split
 from zoo_common.data.files import existing_file, expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_spec.data import ParquetRecordData
 from zoo_spec.data.limits import RecordLimits
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _LIBRARY = "pyarrow"
 
 
-class ParquetRecordFile:
+class ParquetRecordFile(IndexedFile):
     """One file; the group of rows that was read last is held."""
 
     def __init__(self, path: str, limits: RecordLimits) -> None:

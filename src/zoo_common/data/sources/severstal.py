@@ -17,6 +17,7 @@ import numpy as np
 
 from zoo_common.data.base import Split
 from zoo_common.data.file_marks import Source, sources
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import Chosen, FileRecords, Look, Place, Records, read_records
 from zoo_common.data.sources.folders import folder, pictures_in
 from zoo_common.data.sources.masks import EmptyMask, Run, RunLengthMask
@@ -41,7 +42,7 @@ class Defect:
     line: int
 
 
-class SteelImages:
+class SteelImages(IndexedFile):
     """The pictures with the defects that the table has of them; a ``RecordFile``, whose places are numbers."""
 
     def __init__(self, data: Severstal) -> None:

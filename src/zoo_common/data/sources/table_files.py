@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from zoo_common.data.files import expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, RecordFile
 from zoo_common.data.sources.arrow_table import ArrowTableFile
 from zoo_common.data.sources.cells import Cells, TableForm
@@ -65,7 +66,7 @@ def read_table(
     return FileRecords(data, files, look, libraries=libraries)
 
 
-class TextTableFile:
+class TextTableFile(IndexedFile):
     """The rows of one file of TSV, CSV or JSON lines."""
 
     def __init__(self, path: str, form: TableForm, record: MakeRecord) -> None:
@@ -94,6 +95,10 @@ class TextTableFile:
     def read(self, place: Place) -> Record:
         """One row; raises InputError if the file is another by now."""
         return self._record(self._cells(place), f"{self.path}:{place[1]}")
+
+    def passed(self, place: Place) -> int:
+        """As much of the file as of what it unpacks to."""
+        return place[0] * self.size // self._length
 
     def fields(self, place: Place) -> list[str]:
         """All fields of a row of TSV."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from zoo_common.containers.crc32c import masked_crc32c
 from zoo_common.data.base import Split
 from zoo_common.data.files import expanded
+from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.tf_example import Values, read_example, write_example
 from zoo_common.data.unpacked import open_unpacked
@@ -27,7 +28,7 @@ _HEAD, _TAIL = 12, 4
 """Bytes before a record, its length and that one's checksum, and behind it, its own."""
 
 
-class TfRecordFile:
+class TfRecordFile(IndexedFile):
     """One file; a packed one is unpacked as a whole."""
 
     def __init__(self, path: str, limits: RecordLimits) -> None:
@@ -61,6 +62,10 @@ class TfRecordFile:
             return Features(f"{self.path}:{number}", read_example(data[:length]))
         except ValueError as error:
             raise self._wrong(number, f"is no tf.train.Example: {error}") from None
+
+    def passed(self, place: Place) -> int:
+        """As much of the file as of what it unpacks to."""
+        return place[0] * self.size // self._end
 
     def _length(self, at: int, number: int) -> int:
         self._file.seek(at)
