@@ -8,6 +8,7 @@ from zoo_spec.data import (
     Data,
     MixedSource,
     MixtureData,
+    Packed,
     Padded,
     PictureData,
     PreparedData,
@@ -16,10 +17,11 @@ from zoo_spec.data import (
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+from zoo_spec.graph.packed_rows import why_unpacked
 
 
 def check_batching(spec: ExperimentSpec, graph: Graph) -> None:
-    """Buckets are for examples that differ in size, within the model's bounds; batching is said once, of all data."""
+    """Raise InputError for buckets of what has one size, rows of what cannot be packed, and batching said twice."""
     data = spec.data
     inner = {f"sources.{number}.data": source.data for number, source in enumerate(_sources(data))}
     if isinstance(data, SourceData | MixtureData) and data.evaluation is not None:
@@ -30,9 +32,22 @@ def check_batching(spec: ExperimentSpec, graph: Graph) -> None:
                 f"data.{where}.batching is {part.batching.kind}, and batches are put together of all that is trained "
                 "on: say it once, as data.batching"
             )
+    if isinstance(data.batching, Packed):
+        _check_packing(data, graph)
     if isinstance(data.batching, Bucketed):
         for part in [source.data for source in _sources(data)] or [data]:
             _check_buckets(data.batching, part, spec, graph)
+
+
+def _check_packing(data: Data, graph: Graph) -> None:
+    why = why_unpacked(graph)
+    if why is None and data.drawn:
+        why = f"data of kind {data.kind!r} is {data.drawn}"
+    if why is not None:
+        raise InputError(
+            f"data.batching is packed, and {graph.name} cannot learn from rows of several examples: {why}; set "
+            "data.batching to bucketed, or to padded"
+        )
 
 
 def _check_buckets(batching: Bucketed, data: Data, spec: ExperimentSpec, graph: Graph) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo_common.data.base import Array, DataDescription, Dataset, EpochIndex, Example, Split, example_bytes
 from zoo_common.data.reader import Wanted, open_data
-from zoo_spec.blocks.losses import Loss, PositionCrossEntropy
+from zoo_spec.blocks.losses import Loss
 from zoo_spec.data import GeneratedData
 from zoo_spec.data_fit import drawn_sizes
 from zoo_spec.graph import Graph
@@ -103,15 +103,13 @@ def id_limits(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
         node = graph.nodes[part.node]
         assert isinstance(node.block, Loss)
         classes = node.block.label_limit(node.specs)
-        if isinstance(node.block, PositionCrossEntropy):
-            length = node.specs["logits"].shape[1]
-            classes = length if isinstance(length, int) else sizes.get(length)
         if part.labels is not None and classes is not None:
             limits[part.labels] = min(classes, limits.get(part.labels, classes))
-    for name in graph.inputs:
-        sequence = "target_sequence" if name == "decoder_positions" else "sequence"
-        if name.endswith("positions") and sequence in sizes:
-            limits[name] = sizes[sequence]
+    told = graph.row_inputs
+    for name, dimension in (*told.positions.items(), *told.places.items()):
+        size = dimension if isinstance(dimension, int) else sizes.get(dimension)
+        if size is not None:
+            limits[name] = min(size, limits.get(name, size))
     return limits
 
 

@@ -47,14 +47,14 @@ class Order:
 
 
 @lru_cache(maxsize=_KEPT)
-def order(seed: int, *path: int | str, count: int) -> Order:
+def order(seed: int, *path: int | str, count: int, whole: int = DRAWN_WHOLE) -> Order:
     """The order of ``count`` things for what ``path`` names under ``seed``; other seeds or paths give unrelated ones.
 
-    Up to ``DRAWN_WHOLE`` it is ``Stream(seed, *path).permutation(count)``. Beyond, memory and the time to begin grow
+    Up to ``whole`` it is ``Stream(seed, *path).permutation(count)``. Beyond, memory and the time to begin grow
     as the root of the count, and a place is looked up in the same time whatever the count.
     """
     stream = Stream(seed, *path)
-    return Order(count, _drawn(stream, count) if count <= DRAWN_WHOLE else _shifted(stream, count))
+    return Order(count, _drawn(stream, count) if count <= whole else _shifted(stream, count))
 
 
 def _drawn(stream: Stream, count: int) -> Callable[[Places], Places]:

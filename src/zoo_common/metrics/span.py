@@ -53,12 +53,19 @@ class _Span:
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
         metric = self._span
-        start, end = (np.asarray(outputs[name], np.float64) for name in (metric.logits, metric.end_logits))
-        wanted = np.stack([batch[metric.labels], batch[metric.end_labels]], axis=1).astype(np.int64)
-        ids = np.asarray(batch.get("example_ids", np.ones(start.shape)))
+        labels = np.asarray(batch[metric.labels])
+        several = labels[0].size  # Of a packed row each example has an answer of its own.
+        wanted = np.stack([labels, batch[metric.end_labels]], axis=-1).reshape(-1, 2).astype(np.int64)
+
+        def rows(value: Array) -> Array:
+            return np.repeat(np.asarray(value), several, axis=0)
+
+        start, end = (rows(outputs[name]).astype(np.float64) for name in (metric.logits, metric.end_logits))
+        ids = rows(batch.get("example_ids", np.ones(outputs[metric.logits].shape)))
         real = ids == np.take_along_axis(ids, wanted[:, :1], axis=1)
-        found = best_spans(start, end, _answers(real, batch.get("token_type_ids")))
-        weights = weights_of(metric, batch, found.shape[:1])
+        types = batch.get("token_type_ids")
+        found = best_spans(start, end, _answers(real, None if types is None else rows(types)))
+        weights = weights_of(metric, batch, labels.shape).ravel()
         self._sum += float((weights * self._score(found, wanted)).sum())
         self._weights += float(weights.sum())
 

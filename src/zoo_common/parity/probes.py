@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from zoo_common.backend import Array, Batch, Weights
 from zoo_common.data.generated import id_limits
+from zoo_spec.blocks.losses import PositionCrossEntropy
 from zoo_spec.graph import Bound, Graph
+from zoo_spec.graph.packed_rows import labels_of_examples
 from zoo_spec.initializers import Normal
 from zoo_spec.parameters import Parameter
 from zoo_spec.random import Stream
@@ -109,13 +111,13 @@ def draw_batch(graph: Graph, seed: int, draw: Draw) -> Batch:
     for name, kind in draw.rows.items():
         if kind is not None:
             batch[name] = _told(graph, seed, name, kind, sizes)
-    examples = batch.get("pooled_positions")
+    of_examples = _of_examples(graph, draw)
     for name, spec in graph.inputs.items():
         if name in draw.rows or name in draw.left_out:
             continue
         shape = tuple(int(size) for size in spec.bind(sizes).shape)
-        if examples is not None and _is_of_whole_examples(graph, name):
-            shape = (*examples.shape, *shape[1:])
+        if name in of_examples:
+            shape = (shape[0], sizes.get("examples", EXAMPLES), *shape[1:])
         batch[name] = _values(name, spec.dtype, shape, limits.get(name, 2), Stream(seed, draw.name, name))
     for part in graph.loss_parts:
         if part.weights in draw.unweighted:
@@ -145,10 +147,15 @@ def _length(graph: Graph, name: str, sizes: Mapping[str, int], dimension: str) -
     return sizes.get(dimension, 1) if given is None else int(given.bind(sizes).shape[1])
 
 
-def _is_of_whole_examples(graph: Graph, name: str) -> bool:
-    """Whether it is a label of what is pooled, of which a packed row has one for each of its examples."""
-    known = all(isinstance(size, int) for size in graph.inputs[name].shape[1:])
-    return name in graph.labels and known and "pooled_positions" in graph.inputs
+def _of_examples(graph: Graph, draw: Draw) -> set[str]:
+    """The labels, and their weights, that rows of this kind have for each of their examples."""
+    found: set[str] = set()
+    for part in graph.loss_parts:
+        points = isinstance(graph.nodes[part.node].block, PositionCrossEntropy)
+        told = draw.rows.get("example_ids" if points else "pooled_positions")
+        if told == "packed" and part.labels in labels_of_examples(graph):
+            found |= {name for name in (part.labels, part.weights) if name is not None}
+    return found
 
 
 def _values(name: str, dtype: str, shape: tuple[int, ...], limit: int, stream: Stream) -> Array:

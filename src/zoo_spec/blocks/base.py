@@ -13,6 +13,13 @@ from zoo_spec.tensors import INT, Dimension, TensorSpec
 Inputs = Mapping[str, TensorSpec]
 Outputs = dict[str, TensorSpec]
 
+EXAMPLE_PORTS = ("example_ids", "memory_example_ids")
+"""Ports that say which example each token of a row is of: 0 is padding, examples count from 1."""
+POSITION_PORT = "positions"
+"""The port that says which token of its example each one is, unless the block says that it ``points``."""
+START_PORT = "pooled_positions"
+"""The port that says where each example of a row starts."""
+
 
 class ShapeError(Exception):
     """An input does not fit a block; the graph adds which nodes and shapes met."""
@@ -50,6 +57,13 @@ class Block(Registered):
 
     def children(self, inputs: Inputs) -> Mapping[str, tuple[Block, Inputs]]:
         """The blocks inside, by attribute path, each with what flows into it."""
+        return {}
+
+    def points(self, inputs: Inputs) -> dict[str, Dimension]:
+        """The ports whose ids are places in a row, each with the dimension in which these are.
+
+        Where several examples stand in a row, the places of one count from where it starts.
+        """
         return {}
 
     def thresholds(self, inputs: Inputs) -> dict[Dimension, int]:

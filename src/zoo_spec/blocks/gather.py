@@ -6,7 +6,7 @@ from typing import Literal
 
 from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_sequence
 from zoo_spec.cost import Cost
-from zoo_spec.tensors import INT
+from zoo_spec.tensors import INT, Dimension
 
 
 class Gather(Block):
@@ -23,6 +23,10 @@ class Gather(Block):
             raise ShapeError("needs positions [batch, count], int32")
         axes = (*positions.named_axes, x.named_axes[-1])
         return {"x": x.with_shape(*positions.shape, x.shape[-1], axes=axes)}
+
+    def points(self, inputs: Inputs) -> dict[str, Dimension]:
+        """``positions``."""
+        return {"positions": inputs["x"].shape[1]}
 
     def cost(self, inputs: Inputs) -> Cost:
         """Nothing is computed."""

@@ -13,7 +13,7 @@ from zoo_spec.blocks.norm import Norm
 from zoo_spec.blocks.tied_dense import TiedDense
 from zoo_spec.cost import Cost
 from zoo_spec.initializers import GlorotUniform, Initializer
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import Dimension, TensorSpec
 
 
 class MaskedLmHead(Block):
@@ -54,6 +54,10 @@ class MaskedLmHead(Block):
             "norm": (self.norm, {"x": gathered}),
             "decoder": (TiedDense(bias=True), {"x": gathered, "table": inputs["table"]}),
         }
+
+    def points(self, inputs: Inputs) -> dict[str, Dimension]:
+        """``masked_positions``."""
+        return {"masked_positions": inputs["x"].shape[1]}
 
     def cost(self, inputs: Inputs) -> Cost:
         """What is gathered from is kept."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from zoo_spec.base import NonNegativeFloat, PositiveFloat, Rate
 from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_float, require_ids, require_known
 from zoo_spec.cost import Cost
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import Dimension, TensorSpec
 
 SCALAR = TensorSpec((), "float32")
 
@@ -69,9 +69,9 @@ class SoftmaxCrossEntropy(Loss):
 class PositionCrossEntropy(Loss):
     """Cross-entropy of a position in a sequence of open length, from a logit for each.
 
-    ``logits [batch, sequence]``, ``labels [batch]``, ``weights [batch]``. The softmax
-    runs over the positions whose ``example_ids`` are that of the labelled one: never over padding, nor over other
-    examples of a packed row, of which one has the label.
+    ``logits [batch, sequence]``, ``labels [batch]``, ``weights [batch]``, or, of packed rows, both ``[batch,
+    examples]``. The softmax runs over the positions whose ``example_ids`` are that of the labelled one: never over
+    padding, nor over other examples of a packed row.
     """
 
     kind: Literal["position_cross_entropy"] = "position_cross_entropy"
@@ -86,6 +86,10 @@ class PositionCrossEntropy(Loss):
             raise ShapeError("needs logits [batch, sequence] and int32 labels [batch]")
         require_ids(inputs, "example_ids", shape=logits.shape)
         return _ratio(inputs)
+
+    def points(self, inputs: Inputs) -> dict[str, Dimension]:
+        """``labels``."""
+        return {"labels": inputs["logits"].shape[1]}
 
     def cost(self, inputs: Inputs) -> Cost:
         """The log-probabilities are kept."""

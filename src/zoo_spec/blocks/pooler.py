@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from zoo_spec.blocks.base import Block, Inputs, Outputs, require_ids, require_sequence
+from zoo_spec.blocks.base import START_PORT, Block, Inputs, Outputs, require_ids, require_sequence
 from zoo_spec.blocks.dense import Dense
 from zoo_spec.blocks.pooling import Pooling, first
 from zoo_spec.initializers import GlorotUniform, Initializer
+from zoo_spec.tensors import Dimension
 
 
 class Pooler(Block):
@@ -30,6 +31,10 @@ class Pooler(Block):
             examples = inputs["pooled_positions"].shape[1:2] or ("examples",)
             require_ids(inputs, "pooled_positions", shape=(x.shape[0], *examples))
         return {"x": first(x)}
+
+    def points(self, inputs: Inputs) -> dict[str, Dimension]:
+        """``pooled_positions``."""
+        return {START_PORT: inputs["x"].shape[1]}
 
     def children(self, inputs: Inputs) -> dict[str, tuple[Block, Inputs]]:
         """``dense``."""

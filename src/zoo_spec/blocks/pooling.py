@@ -10,9 +10,17 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveFloat
-from zoo_spec.blocks.base import Block, Inputs, Outputs, require_features, require_ids, require_sequence
+from zoo_spec.blocks.base import (
+    START_PORT,
+    Block,
+    Inputs,
+    Outputs,
+    require_features,
+    require_ids,
+    require_sequence,
+)
 from zoo_spec.cost import Cost
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import Dimension, TensorSpec
 
 
 class Pooling(Block):
@@ -30,6 +38,10 @@ class Pooling(Block):
             examples = inputs["pooled_positions"].shape[1:2] or ("examples",)
             require_ids(inputs, "pooled_positions", shape=(x.shape[0], *examples))
         return {"x": first(x)}
+
+    def points(self, inputs: Inputs) -> dict[str, Dimension]:
+        """``pooled_positions``."""
+        return {START_PORT: inputs["x"].shape[1]}
 
 
 class MeanPooling(Pooling):

@@ -12,6 +12,7 @@ from zoo_spec.graph.cost import GraphCost, Held, graph_cost
 from zoo_spec.graph.learned import Learned
 from zoo_spec.graph.loss_parts import loss_parts
 from zoo_spec.graph.node_checks import checked_node
+from zoo_spec.graph.packing import RowInputs, row_inputs
 from zoo_spec.graph.walk import descend, folded
 from zoo_spec.graph.windows import with_room_for_windows
 from zoo_spec.graph.wiring import BlockPlace, Bound, LossPart, Node, Ref, output_of
@@ -52,14 +53,18 @@ class Graph:
     def table_rows(self) -> dict[str, int]:
         """Rows of the smallest table that reads an input, for each input that is read by one."""
         found: dict[str, int] = {}
-        for node in self.nodes.values():
-            for place in folded(node.name, 0, node.block, node.specs):
-                rows, read = getattr(place.block, "rows", None), place.inputs.get("input_ids")
-                read = place.inputs.get("x") if read is None else read
-                for name, spec in self.inputs.items():
-                    if spec is read and isinstance(rows, int):
-                        found[name] = min(rows, found.get(name, rows))
+        for place in self.applied():
+            rows, read = getattr(place.block, "rows", None), place.inputs.get("input_ids")
+            read = place.inputs.get("x") if read is None else read
+            for name, spec in self.inputs.items():
+                if spec is read and isinstance(rows, int):
+                    found[name] = min(rows, found.get(name, rows))
         return found
+
+    @cached_property
+    def row_inputs(self) -> RowInputs:
+        """The inputs that speak of the examples of a row, told by what reads them."""
+        return row_inputs(self.inputs, self.applied())
 
     def places(self) -> Iterator[BlockPlace]:
         """Every block in graph order, a parent before its children; shared ones once."""
@@ -75,6 +80,11 @@ class Graph:
         for node in self.nodes.values():
             if node.owner == node.name:
                 yield from folded(node.name, 0, node.block, node.specs)
+
+    def applied(self) -> Iterator[BlockPlace]:
+        """What ``folded`` gives, with blocks that are shared once for each node that applies them."""
+        for node in self.nodes.values():
+            yield from folded(node.name, 0, node.block, node.specs)
 
     def layers(self) -> tuple[BlockPlace, ...]:
         """The transformer layers, which are what ``training.recompute`` recomputes.

@@ -1,14 +1,54 @@
-"""Rows with several examples, and the blocks that cannot keep these apart."""
+"""Rows with several examples: which inputs speak of them, and which blocks cannot keep them apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from zoo_spec.blocks.base import EXAMPLE_PORTS, POSITION_PORT, START_PORT
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.graph.wiring import BlockPlace
-from zoo_spec.tensors import TensorSpec
+from zoo_spec.tensors import Dimension, TensorSpec
 
 EXAMPLES = "example_ids"
+
+
+@dataclass(frozen=True)
+class RowInputs:
+    """The inputs that speak of a row's examples, each with the dimension of the row that it speaks of.
+
+    ``examples`` number the examples, 0 being padding; ``positions`` count within each example; ``starts`` say where
+    each example starts; ``places`` point to somewhere in the row, and ``starts`` are among them.
+    """
+
+    examples: Mapping[str, Dimension]
+    positions: Mapping[str, Dimension]
+    starts: Mapping[str, Dimension]
+    places: Mapping[str, Dimension]
+
+
+def row_inputs(inputs: Mapping[str, TensorSpec], places: Iterable[BlockPlace]) -> RowInputs:
+    """What the ports that read an input make of it, whatever it is called."""
+    names = {id(spec): name for name, spec in inputs.items()}
+    examples: dict[str, Dimension] = {}
+    positions: dict[str, Dimension] = {}
+    starts: dict[str, Dimension] = {}
+    pointers: dict[str, Dimension] = {}
+    for place in places:
+        points = place.block.points(place.inputs)
+        for port, spec in place.inputs.items():
+            name = names.get(id(spec))
+            if name is None:
+                continue
+            if port in EXAMPLE_PORTS:
+                examples[name] = spec.shape[1]
+            elif port in points:
+                pointers[name] = points[port]
+                if port == START_PORT:
+                    starts[name] = points[port]
+            elif port == POSITION_PORT:
+                positions[name] = spec.shape[1]
+    return RowInputs(examples, positions, starts, pointers)
 
 
 def mixes_examples(inputs: Mapping[str, TensorSpec], places: Iterable[BlockPlace]) -> str | None:

@@ -97,11 +97,15 @@ class MaskedLmSentences(MaskedTokens):
         logits = graph.add(self.name, head, pooled)
         meaning = ", ".join(f"{label} if {what}" for label, what in enumerate(self.classes))
         labels = TensorSpec(("batch",), INT, optional=True, description=meaning)
+        weights = TensorSpec(
+            ("batch",), FLOAT32, optional=True, description="0 where a packed row has no example"
+        )
         loss = graph.add(
             f"{self.name}_loss",
             SoftmaxCrossEntropy(),
             logits,
             graph.input(f"{self.name}_labels", labels, label=True),
+            weights=graph.input(f"{self.name}_weights", weights, label=True),
         )
         graph.output("pooled", pooled)
         graph.output(f"{self.name}_logits", logits)
@@ -117,7 +121,7 @@ class MaskedLmSentences(MaskedTokens):
         name = self.name
         return (
             *super().metrics(),
-            Accuracy(f"{name}_accuracy", f"{name}_logits", f"{name}_labels"),
+            Accuracy(f"{name}_accuracy", f"{name}_logits", f"{name}_labels", f"{name}_weights"),
         )
 
 

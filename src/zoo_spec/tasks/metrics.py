@@ -10,7 +10,8 @@ from typing import ClassVar
 class Metric:
     """A number that an evaluation reports, of the output ``logits`` against the input ``labels``.
 
-    A class is a kind. ``weights`` names the input that weights each label; None for all alike.
+    A class is a kind. ``weights`` names the input that weights each label, all alike where it is left out; None for
+    all alike.
     """
 
     kind: ClassVar[str] = "metric"
@@ -27,8 +28,8 @@ class Metric:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The inputs that it reads."""
-        return (self.labels,) if self.weights is None else (self.labels, self.weights)
+        """The inputs without which it counts nothing."""
+        return (self.labels,)
 
 
 class Accuracy(Metric):

@@ -15,11 +15,11 @@ from zoo_spec.tasks.answer_rules import AnswerRules, SquadMetric
 from zoo_spec.tasks.base import Task
 from zoo_spec.tasks.metrics import Metric, SpanExactMatch, SpanF1
 from zoo_spec.tasks.predictions import Prediction
-from zoo_spec.tensors import INT, TensorSpec
+from zoo_spec.tensors import FLOAT32, INT, TensorSpec
 
 _LOGITS = ("start_logits", "end_logits")
-_SPANS = ("start_logits", "start_positions", None, "end_logits", "end_positions")
-"""The outputs and labels of both ends, without weights."""
+_SPANS = ("start_logits", "start_positions", "answer_weights", "end_logits", "end_positions")
+"""The outputs and labels of both ends, and the weights that both have."""
 
 
 class QuestionAnswering(Task):
@@ -73,5 +73,11 @@ class QuestionAnswering(Task):
         labels = TensorSpec(("batch",), INT, optional=True, description=words[which])
         graph.output(f"{which}_logits", logits)
         given = graph.input(f"{which}_positions", labels, label=True)
+        counted = TensorSpec(
+            ("batch",), FLOAT32, optional=True, description="0 where a packed row has no example"
+        )
+        weights = graph.input("answer_weights", counted, label=True)
         example_ids = Ref("example_ids") if "example_ids" in graph.inputs else None
-        return graph.add(f"{which}_loss", PositionCrossEntropy(), logits, given, example_ids=example_ids)
+        return graph.add(
+            f"{which}_loss", PositionCrossEntropy(), logits, given, weights=weights, example_ids=example_ids
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -42,6 +43,9 @@ ClassWeights = (
 )
 
 
+_READ = ("logits", "labels", "label_weights")
+
+
 class SequenceTask(Task):
     """Base of the tasks that read ``pooled``: dropout and a dense layer on it, ``classifier``.
 
@@ -63,7 +67,6 @@ class SequenceTask(Task):
         head: Block,
         labels: TensorSpec,
         loss: Loss,
-        weights: TensorSpec | None = None,
     ) -> None:
         """``classifier`` and ``classification_loss``; outputs ``hidden_states``, ``pooled``, ``logits``, ``loss``."""
         assert backbone.pooled is not None
@@ -74,9 +77,9 @@ class SequenceTask(Task):
         graph.output("pooled", pooled)
         graph.output("logits", logits)
         given = graph.input("labels", labels, label=True)
-        if weights is None:
-            graph.loss(graph.add("classification_loss", loss, logits, given))
-            return
+        weights = replace(
+            labels, dtype=FLOAT32, description="what it counts; 0 where a packed row has no example"
+        )
         weighed = graph.input("label_weights", weights, label=True)
         graph.loss(graph.add("classification_loss", loss, logits, given, weights=weighed))
 
@@ -106,7 +109,7 @@ class SequenceClassification(SequenceTask):
         return self
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
-        """``labels [batch]``, ``label_weights [batch]`` if there are any; ``logits [batch, classes]``, ``loss``."""
+        """``labels [batch]`` and ``label_weights``; outputs ``logits [batch, classes]`` and ``loss``."""
         head = ClassifierHead(
             classes=self.classes,
             dropout=self._dropout(backbone),
@@ -115,13 +118,14 @@ class SequenceClassification(SequenceTask):
         )
         labels = TensorSpec(("batch",), INT, optional=True, description="the class")
         loss = SoftmaxCrossEntropy(label_smoothing=self.label_smoothing)
-        weights = TensorSpec(("batch",), FLOAT32, optional=True, description="what the example counts")
-        self._attach(graph, backbone, head, labels, loss, None if self.class_weights is None else weights)
+        self._attach(graph, backbone, head, labels, loss)
 
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy``, precision, recall and F1 as means over classes, ``matthews``; of two classes ``f1`` of 1."""
-        of_two = (F1OfOne("f1", "logits", "labels"),) if self.classes == 2 else ()
-        return (*by_class(), Matthews("matthews", "logits", "labels"), *of_two)
+        # What a class counts in the loss says nothing of how often the model is right.
+        weights = "label_weights" if self.class_weights is None else None
+        of_two = (F1OfOne("f1", "logits", "labels", weights),) if self.classes == 2 else ()
+        return (*by_class(weights), Matthews("matthews", "logits", "labels", weights), *of_two)
 
     def prediction(self) -> Prediction:
         """A class for each text."""
@@ -137,7 +141,7 @@ class SequenceMultiLabelClassification(SequenceTask):
     """Number of labels."""
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
-        """``labels [batch, classes]``, outputs ``logits [batch, classes]`` and ``loss``."""
+        """``labels`` and ``label_weights [batch, classes]``; outputs ``logits [batch, classes]`` and ``loss``."""
         head = ClassifierHead(
             classes=self.classes,
             dropout=self._dropout(backbone),
@@ -151,11 +155,11 @@ class SequenceMultiLabelClassification(SequenceTask):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy`` over texts and labels, ``f1`` of the labels that are 1, and means over labels."""
         return (
-            BinaryAccuracy("accuracy", "logits", "labels"),
-            BinaryF1("f1", "logits", "labels"),
-            BinaryMacroPrecision("macro_precision", "logits", "labels"),
-            BinaryMacroRecall("macro_recall", "logits", "labels"),
-            BinaryMacroF1("macro_f1", "logits", "labels"),
+            BinaryAccuracy("accuracy", *_READ),
+            BinaryF1("f1", *_READ),
+            BinaryMacroPrecision("macro_precision", *_READ),
+            BinaryMacroRecall("macro_recall", *_READ),
+            BinaryMacroF1("macro_f1", *_READ),
         )
 
     def prediction(self) -> Prediction:
@@ -170,14 +174,14 @@ class SequenceRegression(SequenceTask):
     default_data: ClassVar[str] = "unicode_numbers"
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:
-        """``labels [batch]``, floats, outputs ``logits [batch]`` and ``loss``."""
+        """``labels [batch]``, floats, and ``label_weights``; outputs ``logits [batch]`` and ``loss``."""
         head = ScoreHead(dropout=self._dropout(backbone), bias=self.bias, initializer=backbone.initializer)
         labels = TensorSpec(("batch",), FLOAT32, optional=True, description="the number")
         self._attach(graph, backbone, head, labels, SquaredError())
 
     def metrics(self) -> tuple[Metric, ...]:
         """``correlation``, Pearson's, and ``spearman``."""
-        return (Correlation("correlation", "logits", "labels"), Spearman("spearman", "logits", "labels"))
+        return (Correlation("correlation", *_READ), Spearman("spearman", *_READ))
 
     def prediction(self) -> Prediction:
         """A number for each text."""

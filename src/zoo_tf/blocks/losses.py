@@ -13,7 +13,7 @@ from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
 from zoo_tf.precision import at_least_float32
 
-# B batch, T tokens.
+# B batch, T tokens, E examples in a row.
 
 
 class SoftmaxCrossEntropy(Block):
@@ -54,12 +54,14 @@ class PositionCrossEntropy(Block):
         example_ids: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         logits_BT = at_least_float32(logits)
-        right_B = tf.gather(logits_BT, labels, batch_dims=1)
+        at_BE = tf.reshape(labels, [tf.shape(logits)[0], -1])
+        right_BE = tf.gather(logits_BT, at_BE, batch_dims=1)
+        logits_BET = logits_BT[:, tf.newaxis]
         if example_ids is not None:
-            own_B = tf.gather(example_ids, labels, batch_dims=1)
-            others_BT = example_ids != own_B[:, tf.newaxis]
-            logits_BT = tf.where(others_BT, tf.constant(-math.inf, logits_BT.dtype), logits_BT)
-        return weighted(tf.reduce_logsumexp(logits_BT, 1) - right_B, weights)
+            own_BE = tf.gather(example_ids, at_BE, batch_dims=1)
+            others_BET = example_ids[:, tf.newaxis] != own_BE[:, :, tf.newaxis]
+            logits_BET = tf.where(others_BET, tf.constant(-math.inf, logits_BT.dtype), logits_BET)
+        return weighted(tf.reshape(tf.reduce_logsumexp(logits_BET, 2) - right_BE, [-1]), weights)
 
 
 class SigmoidCrossEntropy(Block):

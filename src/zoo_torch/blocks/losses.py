@@ -12,7 +12,7 @@ from zoo_spec.blocks import losses as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
 
-# B batch, T tokens.
+# B batch, T tokens, E examples in a row.
 
 
 class SoftmaxCrossEntropy(nn.Module):
@@ -45,12 +45,14 @@ class PositionCrossEntropy(nn.Module):
         example_ids: Tensor | None = None,
     ) -> dict[str, Tensor]:
         logits_BT = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        at_B1 = labels[:, None].long()
-        right_B = torch.gather(logits_BT, 1, at_B1)[:, 0]
+        at_BE = labels.reshape(len(labels), -1).long()
+        right_BE = torch.gather(logits_BT, 1, at_BE)
+        logits_BET = logits_BT[:, None]
         if example_ids is not None:
-            others_BT = example_ids != torch.gather(example_ids, 1, at_B1)
-            logits_BT = logits_BT.masked_fill(others_BT, float("-inf"))
-        return weighted(logits_BT.logsumexp(1) - right_B, weights)
+            own_BE = torch.gather(example_ids, 1, at_BE)
+            others_BET = example_ids[:, None] != own_BE[:, :, None]
+            logits_BET = logits_BET.masked_fill(others_BET, float("-inf"))
+        return weighted((logits_BET.logsumexp(2) - right_BE).flatten(), weights)
 
 
 class SigmoidCrossEntropy(nn.Module):

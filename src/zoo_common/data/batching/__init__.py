@@ -3,7 +3,7 @@
 A plugin does so with its own, ``@batched.register``: a data set that has another ``batch``.
 """
 
-from zoo_common.data.batching import bucketed
+from zoo_common.data.batching import bucketed, packed
 from zoo_common.data.batching.batched import batched
 
-__all__ = ["batched", "bucketed"]
+__all__ = ["batched", "bucketed", "packed"]

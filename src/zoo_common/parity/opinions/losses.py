@@ -48,11 +48,12 @@ def _softmax_cross_entropy(block: losses.SoftmaxCrossEntropy, seat: Seat) -> Par
 @opinion.register
 def _position_cross_entropy(block: losses.PositionCrossEntropy, seat: Seat) -> Parts:
     logits, labels, ids = seat.take("logits"), seat.ids("labels"), seat.get("example_ids")
-    rows = np.arange(len(labels))
-    right = logits[rows, labels]
+    labels = labels.reshape(len(labels), -1)
+    rows = np.arange(len(labels))[:, None]
+    right, logits = logits[rows, labels], np.repeat(logits[:, None], labels.shape[1], axis=1)
     if ids is not None:
-        logits = np.where(ids == ids[rows, labels][:, None], logits, -np.inf)
-    return _weighted(_log_sum(logits) - right, seat.get("weights"))
+        logits = np.where(ids[:, None] == ids[rows, labels][:, :, None], logits, -np.inf)
+    return _weighted((_log_sum(logits) - right).reshape(-1), seat.get("weights"))
 
 
 @opinion.register
