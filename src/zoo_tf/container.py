@@ -19,6 +19,9 @@ from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import declaring, legal_name_scope
 from zoo_tf.replicas import share_of_loss
 
+_OF_EXAMPLES = ("example_ids", "positions", "pooled_positions")
+"""Inputs of which one is given wherever a row has several examples, and so several labels of one kind."""
+
 # A source is an input's or a node's name, or a node's name with the key of one of its outputs.
 Source = str | tuple[str, str]
 
@@ -214,11 +217,11 @@ class GraphModel(keras.Model):
                 f"model {self.name!r} needs input {', '.join(map(repr, missing))}; "
                 f"given: {', '.join(map(repr, inputs)) or 'none'}; its inputs: {self._signature()}"
             )
-        is_packed = inputs.get("pooled_positions") is not None
+        may_be_packed = any(inputs.get(name) is not None for name in _OF_EXAMPLES)
         return {
             name: None
             if inputs.get(name) is None
-            else _fit(self.name, tensor, _one_list(tensor, inputs[name]) if is_packed else inputs[name])
+            else _fit(self.name, tensor, _one_list(tensor, inputs[name]) if may_be_packed else inputs[name])
             for name, tensor in declared.items()
         }
 
@@ -311,7 +314,7 @@ def _one_list(declared: keras.KerasTensor, value: Any) -> Any:
     Keras fixes an input's rank, and declared is that of rows with one example each, ``[batch, ...]``.
     """
     rank = len(value.shape) if hasattr(value, "shape") else np.ndim(value)
-    is_packed = rank == len(declared.shape) + 1
+    is_packed = rank == len(declared.shape) + 1 and None not in declared.shape[1:]
     return keras.ops.reshape(value, (-1, *declared.shape[1:])) if is_packed else value
 
 

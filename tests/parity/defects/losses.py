@@ -38,8 +38,8 @@ LOSSES: tuple[Defect, ...] = (
         "blocks/losses.py",
         "bert_tiny_squad",
         "*loss",
-        torch=('logits_BT.masked_fill(others_BT, float("-inf"))', "logits_BT"),
-        tf=("tf.where(others_BT, tf.constant(-math.inf, logits_BT.dtype), logits_BT)", "logits_BT"),
+        torch=('logits_BET.masked_fill(others_BET, float("-inf"))', "logits_BET"),
+        tf=("tf.where(others_BET, tf.constant(-math.inf, logits_BET.dtype), logits_BET)", "logits_BET"),
     ),
     *halves(
         "binary labels are softened",
