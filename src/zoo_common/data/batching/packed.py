@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding
 from zoo_common.data.batching.batched import batched
-from zoo_common.data.batching.row_plan import Pattern, histogram, patterns
 from zoo_common.data.batching.row_layout import RowLayout
+from zoo_common.data.batching.row_plan import Pattern, histogram, patterns
 from zoo_common.data.order import DRAWN_WHOLE, Order, order
 from zoo_common.data.reader import Wanted
 from zoo_common.log import LOG
@@ -93,6 +93,10 @@ class PackedExamples(Dataset):
         ]
         made = iter(self._examples.examples([each for row in rows for each in row]))
         return self._layout.batch([[next(made) for _ in row] for row in rows])
+
+    def epoch_steps(self, batch_size: int) -> int:
+        """Batches of an epoch, one at least."""
+        return -(-self.rows // batch_size)
 
     def _rows(self, seed: int, epoch: int, places: NDArray[np.int64]) -> list[list[EpochIndex]]:
         """The examples of the rows that stand at these places of an epoch."""
