@@ -230,7 +230,7 @@ model:
     classify: {block: {kind: dense, size: 3}, inputs: [pool]}
     loss: {block: softmax_cross_entropy, inputs: {logits: classify, labels: labels}}
   outputs: {loss: loss}
-data: {kind: text, batching: packed}
+data: {kind: text, sequence_length: 16, batching: packed}
 """
 
 
