@@ -7,9 +7,11 @@ import os
 
 import pytest
 
+from sound_folders import librispeech, manifest
 from zoo_common.data.records import open_records
 from zoo_spec.data import (
     ArrayRecordData,
+    AudioManifest,
     BertSumShards,
     CnnDailyMail,
     ConllFiles,
@@ -21,6 +23,7 @@ from zoo_spec.data import (
     PubTatorFiles,
     Severstal,
     SummaryTable,
+    TextData,
     TextTable,
 )
 from zoo_spec.errors import InputError
@@ -35,6 +38,7 @@ BYTES = {
     "csv_records": (CsvRecordData, "a.csv", b"a,b\n", b'"[1, 2]",3\n', b'"[1, \xff]",3\n', {}),
     "csv_records_return": (CsvRecordData, "a.csv", b"a,b\n", b'"[1, 2]",3\n', b"1\r2,3\n", {}),
     "conll": (ConllFiles, "a.txt", b"", b"a B-x\n\n", b"\xff O\n\n", {}),
+    "text": (TextData, "a.txt", b"", b"A.\n\n\n", b"\xff B.\rC.\n\n\n", {}),
     "pubtator": (PubTatorFiles, "a.txt", b"", b"1|t|T\n1|a|A\n\n", b"1|t|\xff\n1|a|A\n\n", {}),
 }
 
@@ -64,6 +68,21 @@ def test_a_line_or_a_story_that_is_no_text_can_be_left_out_alone(tmp_path):
     with pytest.raises(InputError, match=rf"a\.de: not UTF-8.*line {GOOD + 1}\b"):
         opened(ParallelText, **pairs)
     assert len(opened(ParallelText, on_bad_record="skip", **pairs)) == GOOD
+    said = {f"84-121123-{number:04}": "GO" for number in range(100)}
+    chapter = librispeech(tmp_path, said) / "84-121123.trans.txt"
+    chapter.write_bytes(chapter.read_bytes().replace(b"0001 GO", b"0001 G\xff"))
+    speech = {"directory": str(tmp_path), "subsets": ("dev-clean",)}
+    with pytest.raises(InputError, match=r"trans\.txt: not UTF-8.*line 2\b"):
+        opened(LibriSpeech, **speech)
+    assert len(opened(LibriSpeech, on_bad_record="skip", **speech)) == 99
+    for file, line in (("train.ltr", 2), ("train.tsv", 3)):
+        listed = manifest(tmp_path, ltr="G O |\nG O |\n")
+        path = tmp_path / file
+        path.write_bytes(path.read_bytes().rstrip(b"\n") + b"\xff\n")
+        listed = {"manifest": listed.manifest, "root": listed.root, "transcripts": "ltr"}
+        with pytest.raises(InputError, match=rf"{file}: not UTF-8.*line {line}\b"):
+            opened(AudioManifest, **listed)
+        assert len(opened(AudioManifest, on_bad_record="skip", bad_records=0.5, **listed)) == 1
     stories = tmp_path / "stories"
     stories.mkdir()
     for index in range(GOOD):
@@ -72,6 +91,15 @@ def test_a_line_or_a_story_that_is_no_text_can_be_left_out_alone(tmp_path):
     with pytest.raises(InputError, match=r"a\.story: not UTF-8"):
         opened(CnnDailyMail, stories=str(stories))
     assert len(opened(CnnDailyMail, stories=str(stories), on_bad_record="skip")) == GOOD
+
+
+@pytest.mark.parametrize("cell", ["NaN", '"[1, Infinity]"', '"[-Infinity]"', "1e999"])
+def test_a_number_that_is_none_is_named_with_its_line_and_column(tmp_path, cell):
+    path = tmp_path / "a.csv"
+    path.write_text(f"a,b\n1,2\n3,{cell}\n")
+    with pytest.raises(InputError, match=r"a\.csv: line 3 holds .* as b, and a number has to be finite"):
+        opened(CsvRecordData, files=str(path))
+    assert len(opened(CsvRecordData, files=str(path), on_bad_record="skip", bad_records=0.5)) == 1
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,8 @@ class CsvRecordFile(IndexedFile):
             raise self._wrong(
                 number, f"holds {shorten(cell)} as {name}, and a number, or a list of numbers, is expected"
             )
+        if not np.isfinite(found).all():
+            raise self._wrong(number, f"holds {shorten(cell)} as {name}, and a number has to be finite")
         return found
 
     def _bytes(self, number: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from zoo_common.data.base import Split
@@ -38,13 +38,14 @@ class TextFile:
             self.size = os.stat(path).st_size
             self._unpacked = self._file.seek(0, os.SEEK_END)
             if data.tables == "refuse":
-                refuse_table("".join(islice(self._lines(), LOOKED_AT)), path)
+                refuse_table("".join(islice(self._lines().unjudged(), LOOKED_AT)), path)
 
     def places(self) -> Iterator[Place]:
-        """Where each document begins; what is no UTF-8, or has too long a line, is met here."""
+        """Where each document begins; too long a line is met here, what is no UTF-8 where it is read."""
         enough, is_empty = self._enough, True
         blank: float = enough
-        for at, number, line in _with_places(self._lines()):
+        lines = self._lines()
+        for at, number, line in _with_places(lines, lines.unjudged()):
             if not line.strip():
                 blank += 1
                 continue
@@ -63,7 +64,8 @@ class TextFile:
         if self._file.seek(0, os.SEEK_END) != self._unpacked:
             raise UnreadableFileError(self.path, "has changed while it was read; begin again")
         enough, blank, found = self._enough, 0, []
-        for _, _, line in _with_places(self._lines(at, number - 1)):
+        lines = self._lines(at, number - 1)
+        for _, _, line in _with_places(lines, lines):
             blank = 0 if line.strip() else blank + 1
             if blank >= enough:
                 break
@@ -79,16 +81,16 @@ class TextFile:
         return Lines(self._file, self.path, self._data.limits, offset=offset, number=number)
 
 
-def _with_places(lines: Lines) -> Iterator[_Line]:
-    """The lines of a file, those that a lone \\r ends too."""
-    for text in lines:
-        at = lines.offset - len(text.encode("utf-8"))
+def _with_places(lines: Lines, texts: Iterable[str]) -> Iterator[_Line]:
+    """The lines of a file, which ``texts`` gives, those that a lone \\r ends too."""
+    for text in texts:
+        at = lines.offset - len(text.encode("utf-8", "surrogateescape"))
         if "\r" not in text.removesuffix("\n").removesuffix("\r"):
             yield at, lines.number, text
             continue
         for line in _LINE.findall(text):
             yield at, lines.number, line
-            at += len(line.encode("utf-8"))
+            at += len(line.encode("utf-8", "surrogateescape"))
 
 
 @read_records.register
