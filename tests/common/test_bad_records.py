@@ -93,6 +93,14 @@ def test_a_line_or_a_story_that_is_no_text_can_be_left_out_alone(tmp_path):
     assert len(opened(CnnDailyMail, stories=str(stories), on_bad_record="skip")) == GOOD
 
 
+def test_a_document_with_a_key_twice_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"src": [["a"]], "tgt": [["b"]]}, {"src": [["a"]], "src": [["c"]], "tgt": [["b"]]}]')
+    with pytest.raises(InputError, match=r"a\.json, document 2: has the key 'src' twice"):
+        opened(BertSumShards, files=str(path))
+    assert len(opened(BertSumShards, files=str(path), on_bad_record="skip", bad_records=0.5)) == 1
+
+
 @pytest.mark.parametrize("cell", ["NaN", '"[1, Infinity]"', '"[-Infinity]"', "1e999"])
 def test_a_number_that_is_none_is_named_with_its_line_and_column(tmp_path, cell):
     path = tmp_path / "a.csv"

@@ -230,3 +230,17 @@ def test_an_id_that_two_rows_have_is_refused_and_so_is_a_format_without_lists(tm
         table(rows(tmp_path / "s.jsonl", row(), row()))
     with pytest.raises(ValueError, match="TSV and CSV have no lists of answers"):
         QuestionTable(files="s.csv")
+
+
+def test_a_key_that_stands_twice_is_named_and_leaves_out_no_more_than_its_paragraph(tmp_path):
+    good, path = document(question()), tmp_path / "s.json"
+    good["data"] += document(*(question(f"r{number}") for number in range(3)))["data"]
+    text = json.dumps(good)
+    path.write_text(text.replace('"id": "q1"', '"id": "q0", "id": "q1"'))
+    with pytest.raises(InputError, match=r"s\.json: article 'Tea', paragraph 1: has the key 'id' twice"):
+        read(path)
+    left = read(path, on_bad_record="skip", bad_records=0.3)
+    assert [each.id for each in left] == ["r0", "r1", "r2"]
+    path.write_text(text.replace('"version"', '"data": [], "version"'))
+    with pytest.raises(InputError, match=r"s\.json: .*line 1, column .*: the key 'data' is there twice"):
+        read(path)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from zoo_common.data.json_keys import RepeatedKeyError, once
 from zoo_common.data.sources.questions import question_of
 from zoo_common.data.sources.squad import SquadFile
 from zoo_common.prediction.base import Answer
@@ -86,7 +87,9 @@ def _object(text: str) -> dict[str, JsonValue] | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=once)
+    except RepeatedKeyError as error:
+        raise InputError(f"the line {error}") from None
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and "question" in found else None

@@ -8,9 +8,12 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from zoo_common.data.base import Split
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import decoded, expanded
+from zoo_common.data.json_keys import RepeatedKeyError, once
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.cells import unicode_of
 from zoo_common.data.unpacked import open_unpacked
@@ -46,6 +49,8 @@ class Shard:
         if index >= len(items):
             raise UnreadableFileError(self.path, "has changed while it was read; begin again")
         item = items[index]
+        if isinstance(item, RepeatedKeyError):
+            raise InputError(f"{where}: {item}")
         if not isinstance(item, dict):
             raise InputError(
                 f"{where}: is no object with src and tgt; write it as BERTSUM's preprocess.py does"
@@ -81,10 +86,18 @@ def _parsed(path: str, time: int, limits: TextLimits) -> list[object]:
         )
     text = decoded(data, path, "convert the file to UTF-8")
     with reading(path, "JSON", remedy="give the shards that BERTSUM's preprocess.py writes"):
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_item)
     if not isinstance(found, list):
         raise UnreadableFileError(path, "is no list of documents; give what BERTSUM's preprocess.py writes")
     return found
+
+
+def _item(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue] | RepeatedKeyError:
+    """A document, or what is wrong with it, for whoever asks for it."""
+    try:
+        return once(pairs)
+    except RepeatedKeyError as error:
+        return error
 
 
 @sources.register

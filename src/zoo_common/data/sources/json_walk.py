@@ -39,10 +39,14 @@ class JsonWalk:
         if self._next() == "}":
             self.at += 1
             return
+        met: set[str] = set()
         while True:
             name = self.skip(self.at) if self._next() == '"' else None
             if not isinstance(name, str) or self._next() != ":":
                 raise self._wrong("a member's name and a colon are expected", self.at)
+            if name in met:
+                raise self._wrong(f"the key {name!r} is there twice", self.at)
+            met.add(name)
             self.at += 1
             self._next()
             yield name, self.at

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from pydantic import JsonValue
 
+from zoo_common.data.json_keys import RepeatedKeyError, once
 from zoo_common.data.sources.cells import Cells, TableForm, cell_at, some_names
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.data.table import TableFormat
@@ -163,9 +164,9 @@ class Rows:
         if not text.strip():
             return None
         try:
-            found: JsonValue = json.loads(text, object_pairs_hook=self._object)
-        except _TwiceError as error:
-            raise lines.wrong(f"has the key {str(error)!r} twice; keep one") from None
+            found: JsonValue = json.loads(text, object_pairs_hook=once)
+        except RepeatedKeyError as error:
+            raise lines.wrong(str(error)) from None
         except (ValueError, RecursionError) as error:
             why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise lines.wrong(f"is no JSON: {why}; put one object on each line") from None
@@ -177,17 +178,6 @@ class Rows:
             raise lines.wrong(
                 f"has no column {error.args[0]!r}; its columns are {some_names([*found])}"
             ) from None
-
-    def _object(self, pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise _TwiceError(next(name for name in names if names.count(name) > 1))
-        return found
-
-
-class _TwiceError(Exception):
-    """A key is twice in an object."""
 
 
 def _tab_separated(lines: Lines) -> Iterator[list[str]]:

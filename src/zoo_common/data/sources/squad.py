@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from zoo_common.data.base import Split
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import decoded, expanded
+from zoo_common.data.json_keys import RepeatedKeyError, once
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.json_walk import JsonWalk
 from zoo_common.data.sources.questions import DifferentIds, answer_of, kind_of, question_of
@@ -84,11 +85,13 @@ class SquadFile:
         """A paragraph as JSON has it; the last one is kept, for its questions are asked in a row."""
         if self._last is not None and self._last[0] == index:
             return self._last[1]
-        _, _, begin, end = self._paragraphs[index]
+        article, number, begin, end = self._paragraphs[index]
         self._file.seek(begin)
         data = self._file.read(end - begin)
         try:
-            found = json.loads(data) if len(data) == end - begin else None
+            found = json.loads(data, object_pairs_hook=once) if len(data) == end - begin else None
+        except RepeatedKeyError as error:
+            raise InputError(f"{_of_paragraph(self.path, article, number)}: {error}") from None
         except ValueError:
             found = None
         if not isinstance(found, dict):
