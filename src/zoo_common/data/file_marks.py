@@ -67,8 +67,14 @@ class FileMark(Spec):
 
 
 def every_source(data: Data) -> list[Source]:
-    """The files that data is read from, and those of its ``evaluation`` where that is other data."""
-    found = sources(data)
+    """The files that data is read from, and those of its ``evaluation`` where that is other data.
+
+    A folder that is not there has none: that is its reader's to refuse.
+    """
+    try:
+        found = sources(data)
+    except InputError:
+        found = []
     if not isinstance(data, SourceData | MixtureData) or data.evaluation is None:
         return found
     other = every_source(data.evaluation)

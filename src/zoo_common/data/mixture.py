@@ -196,11 +196,18 @@ def _open(data: MixtureData, wanted: Wanted) -> Dataset:
 
 def _opened(data: MixtureData, wanted: Wanted) -> Dataset:
     """The first source is opened first: it decides on the tokenizer and on what labels are called."""
-    found = sources_of(data, wanted.split)
-    parts = [open_data(each, _of(wanted, place, each)) for place, each in found.items()]
+    parts = [open_data(each.spec.data, each) for each in parts_of(wanted)]
     if wanted.split == "eval":
         return AllExamples(parts)
     return mixed(parts, [source.weight for source in data.sources], wanted.seed)
+
+
+def parts_of(wanted: Wanted) -> list[Wanted]:
+    """What is wanted of each source of a mixture; of other data it is that."""
+    data = wanted.spec.data
+    if not isinstance(data, MixtureData):
+        return [wanted]
+    return [_of(wanted, place, each) for place, each in sources_of(data, wanted.split).items()]
 
 
 def sources_of(data: MixtureData, split: Split) -> dict[str, Data]:

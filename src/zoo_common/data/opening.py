@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zoo_common.data.base import SPLITS, Dataset, Example, Split
 from zoo_common.data.batching import batched
-from zoo_common.data.reader import Wanted, open_data
+from zoo_common.data.preparation import from_prepared
+from zoo_common.data.reader import Wanted, as_trained_on, open_data
 from zoo_common.memory import step_sizes
 from zoo_spec.data_fit import check_data
 from zoo_spec.errors import InputError
@@ -30,12 +30,11 @@ def open_dataset(
     """
     graph = graph or spec.graph()
     check_data(spec, graph)
-    wanted = Wanted(spec, graph, split, run_dir)
-    if split == "train":
-        wanted = replace(wanted, spec=spec.model_copy(update={"data": spec.data.trained_on}))
-    found = open_data(wanted.spec.data, wanted)
-    _check_fits(found.example(0, 0), graph, spec.data.kind)
-    return batched(spec.data.batching, found, wanted) if split == "train" else found
+    with from_prepared(Wanted(spec, graph, split, run_dir)) as wanted:
+        wanted = as_trained_on(wanted)
+        found = open_data(wanted.spec.data, wanted)
+        _check_fits(found.example(0, 0), graph, spec.data.kind)
+        return batched(spec.data.batching, found, wanted) if split == "train" else found
 
 
 def require_data(spec: ExperimentSpec, graph: Graph) -> None:

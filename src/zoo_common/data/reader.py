@@ -6,7 +6,7 @@ files it is read from in ``zoo_common.data.file_marks``; both are registered in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from pathlib import Path
 
@@ -45,6 +45,14 @@ class Wanted:
     def inputs(self) -> frozenset[str]:
         """The names of the graph's inputs, of which an example has those that the data gives."""
         return frozenset(self.graph.inputs)
+
+
+def as_trained_on(wanted: Wanted) -> Wanted:
+    """What is wanted, of which training examples are no longer than batches have them."""
+    if wanted.split != "train":
+        return wanted
+    spec = wanted.spec
+    return replace(wanted, spec=spec.model_copy(update={"data": spec.data.trained_on}))
 
 
 def kept_by(source: str, file: str) -> Path | None:

@@ -48,6 +48,20 @@ class Keeping:
         task = self.store.wanted.spec.task.kind
         return self.store.key(also={"task.kind": task, f"look.{self.learner.name}": self.learner.about()})
 
+    def recalls(self) -> bool:
+        """Whether the learner knows what it learned by an index that is kept, without one being made.
+
+        Raises InputError for a prepared one of other data.
+        """
+        if self.store.find(self.name) is None:
+            return False
+        entry = self.store.entry(self.name, self.key(), _never)
+        return self.learner.recall(entry.facts["learned"])
+
+
+def _never(draft: Draft) -> Mapping[str, JsonValue]:
+    raise AssertionError("what is prepared is only read")
+
 
 _NEXT: ContextVar[Keeping | None] = ContextVar("keeping", default=None)
 

@@ -7,13 +7,17 @@ the task's business (``zoo_common.data.examples``), which knows the kinds of rec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import singledispatch
+from pathlib import Path
 from threading import Lock
 from typing import Protocol, SupportsInt
 
-from zoo_common.data.base import DataDescription, Split
+from zoo_common.data.base import SPLITS, DataDescription, Split
 from zoo_common.data.held_out import HeldOut
+from zoo_common.data.kept_records import KeptRecords
 from zoo_common.data.reader import Wanted, unread
 from zoo_common.data.record_files import (
     AnyRecord,
@@ -137,8 +141,47 @@ def open_records(data: Data, split: Split, look: Look | Learner, wanted: Wanted 
     """The records of one part of the data, shown to ``look`` with those held out. Errors as of ``read_records``.
 
     What a ``Learner`` learns is kept beside the run that they are ``wanted`` for, with where each record stands; on
-    a later start it recalls that, and none is read.
+    a later start it recalls that, and none is read. Of data that were prepared (``data.prepared``) they are those of
+    that directory, whatever files there are.
     """
+    if isinstance(data, SourceData) and data.prepared is not None:
+        return _prepared(data, Path(data.prepared), split, look, wanted)
+    found = _opened(data, split, look, wanted)
+    if (gathering := _GATHERING.get()) is not None:
+        gathering.append((split, found))
+    return found
+
+
+def _prepared(
+    data: SourceData, folder: Path, split: Split, look: Look | Learner, wanted: Wanted | None
+) -> Records:
+    """Where a source has none for evaluation of its own, all are looked at, as they are where they are read."""
+    own = split if data.has_evaluation or data.evaluation is not None else "train"
+    keeping = _keeping(wanted, look, own)
+    if keeping is None or not keeping.recalls():
+        both = data.evaluation is None and not data.has_evaluation
+        for part in SPLITS if both else (split,):
+            records = KeptRecords.of(folder, part)
+            for index in range(len(records)):
+                (look.look if isinstance(look, Learner) else look)(records[index])
+    return KeptRecords.of(folder, split)
+
+
+_GATHERING: ContextVar[list[tuple[Split, Records]] | None] = ContextVar("gathering", default=None)
+
+
+@contextmanager
+def gathered() -> Iterator[list[tuple[Split, Records]]]:
+    """All records that are opened in here, and the part of the data that they are of."""
+    found: list[tuple[Split, Records]] = []
+    token = _GATHERING.set(found)
+    try:
+        yield found
+    finally:
+        _GATHERING.reset(token)
+
+
+def _opened(data: Data, split: Split, look: Look | Learner, wanted: Wanted | None) -> Records:
     if isinstance(data, SourceData) and data.evaluation is not None:
         return _some_of_two(data, data.evaluation, split, look, wanted)
     # Without records of its own for evaluation a source has the same for both parts.

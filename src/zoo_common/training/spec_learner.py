@@ -14,6 +14,7 @@ from zoo_common.checkpoint import SavedWeights
 from zoo_common.data import Dataset, Recipe, batches_by, open_dataset
 from zoo_common.data.batch_marks import batch_mark
 from zoo_common.data.file_marks import every_source, vocabulary_sources
+from zoo_common.data.preparation import Preparation, folder_of
 from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
 from zoo_common.inference_memory import examples_at_once
@@ -122,6 +123,9 @@ class SpecLearner:
         return lambda known: TrainedOn.of("input_fn", vocabulary_sources(self.spec.data.asked), known)
 
     def _spec_feed(self, known: TrainedOn | None) -> TrainedOn:
+        folder = folder_of(self.spec.data)
+        if folder is not None:  # Whatever files there still are, this is what was made of them.
+            return TrainedOn(kind="spec", files=Preparation.read(folder).key.sources)
         return TrainedOn.of("spec", every_source(self.spec.data), known)
 
     def require_data(self) -> None:

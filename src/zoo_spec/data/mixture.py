@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, JsonValue
 
 from zoo_spec.base import PositiveFloat, Spec
-from zoo_spec.data.base import Data, as_tuple
+from zoo_spec.data.base import Data, FilePath, as_tuple
 
 
 class MixedSource(Spec):
@@ -33,6 +33,9 @@ class MixtureData(Data):
     """The sources; the first is said to be that of the run."""
     evaluation: Data | None = None
     """What is evaluated on in the place of the sources' own: all of it, or what it says that is for evaluation."""
+
+    prepared: FilePath | None = None
+    """A directory that ``zoo data prepare`` made of all sources."""
 
     @property
     def asked(self) -> Data:
