@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -463,3 +464,23 @@ def test_a_vocabulary_and_a_file_of_phrases_need_not_be_there_any_more(tmp_path)
     (tmp_path / "vocab.txt").unlink()
     (tmp_path / "rows.tsv").unlink()
     same(examples(of_prepared(spec, tmp_path / "prepared"), tmp_path / "other"), expected)
+
+
+def test_what_it_says_of_the_data_is_what_is_in_them(tmp_path):
+    spec = labelled_text(tmp_path, on_bad_record="skip", bad_records=0.2)
+    with (tmp_path / "rows.tsv").open("a") as file:
+        file.write("a row without a label\n")
+    prepare(spec, tmp_path / "prepared")
+    said = json.loads((tmp_path / "prepared" / FILE).read_text())
+    mark = said["key"]["sources"][0]
+    content = (tmp_path / "rows.tsv").read_bytes()
+    assert (mark["size"], mark["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    tokenizer = (tmp_path / "prepared" / "tokenizer.json").read_bytes()
+    assert said["key"]["tokenizer"] == hashlib.sha256(tokenizer).hexdigest()
+    train = said["splits"]["train"]
+    dataset = open_dataset(spec, tmp_path / "run", "train")
+    sizes = [len(dataset.example(0, index)["input_ids"]) for index in range(len(dataset))]
+    assert (train["records"], train["examples"], train["left_out"]) == (36, 36, 1)
+    assert train["tokens"] == sum(sizes)
+    longest = [each for bin_ in train["lengths"]["sequence"] for each in [bin_["longest"]] * bin_["examples"]]
+    assert longest == sorted(sizes)

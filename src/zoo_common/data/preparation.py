@@ -54,8 +54,9 @@ class Counts(Spec):
 
     records: NonNegativeInt | None
     """None for running text, which is kept as tokens."""
-    left_out: NonNegativeInt
-    """Records that could not be read and were left out (``data.on_bad_record: skip``)."""
+    left_out: NonNegativeInt | None
+    """Records that could not be read and were left out (``data.on_bad_record: skip``), with those held out of these
+    files; None where nobody counted."""
     examples: NonNegativeInt
     tokens: NonNegativeInt | None
     """Of all examples of an epoch, at most; None where there are none."""

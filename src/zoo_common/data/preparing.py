@@ -159,20 +159,29 @@ def _part(wanted: Wanted, processes: int) -> _Opened:
     records = next((found for split, found in opened if split == wanted.split), None)
     if records is not None:
         _keep(wanted, records, processes)
-    return _Opened(dataset, records)
+    return _Opened(dataset, records, _left_out(wanted))
+
+
+def _left_out(wanted: Wanted) -> int | None:
+    """Bad records, as the index of the source counted them; None where it has none."""
+    store = Store.of(wanted)
+    indices = () if store.folder is None else store.folder.glob(f"records_{wanted.split}_*")
+    found = [entry.facts["bad"] for each in indices if (entry := store.find(each.name)) is not None]
+    return max((each for each in found if isinstance(each, int)), default=None)
 
 
 @dataclass(frozen=True)
 class _Opened:
     dataset: Dataset
     records: Records | None
+    left_out: int | None
 
     def counts(self) -> Counts:
         """What is in it."""
         lengths = self.dataset.lengths()
         return Counts(
             records=None if self.records is None else len(self.records),
-            left_out=0,
+            left_out=self.left_out,
             examples=len(self.dataset),
             tokens=_tokens(lengths),
             lengths={dimension: _bins(found) for dimension, found in lengths.items()},
@@ -268,6 +277,7 @@ def _sum(found: Sequence[_Opened]) -> Counts:
     """Of all sources of a part."""
     counts = [each.counts() for each in found]
     records = [each.records for each in counts if each.records is not None]
+    left_out = [each.left_out for each in counts if each.left_out is not None]
     tokens = [each.tokens for each in counts if each.tokens is not None]
     lengths: dict[str, dict[int, int]] = {}
     for each in counts:
@@ -277,7 +287,7 @@ def _sum(found: Sequence[_Opened]) -> Counts:
                 own[part.longest] = own.get(part.longest, 0) + part.examples
     return Counts(
         records=sum(records) if records else None,
-        left_out=sum(each.left_out for each in counts),
+        left_out=sum(left_out) if left_out else None,
         examples=sum(each.examples for each in counts),
         tokens=sum(tokens) if tokens else None,
         lengths={
