@@ -50,6 +50,16 @@ def _check_packing(data: Data, graph: Graph) -> None:
         )
 
 
+def where_padding_shows(graph: Graph) -> str:
+    """The block whose statistics are of padding too, so that outputs depend on how far an example is filled up."""
+    for place in graph.folded():
+        x = place.inputs.get("x")
+        open_sizes = [] if x is None else [size for size in x.shape[1:] if isinstance(size, str)]
+        if place.block.counts_padding and open_sizes:
+            return f"{place.path} ({place.block.kind})"
+    return ""
+
+
 def _check_buckets(batching: Bucketed, data: Data, spec: ExperimentSpec, graph: Graph) -> None:
     if data.size is None:
         if data.drawn or isinstance(data, _ONE_SIZE):

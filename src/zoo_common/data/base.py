@@ -143,11 +143,27 @@ def _stacked(values: list[Array], name: str, padding: Padding) -> Array:
     return filled
 
 
-def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[str] = ()) -> Iterator[Example]:
+def snug(rows: Sequence[Example], padding: Padding, least: Mapping[str, int]) -> Padding:
+    """The same, to no more than the longest of these rows, or the ``least`` that a dimension may be."""
+    sizes = {name: least.get(name, 1) for name in padding.sizes}
+    for name, dimension in padding.dimensions.items():
+        if dimension in sizes:
+            sizes[dimension] = max(sizes[dimension], *(len(row[name]) for row in rows if name in row))
+    return padding.within(sizes)
+
+
+def evaluation_batches(
+    dataset: Dataset,
+    batch_size: int,
+    weights: Collection[str] = (),
+    *,
+    least: Mapping[str, int] | None = None,
+) -> Iterator[Example]:
     """Every example of epoch 0 once, in order.
 
     ``weights`` are the inputs that weigh all labels, none if some have no weights: the last batch is then
-    smaller, else it is filled up with copies of its first row whose weights are all 0.
+    smaller, else it is filled up with copies of its first row whose weights are all 0. With ``least`` sizes a batch
+    is filled up to its own longest example, or to these; without, as far as there may be any.
     """
     count = len(dataset)
     for start in range(0, count, batch_size):
@@ -157,7 +173,8 @@ def evaluation_batches(dataset: Dataset, batch_size: int, weights: Collection[st
             row = rows[0]
             unseen = {name: np.zeros_like(value) if name in weights else value for name, value in row.items()}
             rows += [unseen] * missing
-        yield stack(rows, dataset.padding())
+        padding = dataset.padding()
+        yield stack(rows, padding if least is None else snug(rows, padding, least))
 
 
 def described(dataset: Dataset, about: DataDescription) -> DataDescription:

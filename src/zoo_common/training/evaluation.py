@@ -8,12 +8,14 @@ from typing import Literal
 
 from zoo_common.backend import Batch, InferenceModel
 from zoo_common.data import Dataset, evaluation_batches
+from zoo_common.data.batching import by_length
 from zoo_common.log import LOG
 from zoo_common.metrics import open_metric, open_text_metric
 from zoo_common.metrics.base import ratio
 from zoo_common.metrics.classes import ByClass, ByName, ClassScores
 from zoo_common.metrics.texts import AsksModel
 from zoo_common.training.numbers import checked, warn_unless_finite
+from zoo_spec.batching_fit import where_padding_shows
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -44,13 +46,21 @@ def evaluate(
 ) -> Evaluation:
     """``loss``, each part's where there are several, and the task's metrics, ``examples`` at once.
 
-    Numerators and denominators are added over all batches and divided once, so the batch size does not show.
+    Numerators and denominators are added over all batches and divided once, so the batch size does not show. Unless
+    ``data.batching`` is ``padded``, batches are filled up to their own longest example, and examples of similar
+    length go together where no metric reads the records.
     Raises InputError if the graph has no loss.
     """
     weights = [part.weights for part in graph.loss_parts]
     weights += [metric.weights for metric in _metrics(spec, graph) if not isinstance(metric, TextMetric)]
     all_weighted = {name for name in weights if name is not None} if all(weights) else set()
-    batches = checked(evaluation_batches(dataset, examples, all_weighted), graph, "of the evaluation, batch")
+    varies = spec.data.batching.varies and not where_padding_shows(graph)
+    least = {name: bound.minimum for name, bound in graph.bounds.items()} if varies else None
+    read = dataset
+    if varies and not any(isinstance(metric, TextMetric) for metric in _metrics(spec, graph)):
+        read = by_length(dataset)  # Texts are compared with the records in their order.
+    given = evaluation_batches(read, examples, all_weighted, least=least)
+    batches = checked(given, graph, "of the evaluation, batch")
     made = dataset if spec.data.gives is not None else None
     return evaluate_batches(model, spec, graph, batches, made, passes)
 

@@ -39,6 +39,8 @@ class Block(Registered):
     variadic: ClassVar[bool] = False
     keeps_examples_apart: ClassVar[bool] = True
     """False for a block that mixes positions without regard to ``example_ids``: packed rows are refused."""
+    counts_padding: ClassVar[bool] = False
+    """True for a block whose statistics are of padding too, so that outputs depend on how far a row is filled up."""
     rounds_once: ClassVar[bool] = False
     """True for a block that computes in float32 or wider and rounds its result once, whatever the model's dtype."""
 

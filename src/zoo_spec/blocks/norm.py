@@ -63,6 +63,7 @@ class ChannelNorm(Block):
     role: ClassVar[str] = "channel_norm"
     rounds_once: ClassVar[bool] = True
     keeps_examples_apart: ClassVar[bool] = False
+    counts_padding: ClassVar[bool] = True
     epsilon: PositiveFloat
     """Added to the variance under the root; torch's default is 1e-5, Keras' 1e-3."""
 

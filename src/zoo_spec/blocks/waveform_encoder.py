@@ -89,6 +89,7 @@ class TimeNorm(Norm):
 
     kind: Literal["time_norm"] = "time_norm"
     keeps_examples_apart: ClassVar[bool] = False
+    counts_padding: ClassVar[bool] = True
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Same shape, ``[batch, time, channels]``."""

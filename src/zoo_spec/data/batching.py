@@ -16,6 +16,8 @@ class Batching(Registered):
 
     role: ClassVar[str] = "batching"
     shipped_in: ClassVar[str] = "zoo_spec.data.batching"
+    varies: ClassVar[bool] = True
+    """Whether batches have sizes of their own, which in evaluation are those of their longest examples."""
 
     @property
     def longest(self) -> int | None:
@@ -36,6 +38,7 @@ class Padded(Batching):
     """All examples are filled up to the longest that there may be: every batch has the same shape."""
 
     kind: Literal["padded"] = "padded"
+    varies: ClassVar[bool] = False
 
 
 class Bucketed(Batching):

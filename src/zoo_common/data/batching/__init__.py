@@ -5,5 +5,6 @@ A plugin does so with its own, ``@batched.register``: a data set that has anothe
 
 from zoo_common.data.batching import bucketed, packed
 from zoo_common.data.batching.batched import batched
+from zoo_common.data.batching.bucketed import by_length
 
-__all__ = ["batched", "bucketed", "packed"]
+__all__ = ["batched", "bucketed", "by_length", "packed"]

@@ -17,6 +17,7 @@ from zoo_common.data.batching.some import own_lengths, some
 from zoo_common.data.order import order
 from zoo_common.data.reader import Wanted
 from zoo_common.log import LOG
+from zoo_spec.batching_fit import where_padding_shows
 from zoo_spec.data import Bucketed
 from zoo_spec.errors import InputError
 
@@ -105,6 +106,20 @@ class BucketedExamples(Dataset):
         return self._examples.why_weightless()
 
 
+def by_length(examples: Dataset) -> Dataset:
+    """The same examples, the longest first; as they are where their lengths are not known."""
+    lengths = own_lengths(examples)
+    dimension = _told_by(lengths)
+    if dimension is None:
+        return examples
+    return some(examples, np.argsort(-lengths[dimension], kind="stable").astype(np.int32))
+
+
+def _told_by(lengths: Lengths) -> str | None:
+    """The dimension by which an example's bucket is told; None where all examples are of one size."""
+    return next((name for name in _FIRST if name in lengths), next(iter(lengths), None))
+
+
 @lru_cache(maxsize=8)
 def _plan(counts: tuple[int, ...], rows: tuple[int, ...]) -> Plan:
     return Plan(counts, rows)
@@ -113,7 +128,7 @@ def _plan(counts: tuple[int, ...], rows: tuple[int, ...]) -> Plan:
 @batched.register
 def _bucketed(batching: Bucketed, examples: Dataset, wanted: Wanted) -> BucketedExamples:
     lengths = own_lengths(examples)
-    dimension = next((name for name in _FIRST if name in lengths), next(iter(lengths), None))
+    dimension = _told_by(lengths)
     if dimension is None:
         raise InputError(
             f"data of kind {wanted.spec.data.kind!r} has examples of one size, so that buckets have nothing to tell "
@@ -128,7 +143,13 @@ def _bucketed(batching: Bucketed, examples: Dataset, wanted: Wanted) -> Bucketed
         lengths = {name: values[kept] for name, values in lengths.items()}
     bounds = batching.bounds or best_bounds(fitting, batching.buckets)
     _check_bounds(bounds, fitting, unit)
-    return BucketedExamples(examples, _buckets(examples, lengths, dimension, bounds), batching)
+    if where := where_padding_shows(wanted.graph):
+        LOG.warning(
+            f"{where} takes its statistics over padding too, as its authors have it: what an example teaches "
+            "depends on how far it is filled up, which in a bucket is less than padded"
+        )
+    least = {name: bound.minimum for name, bound in wanted.graph.bounds.items()}
+    return BucketedExamples(examples, _buckets(examples, lengths, dimension, bounds, least), batching)
 
 
 def _fitting(batching: Bucketed, counts: NDArray[np.int64], unit: str) -> NDArray[np.int64]:
@@ -170,12 +191,16 @@ def _check_bounds(bounds: Sequence[int], counts: NDArray[np.int64], unit: str) -
             )
 
 
-def _buckets(examples: Dataset, lengths: Lengths, dimension: str, bounds: Sequence[int]) -> list[Bucket]:
+def _buckets(
+    examples: Dataset, lengths: Lengths, dimension: str, bounds: Sequence[int], least: Mapping[str, int]
+) -> list[Bucket]:
+    """``least`` is what the model needs of each dimension, however short all examples of a bucket are."""
     found = []
     for lower, upper in zip((-1, *bounds), bounds, strict=False):
         numbers = _numbers(lengths[dimension], lower + 1, upper)
         sizes = {name: int(values[numbers].max()) for name, values in lengths.items() if name != dimension}
-        found.append(Bucket(some(examples, numbers), upper, {dimension: upper, **sizes}))
+        sizes = {name: max(size, least.get(name, 1)) for name, size in {dimension: upper, **sizes}.items()}
+        found.append(Bucket(some(examples, numbers), sizes[dimension], sizes))
     return found
 
 
