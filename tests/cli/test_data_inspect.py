@@ -197,6 +197,32 @@ def test_padding_is_what_a_padded_batch_does_not_use(tmp_path):
     )
 
 
+@pytest.mark.parametrize("kind", ["bucketed", "packed"])
+def test_padding_of_other_batchings_is_what_an_epoch_of_their_batches_does_not_use(kind, tmp_path):
+    rows = [(each, "good") for each in sentences(57)] + [("alpha", "bad"), ("beta", "fine"), ("mu", "fine")]
+    sets = [*labelled(tmp_path, rows, [("alpha", "bad")]), "training.batch_size=1"]
+    spec = load_spec("bert_tiny_classification", [*sets, f"data.batching={kind}"])
+    dataset = open_dataset(spec, tmp_path / "run", "train")
+    batches = [dataset.batch(0, step, 1)["example_ids"] for step in range(dataset.epoch_steps(1))]
+    used = sum(int((batch > 0).sum()) for batch in batches) / sum(batch.size for batch in batches)
+    found = found_in("bert_tiny_classification", *sets)["batching"]
+    assert found[kind]["padding"] == pytest.approx(1 - used, rel=1e-9)
+    assert found[kind]["padding"] < found["padded"]["padding"]
+    if kind == "bucketed":
+        assert found[kind]["bounds"] == sorted({batch.shape[1] for batch in batches})
+    own = found_in("bert_tiny_classification", *sets, "data.batching={kind: bucketed, buckets: 2}")[
+        "batching"
+    ]
+    assert len(own["bucketed, as the spec says"]["bounds"]) == 2
+
+
+def test_a_batching_that_cannot_be_had_says_why():
+    found = inspect_data(load_spec("hubert_tiny_ctc"), None, "train", examples=0)
+    (packed,) = [each for each in found.waste if each.batching == "packed"]
+    assert packed.padding is None
+    assert "cannot be had: data.batching is packed, and" in packed.note
+
+
 @pytest.mark.parametrize("padding", [1, 5, 16, 17, 64, 1000])
 def test_a_histogram_has_each_example_once(padding):
     real = np.random.default_rng(padding).integers(1, padding + 1, 500)

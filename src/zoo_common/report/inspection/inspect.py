@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data import Dataset, open_dataset
+from zoo_common.data import Dataset, Wanted, open_dataset
 from zoo_common.data.base import SPLITS, Example, Split, example_bytes
 from zoo_common.data.mixture import sources_of
 from zoo_common.report.inspection.duplicates import find_duplicates
@@ -24,8 +25,8 @@ from zoo_common.report.inspection.found import (
     Waste,
 )
 from zoo_common.report.inspection.views import Classes, Looked, View, open_view
-from zoo_common.report.inspection.waste import longest_of_batch, padded
-from zoo_spec.data import MixtureData, SourceData
+from zoo_common.report.inspection.waste import longest_of_batch, padded, under
+from zoo_spec.data import Batching, Bucketed, MixtureData, Packed, Padded, SourceData
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -46,7 +47,9 @@ def inspect_data(
     """
     graph = spec.graph()
     with _directory(run_dir) as directory:
-        dataset = open_dataset(spec, directory, split, graph)
+        plain = spec.model_copy(update={"data": spec.data.model_copy(update={"batching": Padded()})})
+        dataset = open_dataset(plain, directory, split, graph)
+        wanted = Wanted(plain, graph, split, directory)
         looked = Looked(spec, graph, directory)
         view = open_view(spec.task, looked)
         seen = _Seen(dataset, view, spec.training.seed)
@@ -65,7 +68,7 @@ def inspect_data(
             view.legend,
             tuple(shown),
             seen.lengths,
-            _waste(seen.lengths, spec),
+            _waste(seen.lengths, dataset, wanted, spec.data.batching),
             seen.balance,
             found,
             why,
@@ -138,10 +141,17 @@ def _shown(dataset: Dataset, view: View, index: int) -> ShownExample:
     return ShownExample(index, tuple(view.rows(example)), example)
 
 
-def _waste(lengths: tuple[Lengths, ...], spec: ExperimentSpec) -> tuple[Waste, ...]:
+def _waste(
+    lengths: tuple[Lengths, ...], dataset: Dataset, wanted: Wanted, own: Batching
+) -> tuple[Waste, ...]:
+    """Under each kind of batching, and under the spec's own where that is none of these as they are by default."""
     if not lengths:
         return ()
-    return (padded(lengths), longest_of_batch(lengths, spec.training.batch_size))
+    found = [padded(lengths), longest_of_batch(lengths, wanted.spec.training.batch_size)]
+    found += [under(batching, dataset, lengths, wanted) for batching in (Bucketed(), Packed())]
+    if own not in (Padded(), Bucketed(), Packed()):
+        found.append(replace(under(own, dataset, lengths, wanted), batching=f"{own.kind}, as the spec says"))
+    return tuple(found)
 
 
 def _duplicates(spec: ExperimentSpec, graph: Graph) -> tuple[Duplicates | None, str]:
