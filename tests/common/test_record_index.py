@@ -11,7 +11,7 @@ import pytest
 
 from zoo_common.data import record_index, record_walk
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import AnyRecord, open_records
+from zoo_common.data.records import AnyRecord, open_records, read_records
 from zoo_common.data.sources.parallel_text import PairFile
 from zoo_common.data.sources.table_files import TextTableFile
 from zoo_common.data.sources.tfrecord import TfRecordFile, write_tfrecords
@@ -234,3 +234,20 @@ def test_a_damaged_index_is_made_anew(made, opened, tmp_path, caplog):
     assert "is damaged" in caplog.text
     shutil.rmtree(tmp_path / "run")
     assert told(opened(data)) == expected
+
+
+def test_what_a_source_reads_for_itself_before_is_shown_to_it_at_each_start(made, opened, monkeypatch):
+    data, _ = made("tsv")
+    real = dict(read_records.registry)[TextTable]
+    peeked = []
+
+    def peeking(data, split, look):
+        real(data, split, peeked.append)
+        return real(data, split, look)
+
+    monkeypatch.setattr("zoo_common.data.records.read_records", peeking)
+    for start in (1, 2):
+        learner = Texts()
+        opened(data, learner)
+        assert len(peeked) == 30 * start
+        assert len(learner.seen) == 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 from zoo_common.data.base import Dataset
 from zoo_spec.tensors import Windows
 
-_AT_ONCE = 1024
+AT_ONCE = 1024
+"""Examples that are made at once."""
 
 
-def measured(dataset: Dataset) -> dict[str, NDArray[np.int32]]:
-    """``Dataset.lengths`` of examples that are the same in every epoch: each is made once.
+def measured(dataset: Dataset) -> Iterator[dict[str, NDArray[np.int32]]]:
+    """``Dataset.lengths``, in blocks, of examples that are the same in every epoch: each is made once.
 
     A dimension of frames has no length of its own: it follows from that of the samples.
     """
     dimensions = dataset.padding().dimensions
     own = {name: dimension for name, dimension in dimensions.items() if not isinstance(dimension, Windows)}
-    count = len(dataset)
-    found: dict[str, NDArray[np.int32]] = {}
-    for start in range(0, count, _AT_ONCE):
-        indices = range(start, min(start + _AT_ONCE, count))
-        for index, example in zip(indices, dataset.examples([(0, index) for index in indices]), strict=True):
+    for start in range(0, len(dataset), AT_ONCE):
+        indices = range(start, min(start + AT_ONCE, len(dataset)))
+        found: dict[str, NDArray[np.int32]] = {}
+        for row, example in enumerate(dataset.examples([(0, index) for index in indices])):
             for name in own.keys() & example.keys():
-                lengths = found.setdefault(own[name], np.zeros(count, np.int32))
-                lengths[index] = max(lengths[index], len(example[name]))
-    return found
+                lengths = found.setdefault(own[name], np.zeros(len(indices), np.int32))
+                lengths[row] = max(lengths[row], len(example[name]))
+        yield found
 
 
 def joined(parts: Sequence[Dataset], counts: Sequence[int] | None = None) -> dict[str, NDArray[np.int32]]:

@@ -6,8 +6,9 @@ whoever opens one says where its index is kept (``kept_in``), and the records th
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -76,11 +77,28 @@ def kept_in(keeping: Keeping | None) -> Iterator[None]:
         _NEXT.reset(token)
 
 
-def taken_up() -> Keeping | None:
-    """What was said by ``kept_in``, to whoever asks first: an index is that of one source."""
-    found = _NEXT.get()
+def _taken_up(look: Look) -> Keeping | None:
+    """What was said by ``kept_in``, for the records that its learner looks at, if maybe not alone.
+
+    A source may read a file for itself before; and an index is that of one source.
+    """
+    found, beside = _NEXT.get(), getattr(look, "__self__", None)
+    if found is None or found.learner.look not in (look, getattr(beside, "look_beside", None)):
+        return None
     _NEXT.set(None)
     return found
+
+
+def kept_fact(what: str, path: str, find: Callable[[], JsonValue]) -> JsonValue:
+    """What a source has to read all of a file for, before it can give a record: found once for a run."""
+    keeping = _NEXT.get()
+    if keeping is None or keeping.store.folder is None:
+        return find()
+    key = keeping.store.key()
+    if not key.sources:
+        return find()
+    name = f"{what}_{hashlib.sha256(path.encode()).hexdigest()[:16]}"
+    return keeping.store.entry(name, key, lambda draft: {what: find()}).facts[what]
 
 
 class Index:
@@ -105,7 +123,7 @@ class Index:
 
 def index_of(data: Data, files: Sequence[RecordFile], look: Look) -> Index:
     """The index of files: as it is kept, or of all records, which are read now and shown to ``look``."""
-    keeping = taken_up()
+    keeping = _taken_up(look)
     indexed = [file for file in files if isinstance(file, IndexedFile)]
     if keeping is not None and len(indexed) == len(files):
         found = _kept(keeping, data, files, indexed, look)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
+from zoo_common.data.kept_arrays import Block, Keep, in_memory
 from zoo_common.data.makers.labels import Labels
 from zoo_common.data.records import Records
 from zoo_spec.data.records import LabelledText
@@ -49,13 +50,18 @@ class WeighedExamples(Dataset):
         return replace(self._examples.description(), bytes_per_sample=example_bytes(self))
 
 
-def balanced(records: Records, labels: Labels, classes: int) -> NDArray[np.float32]:
+def balanced(records: Records, labels: Labels, classes: int, keep: Keep = in_memory) -> NDArray[np.float32]:
     """``records / (classes * those of a class)``, as scikit-learn has it; InputError for a class without any."""
-    counts = np.zeros(classes)
-    for index in range(len(records)):
-        record = records[index]
-        assert isinstance(record, LabelledText)
-        counts[int(labels.of(record))] += 1
+
+    def counted() -> Iterator[Block]:
+        counts = np.zeros(classes)
+        for index in range(len(records)):
+            record = records[index]
+            assert isinstance(record, LabelledText)
+            counts[int(labels.of(record))] += 1
+        yield {"counts": counts}
+
+    counts = keep("class_counts", counted)["counts"].astype(np.float64)
     if not counts.all():
         name = (labels.names or ())[int(np.argmin(counts))]
         raise InputError(

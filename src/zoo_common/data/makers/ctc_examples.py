@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +15,10 @@ from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
+from zoo_common.data.kept_arrays import Block, Keep, in_memory, kept_for, lengths_of
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import read_label_names, require_same, some, write_label_names
+from zoo_common.data.lengths import AT_ONCE
 from zoo_common.data.letter_files import read_letters
 from zoo_common.data.letters import SPECIALS, Letters, letters_of, spelled
 from zoo_common.data.makers.waveforms import (
@@ -55,12 +57,13 @@ class CtcExamples(Dataset):
         samples: int,
         labels: int,
         inputs: frozenset[str],
+        keep: Keep = in_memory,
     ) -> None:
         """``samples`` and ``labels`` are those of the longest example that there may be."""
         self.letters = letters
         self._records, self._data, self._frames = records, data, frames
         self._sizes = {"samples": samples, "labels": labels}
-        self._inputs = inputs
+        self._inputs, self._keep = inputs, keep
 
     def __len__(self) -> int:
         return len(self._records)
@@ -82,12 +85,7 @@ class CtcExamples(Dataset):
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Samples and letters of each utterance."""
-        samples, labels = np.zeros(len(self), np.int32), np.zeros(len(self), np.int32)
-        for index in range(len(self)):
-            record = utterance(self._records[index])
-            samples[index] = record.sound.length
-            labels[index] = len(spelled(transcript_of(record, self._data)))
-        return {"samples": samples, "labels": labels}
+        return lengths_of(self._keep("lengths", self._counted))
 
     def example(self, epoch: int, index: int) -> Example:
         """One utterance."""
@@ -100,6 +98,15 @@ class CtcExamples(Dataset):
     def said(self, index: int) -> str:
         """What is said in an utterance, with one space between words."""
         return " ".join(transcript_of(utterance(self._records[index]), self._data).split())
+
+    def _counted(self) -> Iterator[Block]:
+        for start in range(0, len(self), AT_ONCE):
+            some = [
+                utterance(self._records[index]) for index in range(start, min(start + AT_ONCE, len(self)))
+            ]
+            letters = [len(spelled(transcript_of(record, self._data))) for record in some]
+            samples = [record.sound.length for record in some]
+            yield {"samples": np.asarray(samples, np.int32), "labels": np.asarray(letters, np.int32)}
 
     def frame_count(self, index: int) -> int:
         """How many of an example's frames are of its waveform and not of padding."""
@@ -250,10 +257,15 @@ def _recognition(task: Ctc, wanted: Wanted) -> CtcExamples:
             records,
             lambda each: each.sound.length < data.least_samples,
             f"are shorter than data.least_samples {data.least_samples:,}",
+            kept_for(wanted),
+            "long_enough",
         )
     if data.unfit == "drop":
         records = without(
-            records, lambda each: bool(seen.unfit(each)), "are too long, or for too many letters"
+            records,
+            lambda each: bool(seen.unfit(each)),
+            "are too long, or for too many letters",
+            kept_for(wanted, seen.about()),
         )
     return CtcExamples(
         records,
@@ -263,4 +275,5 @@ def _recognition(task: Ctc, wanted: Wanted) -> CtcExamples:
         samples=seen.most_samples,
         labels=seen.most_letters,
         inputs=wanted.inputs,
+        keep=kept_for(wanted, seen.about()),
     )

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
+from zoo_common.data.entries import AnyArray
 from zoo_common.data.examples import make_examples
+from zoo_common.data.kept_arrays import Keep, chosen_of, in_memory, kept_for, lengths_of
 from zoo_common.data.lengths import measured
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.oracle import ORACLES
 from zoo_common.data.makers.sentence_layout import kept, laid_out, shortened
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import AnyRecord, Records, open_records
+from zoo_common.data.records import AnyRecord, Numbers, Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_common.log import LOG
@@ -37,17 +40,18 @@ class SentenceChoices(Dataset):
     def __init__(
         self,
         records: Records,
-        numbers: Sequence[int],
+        numbers: Numbers,
         tokenizer: Subwords,
         data: SummaryData,
         *,
         inputs: frozenset[str],
         has_types: bool,
+        keep: Keep = in_memory,
     ) -> None:
         """``numbers`` are those of the records; ``has_types``: the model tells two segments apart."""
         self._records, self._numbers, self._tokenizer, self._data = records, numbers, tokenizer, data
         self._inputs, self._has_types = inputs, has_types
-        self._cuts = Cuts(len(numbers))
+        self._keep, self._cuts = keep, Cuts(len(numbers))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -69,11 +73,11 @@ class SentenceChoices(Dataset):
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Tokens and sentences of each document."""
-        return measured(self)
+        return lengths_of(self._keep("lengths", partial(measured, self)))
 
     def record(self, index: int) -> SummarizedText:
         """The record of an example, read now."""
-        return cast(SummarizedText, self._records[self._numbers[index]])
+        return cast(SummarizedText, self._records[int(self._numbers[index])])
 
     def sentences(self, index: int) -> list[str]:
         """The sentences of an example as the record has them, those too that a cut leaves out."""
@@ -107,18 +111,19 @@ class SentenceChoices(Dataset):
         return {name: value for name, value in example.items() if name in self._inputs}
 
 
-def _fitting(records: Records, data: SummaryData) -> list[int]:
+def _fitting(records: Records, data: SummaryData, keep: Keep) -> AnyArray:
     """The numbers of the documents with enough sentences; InputError if there is none."""
-    found = [
-        number
-        for number in range(len(records))
-        if len(kept(cast(SummarizedText, records[number]).document, data)) >= data.least_sentences
-    ]
+
+    def fits(number: int) -> bool:
+        document = cast(SummarizedText, records[number]).document
+        return len(kept(document, data)) >= data.least_sentences
+
+    found = chosen_of(len(records), fits, keep)
     gone = len(records) - len(found)
     said = f"{gone:,} of {len(records):,} documents have fewer than {data.least_sentences} sentences"
     if gone:
         LOG.warning(f"{said} of more than {data.least_words} words and were left out")
-    if not found:
+    if not len(found):
         raise InputError(
             f"{records.description().source}: {said} of more than {data.least_words} words; lower "
             "data.least_sentences or data.least_words"
@@ -160,11 +165,13 @@ def _extractive(task: ExtractiveSummarization, wanted: Wanted) -> SentenceChoice
         run_dir=wanted.run_dir,
         begins_with=wanted.begins_with,
     )
+    keep = kept_for(wanted, tokenizer=tokenizer)
     return SentenceChoices(
         records,
-        _fitting(records, data),
+        _fitting(records, data, keep),
         tokenizer,
         data,
         inputs=wanted.inputs,
         has_types=rows.get("token_type_ids", 2) > 1,
+        keep=keep,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
+from zoo_common.data.kept_arrays import Keep, in_memory, kept_for, lengths_of
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import Names, read_label_names, require_same, write_label_names
 from zoo_common.data.lengths import measured
@@ -52,11 +54,12 @@ class LabelledExamples(Dataset):
         length: int,
         is_running: bool,
         inputs: frozenset[str],
+        keep: Keep = in_memory,
     ) -> None:
         """``is_running``: the text stands alone, without special tokens, for a model that only looks back."""
         self._records, self._tokenizer, self._labels = records, tokenizer, labels
         self._length, self._is_running, self._inputs = length, is_running, inputs
-        self._cuts = Cuts(len(records))
+        self._keep, self._cuts = keep, Cuts(len(records))
 
     @property
     def cut(self) -> int:
@@ -91,7 +94,7 @@ class LabelledExamples(Dataset):
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Tokens of each text, or pair, between its special tokens."""
-        return measured(self)
+        return lengths_of(self._keep("lengths", partial(measured, self)))
 
     def example(self, epoch: int, index: int) -> Example:
         """One example."""
@@ -206,6 +209,7 @@ def _open(labels: Labels, wanted: Wanted) -> LabelledExamples:
         length=data.sequence_length,
         is_running=is_running,
         inputs=wanted.inputs,
+        keep=kept_for(wanted, is_running, tokenizer),
     )
 
 
@@ -247,7 +251,9 @@ def _classification(task: SequenceClassification, wanted: Wanted) -> Dataset:
         return examples
     if task.class_weights == "balanced":
         records = open_records(wanted.spec.data, "train", labels, wanted)
-        return WeighedExamples(examples, balanced(records, labels, _classes(wanted)))
+        return WeighedExamples(
+            examples, balanced(records, labels, _classes(wanted), kept_for(wanted, [*(labels.names or ())]))
+        )
     return WeighedExamples(examples, np.asarray(task.class_weights, np.float32))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, example_bytes
+from zoo_common.data.kept_arrays import lengths_of
 from zoo_common.data.lengths import measured
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.pairs import Pairs
@@ -46,7 +48,7 @@ class PairExamples(Dataset):
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Tokens of each text and of each target, ends included."""
-        return measured(self)
+        return lengths_of(self._pairs.keep("lengths", partial(measured, self)))
 
     def example(self, epoch: int, index: int) -> Example:
         """One example."""

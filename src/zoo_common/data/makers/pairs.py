@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription
+from zoo_common.data.entries import AnyArray
+from zoo_common.data.kept_arrays import Block, Keep, in_memory, kept_for
 from zoo_common.data.makers.generation import text_of
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import AnyRecord, Records, open_records
+from zoo_common.data.records import AnyRecord, Numbers, Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_common.decoding import Generation
@@ -59,9 +61,17 @@ class Room(Protocol):
 class Pairs:
     """Records as tokens by number; those that are too long for their ``room`` are left out where the data says so."""
 
-    def __init__(self, records: Records, tokenizer: Subwords, data: TargetTextData, room: Room) -> None:
-        self.records, self.tokenizer = records, tokenizer
-        self._prefix, self._numbers = data.prefix, np.arange(len(records), dtype=np.int64)
+    def __init__(
+        self,
+        records: Records,
+        tokenizer: Subwords,
+        data: TargetTextData,
+        room: Room,
+        keep: Keep = in_memory,
+    ) -> None:
+        self.records, self.tokenizer, self.keep = records, tokenizer, keep
+        self._prefix = data.prefix
+        self._numbers: Numbers = range(len(records))
         if data.too_long == "skip":
             self._numbers = self._fitting(room, data)
 
@@ -87,28 +97,28 @@ class Pairs:
         rows = self.tokenizer.encode([text for pair in texts for text in pair])
         return list(zip(rows[::2], rows[1::2], strict=True))
 
-    def _fitting(self, room: Room, data: TargetTextData) -> NDArray[np.int64]:
+    def _fitting(self, room: Room, data: TargetTextData) -> AnyArray:
         """The numbers of those that there is room for; InputError if there is none."""
-        found = []
-        for start in range(0, len(self.records), _AT_ONCE):
-            numbers = range(start, min(start + _AT_ONCE, len(self.records)))
-            pairs = self.tokens([self.records[number] for number in numbers])
-            for number, (source, target) in zip(numbers, pairs, strict=True):
-                sizes = len(source), len(target)
-                if room(*sizes) == sizes:
-                    found.append(number)
+        found = self.keep("fitting", partial(self._numbers_of_fitting, room))["numbers"]
         gone = len(self.records) - len(found)
         if gone:
             LOG.warning(
                 f"{gone:,} of {len(self.records):,} pairs are too long and were left out (data.too_long: skip)"
             )
-        if not found:
+        if not len(found):
             raise InputError(
                 f"{self.records.description().source}: all {gone:,} pairs have more tokens than "
                 f"data.sequence_length {data.sequence_length} and data.target_length have room for; raise these, or "
                 "set data.too_long to cut"
             )
-        return np.asarray(found, np.int64)
+        return found
+
+    def _numbers_of_fitting(self, room: Room) -> Iterator[Block]:
+        for start in range(0, len(self.records), _AT_ONCE):
+            numbers = range(start, min(start + _AT_ONCE, len(self.records)))
+            pairs = self.tokens([self.records[number] for number in numbers])
+            fits = [room(len(source), len(target)) == (len(source), len(target)) for source, target in pairs]
+            yield {"numbers": np.asarray(numbers, np.int32)[fits]}
 
 
 def texts_of(wanted: Wanted, records: Records | None) -> Iterator[str]:
@@ -141,7 +151,7 @@ def open_pairs(wanted: Wanted, room: Room) -> Pairs:
         run_dir=wanted.run_dir,
         begins_with=wanted.begins_with,
     )
-    return Pairs(records, tokenizer, data, room)
+    return Pairs(records, tokenizer, data, room, kept_for(wanted, type(wanted.spec.task).__name__, tokenizer))
 
 
 def target_data(wanted: Wanted) -> TargetTextData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -14,6 +13,8 @@ from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Padding, described
 from zoo_common.data.examples import make_examples
+from zoo_common.data.kept_arrays import Block, Keep, in_memory, kept_for, lengths_of
+from zoo_common.data.lengths import AT_ONCE
 from zoo_common.data.makers.question_windows import AskedText, Tokens, WindowLayout
 from zoo_common.data.reader import Wanted
 from zoo_common.data.records import AnyRecord, Records, Tolerance, open_records
@@ -44,21 +45,27 @@ class QuestionExamples(Dataset):
     """
 
     def __init__(
-        self, data: QuestionData, records: Records, layout: WindowLayout, inputs: frozenset[str]
+        self,
+        data: QuestionData,
+        records: Records,
+        layout: WindowLayout,
+        inputs: frozenset[str],
+        keep: Keep = in_memory,
     ) -> None:
         """Counts the windows of all questions; raises InputError for one whose text, or answer, has no tokens."""
         self._records, self._layout, self._inputs = records, layout, inputs
         self._length = data.sequence_length
-        self._questions, self._firsts, self._lengths = array("q"), array("q"), array("i")
-        self._count = 0
         tolerance = Tolerance(data)
-        for number in range(len(records)):
-            if tolerance.takes(partial(self._add, number)):
-                self._questions.append(number)
+        found = keep("question_windows", partial(self._counted, tolerance))
+        # The record of each question, its first window, and the length of every window.
+        self._questions, self._firsts, self._lengths = (
+            found[name] for name in ("questions", "firsts", "lengths")
+        )
+        tolerance.recall({"good": len(self._questions), "bad": len(records) - len(self._questions)})
         tolerance.end()
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._lengths)
 
     def description(self) -> DataDescription:
         """Where the questions come from, and how large the examples are."""
@@ -84,7 +91,7 @@ class QuestionExamples(Dataset):
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Tokens of each window, the question's and the special ones included."""
-        return {"sequence": np.asarray(self._lengths, np.int32)}
+        return lengths_of({"sequence": self._lengths})
 
     def example(self, epoch: int, index: int) -> Example:
         """One window."""
@@ -104,19 +111,31 @@ class QuestionExamples(Dataset):
     def asked(self, index: int) -> Asked:
         """What an example is of; the windows of a question follow one another."""
         place = bisect_right(self._firsts, index) - 1
-        question = cast(Question, self._records[self._questions[place]])
+        question = cast(Question, self._records[int(self._questions[place])])
         text = self._layout.asked(question.question, question.context)
-        return Asked(question, text, index - self._firsts[place])
+        return Asked(question, text, index - int(self._firsts[place]))
 
-    def _add(self, number: int) -> None:
+    def _counted(self, tolerance: Tolerance) -> Iterator[Block]:
+        count = 0
+        for start in range(0, len(self._records), AT_ONCE):
+            numbers, firsts, lengths = list[int](), list[int](), list[int]()
+            for number in range(start, min(start + AT_ONCE, len(self._records))):
+                own: list[int] = []
+                if tolerance.takes(partial(self._add, number, own)):
+                    numbers.append(number)
+                    firsts.append(count)
+                    lengths += own
+                    count += len(own)
+            columns = {"questions": numbers, "firsts": firsts, "lengths": lengths}
+            yield {name: np.asarray(values, np.int32) for name, values in columns.items()}
+
+    def _add(self, number: int, lengths: list[int]) -> None:
         question = cast(Question, self._records[number])
         text = self._layout.asked(question.question, question.context)
         if not text.windows:
             raise InputError(f"{question.where}: the context has no tokens; leave the question out")
         answer_tokens(question, text)
-        self._firsts.append(self._count)
-        self._count += len(text.windows)
-        self._lengths.extend(window.length for window in text.windows)
+        lengths += [window.length for window in text.windows]
 
 
 def answer_tokens(question: Question, text: AskedText) -> Tokens | None:
@@ -194,4 +213,5 @@ def _question_answering(task: QuestionAnswering, wanted: Wanted) -> QuestionExam
         )
     records = open_records(data, wanted.split, _Answered(task), wanted)
     layout = question_layout(wanted, data, records if wanted.split == "train" else None)
-    return QuestionExamples(data, records, layout, wanted.inputs)
+    keep = kept_for(wanted, tokenizer=layout.tokenizer)
+    return QuestionExamples(data, records, layout, wanted.inputs, keep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from pydantic import JsonValue
 
 from zoo_common.data.base import Array, DataDescription, Dataset, Example, Padding, Split, example_bytes
 from zoo_common.data.examples import make_examples
+from zoo_common.data.kept_arrays import Keep, in_memory, kept_for, lengths_of
 from zoo_common.data.makers.span_masks import span_mask
 from zoo_common.data.makers.waveforms import (
     fed,
     frames_of,
+    heard_samples,
     longest,
     utterance,
     utterance_data,
@@ -52,7 +55,9 @@ class UnitExamples(Dataset):
         seed: int,
         split: Split,
         inputs: frozenset[str],
+        keep: Keep = in_memory,
     ) -> None:
+        self._keep = keep
         self._records, self._data, self._frames = records, data, frames
         self._samples, self._seed, self._split, self._inputs = samples, seed, split, inputs
 
@@ -71,8 +76,8 @@ class UnitExamples(Dataset):
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Samples of each utterance, or of the part that an epoch has of it."""
-        samples = (utterance(self._records[index]).sound.length for index in range(len(self)))
-        return {"samples": np.fromiter((min(each, self._samples) for each in samples), np.int32, len(self))}
+        found = lengths_of(self._keep("lengths", partial(heard_samples, self._records)))
+        return {"samples": np.minimum(found["samples"], self._samples)}
 
     def example(self, epoch: int, index: int) -> Example:
         """One part of an utterance."""
@@ -161,10 +166,12 @@ def _units(task: MaskedUnitPrediction, wanted: Wanted) -> UnitExamples:
         data.least_samples, frames.size + frames.stride
     )  # Two frames: one that is hidden and one that is not.
     records = open_records(data, wanted.split, _Heard(data, label_count(wanted.graph) or task.units), wanted)
+    keep = kept_for(wanted, least)
     records = without(
         records,
         lambda each: each.sound.length < least,
         f"are shorter than {least:,} samples (data.least_samples)",
+        keep,
     )
     return UnitExamples(
         records,
@@ -174,4 +181,5 @@ def _units(task: MaskedUnitPrediction, wanted: Wanted) -> UnitExamples:
         seed=wanted.seed,
         split=wanted.split,
         inputs=wanted.inputs,
+        keep=keep,
     )

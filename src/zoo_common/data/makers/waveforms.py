@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import numpy as np
 
 from zoo_common.data.base import Array
+from zoo_common.data.kept_arrays import Block, Keep, chosen_of
+from zoo_common.data.lengths import AT_ONCE
 from zoo_common.data.reader import Wanted
 from zoo_common.data.records import Chosen, Records
 from zoo_common.log import LOG
@@ -56,14 +58,24 @@ def utterance(record: Record) -> Utterance:
     return cast(Utterance, record)
 
 
-def without(records: Records, left_out: Callable[[Utterance], bool], why: str) -> Records:
+def without(
+    records: Records, left_out: Callable[[Utterance], bool], why: str, keep: Keep, name: str = "fitting"
+) -> Records:
     """The records but for some, whose number is logged; InputError where nothing is left."""
-    kept = [index for index in range(len(records)) if not left_out(utterance(records[index]))]
+    kept = chosen_of(len(records), lambda index: not left_out(utterance(records[index])), keep, name)
     count = len(records) - len(kept)
     if not count:
         return records
     said = f"{records.description().source}: {count:,} of {len(records):,} utterances {why}"
-    if not kept:
+    if not len(kept):
         raise InputError(f"{said}, and none is left; see data.waveform_samples and data.least_samples")
     LOG.warning(f"{said}, and are left out")
-    return Chosen(records, np.asarray(kept, np.int64))
+    return Chosen(records, kept)
+
+
+def heard_samples(records: Records) -> Iterator[Block]:
+    """The lengths of utterances, in blocks."""
+    for start in range(0, len(records), AT_ONCE):
+        some = range(start, min(start + AT_ONCE, len(records)))
+        lengths = [utterance(records[index]).sound.length for index in some]
+        yield {"samples": np.asarray(lengths, np.int32)}

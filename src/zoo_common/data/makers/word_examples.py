@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Padding, example_bytes
 from zoo_common.data.examples import make_examples
+from zoo_common.data.kept_arrays import Block, Keep, in_memory, kept_for
 from zoo_common.data.label_names import read_label_names, require_same, write_label_names
 from zoo_common.data.makers.word_labels import WordLabels
 from zoo_common.data.reader import Wanted
@@ -56,13 +57,20 @@ class WordExamples(Dataset):
         is_running: bool,
         every_piece: bool,
         inputs: frozenset[str],
+        keep: Keep = in_memory,
     ) -> None:
         """``is_running``: the words stand alone, without special tokens, for a model that only looks back."""
         self.labels = labels
         self._records, self._pieces = records, pieces
         self._length, self._is_running, self._every_piece = length, is_running, every_piece
         self._inputs = inputs
-        self._windows = self._cut()
+        self._windows = keep("word_windows", self._cut)["windows"]
+        more = len(self._windows) - len(records)
+        if more:
+            LOG.info(
+                f"{records.description().source}: sentences longer than data.sequence_length {length} are {more:,} "
+                "examples more"
+            )
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -94,7 +102,8 @@ class WordExamples(Dataset):
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Pieces of each example, special tokens included."""
-        return {"sequence": (self._windows[:, 3] + (self._length - self._room)).astype(np.int32)}
+        pieces = self._windows[:, 3].astype(np.int32)
+        return {"sequence": pieces + np.int32(self._length - self._room)}
 
     def example(self, epoch: int, index: int) -> Example:
         """One example; it is the same in every epoch."""
@@ -142,10 +151,15 @@ class WordExamples(Dataset):
     def _room(self) -> int:
         return self._length - (0 if self._is_running else 2)
 
-    def _cut(self) -> NDArray[np.int64]:
+    def _cut(self) -> Iterator[Block]:
         """``[examples, 4]``: the record, the first of its words, the one after the last, and how many pieces."""
+        for start in range(0, len(self._records), _AT_ONCE):
+            rows = self._rows(range(start, min(start + _AT_ONCE, len(self._records))))
+            yield {"windows": np.asarray(rows, np.int32).reshape(-1, 4)}
+
+    def _rows(self, numbers: Sequence[int]) -> list[tuple[int, int, int, int]]:
         rows: list[tuple[int, int, int, int]] = []
-        for number in range(len(self._records)):
+        for number in numbers:
             record = cast(LabelledWords, self._records[number])
             sizes = [min(len(own), self._room) for own in self._pieces.of(record.words, record.where)]
             begin = used = 0
@@ -155,13 +169,7 @@ class WordExamples(Dataset):
                     begin, used = place, 0
                 used += size
             rows.append((number, begin, len(sizes), used))
-        more = len(rows) - len(self._records)
-        if more:
-            LOG.info(
-                f"{self._records.description().source}: sentences longer than data.sequence_length {self._length} "
-                f"are {more:,} examples more"
-            )
-        return np.asarray(rows, np.int64).reshape(-1, 4)
+        return rows
 
 
 def _data(wanted: Wanted) -> LabelledWordsData:
@@ -235,6 +243,7 @@ def _token_classification(task: TokenClassification, wanted: Wanted) -> WordExam
         is_running=is_running,
         every_piece=data.label_pieces == "all",
         inputs=wanted.inputs,
+        keep=kept_for(wanted, is_running, tokenizer),
     )
 
 

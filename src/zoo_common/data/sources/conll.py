@@ -12,9 +12,10 @@ from zoo_common.data.entities import OUTSIDE
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import expanded
 from zoo_common.data.record_files import IndexedFile
+from zoo_common.data.record_index import kept_fact
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.line_files import Block, BlockFile, NumberedLine
-from zoo_common.data.sources.tags import Tagged, check_tag, in_iob2, scheme_of
+from zoo_common.data.sources.tags import Tagged, check_tag, in_iob2, scheme_of, told
 from zoo_common.log import LOG
 from zoo_spec.data import ConllFiles
 from zoo_spec.data.records import LabelledWords
@@ -34,7 +35,7 @@ class ConllFile(IndexedFile):
         self.path, self._data = path, data
         self._file = BlockFile(path, data.limits, encoding=data.encoding)
         self.size = self._file.size
-        self.scheme = data.scheme or scheme_of(self._tagged(), path)
+        self.scheme = data.scheme or told(kept_fact("scheme", path, lambda: scheme_of(self._tagged(), path)))
         if self.scheme is None:
             LOG.warning(
                 f"{path}: every word's tag is {OUTSIDE}: there is no entity in it, and no tagging scheme to tell"

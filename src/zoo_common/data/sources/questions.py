@@ -17,7 +17,8 @@ class DifferentIds:
     """Shows each question to ``look``, and raises InputError for one whose id another has."""
 
     def __init__(self, look: Look) -> None:
-        self._look = look
+        self.look_beside = look
+        """Goes on with the record; what it learns may be kept, for what is looked at here holds from then on."""
         self._seen: set[str] = set()
 
     def look(self, record: Record) -> None:
@@ -28,7 +29,7 @@ class DifferentIds:
                     f"{record.where}: the id {record.id!r} stands there a second time; each question has its own"
                 )
             self._seen.add(record.id)
-        self._look(record)
+        self.look_beside(record)
 
 
 def question_of(

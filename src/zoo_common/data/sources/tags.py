@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from pydantic import JsonValue, TypeAdapter
+
 from zoo_common.data.entities import OUTSIDE, as_iob2, entities, split_label
 from zoo_spec.data.tagged_words import TagScheme
 from zoo_spec.errors import InputError
@@ -46,6 +48,11 @@ class _Seen:
                 self.unclosed = self.unclosed or place
             self.is_empty = self.is_empty and not part
             before, kind_before = part, kind
+
+
+def told(scheme: JsonValue) -> TagScheme | None:
+    """A scheme as it was kept."""
+    return None if scheme is None else TypeAdapter[TagScheme](TagScheme).validate_python(scheme)
 
 
 def scheme_of(sentences: Iterable[Tagged], path: str) -> TagScheme | None:

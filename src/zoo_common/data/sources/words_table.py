@@ -9,10 +9,11 @@ from typing import cast
 from zoo_common.data.base import Split
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import expanded
+from zoo_common.data.record_index import kept_fact
 from zoo_common.data.records import FileRecords, Look, read_records
 from zoo_common.data.sources.cells import Cells, TableForm, list_of, text_of, whole_number_of
 from zoo_common.data.sources.table_files import read_table
-from zoo_common.data.sources.tags import Tagged, check_tag, in_iob2, scheme_of
+from zoo_common.data.sources.tags import Tagged, check_tag, in_iob2, scheme_of, told
 from zoo_spec.data.records import LabelledWords
 from zoo_spec.data.tagged_words import TagScheme
 from zoo_spec.data.words_table import WordsTable
@@ -63,6 +64,10 @@ def _scheme(data: WordsTable, form: TableForm, path: str) -> TagScheme | None:
     """That of one file, all of which is read for it, unless it is stated."""
     if data.scheme is not None:
         return data.scheme
+    return told(kept_fact("scheme", path, lambda: _told_scheme(data, form, path)))
+
+
+def _told_scheme(data: WordsTable, form: TableForm, path: str) -> TagScheme | None:
     rows = read_table(data, [path], form, partial(_as_it_stands, data), lambda record: None)
     records = (cast(LabelledWords, rows[index]) for index in range(len(rows)))
     tagged = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -66,6 +67,11 @@ class Subwords:
     def size(self) -> int:
         """One more than the largest id: the rows that an embedding needs."""
         return max(self.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
+    @cached_property
+    def sha256(self) -> str:
+        """What tells it from others."""
+        return hashlib.sha256(self.tokenizer.to_str(pretty=True).encode("utf-8")).hexdigest()
 
     @cached_property
     def pad(self) -> int:
