@@ -9,8 +9,10 @@ import pytest
 
 from zoo_common.data.entities import Entity, as_iob2, each_labelled, entities
 from zoo_common.data.makers.word_examples import Window, WordExamples
+from zoo_common.data.mixture import AllExamples
 from zoo_common.metrics import entities as scores
 from zoo_common.metrics.classes import ClassScores
+from zoo_spec.errors import InputError
 from zoo_spec.tasks.metrics import EntityScores
 
 METRIC = EntityScores("entity", "logits")
@@ -55,6 +57,10 @@ def conlleval(rows: list[tuple[str, str]]) -> tuple[int, int, int]:
 
 def counter(sentences: list[list[str]], names: list[str], cuts: int = 1000) -> scores.EntityScores:
     """Over examples of ``cuts`` words at most, each of one piece."""
+    return scores.open_text_metric(METRIC, examples_of(sentences, names, cuts))  # type: ignore[return-value]
+
+
+def examples_of(sentences: list[list[str]], names: list[str], cuts: int = 1000) -> WordExamples:
     windows = [
         Window(number, tuple(labels[at : at + cuts]), np.arange(len(labels[at : at + cuts])))
         for number, labels in enumerate(sentences)
@@ -64,7 +70,7 @@ def counter(sentences: list[list[str]], names: list[str], cuts: int = 1000) -> s
     examples.labels = SimpleNamespace(names=tuple(names))  # type: ignore[assignment]
     examples._windows = np.zeros((len(windows), 3), np.int64)
     examples.window = windows.__getitem__  # type: ignore[method-assign]
-    return scores.open_text_metric(METRIC, examples)  # type: ignore[return-value]
+    return examples
 
 
 def logits(rows: list[list[str]], names: list[str]) -> np.ndarray:
@@ -73,6 +79,32 @@ def logits(rows: list[list[str]], names: list[str]) -> np.ndarray:
         for place, label in enumerate(labels):
             found[row, place, names.index(label)] = 1
     return found
+
+
+def test_sentences_of_a_mixture_are_those_of_its_sources_one_after_the_other():
+    names = ["O", "B-PER", "I-PER"]
+    # An entity never goes on from the last sentence of a source into the first of the next, of the same number.
+    sources = [[["B-PER", "I-PER"]], [["I-PER", "O"], ["B-PER", "O"]], [["O", "I-PER"]]]
+    sentences = [sentence for source in sources for sentence in source]
+    guesses = [["B-PER", "O"], ["I-PER", "O"], ["B-PER", "O"], ["O", "I-PER"]]
+    one, *others = (examples_of(source, names) for source in sources)
+    mixture = AllExamples([one, AllExamples(others)])
+    found = scores.open_text_metric(METRIC, mixture)
+    pairs = list(zip(sentences, guesses, strict=True))
+    for start in (0, 3):  # The second batch is filled up with copies.
+        rows = (guesses[start : start + 3] + guesses[:2])[:3]
+        found.add({}, {"logits": logits(rows, names)})
+    labelled, said, correct = np.sum([conlleval(list(zip(*pair, strict=True))) for pair in pairs], axis=0)
+    assert (labelled, said, correct) == (4, 4, 3)
+    assert list(found.values.values()) == [
+        correct / said,
+        correct / labelled,
+        2 * correct / (labelled + said),
+    ]
+    with pytest.raises(
+        InputError, match="counts the entities of labelled words, and the examples are of others"
+    ):
+        scores.open_text_metric(METRIC, AllExamples([one, ["no examples"]]))
 
 
 @pytest.mark.parametrize(

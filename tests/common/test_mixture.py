@@ -12,6 +12,7 @@ from zoo_common.data.base import DataDescription, Padding
 from zoo_common.data.file_marks import every_source
 from zoo_common.data.mixture import mixed, shares, wider
 from zoo_common.data.records import open_records
+from zoo_common.training.evaluation import evaluate
 from zoo_spec import load_spec
 from zoo_spec.data import TextTable
 from zoo_spec.data_fit import check_data
@@ -148,3 +149,43 @@ def test_what_is_evaluated_on_is_of_the_kind_that_is_learned_from(tmp_path):
             InputError, match=f"data.evaluation, of kind '{kind}', is {what}, and data of kind 'text_"
         ):
             check_data(spec, spec.graph())
+
+
+PARTS = ("numerator", "denominator")
+
+
+class Knows:
+    """A model that says what is right."""
+
+    def __init__(self, graph):
+        self.graph = graph
+
+    def evaluate_step(self, batch):
+        logits = np.eye(self.graph.outputs["logits"].width, dtype=np.float32)[batch["labels"]]
+        parts = {
+            f"{part.name}_{which}": 1.0
+            for part in self.graph.loss_parts
+            for which in ("numerator", "denominator")
+        }
+        return {"logits": logits, **parts}
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_counts_entities_counts_those_of_all_sources(tmp_path, own):
+    sentences = "Ann B-PER\nLee I-PER\nsat O\n\nin O\nRome B-LOC\n\n"
+    for name in "abc":
+        (tmp_path / f"{name}.txt").write_text(sentences * (1 + "abc".index(name)))
+    conll = "{kind: conll, files: %s, sequence_length: 16, evaluation_fraction: 0.5}"
+    one, other, third = (conll % (tmp_path / f"{name}.txt") for name in "abc")
+    evaluation = f", evaluation: {third}" if own else ""
+    data = f"data={{kind: mixture, sources: [{{data: {one}}}, {{data: {other}}}]{evaluation}}}"
+    spec = load_spec("bert_tiny_ner", ["model.vocab_size=64", "task.classes=5", data])
+    graph = spec.graph()
+    examples = open_dataset(spec, tmp_path / "run", "eval", graph)
+    found = evaluate(Knows(graph), spec, graph, examples, 3)
+    assert found["entity_f1"] == 1
+    entities = sum(each.support for each in found.by_name.values())
+    # Of 1 and 2 sentences with an entity each, one is held out of each source; or all of the third's.
+    assert entities == (
+        6 if own else sum(examples.example(0, k)["labels"].any() for k in range(len(examples)))
+    )

@@ -104,7 +104,8 @@ class AllExamples(Dataset):
     """The examples of several sources, one source after the other."""
 
     def __init__(self, parts: Sequence[Dataset]) -> None:
-        self._parts = list(parts)
+        self.parts = list(parts)
+        """The examples of each source."""
         self._ends = list(accumulate(map(len, parts)))
 
     def __len__(self) -> int:
@@ -112,21 +113,26 @@ class AllExamples(Dataset):
 
     def example(self, epoch: int, index: int) -> Example:
         """One example."""
+        part, place = self.located(index)
+        return part.example(epoch, place)
+
+    def located(self, index: int) -> tuple[Dataset, int]:
+        """Of which source an example is, and its number there."""
         number = bisect_right(self._ends, index)
-        part = self._parts[number]
-        return part.example(epoch, index - self._ends[number] + len(part))
+        part = self.parts[number]
+        return part, index - self._ends[number] + len(part)
 
     def padding(self) -> Padding:
         """To the largest of the sources' sizes."""
-        return wider([part.padding() for part in self._parts])
+        return wider([part.padding() for part in self.parts])
 
     def lengths(self) -> Mapping[str, NDArray[np.int32]]:
         """Those of all sources."""
-        return joined(self._parts)
+        return joined(self.parts)
 
     def description(self) -> DataDescription:
         """All sources."""
-        return _described(self, self._parts, [len(part) for part in self._parts])
+        return _described(self, self.parts, [len(part) for part in self.parts])
 
 
 def mixed(parts: Sequence[Dataset], weights: Sequence[float], seed: int) -> MixedExamples:

@@ -19,29 +19,30 @@ from zoo_common.data.entities import Entity, each_labelled, entities, is_of_enti
 from zoo_common.data.makers.word_examples import WordExamples
 from zoo_common.metrics.base import ratio
 from zoo_common.metrics.classes import ClassScores
-from zoo_common.metrics.texts import RowNumbers, TextCounter, open_text_metric
-from zoo_spec.errors import InputError
+from zoo_common.metrics.texts import ExampleRows, TextCounter, open_text_metric
 from zoo_spec.tasks.metrics import EntityScores as EntityScoresSpec
 
 
 class EntityScores(TextCounter):
     """Counts of each type of entities; of words only those of the last sentence are held."""
 
-    def __init__(self, metric: EntityScoresSpec, examples: WordExamples) -> None:
+    def __init__(self, metric: EntityScoresSpec, rows: ExampleRows[WordExamples]) -> None:
         self.metric = metric
-        self._examples, self._rows = examples, RowNumbers(examples)
-        self._names = examples.labels.names or ()
+        self._rows = rows
+        self._names = rows.sources[0].labels.names or ()  # Those of all sources.
         self._read = entities if is_of_entities(self._names) else each_labelled
+        self._source: WordExamples | None = None
         self._record, self._wanted, self._said = -1, list[str](), list[str]()
         self._counts = _Counts(self._read)
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
         logits = outputs[self.metric.logits]
-        for row, index in enumerate(self._rows.of(len(logits))):
-            window = self._examples.window(index)
-            if window.record != self._record:
+        for row, (examples, index) in enumerate(self._rows.of(len(logits))):
+            window = examples.window(index)
+            if examples is not self._source or window.record != self._record:
                 self._counts.add(self._wanted, self._said)
+                self._source = examples
                 self._record, self._wanted, self._said = window.record, [], []
             self._wanted += window.labels
             self._said += [self._names[each] for each in np.argmax(logits[row][window.firsts], axis=-1)]
@@ -98,8 +99,5 @@ class _Counts:
 
 @open_text_metric.register
 def _entity_scores(metric: EntityScoresSpec, examples: Dataset) -> EntityScores:
-    if not isinstance(examples, WordExamples):
-        raise InputError(
-            f"{metric.name} counts the entities of labelled words, and the examples are of others"
-        )
-    return EntityScores(metric, examples)
+    wrong = f"{metric.name} counts the entities of labelled words, and the examples are of others"
+    return EntityScores(metric, ExampleRows(examples, WordExamples, wrong))

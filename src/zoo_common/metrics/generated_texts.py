@@ -10,9 +10,8 @@ from zoo_common.data.makers.pairs import Generates
 from zoo_common.data.sentences import split_sentences
 from zoo_common.decoding import Step
 from zoo_common.metrics.rouge import Rouge
-from zoo_common.metrics.texts import RowNumbers, open_text_metric
+from zoo_common.metrics.texts import ExampleRows, open_text_metric
 from zoo_spec.data.records import SummarizedText, TextPair
-from zoo_spec.errors import InputError
 from zoo_spec.importing import require_extra
 from zoo_spec.tasks.metrics import TextMetric
 from zoo_spec.tasks.text_metrics import GeneratedTexts
@@ -21,9 +20,9 @@ from zoo_spec.tasks.text_metrics import GeneratedTexts
 class WrittenTexts:
     """Holds what was written, for BLEU is no sum over texts; of summaries nothing but sums."""
 
-    def __init__(self, metric: GeneratedTexts, examples: Generates, rows: RowNumbers) -> None:
+    def __init__(self, metric: GeneratedTexts, rows: ExampleRows[Generates]) -> None:
         self.metric: TextMetric = metric
-        self._examples, self._rows = examples, rows
+        self._rows = rows
         self._step: Step | None = None
         self._rouge: Rouge | None = None
         self._said: list[str] = []
@@ -37,9 +36,10 @@ class WrittenTexts:
         """Have the model write for a batch."""
         if self._step is None:
             raise TypeError("a model has to be given by ask() before the first batch")
-        found = self._examples.generation.of(self._step, batch)
-        for index, tokens in zip(self._rows.of(len(found)), found, strict=False):
-            record, said = self._examples.record(index), self._examples.said(tokens)
+        # All sources have the first one's tokenizer.
+        found = self._rows.sources[0].generation.of(self._step, batch)
+        for (examples, index), tokens in zip(self._rows.of(len(found)), found, strict=False):
+            record, said = examples.record(index), examples.said(tokens)
             if isinstance(record, TextPair):
                 self._said.append(said)
                 self._right.append(record.target)
@@ -71,9 +71,8 @@ def corpus_scores(said: list[str], right: list[str]) -> dict[str, float]:
 
 @open_text_metric.register
 def _written(metric: GeneratedTexts, examples: Dataset) -> WrittenTexts:
-    if not isinstance(examples, Generates):
-        raise InputError(
-            f"the metrics {', '.join(metric.names)} are of texts with targets, and the examples do not say how these "
-            "are written; let their maker derive from zoo_common.data.makers.pairs.Generates"
-        )
-    return WrittenTexts(metric, examples, RowNumbers(examples))
+    wrong = (
+        f"the metrics {', '.join(metric.names)} are of texts with targets, and the examples do not say how these "
+        "are written; let their maker derive from zoo_common.data.makers.pairs.Generates"
+    )
+    return WrittenTexts(metric, ExampleRows(examples, Generates, wrong))  # type: ignore[type-abstract]

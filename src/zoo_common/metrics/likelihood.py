@@ -12,7 +12,7 @@ import numpy as np
 from zoo_common.backend import Array, Batch
 from zoo_common.data.base import Dataset
 from zoo_common.metrics.base import Float64, open_metric, ratio, weights_of
-from zoo_common.metrics.texts import open_text_metric
+from zoo_common.metrics.texts import each_source, open_text_metric
 from zoo_spec.tasks import metrics as specs
 
 _LOGITS = 1 << 22
@@ -74,7 +74,10 @@ class BitsPerByte:
     def __init__(self, metric: specs.BitsPerByte, examples: Dataset) -> None:
         self.metric: specs.TextMetric = metric
         self._found = _Likelihood(metric)
-        self._bytes = examples.predicted_bytes if isinstance(examples, OfText) else None
+        counts = [
+            each.predicted_bytes if isinstance(each, OfText) else None for each in each_source(examples)
+        ]
+        self._bytes = None if None in counts else sum(count or 0 for count in counts)
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""

@@ -18,9 +18,8 @@ from zoo_common.backend import Batch
 from zoo_common.data.base import Dataset
 from zoo_common.data.makers.question_examples import QuestionExamples
 from zoo_common.metrics.answers import AnswerSearch, BestAnswers
-from zoo_common.metrics.texts import RowNumbers, open_text_metric
+from zoo_common.metrics.texts import ExampleRows, open_text_metric
 from zoo_spec.data.records import Question
-from zoo_spec.errors import InputError
 from zoo_spec.tasks.answer_rules import SquadMetric
 from zoo_spec.tasks.metrics import TextMetric
 
@@ -129,18 +128,18 @@ def _mean(values: Numbers) -> float:
 class SquadCounter:
     """Reads the answer to each question out of all its windows, which follow one another, and scores it."""
 
-    def __init__(self, metric: SquadMetric, examples: QuestionExamples) -> None:
+    def __init__(self, metric: SquadMetric, rows: ExampleRows[QuestionExamples]) -> None:
         self.metric: TextMetric = metric
         self._rules = metric.rules
-        self._examples, self._rows = examples, RowNumbers(examples)
+        self._rows = rows
         self._scores = EveryQuestion() if metric.rules.no_answer_threshold is None else SomeUnanswerable()
         self._search: AnswerSearch | None = None
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch of windows."""
         start, end = (outputs[name] for name in self.metric.outputs)
-        for row, index in enumerate(self._rows.of(len(start))):
-            asked = self._examples.asked(index)
+        for row, (examples, index) in enumerate(self._rows.of(len(start))):
+            asked = examples.asked(index)
             if self._search is None:
                 self._search = AnswerSearch(asked.text, self._rules)
             self._search.add(start[row], end[row])
@@ -160,9 +159,8 @@ class SquadCounter:
 
 @open_text_metric.register
 def _squad(metric: SquadMetric, examples: Dataset) -> SquadCounter:
-    if not isinstance(examples, QuestionExamples):
-        raise InputError(
-            f"{type(examples).__name__} does not say which question a window is of; "
-            "make the examples of zoo_spec.data.records.Question with zoo_common.data.makers.question_examples"
-        )
-    return SquadCounter(metric, examples)
+    wrong = (
+        f"{type(examples).__name__} does not say which question a window is of; "
+        "make the examples of zoo_spec.data.records.Question with zoo_common.data.makers.question_examples"
+    )
+    return SquadCounter(metric, ExampleRows(examples, QuestionExamples, wrong))

@@ -5,13 +5,14 @@ What counts such a kind is registered on its class, ``@open_text_metric.register
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import singledispatch
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from zoo_common.backend import Batch, Weights
 from zoo_common.data.base import Dataset
-from zoo_spec.errors import EnvironmentFault
+from zoo_common.data.mixture import AllExamples
+from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.tasks.metrics import TextMetric
 
 
@@ -48,6 +49,37 @@ class RowNumbers:
         first = self._next
         self._next = min(first + rows, self._count)
         return range(first, self._next)
+
+
+def each_source(examples: Dataset) -> list[Dataset]:
+    """The examples of each source, one after the other; of a mixture those of all, whose parts may be mixed too."""
+    if not isinstance(examples, AllExamples):
+        return [examples]
+    return [each for part in examples.parts for each in each_source(part)]
+
+
+Kind = TypeVar("Kind")
+
+
+class ExampleRows(Generic[Kind]):
+    """Which example of which source each row of a batch is, where all sources' are of one kind."""
+
+    def __init__(self, examples: Dataset, kind: type[Kind], wrong: str) -> None:
+        """Raises InputError, which says what is ``wrong``, for examples of another kind."""
+        self.sources: list[Kind] = []
+        for source in each_source(examples):
+            if not isinstance(source, kind):
+                raise InputError(wrong)
+            self.sources.append(source)
+        self._examples, self._rows = examples, RowNumbers(examples)
+
+    def of(self, rows: int) -> Iterator[tuple[Kind, int]]:
+        """The source of each of the next so many rows, and its number there; fewer where the last ones are copies."""
+        for index in self._rows.of(rows):
+            source, place = self._examples, index
+            while isinstance(source, AllExamples):
+                source, place = source.located(place)
+            yield cast(Kind, source), place
 
 
 @singledispatch

@@ -10,8 +10,7 @@ from zoo_common.backend import Batch
 from zoo_common.data.base import Dataset
 from zoo_common.data.makers.ctc_examples import CtcExamples
 from zoo_common.metrics.base import ratio
-from zoo_common.metrics.texts import RowNumbers, open_text_metric
-from zoo_spec.errors import InputError
+from zoo_common.metrics.texts import ExampleRows, open_text_metric
 from zoo_spec.tasks.ctc import TranscriptErrors as Declared
 from zoo_spec.tasks.metrics import TextMetric
 
@@ -19,17 +18,17 @@ from zoo_spec.tasks.metrics import TextMetric
 class TranscriptErrors:
     """Errors and lengths, added up batch by batch; decoded greedily."""
 
-    def __init__(self, metric: Declared, examples: CtcExamples) -> None:
+    def __init__(self, metric: Declared, rows: ExampleRows[CtcExamples]) -> None:
         self.metric: TextMetric = metric
-        self._examples, self._rows = examples, RowNumbers(examples)
+        self._rows = rows
         self._words, self._characters = [0, 0], [0, 0]
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
         best = np.argmax(outputs[self.metric.logits], axis=-1)
-        for row, index in zip(best, self._rows.of(len(best)), strict=False):
-            said = self._examples.said(index)
-            heard = self._examples.letters.heard(row[: self._examples.frame_count(index)])
+        for row, (examples, index) in zip(best, self._rows.of(len(best)), strict=False):
+            said = examples.said(index)
+            heard = examples.letters.heard(row[: examples.frame_count(index)])
             _count(self._words, said.split(), heard.split())
             _count(self._characters, said, heard)
 
@@ -64,9 +63,8 @@ def edits(said: Sequence[str], heard: Sequence[str]) -> int:
 
 @open_text_metric.register
 def _transcripts(metric: Declared, examples: Dataset) -> TranscriptErrors:
-    if not isinstance(examples, CtcExamples):
-        raise InputError(
-            f"the metric {metric.name!r} counts errors in transcripts, and these examples have none; set data.kind "
-            "to a source of utterances"
-        )
-    return TranscriptErrors(metric, examples)
+    wrong = (
+        f"the metric {metric.name!r} counts errors in transcripts, and these examples have none; set data.kind "
+        "to a source of utterances"
+    )
+    return TranscriptErrors(metric, ExampleRows(examples, CtcExamples, wrong))

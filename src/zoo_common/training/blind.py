@@ -135,7 +135,7 @@ def blind_scores(
         for metric in spec.task.metrics()
         if isinstance(metric, TextMetric)
         and not metric.asks_model
-        and spec.data.gives is not None
+        and spec.data.is_of_records
         and set(metric.outputs) <= outputs
     ]
     losses = {answer.part.name: [0.0, 0.0] for answer in answers}

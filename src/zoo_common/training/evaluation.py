@@ -61,7 +61,7 @@ def evaluate(
         read = by_length(dataset)  # Texts are compared with the records in their order.
     given = evaluation_batches(read, examples, all_weighted, least=least)
     batches = checked(given, graph, "of the evaluation, batch")
-    made = dataset if spec.data.gives is not None else None
+    made = dataset if spec.data.is_of_records else None
     return evaluate_batches(model, spec, graph, batches, made, passes)
 
 

@@ -31,6 +31,11 @@ class Data(Registered):
     """How examples are put together in training: ``padded``, ``bucketed`` or ``packed``."""
 
     @property
+    def is_of_records(self) -> bool:
+        """Whether examples are made of records, so that metrics may ask these."""
+        return self.gives is not None
+
+    @property
     def asked(self) -> Data:
         """The data that says how a user's own input is read."""
         return self

@@ -38,6 +38,12 @@ class MixtureData(Data):
     """A directory that ``zoo data prepare`` made of all sources."""
 
     @property
+    def is_of_records(self) -> bool:
+        """Whether all that is evaluated on is."""
+        evaluated = [self.evaluation] if self.evaluation is not None else [each.data for each in self.sources]
+        return all(each.is_of_records for each in evaluated)
+
+    @property
     def asked(self) -> Data:
         """That of the first source."""
         return self.sources[0].data.asked
