@@ -86,6 +86,36 @@ def test_inputs_of_other_lengths_than_each_others_are_refused(name, cut, message
 
 
 @pytest.mark.parametrize(
+    ("name", "answers", "message"),
+    [
+        (
+            "bert_tiny_classification",
+            {"pooled_positions": 3, "labels": 2},
+            "pooled_positions has 3 .* its labels 2",
+        ),
+        (
+            "bert_tiny_squad",
+            {"start_positions": 2, "end_positions": 3},
+            "start_positions has 2 .*its end_positions 3",
+        ),
+        (
+            "bert_tiny_squad",
+            {"start_positions": 2, "end_positions": 2, "answer_weights": 4},
+            "answer_weights 4",
+        ),
+    ],
+)
+def test_a_packed_row_has_as_many_of_each_label_as_it_has_examples(name, answers, message):
+    graph, good = given(name)
+    rows = len(good["input_ids"])
+    kinds = {each: np.zeros((rows, size), graph.inputs[each].dtype) for each, size in answers.items()}
+    refused(graph, {**good, **kinds}, message=message)
+    same = {each: value[:, :2] for each, value in kinds.items()}
+    left = {each: value for each, value in good.items() if each not in graph.labels}
+    assert list(named_batches(open_feed([{**left, **same}], {}), graph))
+
+
+@pytest.mark.parametrize(
     ("samples", "message"),
     [
         (0, "waveform has 0 along 'samples', and the model needs 50 at least; fill the examples up"),

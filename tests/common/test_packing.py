@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from uneven import UnevenExamples
-from zoo_common.data.base import Dataset, Padding
+from zoo_common.data.base import DataDescription, Dataset, Padding
 from zoo_common.data.batching.packed import PackedExamples
 from zoo_common.data.batching.row_plan import histogram, patterns
 from zoo_common.metrics import open_metric
@@ -114,6 +114,18 @@ def test_all_batches_have_one_shape_so_that_nothing_is_compiled_twice():
         for step in range(40)
     }
     assert len(shapes) == 1
+
+
+def test_how_full_rows_are_is_said_of_the_data():
+    class Described(Numbered):
+        def description(self):
+            return DataDescription("numbers", len(self), 0, 1, notes=("of their own",))
+
+    examples = PackedExamples(Described(np.array([5, 5, 6, 2])), classifier(), most_examples=2)
+    assert examples.description().notes == (
+        "of their own",
+        "packed in 2 rows of up to 2 examples, which are full by 1.8%",
+    )
 
 
 @pytest.mark.parametrize(("mean", "least"), [(114, 0.95), (45, 0.99), (300, 0.95)])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from zoo_common.backend import Array, Batch
 from zoo_spec.blocks.ctc_loss import BLANK, CtcLoss
 from zoo_spec.errors import InputError
-from zoo_spec.graph import Graph
+from zoo_spec.graph import Bound, Graph
 from zoo_spec.tensors import Windows
 
 _PADDED_BY_HAND = {"samples": "sample_ids"}
@@ -40,13 +40,15 @@ def _open_sizes(batch: Batch, graph: Graph) -> Iterator[tuple[str, str, int]]:
         value = batch[name]
         # Labels of packed examples have one more dimension than those of rows with one example each.
         more = value.ndim - len(graph.inputs[name].shape)
+        if more == 1:
+            yield name, "examples", value.shape[1]
         for dimension, size in zip(graph.inputs[name].shape[1:], value.shape[1 + more :], strict=True):
             if isinstance(dimension, str) and not isinstance(dimension, Windows) and not more:
                 yield name, dimension, size
 
 
 def _check_bound(name: str, dimension: str, size: int, graph: Graph) -> None:
-    bound = graph.bounds[dimension]
+    bound = graph.bounds.get(dimension, Bound())
     if bound.maximum is not None and size > bound.maximum:
         raise InputError(
             f"a batch's {name} has {size} along {dimension!r}, and the model takes {bound.maximum} at most; cut the "

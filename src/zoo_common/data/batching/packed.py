@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -52,9 +53,9 @@ class PackedExamples(Dataset):
         """Rows of an epoch."""
         self.share = float(lengths[:, 0].sum() / (self.rows * room[0]))
         """Of a row, on average, that is no padding."""
-        most = max(pattern.examples for pattern in self._patterns)
+        self._most = max(pattern.examples for pattern in self._patterns)
         sizes = dict(zip(dimensions, map(int, room), strict=True))
-        self._layout = RowLayout(graph, padding.within(sizes), most)
+        self._layout = RowLayout(graph, padding.within(sizes), self._most)
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -76,8 +77,12 @@ class PackedExamples(Dataset):
         return self._examples.lengths()
 
     def description(self) -> DataDescription:
-        """Of the examples."""
-        return self._examples.description()
+        """That of the examples, and how full rows are."""
+        about = self._examples.description()
+        rows = (
+            f"packed in {self.rows:,} rows of up to {self._most} examples, which are full by {self.share:.1%}"
+        )
+        return replace(about, notes=(*about.notes, rows))
 
     def why_weightless(self) -> str:
         """As of the examples."""
