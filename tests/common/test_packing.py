@@ -16,6 +16,7 @@ from zoo_spec import load_spec
 from zoo_spec.data_fit import check_data
 from zoo_spec.errors import InputError
 from zoo_spec.tasks import metrics
+from zoo_spec.tasks.sequence_classification import SequenceClassification
 
 LONGEST, EXAMPLES = 512, 3000
 
@@ -264,14 +265,19 @@ def test_a_composed_graph_is_refused_by_the_block_that_is_told_nothing(tmp_path,
         check_data(spec, spec.graph())
 
 
-def test_metrics_of_packed_rows_are_those_of_their_examples():
+@pytest.mark.parametrize("class_weights", [None, "balanced"])
+def test_metrics_of_packed_rows_are_those_of_their_examples(class_weights):
     rng = np.random.default_rng(0)
     labels, logits = rng.integers(0, 3, 5), rng.standard_normal((5, 3))
-    counter = open_metric(metrics.Accuracy("accuracy", "logits", "labels", "label_weights"))
-    counter.add({"labels": labels}, {"logits": logits})
+    accuracy, *_ = SequenceClassification(classes=3, class_weights=class_weights).metrics()
+    # What a class weighs in the loss is nothing to its metrics.
+    of_class = np.array([1.0, 1.0, 1.0] if class_weights is None else [0.3, 2.0, 1.0])
+    counter = open_metric(accuracy)
+    counter.add({"labels": labels, "label_weights": of_class[labels]}, {"logits": logits})
+    assert counter.value == pytest.approx((labels == logits.argmax(-1)).mean())
     rows = open_metric(counter.metric)
     filled = np.concatenate([labels, [int(logits[0].argmax())]]).reshape(2, 3)
-    weights = np.array([[1, 1, 1], [1, 1, 0]])
+    weights = of_class[filled] * np.array([[1, 1, 1], [1, 1, 0]])
     rows.add(
         {"labels": filled, "label_weights": weights},
         {"logits": np.concatenate([logits, logits[:1]]).reshape(2, 3, 3)},

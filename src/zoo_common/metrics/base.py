@@ -46,6 +46,11 @@ def ratio(part: float, whole: float) -> float:
 
 
 def weights_of(metric: Metric, batch: Batch, shape: tuple[int, ...]) -> Float64:
-    """The metric's weights of a batch; ones where it has none, or the batch leaves them out."""
+    """The metric's weights of a batch; ones where it has none, or the batch leaves them out.
+
+    0 are places of packed rows that have no example.
+    """
     given = None if metric.weights is None else batch.get(metric.weights)
+    if metric.counted is not None and metric.counted in batch and len(shape) > 1:
+        given = np.asarray(batch[metric.counted], np.float64) > 0
     return np.ones(shape) if given is None else np.asarray(given, np.float64)

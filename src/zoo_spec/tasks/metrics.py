@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 
@@ -11,7 +11,7 @@ class Metric:
     """A number that an evaluation reports, of the output ``logits`` against the input ``labels``.
 
     A class is a kind. ``weights`` names the input that weights each label, all alike where it is left out; None for
-    all alike.
+    all alike. ``counted`` names an input that is no weight of the metric, and is 0 where a packed row has no example.
     """
 
     kind: ClassVar[str] = "metric"
@@ -20,6 +20,7 @@ class Metric:
     logits: str
     labels: str
     weights: str | None = None
+    counted: str | None = field(default=None, kw_only=True)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -218,7 +219,7 @@ class BitsPerByte(TextMetric):
     kind = "bits_per_byte"
 
 
-def by_class(weights: str | None = None) -> tuple[Metric, ...]:
+def by_class(weights: str | None = None, *, counted: str | None = None) -> tuple[Metric, ...]:
     """What a task that gives each of its ``labels`` one class reports beside the loss."""
     kinds = (Accuracy, MacroPrecision, MacroRecall, MacroF1)
-    return tuple(kind(kind.kind, "logits", "labels", weights) for kind in kinds)
+    return tuple(kind(kind.kind, "logits", "labels", weights, counted=counted) for kind in kinds)

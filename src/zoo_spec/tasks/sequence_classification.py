@@ -123,9 +123,10 @@ class SequenceClassification(SequenceTask):
     def metrics(self) -> tuple[Metric, ...]:
         """``accuracy``, precision, recall and F1 as means over classes, ``matthews``; of two classes ``f1`` of 1."""
         # What a class counts in the loss says nothing of how often the model is right.
-        weights = "label_weights" if self.class_weights is None else None
-        of_two = (F1OfOne("f1", "logits", "labels", weights),) if self.classes == 2 else ()
-        return (*by_class(weights), Matthews("matthews", "logits", "labels", weights), *of_two)
+        weights, counted = (_READ[-1], None) if self.class_weights is None else (None, _READ[-1])
+        of_two = (F1OfOne("f1", "logits", "labels", weights, counted=counted),) if self.classes == 2 else ()
+        matthews = Matthews("matthews", "logits", "labels", weights, counted=counted)
+        return (*by_class(weights, counted=counted), matthews, *of_two)
 
     def prediction(self) -> Prediction:
         """A class for each text."""
