@@ -22,16 +22,16 @@ _UNLIMITED = 1 << 60
 def step_sizes(spec: ExperimentSpec, graph: Graph, **given: int) -> dict[str, int]:
     """The sizes of the open dimensions in one micro-batch, as the spec's data makes it.
 
-    ``given`` wins; a dimension of which the data says nothing is 1. None is beyond its bounds.
+    ``given`` wins; a dimension of which the data says nothing is 1. None is beyond its bounds. In buckets they are
+    those of the largest.
     """
-    examples = spec.training.micro_batch_size or spec.training.batch_size
     length = _said(spec, "sequence_length")
     wanted = {
-        "batch": examples,
-        "sequence": length,
+        "batch": min(spec.training.micro_batch_size or step_rows(spec), step_rows(spec)),
+        "sequence": _within(spec, "sequence", length),
         "target_sequence": _said(spec, "target_length") or length,
         "predictions": _said(spec, "max_predictions"),
-        "samples": _said(spec, "waveform_samples"),
+        "samples": _within(spec, "samples", _said(spec, "waveform_samples")),
     }
     other = None if "sequence" in graph.bounds else _said(spec, "open_size")
     sizes = {}
@@ -63,7 +63,8 @@ def training_bytes(
         frozen=frozen_names(graph, training),
         **step_sizes(spec, graph, **given),
     ).bytes
-    accumulates = overhead.sums and (training.micro_batch_size or training.batch_size) < training.batch_size
+    rows = step_rows(spec)
+    accumulates = overhead.sums and (training.micro_batch_size or rows) < rows
     passing = parts["activations"] + parts["recomputed"]
     largest = max((parameter.size for _, parameter, _ in graph.folded_parameters), default=0)
     working = round(overhead.working * passing) + overhead.largest * largest * held_bytes(training.precision)
@@ -147,6 +148,21 @@ def _remedy(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int
         f"no training.micro_batch_size makes it fit, the least is {least}: free some memory, or take "
         f"{shorter}a smaller model, or a machine with more"
     )
+
+
+def step_rows(spec: ExperimentSpec) -> int:
+    """Rows of a step's batch, in buckets those of the largest."""
+    size = spec.data.size
+    longest = None if size is None else _within(spec, size[0], _said(spec, size[1]))
+    batch_size = spec.training.batch_size
+    return batch_size if longest is None else max(1, spec.data.batching.rows(longest, batch_size))
+
+
+def _within(spec: ExperimentSpec, dimension: str, size: int | None) -> int | None:
+    """The size of an example of the data, as far as its batching takes longer ones."""
+    most = spec.data.batching.longest
+    is_told = spec.data.size is not None and spec.data.size[0] == dimension
+    return size if size is None or most is None or not is_told else min(size, most)
 
 
 def _said(spec: ExperimentSpec, field: str) -> int | None:

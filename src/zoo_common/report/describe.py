@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zoo_common.data.generated import id_limits
-from zoo_common.memory import step_sizes, training_bytes
+from zoo_common.memory import step_rows, step_sizes, training_bytes
 from zoo_common.report.blocks import block_tree, count_kernels, count_layers
 from zoo_common.report.datasets import describe_data
 from zoo_common.report.description import (
@@ -51,7 +51,7 @@ def describe(
     layers, weighted = count_layers(graph)
     products, convolutions = count_kernels(graph, cost)
     data, imported = describe_data(spec) if with_data else ((), ())
-    step = cost.training_flops * training.batch_size // chosen["batch"]
+    step = cost.training_flops * step_rows(spec) // chosen["batch"]
     return Description(
         name=spec.name,
         summary=summary,
@@ -110,11 +110,11 @@ def _tensor(
 
 
 def _training(spec: ExperimentSpec, graph: Graph) -> TrainingDescription:
-    training = spec.training
+    training, rows = spec.training, step_rows(spec)
     return TrainingDescription(
         steps=training.steps,
-        batch_size=training.batch_size,
-        micro_batch_size=training.micro_batch_size or training.batch_size,
+        batch_size=rows,
+        micro_batch_size=min(training.micro_batch_size or rows, rows),
         precision=training.precision,
         optimizer=training.optimizer.kind,
         schedule=training.schedule.kind,
