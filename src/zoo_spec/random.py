@@ -30,6 +30,7 @@ ROUNDS = 20
 FOLD = 0x80000000
 """Set in the high counter word by ``fold_in``: no key made by folding repeats bits that were drawn."""
 
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _CHUNK = 1 << 15  # blocks; the working arrays then stay in a core's own cache
 
 
@@ -66,7 +67,7 @@ def derive_key(seed: int, *path: int | str) -> Key:
     ``("a", 1)``, ``("a", "1")`` and ``("a1",)`` are three different paths.
     """
     parts = [part if isinstance(part, str) else operator.index(part) for part in (seed, *path)]
-    digest = hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode("ascii")).digest()
+    digest = hashlib.sha256(_JSON(parts).encode("ascii")).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
@@ -97,6 +98,19 @@ def bits(key: Key, count: int, offset: int = 0) -> NDArray[np.uint32]:
         out[rows, 0], out[rows, 1] = threefry2x32(key[0], key[1], low, high)
     skip = offset - 2 * first
     return out.reshape(-1)[skip : skip + count]
+
+
+def _words_of(keys: Sequence[Key], words: int) -> NDArray[np.uint32]:
+    """The first ``words`` words of each key's sequence, rounded up to an even number, ``[keys, words]``."""
+    each = np.array(keys, np.uint32).reshape(-1, 2, 1)
+    counters = np.arange((words + 1) // 2, dtype=np.uint32)
+    out = np.empty((len(keys), len(counters), 2), np.uint32)
+    rows = max(1, _CHUNK // max(1, len(counters)))
+    for start in range(0, len(keys), rows):
+        part = each[start : start + rows]
+        drawn = out[start : start + rows]
+        drawn[..., 0], drawn[..., 1] = threefry2x32(part[:, 0], part[:, 1], counters, 0)
+    return out.reshape(len(keys), -1)
 
 
 def dropout_mask(key: Key, shape: tuple[int, ...], rate: float) -> NDArray[np.bool_]:
@@ -131,15 +145,17 @@ class Stream:
         What they give is what streams made one by one give.
         """
         streams = [cls(seed, *path) for path in paths]
-        keys = np.array([stream._key for stream in streams], np.uint32).reshape(-1, 2, 1)
-        counters = np.arange((words + 1) // 2, dtype=np.uint32)
-        rows = max(1, _CHUNK // max(1, len(counters)))
-        for start in range(0, len(streams), rows):
-            part = keys[start : start + rows]
-            drawn = np.stack(threefry2x32(part[:, 0], part[:, 1], counters, 0), axis=-1)
-            for stream, ahead in zip(streams[start : start + rows], drawn, strict=True):
-                stream._ahead = ahead.reshape(-1)
+        drawn = _words_of([stream._key for stream in streams], words)
+        for stream, ahead in zip(streams, drawn, strict=True):
+            stream._ahead = ahead
         return streams
+
+    @staticmethod
+    def several_uniforms(seed: int, paths: Sequence[Path], count: int) -> NDArray[np.float64]:
+        """The first ``count`` numbers of ``uniforms`` of a stream a path, ``[paths, count]``."""
+        words = _words_of([derive_key(seed, *path) for path in paths], 2 * count)
+        high, low = words[:, 0::2].astype(np.uint64), words[:, 1::2]
+        return ((high << np.uint64(32) | low) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
     def integer(self, high: int) -> int:
         """One integer from 0 to ``high - 1``, each equally likely; ``high`` is at most 2**63."""

@@ -1,5 +1,6 @@
 """Masked examples with sentence pairs: the published procedure, and random access."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -19,6 +20,7 @@ from bert_corpus import (
     original,
     padded,
 )
+from zoo_common.data.batch_marks import batch_mark
 from zoo_common.data.makers.bert_examples import _shorten
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -165,7 +167,7 @@ def test_the_longer_segment_is_cut_at_either_end_as_published(sizes):
         left[int(left[0] <= left[1])] -= 1
     starts = set()
     for number in range(30):
-        cut = _shorten(first, second, 25, Stream(number))
+        cut = _shorten(first, second, Stream(number).uniforms(max(0, sum(sizes) - 25)) < 0.5)
         assert [len(segment) for segment in cut] == left
         assert all((np.diff(segment) == 1).all() for segment in cut)
         starts |= {int(segment[0]) for segment, size in zip(cut, sizes, strict=True) if len(segment) < size}
@@ -195,3 +197,17 @@ def test_static_masking_makes_each_example_in_so_many_ways_and_dynamic_in_a_new_
     assert static == static[:4] * 3
     assert len(set(ways(None))) == 12
     assert ways(None)[:4] == static[:4], "the first ways are those of the first epochs"
+
+
+@pytest.mark.parametrize(
+    ("settings", "mark"),
+    [
+        ({}, "aafd81046a4f722f"),
+        ({"pairs": None}, "cb8d4aa71a7bc44e"),
+        ({"pairs": "sentence_order", "sequence_length": 9, "max_predictions": 30}, "28420a10271ea2f0"),
+    ],
+)
+def test_examples_are_what_they_were_when_each_was_made_by_itself(settings, mark):
+    examples = make_examples(**settings)
+    found = "".join(batch_mark(examples.batch(3, step, 5)) for step in range(40))
+    assert hashlib.sha256(found.encode()).hexdigest()[:16] == mark

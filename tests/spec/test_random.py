@@ -148,6 +148,12 @@ def test_a_permutation_has_every_number_once(n):
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
 
 
+def test_uniforms_of_several_paths_are_those_of_each():
+    paths = [("masked", "train", epoch, 7) for epoch in range(5)]
+    found = Stream.several_uniforms(3, paths, 700)
+    assert found.tolist() == [Stream(3, *path).uniforms(700).tolist() for path in paths]
+
+
 def test_every_permutation_is_equally_likely():
     stream = Stream(5)
     counts: dict[tuple[int, ...], int] = {}

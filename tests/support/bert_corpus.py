@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from zoo_common.data.base import DataDescription, stack
-from zoo_common.data.makers.bert_examples import BertExamples, PairSettings, SpecialIds
+from zoo_common.data.makers.bert_examples import BertExamples, PairSettings
+from zoo_common.data.makers.masked_rows import SpecialIds
 from zoo_common.data.makers.tokens import TokenCorpus
 
 PAD, CLS, SEP, MASK, FIRST, VOCABULARY = 0, 2, 3, 4, 10, 1_000_000

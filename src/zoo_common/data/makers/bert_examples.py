@@ -17,32 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
-from zoo_common.data.makers.masking import WholeSpans, choose_spans
+from zoo_common.data.makers.masked_rows import (
+    Laid,
+    Masked,
+    SpecialIds,
+    chosen_spans,
+    chosen_tokens,
+    laid_out,
+    masked,
+)
+from zoo_common.data.makers.masking import WholeSpans
 from zoo_common.data.makers.sentence_pairs import PAIRS, Run, below, fill
 from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.errors import InputError
-from zoo_spec.random import Stream
+from zoo_spec.random import Path, Stream
 
 Ids = NDArray[np.int32]
-
-MASKED, KEPT = 0.8, 0.1
-"""Of the predicted tokens (Devlin et al., 2019, 3.1); the rest is replaced."""
 
 _SAMPLE = 64
 """Examples that are looked at for a word that can be masked."""
 _SPARE = 64
 """Random numbers drawn with the others, for the tokens that two segments are too long by; if more, a call more."""
-
-
-@dataclass(frozen=True)
-class SpecialIds:
-    """Ids that the examples are put together with; ``vocabulary`` is the number of tokens to replace by."""
-
-    pad: int
-    cls: int
-    sep: int
-    mask: int
-    vocabulary: int
 
 
 @dataclass(frozen=True)
@@ -131,20 +126,16 @@ class BertExamples(Dataset):
         return self.examples([(epoch, index)])[0]
 
     def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
-        """Several, whose random numbers cost little more than those of one."""
-        ways = self._settings.duplicates
-        paths = [
-            ("masked", self._split, epoch if ways is None else epoch % ways, index) for epoch, index in wanted
+        """Several, which cost little more than one as far as they are made together."""
+        return [
+            {name: value for name, value in each.items() if name in self._inputs}
+            for each in self._made(wanted)
         ]
-        streams = Stream.several(self._seed, paths, 2 * (self._draws + _SPARE))
-        made = (self._example(index, stream) for (_, index), stream in zip(wanted, streams, strict=True))
-        return [{name: value for name, value in each.items() if name in self._inputs} for each in made]
 
     def _check_spans(self) -> None:
         """Raise InputError where not one word of a sample of examples is short enough to be predicted."""
         for index in np.unique(np.linspace(0, len(self) - 1, min(len(self), _SAMPLE)).astype(int)).tolist():
-            drawn = Stream(self._seed, "masked", self._split, 0, index)
-            if self._example(index, drawn)["masked_weights"].any():
+            if self._made([(0, index)])[0]["masked_weights"].any():
                 return
         settings = self._settings
         most = min(settings.max_predictions, round(settings.sequence_length * settings.masked_fraction))
@@ -154,31 +145,46 @@ class BertExamples(Dataset):
             "set data.masking to tokens, or raise data.max_predictions and data.masked_fraction"
         )
 
-    def _example(self, index: int, stream: Stream) -> Example:
-        settings, special = self._settings, self._special
-        draws = stream.uniforms(self._draws)  # In one call, which costs more than some hundred numbers.
-        first, second, label = self._segments(index, draws[:8])
-        first, second = _shorten(first, second, self._room, stream)
-        middle = 1 + len(first)
-        end = middle + 1 + (len(second) + 1 if settings.pairs else 0)
-        tokens = np.empty(end, np.int32)
-        types = np.zeros_like(tokens)
-        tokens[0], tokens[1:middle], tokens[middle] = special.cls, first, special.sep
-        if settings.pairs:
-            tokens[middle + 1 : end - 1], tokens[end - 1] = second, special.sep
-            types[middle + 1 : end] = 1
-        candidates = np.concatenate([np.arange(1, middle), np.arange(middle + 1, end - 1)])
-        return {
-            "token_type_ids": types,
-            "example_ids": np.ones_like(tokens),
-            **self._mask(tokens, candidates, end, draws[8:]),
-            f"{settings.pairs}_labels": np.asarray(label, np.int32),
-        }
+    def _made(self, wanted: Sequence[EpochIndex]) -> list[Example]:
+        settings = self._settings
+        ways = settings.duplicates
+        paths: list[Path] = [
+            ("masked", self._split, epoch if ways is None else epoch % ways, index) for epoch, index in wanted
+        ]
+        draws = Stream.several_uniforms(self._seed, paths, self._draws + _SPARE)
+        pairs = [
+            self._segments(index, path, row)
+            for (_, index), path, row in zip(wanted, paths, draws, strict=True)
+        ]
+        laid = laid_out([pair[:2] for pair in pairs], settings.sequence_length, self._special, settings.pairs)
+        hidden = self._masked(laid, draws[:, 8:])
+        found = zip(pairs, laid.ends.tolist(), hidden.counts.tolist(), strict=True)
+        return [
+            {
+                "token_type_ids": laid.types[row, :end],
+                "example_ids": np.ones(end, np.int32),
+                "input_ids": hidden.tokens[row, :end],
+                "masked_positions": hidden.positions[row, :count],
+                "masked_ids": hidden.ids[row, :count],
+                "masked_weights": np.ones(count, np.float32),
+                f"{settings.pairs}_labels": np.asarray(label, np.int32),
+            }
+            for row, ((_, _, label), end, count) in enumerate(found)
+        ]
 
-    def _segments(self, index: int, draws: NDArray[np.float64]) -> tuple[Ids, Ids, int]:
-        """Text of the first and the second segment, and the label of the two."""
+    def _segments(self, index: int, path: Path, row: NDArray[np.float64]) -> tuple[Ids, Ids, int]:
+        """Text of the first and the second segment, cut to fit, and the label of the two."""
+        first, second, label = self._drawn(index, row[:8].tolist())
+        excess = len(first) + len(second) - self._room
+        if excess <= 0:
+            return first, second, label
+        if excess > _SPARE:
+            row = Stream(self._seed, *path).uniforms(self._draws + excess)
+        return *_shorten(first, second, row[self._draws :][:excess] < 0.5), label
+
+    def _drawn(self, index: int, draws: Sequence[float]) -> tuple[Ids, Ids, int]:
         corpus, settings = self._corpus, self._settings
-        document, start, block_end = map(int, self._blocks[index])
+        document, start, block_end = self._blocks[index].tolist()
         stop = int(corpus.documents[document + 1])
         target = self._room
         if draws[0] < settings.short_sequence_probability:
@@ -191,31 +197,17 @@ class BertExamples(Dataset):
         run = Run(corpus, document, start, end, target, settings.random_next_probability)
         return PAIRS[settings.pairs](run, draws[3:])
 
-    def _mask(
-        self, tokens: Ids, candidates: NDArray[np.intp], length: int, draws: NDArray[np.float64]
-    ) -> Example:
-        """The masked tokens and what is to be predicted, at some of the positions ``candidates``."""
-        settings, special = self._settings, self._special
-        most = settings.max_predictions
-        count = min(most, len(candidates), max(1, round(length * settings.masked_fraction)))
+    def _masked(self, laid: Laid, draws: NDArray[np.float64]) -> Masked:
+        settings = self._settings
+        most, length = settings.max_predictions, settings.sequence_length
+        wanted = np.maximum(1, np.rint(laid.ends * settings.masked_fraction)).astype(np.int64)
+        counts = np.minimum(np.minimum(most, laid.words), wanted)
         if self._spans is None:
-            order = np.argsort(draws[: len(candidates)], kind="stable")
-            chosen = np.sort(candidates[order[:count]])
+            chosen = chosen_tokens(laid, draws[:, :length], counts, most)
         else:
-            starts = self._spans.of(tokens, candidates)
-            chosen = candidates[choose_spans(starts, len(candidates), draws, count)]
-            count = len(chosen)
-        fate = draws[settings.sequence_length :][:count]
-        other = (draws[settings.sequence_length + most :][:count] * special.vocabulary).astype(np.int32)
-        replaced = np.where(fate < MASKED + KEPT, tokens[chosen], other)
-        masked = tokens.copy()
-        masked[chosen] = np.where(fate < MASKED, special.mask, replaced)
-        return {
-            "input_ids": masked,
-            "masked_positions": chosen.astype(np.int32),
-            "masked_ids": tokens[chosen],
-            "masked_weights": np.ones(count, np.float32),
-        }
+            chosen, counts = chosen_spans(laid, self._spans, draws, counts, most)
+        fate, other = draws[:, length : length + most], draws[:, length + most : length + 2 * most]
+        return masked(laid, chosen, counts, fate, other, self._special)
 
 
 def _blocks(corpus: TokenCorpus, room: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -237,22 +229,19 @@ def _blocks(corpus: TokenCorpus, room: int) -> tuple[NDArray[np.int64], NDArray[
     return np.asarray(rows, np.int64).reshape(-1, 3), latest
 
 
-def _shorten(first: Ids, second: Ids, room: int, stream: Stream) -> tuple[Ids, Ids]:
-    """Both segments in ``room`` tokens: the longer one loses a token, at either end, until they fit."""
-    excess = len(first) + len(second) - room
-    if excess <= 0:
-        return first, second
+def _shorten(first: Ids, second: Ids, at_front: NDArray[np.bool_]) -> tuple[Ids, Ids]:
+    """Both segments less as many tokens as are drawn for, each from the longer one, at its front or its end."""
     # One token at a time from the longer, the second when both are equally long: first down to the shorter's
     # length, then in turns.
+    excess = len(at_front)
     ahead = len(first) - len(second)
     level = min(excess, abs(ahead))
     turns = excess - level
     from_first = (level if ahead > 0 else 0) + turns // 2
     from_second = excess - from_first
-    at_front = stream.uniforms(excess) < 0.5
     return (
-        _cut(first, from_first, int(at_front[:from_first].sum())),
-        _cut(second, from_second, int(at_front[from_first:].sum())),
+        _cut(first, from_first, int(np.count_nonzero(at_front[:from_first]))),
+        _cut(second, from_second, int(np.count_nonzero(at_front[from_first:]))),
     )
 
 

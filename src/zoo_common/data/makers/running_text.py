@@ -8,9 +8,10 @@ from functools import cached_property
 from zoo_common.data.base import DataDescription
 from zoo_common.data.examples import make_examples
 from zoo_common.data.generated import id_limits
-from zoo_common.data.makers.bert_examples import BertExamples, PairSettings, SpecialIds
+from zoo_common.data.makers.bert_examples import BertExamples, PairSettings
 from zoo_common.data.makers.causal_examples import CausalExamples
 from zoo_common.data.makers.documents import Corpus, fingerprint, read_corpus, running
+from zoo_common.data.makers.masked_rows import SpecialIds
 from zoo_common.data.makers.masking import WholeSpans, read_phrases
 from zoo_common.data.makers.span_examples import SpanExamples
 from zoo_common.data.makers.tokens import TokenCorpus, tokenize

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zoo_common.data.makers.tokens import TokenCorpus
 
 Ids = NDArray[np.int32]
-Draws = NDArray[np.float64]
+Draws = Sequence[float]
 Pair = tuple[Ids, Ids, int]
 """The first segment, the second, and the label."""
 
