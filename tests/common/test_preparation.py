@@ -318,6 +318,45 @@ def test_a_preparation_that_is_killed_goes_on_to_the_same_bytes(tmp_path, monkey
     assert not (output / BEGUN).exists()
 
 
+def dies(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuses(*arguments):
+    raise InputError("rows.tsv:7: has a NUL")
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "said"),
+    [(dies, EnvironmentFault, "has died.*fewer --processes"), (refuses, InputError, "rows.tsv:7: has a NUL")],
+)
+def test_a_process_that_dies_or_refuses_is_said_and_the_next_try_goes_on(
+    work, kind, said, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(preparing, "_MOST_OF_PART", 20)
+    spec = labelled_text(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(preparing, "_write_in_process", work)
+        with pytest.raises(kind, match=said):
+            prepare(spec, tmp_path / "prepared", processes=2)
+    assert not (tmp_path / "prepared" / FILE).exists()
+    assert prepare(spec, tmp_path / "prepared").splits["train"].examples == 36
+
+
+def test_without_the_files_nothing_is_counted_again(tmp_path, monkeypatch):
+    spec = labelled_text(tmp_path)
+    prepare(spec, tmp_path / "prepared")
+    (tmp_path / "rows.tsv").unlink()
+
+    def counted(*arguments):
+        raise AssertionError("an example was made to be measured, or a record looked at")
+
+    monkeypatch.setattr("zoo_common.data.makers.labelled_examples.measured", counted)
+    monkeypatch.setattr("zoo_common.data.makers.labels.NamedLabels.look", counted)
+    dataset = open_dataset(of_prepared(spec, tmp_path / "prepared"), None, "train")
+    assert len(dataset.lengths()["sequence"]) == 36
+
+
 def test_a_full_disk_is_said_and_the_next_try_goes_on(tmp_path):
     spec = labelled_text(tmp_path)
     with little_room(2000), pytest.raises(EnvironmentFault, match="free some room"):

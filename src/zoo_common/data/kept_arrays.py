@@ -60,13 +60,14 @@ def kept_for(wanted: Wanted, about: JsonValue = None, tokenizer: Subwords | None
             return in_memory(name, blocks)
         also: dict[str, JsonValue] = {"task.kind": wanted.spec.task.kind, name: about}
         key = store.key(also=also, tokenizer="" if tokenizer is None else tokenizer.sha256)
-        if not key.sources:
+        place = f"{name}_{wanted.split}"
+        if not key.sources and not (store.is_prepared and store.find(place) is not None):
             return in_memory(name, blocks)
 
         def make(draft: Draft) -> Mapping[str, JsonValue]:
             return {"arrays": [*_written(draft, name, blocks())]}
 
-        entry = store.entry(f"{name}_{wanted.split}", key, make)
+        entry = store.entry(place, key, make)
         return {each: entry[each] for each in TypeAdapter(list[str]).validate_python(entry.facts["arrays"])}
 
     return keep

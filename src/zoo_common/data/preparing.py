@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -46,7 +47,7 @@ from zoo_common.files import explained
 from zoo_common.log import LOG
 from zoo_spec.data import MixtureData, SourceData
 from zoo_spec.data_fit import check_data
-from zoo_spec.errors import InputError
+from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 
 _PART_BYTES, _MOST_OF_PART = 32 << 20, 50_000
@@ -247,6 +248,11 @@ def _written(
             for done in as_completed(jobs):
                 done.result()
                 yield jobs[done]
+        except BrokenProcessPool as error:
+            raise EnvironmentFault(
+                "a process that prepares records has died, most often because memory ran out; the same command goes "
+                "on where it stopped, with fewer --processes"
+            ) from error
         finally:
             for job in jobs:
                 job.cancel()
