@@ -144,7 +144,7 @@ def test_rows_hold_all_lengths_once_and_none_too_much_in_any_dimension(most):
     source = rng.integers(1, 200, 900)
     lengths = np.stack([source, np.clip(source + rng.integers(-30, 30, 900), 0, 120)], axis=1)
     room = np.array([256, 128])
-    found = histogram(lengths, room)
+    found = histogram(list(lengths.T), room)
     rows = patterns(found, room, most)
     handed = np.zeros(len(found.counts), int)
     for row in rows:
@@ -159,7 +159,7 @@ def test_rows_hold_all_lengths_once_and_none_too_much_in_any_dimension(most):
 def test_more_different_lengths_than_can_be_told_apart_are_rounded_up():
     rng = np.random.default_rng(2)
     lengths, room = rng.integers(1, 500, (20000, 2)), np.array([512, 512])
-    found = histogram(lengths, room)
+    found = histogram(list(lengths.T), room)
     assert len(found.sizes) <= 4096
     over = found.sizes[found.classes] - lengths
     assert over.min() == 0

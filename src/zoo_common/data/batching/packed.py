@@ -51,7 +51,7 @@ class PackedExamples(Dataset):
         self._classes = _Classes(found.classes, self._patterns)
         self.rows = sum(pattern.rows for pattern in self._patterns)
         """Rows of an epoch."""
-        self.share = float(lengths[:, 0].sum() / (self.rows * room[0]))
+        self.share = float(lengths[0].sum(dtype=np.int64) / (self.rows * room[0]))
         """Of a row, on average, that is no padding."""
         self._most = max(pattern.examples for pattern in self._patterns)
         sizes = dict(zip(dimensions, map(int, room), strict=True))
@@ -114,7 +114,7 @@ class PackedExamples(Dataset):
 class _Classes:
     """Which examples a row holds: those of a length are handed out in an order of their own, epoch by epoch."""
 
-    def __init__(self, classes: NDArray[np.int32], rows: Sequence[Pattern]) -> None:
+    def __init__(self, classes: NDArray[np.int16], rows: Sequence[Pattern]) -> None:
         self._patterns = rows
         self._first_rows = np.cumsum([0, *(pattern.rows for pattern in rows)])
         # Examples by class, and where each class begins; of each pattern, how many of its classes went before.
@@ -145,31 +145,35 @@ class _Classes:
         return order(seed, "packed", epoch, kind, count=count, whole=max(whole, 64))
 
 
-def _lengths(examples: Dataset, padding: Padding, dimensions: Sequence[str]) -> NDArray[np.int64]:
-    """``[examples, dimensions]``; where nothing is said, all may be as long as the padding."""
+def _lengths(examples: Dataset, padding: Padding, dimensions: Sequence[str]) -> list[NDArray[np.int32]]:
+    """``[examples]`` for each dimension; where nothing is said, all may be as long as the padding."""
     given = examples.lengths()
     if dimensions[0] not in given:
         LOG.warning(
             f"data.batching is packed, and any example may fill a row of {padding.sizes[dimensions[0]]}, so "
             "that each has a row of its own, as in padded batches"
         )
-    columns = [given.get(name, np.full(len(examples), padding.sizes[name])) for name in dimensions]
-    return np.stack(columns, axis=1).astype(np.int64)
+    full = {name: np.broadcast_to(np.int32(padding.sizes[name]), len(examples)) for name in dimensions}
+    return [given.get(name, full[name]) for name in dimensions]
 
 
 def _room(
-    lengths: NDArray[np.int64], padding: Padding, told: list[str], dimensions: list[str], graph: Graph
+    lengths: Sequence[NDArray[np.int32]],
+    padding: Padding,
+    told: Sequence[str],
+    dimensions: Sequence[str],
+    graph: Graph,
 ) -> NDArray[np.int64]:
     """How long a row is: as long as the data's longest example in what the model reads.
 
     Of what goes along with that, such as masked positions, it has room for as many as a row of average examples has.
     """
-    totals = lengths.sum(0)
+    first, *_ = totals = [int(column.sum(dtype=np.int64)) for column in lengths]
     room = []
-    for number, name in enumerate(dimensions):
+    for name, total in zip(dimensions, totals, strict=True):
         size = padding.sizes[name]
         if name not in told:
-            full = padding.sizes[dimensions[0]] * totals[number] / max(1, totals[0])
+            full = padding.sizes[dimensions[0]] * total / max(1, first)
             bound = graph.bounds[name].maximum if name in graph.bounds else None
             size = max(size, int(np.ceil(_SLACK * full)))
             size = size if bound is None else max(padding.sizes[name], min(size, bound))

@@ -7,6 +7,7 @@ An example may be long in several dimensions, each with a room of its own (sourc
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ Sizes = NDArray[np.int64]
 
 _CLASSES = 4096
 """Different lengths that are told apart at most; where there are more, they are rounded up, in every dimension."""
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,25 +39,43 @@ class Histogram:
 
     sizes: Sizes
     counts: Sizes
-    classes: NDArray[np.int32]
+    classes: NDArray[np.int16]
 
 
-def histogram(lengths: Sizes, room: Sizes) -> Histogram:
-    """The lengths ``[examples, dimensions]`` that occur, longest first; none is above ``room``."""
+def histogram(lengths: Sequence[NDArray[np.int32]], room: Sizes) -> Histogram:
+    """The lengths that occur, of ``[examples]`` for each dimension, longest first; none is above its ``room``."""
     step = 1
-    while True:
-        rounded = np.minimum(-(-lengths // step) * step, room)
-        keys, classes, counts = np.unique(
-            np.ravel_multi_index(tuple(rounded.T), tuple(room + 1)), return_inverse=True, return_counts=True
-        )
-        if len(keys) <= _CLASSES:
-            break
+    keys, counts = _occurring(lengths, room, step)
+    while len(keys) > _CLASSES:
         step *= 2
+        keys, counts = _occurring(lengths, room, step)
     sizes = np.stack(np.unravel_index(keys, tuple(room + 1)), axis=1)
     longest_first = np.lexsort([*sizes.T[::-1], (sizes / room).max(1)])[::-1]
-    place = np.empty(len(sizes), np.int32)
-    place[longest_first] = np.arange(len(sizes), dtype=np.int32)
-    return Histogram(sizes[longest_first], counts[longest_first], place[classes])
+    place = np.empty(len(sizes), np.int16)
+    place[longest_first] = np.arange(len(sizes), dtype=np.int16)
+    parts = [place[np.searchsorted(keys, part)] for part in _keys(lengths, room, step)]
+    return Histogram(sizes[longest_first], counts[longest_first], np.concatenate(parts))
+
+
+def _occurring(lengths: Sequence[NDArray[np.int32]], room: Sizes, step: int) -> tuple[Sizes, Sizes]:
+    keys, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for part in _keys(lengths, room, step):
+        found, times = np.unique(part, return_counts=True)
+        keys, which = np.unique(np.concatenate([keys, found]), return_inverse=True)
+        summed = np.zeros(len(keys), np.int64)
+        np.add.at(summed, which, np.concatenate([counts, times]))
+        counts = summed
+    return keys, counts
+
+
+def _keys(lengths: Sequence[NDArray[np.int32]], room: Sizes, step: int) -> Iterator[Sizes]:
+    """A number for each example's lengths, rounded up to ``step``; in parts, lest memory grow."""
+    for start in range(0, len(lengths[0]), _AT_ONCE):
+        columns = [column[start : start + _AT_ONCE].astype(np.int64) for column in lengths]
+        rounded = [
+            np.minimum(-(-column // step) * step, most) for column, most in zip(columns, room, strict=True)
+        ]
+        yield np.ravel_multi_index(tuple(rounded), tuple(room + 1))
 
 
 def patterns(found: Histogram, room: Sizes, most_examples: int | None) -> list[Pattern]:
