@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
+from zoo_common.data.makers.image_examples import ImageExamples
 from zoo_common.training.origin import Origin
 from zoo_common.training.run_directory import read_metrics
 from zoo_common.training.spec_run import spec_run
@@ -182,3 +183,24 @@ def test_a_runs_spec_that_is_none_is_one_line(fed, tmp_path, command, text):
     assert isinstance(found.exception, SystemExit)
     assert str(tmp_path / "run" / "spec.yaml") in found.stderr
     assert len(found.stderr.splitlines()) <= 2
+
+
+def test_a_run_does_not_go_on_with_what_another_version_makes_of_the_same_files(
+    tmp_path, monkeypatch, caplog
+):
+    assert train("torch", tmp_path / "run", "training.steps=2").exit_code == 0
+    assert re.fullmatch("[0-9a-f]{64}", newest(tmp_path / "run").state["data"]["first_batch"])
+    made = ImageExamples.example
+
+    def otherwise(self, epoch, index):
+        example = made(self, epoch, index)
+        return {**example, "labels": (example["labels"] + 1) % 10}
+
+    monkeypatch.setattr(ImageExamples, "example", otherwise)
+    found = train("torch", tmp_path / "run")
+    assert found.exit_code == 2
+    assert "the batch of step 1 was of SHA-256" in found.stderr
+    assert "--accept data" in found.stderr
+    assert train("torch", tmp_path / "run", options=("--accept", "data")).exit_code == 0
+    assert "reads other data than the run did: the batch of step 1" in caplog.text
+    assert train("torch", tmp_path / "run", "training.steps=8").exit_code == 0
