@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from zoo_common.data import Dataset, Wanted, open_dataset
 from zoo_common.data.base import SPLITS, Example, Split, example_bytes
 from zoo_common.data.mixture import sources_of
+from zoo_common.data.preparation import from_prepared
 from zoo_common.report.inspection.duplicates import find_duplicates
 from zoo_common.report.inspection.found import (
     Balance,
@@ -54,7 +55,8 @@ def inspect_data(
         view = open_view(spec.task, looked)
         seen = _Seen(dataset, view, spec.training.seed)
         shown = [_shown(dataset, view, index) for index in seen.first(examples)]
-        found, why = _duplicates(spec, graph) if duplicates else (None, "not looked for")
+        with from_prepared(wanted) as of_it:
+            found, why = _duplicates(of_it.spec, graph) if duplicates else (None, "not looked for")
         about = dataset.description()
         return Inspection(
             spec.name,
