@@ -6,16 +6,18 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import random
 import tempfile
 
 import pytest
 import zstandard
 
+from zoo_common.data import unpacked
 from zoo_common.data.file_marks import marked, other_files, sources
 from zoo_common.data.files import expanded
 from zoo_common.data.records import open_records
-from zoo_common.data.unpacked import open_unpacked, read_text
+from zoo_common.data.unpacked import open_unpacked, read_text, unpacked_in
 from zoo_spec.data import TextData, TextTable
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import EnvironmentFault, InputError
@@ -135,3 +137,35 @@ def test_a_table_is_read_from_packed_files_of_a_pattern_and_their_marks_tell_a_f
 def test_running_text_is_read_from_patterns_too(tmp_path):
     (tmp_path / "a.txt.xz").write_bytes(lzma.compress(b"One here. Two there.\n"))
     assert [source.path.name for source in sources(TextData(files=f"{tmp_path}/*.xz"))] == ["a.txt.xz"]
+
+
+def test_what_is_unpacked_for_a_run_is_unpacked_once_and_anew_where_the_file_is_another(
+    tmp_path, monkeypatch
+):
+    path, folder = tmp_path / "a.txt.gz", tmp_path / "kept"
+
+    def written(text, seconds):
+        path.write_bytes(gzip.compress(text))
+        os.utime(path, (seconds, seconds))
+
+    def read():
+        with unpacked_in(folder), open_unpacked(path, TextLimits()) as file:
+            return file.read()
+
+    written(b"one\n", 1000)
+    assert read() == b"one\n"
+    monkeypatch.setattr(unpacked, "_unpacked", None)
+    assert read() == b"one\n"
+    monkeypatch.undo()
+    written(b"two\n", 2000)
+    assert read() == b"two\n"
+    (kept,) = folder.glob("[!.]*")
+    kept.write_bytes(b"t")  # cut by whatever
+    assert read() == b"two\n"
+    path.write_bytes(gzip.compress(b"six\n"))  # just now: it may change once more at this time
+    assert read() == b"six\n"
+    path.write_bytes(gzip.compress(b"two\n")[:-4])
+    os.utime(path, (3000, 3000))
+    with pytest.raises(InputError, match="ends too early"):
+        read()
+    assert [each.suffix for each in folder.iterdir()] == [".lock"]

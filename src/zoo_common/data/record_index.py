@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -43,6 +44,11 @@ class Keeping:
     def of(cls, wanted: Wanted, learner: Learner, part: str) -> Self:
         """``part`` is that of the data whose files are read."""
         return cls(Store.of(wanted), f"records_{part}_{learner.name}", learner)
+
+    @property
+    def unpacked(self) -> Path | None:
+        """Where packed files are unpacked to; None where nothing is kept."""
+        return None if self.store.folder is None else self.store.folder / "unpacked"
 
     def key(self) -> Key:
         """What an index is made of."""

@@ -29,6 +29,7 @@ from zoo_common.data.record_files import (
     Tolerance,
 )
 from zoo_common.data.record_index import Keeping, index_of, kept_in
+from zoo_common.data.unpacked import unpacked_in
 from zoo_spec.data import Data, SourceData
 from zoo_spec.data.records import Record
 from zoo_spec.errors import InputError
@@ -207,7 +208,7 @@ def _keeping(wanted: Wanted | None, look: Look | Learner, part: Split) -> Keepin
 
 
 def _read(data: Data, split: Split, look: Look | Learner, keeping: Keeping | None) -> Records:
-    with kept_in(keeping):
+    with kept_in(keeping), unpacked_in(None if keeping is None else keeping.unpacked):
         return read_records(data, split, look.look if isinstance(look, Learner) else look)
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import bz2
 import errno
+import hashlib
 import lzma
 import os
 import tempfile
+import time
 import zlib
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
+from filelock import FileLock
+
 from zoo_common.data.files import decoded
+from zoo_common.files import explained
 from zoo_spec.data.limits import ReadLimits, TextLimits
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.importing import require_extra
@@ -25,6 +31,22 @@ _HEAD = 10
 _XZ_MEMORY = 1 << 30
 _LONG_WINDOW = 1 << 31
 """Bytes: the longest that ``zstd --ultra --long=31`` writes, as some shards have it."""
+
+
+_PREFIX = "zoo-unpacked-"
+_RACY = 2_000_000_000
+"""Nanoseconds: a file that is younger may change once more without another time, on a coarse clock."""
+_FOLDER: ContextVar[Path | None] = ContextVar("unpacked_in", default=None)
+
+
+@contextmanager
+def unpacked_in(folder: Path | None) -> Iterator[None]:
+    """What is unpacked in here stays in ``folder``, so that it is not unpacked another time; None: it does not."""
+    token = _FOLDER.set(folder)
+    try:
+        yield
+    finally:
+        _FOLDER.reset(token)
 
 
 class _Unpacker(Protocol):
@@ -43,9 +65,9 @@ def open_unpacked(path: Name, limits: ReadLimits, *, zlib_too: bool = False) -> 
     """A file to be read at any place, unpacked where it is packed; its name does not matter.
 
     What is packed, in any number of members (gzip) or frames (Zstandard), is unpacked to a temporary file, which
-    goes when the file is closed. ``zlib_too`` is for formats that zlib alone packs: what begins so may be plain text
-    as well. Raises UnreadableFileError for a file that is missing, empty, longer than
-    ``limits.file_bytes``, unpacks to more than ``limits.unpacked_bytes``, ends too early or is damaged;
+    goes when the file is closed, or to where ``unpacked_in`` says. ``zlib_too`` is for formats that zlib alone packs:
+    what begins so may be plain text as well. Raises UnreadableFileError for a file that is missing, empty, longer
+    than ``limits.file_bytes``, unpacks to more than ``limits.unpacked_bytes``, ends too early or is damaged;
     EnvironmentFault where there is no room for it.
     """
     file = open_file(path)
@@ -65,7 +87,10 @@ def open_unpacked(path: Name, limits: ReadLimits, *, zlib_too: bool = False) -> 
         if begin is None:
             return file
         with file:
-            return _unpacked(path, file, begin, limits)
+            folder = _FOLDER.get()
+            if folder is None:
+                return _unpacked(path, file, begin, limits, tempfile.TemporaryFile(prefix=_PREFIX))
+            return _kept(path, file, begin, limits, folder)
     except BaseException:
         file.close()
         raise
@@ -116,8 +141,37 @@ def _zstandard() -> _Unpacker:
     return zstandard.ZstdDecompressor(max_window_size=_LONG_WINDOW).decompressobj()
 
 
-def _unpacked(path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits: ReadLimits) -> BinaryIO:
-    found: BinaryIO = tempfile.TemporaryFile(prefix="zoo-unpacked-")  # noqa: SIM115
+def _kept(
+    path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits: ReadLimits, folder: Path
+) -> BinaryIO:
+    """Unpacked to ``folder``, unless it is there already, of a file of this size and time; an older one goes."""
+    status = os.fstat(file.fileno())
+    if time.time_ns() - status.st_mtime_ns < _RACY:
+        return _unpacked(path, file, begin, limits, tempfile.TemporaryFile(prefix=_PREFIX))
+    whose = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]
+    begins = f"{whose}_{status.st_size}_{status.st_mtime_ns}_"
+    with explained("write", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{whose}.lock"):
+            for there in folder.glob(f"{whose}_*"):
+                # The name ends with its own size.
+                if there.name == f"{begins}{there.stat().st_size}":
+                    return there.open("rb")
+                there.unlink()
+            partial = folder / f".{whose}.partial"
+            try:
+                with _unpacked(path, file, begin, limits, partial.open("w+b")) as found:
+                    size = os.fstat(found.fileno()).st_size
+            except BaseException:
+                partial.unlink()
+                raise
+            os.replace(partial, folder / f"{begins}{size}")
+            return (folder / f"{begins}{size}").open("rb")
+
+
+def _unpacked(
+    path: Name, file: BinaryIO, begin: Callable[[], _Unpacker], limits: ReadLimits, found: BinaryIO
+) -> BinaryIO:
     try:
         with reading(path):
             member, size = begin(), 0
@@ -158,7 +212,9 @@ def keep(part: bytes, file: IO[bytes]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
+        is_kept = isinstance(file.name, str | Path) and str(file.name).endswith(".partial")
+        place = os.path.dirname(file.name) if is_kept else tempfile.gettempdir()
+        remedy = "give the run another directory" if is_kept else "set TMPDIR to another place"
         raise EnvironmentFault(
-            f"{tempfile.gettempdir()}: there is no room to unpack a file to; make some, or set TMPDIR to "
-            "another place"
+            f"{place}: there is no room to unpack a file to; make some, or {remedy}"
         ) from error
