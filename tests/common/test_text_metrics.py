@@ -73,7 +73,7 @@ def found(gives):
     spec = SimpleNamespace(
         name="echo",
         task=SimpleNamespace(metrics=lambda: (Letters("letters", "logits"),)),
-        data=SimpleNamespace(is_of_records=gives is not None),
+        data=SimpleNamespace(is_of_records=gives is not None, batching=SimpleNamespace(varies=False)),
     )
     return evaluate(Echo(), spec, graph, Numbers(), 2)
 

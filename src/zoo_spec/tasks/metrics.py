@@ -11,7 +11,8 @@ class Metric:
     """A number that an evaluation reports, of the output ``logits`` against the input ``labels``.
 
     A class is a kind. ``weights`` names the input that weights each label, all alike where it is left out; None for
-    all alike. ``counted`` names an input that is no weight of the metric, and is 0 where a packed row has no example.
+    all alike. ``counted`` names an input that is no weight of the metric, and is 0 where there is no
+    label, or a packed row has no example.
     """
 
     kind: ClassVar[str] = "metric"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import model_validator
 
-from zoo_spec.base import ClassCount, NonNegativeFloat, PositiveInt, Rate
+from zoo_spec.base import ClassCount, PositiveInt, Rate
 from zoo_spec.blocks.base import Block
 from zoo_spec.blocks.heads import ClassifierHead, ScoreHead
 from zoo_spec.blocks.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
@@ -16,6 +16,7 @@ from zoo_spec.graph import GraphBuilder
 from zoo_spec.models.base import Backbone
 from zoo_spec.tasks import predictions
 from zoo_spec.tasks.base import Task
+from zoo_spec.tasks.class_weights import ClassWeights, require_one_each
 from zoo_spec.tasks.metrics import (
     BinaryAccuracy,
     BinaryF1,
@@ -31,17 +32,6 @@ from zoo_spec.tasks.metrics import (
 )
 from zoo_spec.tasks.predictions import Prediction
 from zoo_spec.tensors import FLOAT32, INT, TensorSpec
-
-
-def _weights(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-ClassWeights = (
-    Literal["balanced"]
-    | Annotated[tuple[NonNegativeFloat, ...], BeforeValidator(_weights), Field(min_length=1)]
-)
-
 
 _READ = ("logits", "labels", "label_weights")
 
@@ -102,10 +92,7 @@ class SequenceClassification(SequenceTask):
 
     @model_validator(mode="after")
     def _one_for_each(self) -> Self:
-        if isinstance(self.class_weights, tuple) and len(self.class_weights) != self.classes:
-            raise ValueError(
-                f"class_weights has {len(self.class_weights)} weights, and classes is {self.classes}; give one each"
-            )
+        require_one_each(self.class_weights, self.classes)
         return self
 
     def attach(self, graph: GraphBuilder, backbone: Backbone) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
 from zoo_common.data.kept_arrays import Block, Keep, in_memory
-from zoo_common.data.makers.labels import Labels
 from zoo_common.data.records import Records
-from zoo_spec.data.records import LabelledText
+from zoo_spec.data.records import Record
 from zoo_spec.errors import InputError
 
 
@@ -50,22 +49,31 @@ class WeighedExamples(Dataset):
         return replace(self._examples.description(), bytes_per_sample=example_bytes(self))
 
 
-def balanced(records: Records, labels: Labels, classes: int, keep: Keep = in_memory) -> NDArray[np.float32]:
-    """``records / (classes * those of a class)``, as scikit-learn has it; InputError for a class without any."""
+def balanced(
+    records: Records,
+    ids_of: Callable[[Record], Iterable[int]],
+    names: Sequence[str],
+    classes: int,
+    keep: Keep = in_memory,
+) -> NDArray[np.float32]:
+    """``labels / (classes * those of a class)``, as scikit-learn has it; InputError for a class without any.
+
+    ``ids_of`` are the classes of a training record's labels.
+    """
 
     def counted() -> Iterator[Block]:
         counts = np.zeros(classes)
         for index in range(len(records)):
-            record = records[index]
-            assert isinstance(record, LabelledText)
-            counts[int(labels.of(record))] += 1
+            for each in ids_of(records[index]):
+                counts[each] += 1
         yield {"counts": counts}
 
     counts = keep("class_counts", counted)["counts"].astype(np.float64)
     if not counts.all():
-        name = (labels.names or ())[int(np.argmin(counts))]
+        number = int(np.argmin(counts))
+        said = repr(names[number]) if names else str(number)
         raise InputError(
-            f"{records.description().source}: no training record is of the class {name!r}, so that it has no "
+            f"{records.description().source}: no training record is of the class {said}, so that it has no "
             "balanced weight; give the weights in task.class_weights"
         )
     return np.asarray(counts.sum() / (classes * counts), np.float32)

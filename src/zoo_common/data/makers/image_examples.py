@@ -15,6 +15,7 @@ from zoo_common.data.generated import id_limits
 from zoo_common.data.label_names import FILE as LABELS
 from zoo_common.data.label_names import read_label_names, require_same, write_label_names
 from zoo_common.data.makers.augmentation import draw
+from zoo_common.data.makers.class_weights import WeighedExamples, balanced
 from zoo_common.data.makers.image_labels import ImageLabels
 from zoo_common.data.makers.picture_features import Preparation, Shape
 from zoo_common.data.reader import Wanted, kept_by
@@ -40,7 +41,8 @@ class ImageExamples(Dataset):
         seed: int,
         inputs: frozenset[str],
     ) -> None:
-        self._records, self._labels, self._preparation = records, labels, preparation
+        self.labels = labels
+        self._records, self._preparation = records, preparation
         self._augmentation, self._seed, self._inputs = augmentation, seed, inputs
 
     def __len__(self) -> int:
@@ -48,7 +50,7 @@ class ImageExamples(Dataset):
 
     def description(self) -> DataDescription:
         """Where the examples come from and how large they are."""
-        about, names = self._records.description(), self._labels.names
+        about, names = self._records.description(), self.labels.names
         if names is not None:
             said = f"{len(names)} labels: {', '.join(names[:10])}{', …' * (len(names) > 10)}"
             about = replace(about, notes=(*about.notes, said))
@@ -59,7 +61,7 @@ class ImageExamples(Dataset):
         record = cast(LabelledImage, self._records[index])
         preparation = self._preparation
         height, width, channels = preparation.shape
-        example: Example = {"labels": self._labels.of(record), "label_weights": np.asarray(1, np.float32)}
+        example: Example = {"labels": self.labels.of(record), "label_weights": np.asarray(1, np.float32)}
         if "image" in self._inputs:
             scaled = preparation.scaled(record.image.pixels(channels))
             size = scaled.shape[0], scaled.shape[1]
@@ -127,14 +129,14 @@ def _image(record: Record) -> LabelledImage:
 
 
 @make_examples.register
-def _classification(task: ImageClassification, wanted: Wanted) -> ImageExamples:
+def _classification(task: ImageClassification, wanted: Wanted) -> Dataset:
     data = wanted.spec.data
     if not isinstance(data, LabelledImageData):
         raise InputError(
             f"data of kind {data.kind!r} gives labelled images and does not say how they are prepared: its class has "
             "to derive from zoo_spec.data.LabelledImageData"
         )
-    return open_images(
+    examples = open_images(
         data,
         split=wanted.split,
         shape=image_size(data, wanted.graph),
@@ -144,3 +146,13 @@ def _classification(task: ImageClassification, wanted: Wanted) -> ImageExamples:
         run_dir=wanted.run_dir,
         begins_with=wanted.begins_with,
     )
+    if task.class_weights is None:
+        return examples
+    if task.class_weights != "balanced":
+        return WeighedExamples(examples, np.asarray(task.class_weights, np.float32))
+    labels = examples.labels
+    records = open_records(data, "train", lambda record: labels.look(_image(record)))
+    weights = balanced(
+        records, lambda record: [int(labels.of(_image(record)))], labels.names or (), task.classes
+    )
+    return WeighedExamples(examples, weights)

@@ -251,9 +251,16 @@ def _classification(task: SequenceClassification, wanted: Wanted) -> Dataset:
         return examples
     if task.class_weights == "balanced":
         records = open_records(wanted.spec.data, "train", labels, wanted)
-        return WeighedExamples(
-            examples, balanced(records, labels, _classes(wanted), kept_for(wanted, [*(labels.names or ())]))
+        names = labels.names or ()
+        keep = kept_for(wanted, [*names])
+        weights = balanced(
+            records,
+            lambda record: [int(labels.of(cast(LabelledText, record)))],
+            names,
+            _classes(wanted),
+            keep,
         )
+        return WeighedExamples(examples, weights)
     return WeighedExamples(examples, np.asarray(task.class_weights, np.float32))
 
 

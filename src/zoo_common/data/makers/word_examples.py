@@ -13,6 +13,7 @@ from zoo_common.data.base import DataDescription, Dataset, Example, Padding, exa
 from zoo_common.data.examples import make_examples
 from zoo_common.data.kept_arrays import Block, Keep, in_memory, kept_for
 from zoo_common.data.label_names import read_label_names, require_same, write_label_names
+from zoo_common.data.makers.class_weights import balanced
 from zoo_common.data.makers.word_labels import WordLabels
 from zoo_common.data.reader import Wanted
 from zoo_common.data.records import AnyRecord, Records, open_records
@@ -20,7 +21,7 @@ from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_common.data.subwords.word_pieces import WordPieces
 from zoo_common.log import LOG
 from zoo_spec.data import LabelledWordsData
-from zoo_spec.data.records import LabelledWords
+from zoo_spec.data.records import LabelledWords, Record
 from zoo_spec.data_fit import label_count
 from zoo_spec.errors import InputError
 from zoo_spec.tasks.direction import looks_back_alone
@@ -57,13 +58,17 @@ class WordExamples(Dataset):
         is_running: bool,
         every_piece: bool,
         inputs: frozenset[str],
+        class_weights: NDArray[np.float32] | None = None,
         keep: Keep = in_memory,
     ) -> None:
-        """``is_running``: the words stand alone, without special tokens, for a model that only looks back."""
+        """``class_weights [classes]`` are what labels count, 1 each where there are none.
+
+        ``is_running``: the words stand alone, without special tokens, for a model that only looks back.
+        """
         self.labels = labels
         self._records, self._pieces = records, pieces
         self._length, self._is_running, self._every_piece = length, is_running, every_piece
-        self._inputs = inputs
+        self._inputs, self._class_weights = inputs, class_weights
         self._windows = keep("word_windows", self._cut)["windows"]
         more = len(self._windows) - len(records)
         if more:
@@ -115,7 +120,7 @@ class WordExamples(Dataset):
             places = slice(first, first + (len(own) if self._every_piece else 1))
             labels[places] = self.labels.id_within(name, record.where)
             labels[first] = self.labels.id(name, record.where)
-            weights[places] = 1
+            weights[places] = 1 if self._class_weights is None else self._class_weights[labels[places]]
         tokens = np.asarray([each for own in ids for each in own], np.int32)
         if not self._is_running:
             tokens = np.concatenate([[tokenizer.cls], tokens, [tokenizer.sep]]).astype(np.int32)
@@ -235,6 +240,7 @@ def _token_classification(task: TokenClassification, wanted: Wanted) -> WordExam
             f"data.sequence_length {data.sequence_length} has no room for a word beside the special tokens; set it "
             f"to {least} or more"
         )
+    keep = kept_for(wanted, is_running, tokenizer)
     return WordExamples(
         records,
         WordPieces(tokenizer),
@@ -243,8 +249,27 @@ def _token_classification(task: TokenClassification, wanted: Wanted) -> WordExam
         is_running=is_running,
         every_piece=data.label_pieces == "all",
         inputs=wanted.inputs,
-        keep=kept_for(wanted, is_running, tokenizer),
+        class_weights=_class_weights(task, wanted, labels),
+        keep=keep,
     )
+
+
+def _class_weights(
+    task: TokenClassification, wanted: Wanted, labels: WordLabels
+) -> NDArray[np.float32] | None:
+    """``[classes]``; ``balanced`` ones are by the words of training, whatever pieces they have."""
+    if task.class_weights is None:
+        return None
+    names = labels.names or ()
+    if task.class_weights != "balanced":
+        return np.asarray(task.class_weights, np.float32)
+
+    def ids_of(record: Record) -> list[int]:
+        assert isinstance(record, LabelledWords)
+        return [labels.id(labels.kept(name), record.where) for name in record.labels]
+
+    records = open_records(_data(wanted), "train", labels, wanted)
+    return balanced(records, ids_of, names, len(names), kept_for(wanted, [*names]))
 
 
 def _training_text(wanted: Wanted, train: Records | None) -> Iterator[str]:
