@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_common.memory import available_bytes, step_sizes, training_bytes
+from zoo_common.memory import available_bytes, step_sizes, training_bytes, uncut
 from zoo_common.units import bytes_text
 from zoo_spec.cost import BYTES, held_bytes
 from zoo_spec.errors import EnvironmentFault
@@ -23,7 +23,7 @@ def inference_bytes(
     """
     precision = spec.training.precision
     overhead = overhead_of(framework)
-    sizes = step_sizes(spec, graph, **given)
+    sizes = step_sizes(uncut(spec), graph, **given)
     cost = graph.cost(precision=precision, recompute=False, frozen=(), **sizes)
     outputs = sum(each.bind(sizes).elements for each in graph.outputs.values()) * held_bytes(precision)
     largest = max((parameter.size for _, parameter, _ in graph.folded_parameters), default=0)

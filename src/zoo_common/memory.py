@@ -9,6 +9,7 @@ import psutil
 
 from zoo_common.units import bytes_text
 from zoo_spec.cost import held_bytes
+from zoo_spec.data import Padded
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import overhead_of
@@ -148,6 +149,11 @@ def _remedy(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int
         f"no training.micro_batch_size makes it fit, the least is {least}: free some memory, or take "
         f"{shorter}a smaller model, or a machine with more"
     )
+
+
+def uncut(spec: ExperimentSpec) -> ExperimentSpec:
+    """The spec whose examples are as long as its data says: batching cuts those that are trained on alone."""
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"batching": Padded()})})
 
 
 def step_rows(spec: ExperimentSpec) -> int:

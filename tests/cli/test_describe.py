@@ -3,10 +3,12 @@
 import json
 from functools import cache
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from zoo_common.cli.main import application
+from zoo_common.data import open_dataset
 from zoo_spec import list_specs, load_spec
 
 
@@ -214,3 +216,33 @@ def test_layers_that_read_a_memory_count_as_transformer_layers():
 
 def test_a_waveform_is_as_long_as_the_data_make_it():
     assert as_json("hubert_base")["dimensions"]["samples"]["size"] == 16_000
+
+
+def test_what_of_the_batches_is_real_is_said_from_the_datas_own_lengths():
+    def found(*overrides):
+        done = run("--spec", "bert_tiny_ner", "--json", *overrides)
+        assert (done.exit_code, done.stderr) == (0, "")
+        return json.loads(done.stdout)["data"]["train"]["real_shares"]
+
+    examples = open_dataset(load_spec("bert_tiny_ner"), None, "train")
+    lengths = np.asarray([len(examples.example(0, index)["input_ids"]) for index in range(len(examples))])
+    halves = np.where(lengths <= 20, 20, 48)
+    bounds = ("--set", "data.batching.kind=bucketed", "--set", "data.batching.bounds=[20,48]")
+    assert found()["padded"] == pytest.approx(lengths.mean() / 48, rel=0.01)
+    assert found(*bounds)["bucketed"] == pytest.approx(lengths.sum() / halves.sum(), rel=0.01)
+    assert found()["bucketed"] > 0.9
+
+
+def test_memory_and_flops_are_those_of_the_largest_bucket():
+    def found(*overrides):
+        return as_json(
+            "bert_tiny", "--set", "data.batching.kind=bucketed", *(f"--set={each}" for each in overrides)
+        )
+
+    whole = found()
+    short = found("data.batching.bounds=[32,64]")
+    budget = found("data.batching.bounds=[32,64]", "data.batching.tokens=640")
+    assert short["dimensions"]["sequence"]["size"] == 64 < whole["dimensions"]["sequence"]["size"]
+    assert short["flops"]["training_step"] < whole["flops"]["training_step"]
+    assert budget["dimensions"]["batch"]["size"] == 10
+    assert budget["training"]["batch_size"] == 10

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zoo_common.data import open_dataset
+from zoo_common.data import Wanted, open_dataset
 from zoo_common.data.base import SPLITS
 from zoo_common.data.opening import is_small
 from zoo_common.report.description import SplitDescription
+from zoo_common.report.real_share import in_words, real_shares
 from zoo_spec.errors import ZooError
 from zoo_spec.experiment import ExperimentSpec
 
@@ -25,7 +26,10 @@ def describe_data(spec: ExperimentSpec) -> tuple[tuple[SplitDescription, ...], t
     with TemporaryDirectory(prefix="zoo-") as directory:
         for split in SPLITS:
             try:
-                about = open_dataset(spec, Path(directory), split).description()
+                dataset = open_dataset(spec, Path(directory), split)
+                about = dataset.description()
+                wanted = Wanted(spec, spec.graph(), split, Path(directory))
+                shares = real_shares(dataset, wanted) if split == "train" else {}
             except ZooError as error:
                 found.append(SplitDescription(split, False, why=str(error)))
                 continue
@@ -39,6 +43,8 @@ def describe_data(spec: ExperimentSpec) -> tuple[tuple[SplitDescription, ...], t
                     source_bytes=about.source_bytes,
                     bytes_per_sample=about.bytes_per_sample,
                     notes=about.notes,
+                    real_shares=shares,
+                    real=in_words(shares, spec.data.batching.kind) if shares else "",
                 )
             )
     return tuple(found), tuple(libraries)

@@ -93,6 +93,7 @@ def _split(split: SplitDescription) -> JsonValue:
         "total_bytes": split.total_bytes,
         "bytes_per_sample": split.bytes_per_sample,
         "notes": list(split.notes),
+        "real_shares": dict(split.real_shares),
     }
 
 

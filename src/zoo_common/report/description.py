@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,10 @@ class LossDescription:
 
 @dataclass(frozen=True)
 class SplitDescription:
-    """The data that is trained or evaluated on; ``why`` it is not readable, if it is not."""
+    """The data that is trained or evaluated on; ``why`` it is not readable, if it is not.
+
+    ``real_shares``, and ``real`` in words: what of batches in training is no padding, by kind of batching.
+    """
 
     split: str
     readable: bool
@@ -123,6 +126,8 @@ class SplitDescription:
     source_bytes: int = 0
     bytes_per_sample: int = 0
     notes: tuple[str, ...] = ()
+    real_shares: Mapping[str, float] = field(default_factory=dict)
+    real: str = ""
 
     @property
     def total_bytes(self) -> int:

@@ -76,6 +76,7 @@ def _data_lines(split: SplitDescription) -> list[str]:
         f"{split.source}{size}; all of it is there and readable",
         f"{counted(split.samples, 'sample')} an epoch: {bytes_text(split.total_bytes)} as fed to the model, "
         f"{bytes_text(split.bytes_per_sample)} a sample",
+        *filter(None, [split.real]),
         *split.notes,
     ]
 
