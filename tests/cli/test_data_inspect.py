@@ -175,6 +175,19 @@ def test_records_of_both_parts_are_counted_and_named_by_file_and_line(tmp_path):
     assert pairs == {(f"{held}:3", f"{train}:9"), (f"{held}:4", f"{train}:11"), (f"{held}:5", f"{train}:13")}
 
 
+def test_sentences_of_running_text_that_both_parts_have_are_counted_and_shown(tmp_path):
+    train = [" ".join([*WORDS[:number], *WORDS]) for number in range(12)]
+    held = [" ".join([*reversed(WORDS), *WORDS]), train[4], "alpha beta.", train[7].upper()]
+    for name, lines in (("train", [*train, "alpha beta."]), ("held", held)):
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines))
+    sets = [f"data.files={tmp_path}/train.txt", f"data.evaluation_files={tmp_path}/held.txt", *SIZES]
+    found = found_in("bert_tiny", *sets, "data.layout=sentence_lines")["duplicates"]
+    # By tokens, which are lower case here; short sentences do not count.
+    assert (found["exact"], found["but_for_case_and_white_space"]) == (2, None)
+    assert (found["evaluation"]["of"], found["training"]["of"]) == (3, 12)
+    assert found["first"][0]["evaluation"] == f"{train[4][:59] + '…'!r} of document 1"
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9])
 def test_the_mean_of_the_longest_is_that_over_all_batches_there_may_be(size):
     lengths = np.array([3, 1, 4, 1, 5, 9, 2, 6])

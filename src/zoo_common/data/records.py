@@ -146,8 +146,9 @@ def open_records(data: Data, split: Split, look: Look | Learner, wanted: Wanted 
     that directory, whatever files there are.
     """
     if isinstance(data, SourceData) and data.prepared is not None:
-        return _prepared(data, Path(data.prepared), split, look, wanted)
-    found = _opened(data, split, look, wanted)
+        found = _prepared(data, Path(data.prepared), split, look, wanted)
+    else:
+        found = _opened(data, split, look, wanted)
     if (gathering := _GATHERING.get()) is not None:
         gathering.append((split, found))
     return found

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from hashlib import blake2b
-from itertools import chain
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import Split
-from zoo_common.data.makers.documents import read_corpus
-from zoo_common.data.records import Records, open_records
+from zoo_common.data.base import SPLITS
+from zoo_common.data.makers.running_text import RunningTokens
+from zoo_common.data.mixture import parts_of
+from zoo_common.data.reader import Wanted, open_data
+from zoo_common.data.records import Records, gathered
 from zoo_common.report.inspection.found import Duplicates
-from zoo_spec.data import Data, RunningTextData
+from zoo_spec.data import RunningTextData
 from zoo_spec.data.records import (
     Features,
     LabelledImage,
@@ -36,8 +38,10 @@ _MOST_BYTES = 256 << 20
 _MOST_RECORDS = 300_000
 """What is looked at of each part: so many records, and about so many bytes of what they hold."""
 _TOLD = 5
-_SHORT = 8
-"""Words of a sentence of running text; shorter ones recur in any text."""
+_SHORT = 12
+"""Tokens of a sentence of running text; shorter ones recur in any text."""
+_LONGEST = 60
+"""Characters of such a sentence that are shown."""
 _EVEN = 64
 """Records by which the size of all is judged."""
 
@@ -49,11 +53,18 @@ class Content:
     where: str
     parts: tuple[str | NDArray[np.generic], ...]
     label: str = ""
+    place: int = 0
+    """Its number, where ``where`` is told only if it is asked for."""
 
     @property
     def size(self) -> int:
         """About so many bytes."""
         return sum(len(part) if isinstance(part, str) else part.nbytes for part in self.parts)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether any of it is."""
+        return any(isinstance(part, str) for part in self.parts)
 
     def digest(self, *, loose: bool = False) -> bytes:
         """Of all of it; ``loose``: of texts in lower case, with one space for all white space."""
@@ -125,20 +136,17 @@ def _pixels(image: Picture, channels: int) -> NDArray[np.uint8]:
     return image.pixels(channels)
 
 
-def find_duplicates(evaluation: Sequence[Data], training: Sequence[Data], channels: int) -> Duplicates | None:
-    """Of sources of records, of running text by its sentences; None where records cannot be told apart."""
-    if isinstance(training[0], RunningTextData):
-        what = f"sentences of {_SHORT} words or more"
-    else:
-        what = "records"
-        first = open_records(training[0], "train", lambda record: None)[0]
-        if content(first, channels) is None:
-            return None
-    return _compare(
-        what,
-        [_part(data, "eval", channels) for data in evaluation],
-        [_part(data, "train", channels) for data in training],
-    )
+def find_duplicates(wanted: Wanted, channels: int) -> Duplicates | None:
+    """Of records, or of running text by its sentences; None where records cannot be told apart."""
+    found = {
+        split: [_part(each, channels) for each in parts_of(replace(wanted, split=split))] for split in SPLITS
+    }
+    parts = {split: [part for part in each if part is not None] for split, each in found.items()}
+    if parts != found:
+        return None
+    is_text = any(isinstance(part, _Sentences) for part in parts["train"])
+    what = f"sentences of {_SHORT} tokens or more" if is_text else "records"
+    return _compare(what, parts["eval"], parts["train"])
 
 
 class Part(Protocol):
@@ -150,11 +158,20 @@ class Part(Protocol):
     def __iter__(self) -> Iterator[Content]:
         """Those that are looked at."""
 
+    def where(self, found: Content) -> str:
+        """What one of them is called."""
+        return found.where
 
-def _part(data: Data, split: Split, channels: int) -> Part:
-    if isinstance(data, RunningTextData):
-        return _Sentences(data, split)
-    return _Some(open_records(data, split, lambda record: None), channels)
+
+def _part(wanted: Wanted, channels: int) -> Part | None:
+    if isinstance(wanted.spec.data, RunningTextData):
+        return _Sentences(RunningTokens(wanted))
+    with gathered() as opened:
+        open_data(wanted.spec.data, wanted)
+    records = next((found for split, found in opened if split == wanted.split), None)
+    if records is None or content(records[0], channels) is None:
+        return None
+    return _Some(records, channels)
 
 
 class _Some(Part):
@@ -181,52 +198,53 @@ class _Some(Part):
 
 
 class _Sentences(Part):
-    """The longer sentences of a part of running text, up to the limits."""
+    """The longer sentences of a part of running text, from everywhere in it, as the tokens that they are cut into."""
 
-    def __init__(self, data: RunningTextData, split: Split) -> None:
-        corpus = read_corpus(data)
-        self._source = corpus.about.source
-        self._documents = corpus.of(split)
-        sizes = [
-            len(sentence)
-            for document in self._documents
-            for sentence in document
-            if sentence.count(" ") >= _SHORT - 1
-        ]
-        self.of = len(sizes)
-        self.looked = min(self.of, _MOST_RECORDS, int(np.searchsorted(np.cumsum(sizes), _MOST_BYTES)) + 1)
+    def __init__(self, text: RunningTokens) -> None:
+        self._tokens, self._text = text.tokens(), text
+        self._long = np.flatnonzero(np.diff(self._tokens.sentences) >= _SHORT)
+        self.of = len(self._long)
+        self.looked = min(self.of, _MOST_RECORDS)
 
     def __iter__(self) -> Iterator[Content]:
-        left = self.looked
-        for number, document in enumerate(self._documents, start=1):
-            for sentence in document:
-                if sentence.count(" ") >= _SHORT - 1:
-                    if not left:
-                        return
-                    left -= 1
-                    yield Content(f"{self._source}, document {number}", (sentence,))
+        for place in range(self.looked):
+            number = int(self._long[place * self.of // self.looked])
+            yield Content("", (np.asarray(self._tokens.span(number, number + 1), np.int32),), place=number)
+
+    def where(self, found: Content) -> str:
+        """The sentence as its tokens read, and the document that it is in."""
+        document = int(np.searchsorted(self._tokens.documents, found.place, side="right"))
+        said = self._text.tokenizer.decode(self._tokens.span(found.place, found.place + 1))
+        short = said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+        return f"{short!r} of document {document:,}"
 
 
 def _compare(what: str, evaluation: Sequence[Part], training: Sequence[Part]) -> Duplicates:
     """The evaluation part is held by its hashes, and the training part passes by."""
-    exact: dict[bytes, list[Content]] = {}
-    loose: dict[bytes, list[Content]] = {}
+    exact: dict[bytes, list[int]] = {}
+    loose: dict[bytes, list[int]] = {}
+    held: list[tuple[Part, Content]] = []
     has_text = False
-    for each in chain.from_iterable(evaluation):
-        kept = Content(each.where, (), each.label)
-        exact.setdefault(each.digest(), []).append(kept)
-        loose.setdefault(each.digest(loose=True), []).append(kept)
-        has_text = has_text or any(isinstance(part, str) for part in each.parts)
-    met: dict[int, tuple[str, str]] = {}
-    same, other = set[int](), set[int]()
-    for each in chain.from_iterable(training):
-        for table in (exact, loose):
-            for found in table.get(each.digest(loose=table is loose), ()):
-                if table is exact:
-                    same.add(id(found))
-                met.setdefault(id(found), (found.where, each.where))
+    for part in evaluation:
+        for each in part:
+            exact.setdefault(each.digest(), []).append(len(held))
+            if each.is_text:
+                has_text = True
+                loose.setdefault(each.digest(loose=True), []).append(len(held))
+            held.append((part, Content(each.where, (), each.label, each.place)))
+    same, met, other = set[int](), dict[int, tuple[str, str]](), set[int]()
+    for part in training:
+        for each in part:
+            equal = exact.get(each.digest(), [])
+            same.update(equal)
+            alike = loose.get(each.digest(loose=True), []) if each.is_text else equal
+            for number in dict.fromkeys([*equal, *alike]):
+                owner, found = held[number]
+                if number not in met:
+                    told = len(met) < _TOLD
+                    met[number] = (owner.where(found), part.where(each)) if told else ("", "")
                 if found.label != each.label:
-                    other.add(id(found))
+                    other.add(number)
     return Duplicates(
         what,
         exact=len(same),
@@ -234,5 +252,5 @@ def _compare(what: str, evaluation: Sequence[Part], training: Sequence[Part]) ->
         relabelled=len(other),
         evaluation=(sum(part.looked for part in evaluation), sum(part.of for part in evaluation)),
         training=(sum(part.looked for part in training), sum(part.of for part in training)),
-        first=tuple(list(met.values())[:_TOLD]),
+        first=tuple(islice(met.values(), _TOLD)),
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoo_common.data import Dataset, Wanted, open_dataset
 from zoo_common.data.base import SPLITS, Example, Split, example_bytes
-from zoo_common.data.mixture import sources_of
+from zoo_common.data.mixture import parts_of
 from zoo_common.data.preparation import from_prepared
 from zoo_common.report.inspection.duplicates import find_duplicates
 from zoo_common.report.inspection.found import (
@@ -27,10 +27,9 @@ from zoo_common.report.inspection.found import (
 )
 from zoo_common.report.inspection.views import Classes, Looked, View, open_view
 from zoo_common.report.inspection.waste import longest_of_batch, padded, under
-from zoo_spec.data import Batching, Bucketed, MixtureData, Packed, Padded, SourceData
+from zoo_spec.data import Batching, Bucketed, Packed, Padded, SourceData
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.graph import Graph
 from zoo_spec.random import Stream
 
 _MOST, _MOST_BYTES, _AT_ONCE = 10_000, 256 << 20, 64
@@ -56,7 +55,7 @@ def inspect_data(
         seen = _Seen(dataset, view, spec.training.seed)
         shown = [_shown(dataset, view, index) for index in seen.first(examples)]
         with from_prepared(wanted) as of_it:
-            found, why = _duplicates(of_it.spec, graph) if duplicates else (None, "not looked for")
+            found, why = _duplicates(of_it) if duplicates else (None, "not looked for")
         about = dataset.description()
         return Inspection(
             spec.name,
@@ -156,24 +155,19 @@ def _waste(
     return tuple(found)
 
 
-def _duplicates(spec: ExperimentSpec, graph: Graph) -> tuple[Duplicates | None, str]:
+def _duplicates(wanted: Wanted) -> tuple[Duplicates | None, str]:
     """What is in both parts, or why that is not known."""
-    data = spec.data
+    data = wanted.spec.data
     if data.drawn:
         return None, f"{data.drawn}: no part holds another's"
-    parts = {
-        split: list(sources_of(data, split).values()) if isinstance(data, MixtureData) else [data]
-        for split in SPLITS
-    }
-    other = next(
-        (each for found in parts.values() for each in found if not isinstance(each, SourceData)), None
-    )
+    sources = [part.spec.data for split in SPLITS for part in parts_of(replace(wanted, split=split))]
+    other = next((each for each in sources if not isinstance(each, SourceData)), None)
     if other is not None:
         return None, f"data of kind {other.kind!r} has no records that could be compared"
-    image = graph.inputs.get("image")
+    image = wanted.graph.inputs.get("image")
     channels = image.shape[-1] if image is not None else 1
     try:
-        found = find_duplicates(parts["eval"], parts["train"], channels if isinstance(channels, int) else 1)
+        found = find_duplicates(wanted, channels if isinstance(channels, int) else 1)
     except InputError as error:
         return None, str(error)
     return found, "" if found is not None else f"records of kind {data.kind!r} cannot be told apart"
