@@ -11,6 +11,9 @@ from PIL import Image
 
 from zoo_common.data.file_marks import marked, sources
 from zoo_common.data.makers.image_examples import open_images
+from zoo_common.data.reader import Wanted, open_data
+from zoo_common.data.sources.pictures import PictureFile
+from zoo_spec import load_spec
 from zoo_spec.data import ImageFolder
 from zoo_spec.errors import InputError
 
@@ -209,3 +212,25 @@ def test_a_run_notices_that_a_picture_is_another(tmp_path):
     path.write_bytes(content)
     [after] = marked(sources(data))
     assert before.sha256 != after.sha256
+
+
+def test_a_second_start_opens_no_picture(tmp_path, monkeypatch):
+    for number in range(10):
+        _picture(tmp_path / "pictures" / "ab"[number % 2] / f"{number}.png")
+    data = {"kind": "image_folder", "directory": str(tmp_path / "pictures"), "mean": 0.5, "std": 0.5}
+    spec = load_spec("vit_tiny", [f"data={json.dumps(data)}", "task.classes=2", "model.channels=3"])
+    graph = spec.graph()
+
+    def started(split):
+        return open_data(spec.data, Wanted(spec, graph, split, tmp_path / "run"))
+
+    before = [_labels(started(split)) for split in ("train", "eval")]
+    looked_at = []
+    real = PictureFile.check
+    monkeypatch.setattr(PictureFile, "check", lambda *asked: looked_at.append(asked) or real(*asked))
+    again = [started(split) for split in ("train", "eval")]
+    assert looked_at == []
+    assert [_labels(part) for part in again] == before
+    _picture(tmp_path / "pictures" / "b" / "more.png")
+    assert len(started("train")) == len(before[0]) + 1
+    assert len(looked_at) == 11

@@ -53,10 +53,12 @@ class Walk:
         """
         count = 0
         names = ", ".join(file.path for file in self._files[:1]) + ", …" * (len(self._files) > 1)
-        with Work(f"looking at {names}", 2 * sum(file.size for file in self._files), "bytes") as work:
+        # A folder's size is asked of all its files.
+        sizes = [file.size for file in self._files]
+        with Work(f"looking at {names}", 2 * sum(sizes), "bytes") as work:
             for number, file in enumerate(self._files):
                 self.firsts.append(count)
-                parts = _Parts(draft, file, number, work)
+                parts = _Parts(draft, file, number, sizes[number], work)
                 with reading(file.path):
                     parts.find()
                 for part in range(parts.count):
@@ -96,8 +98,8 @@ class Walk:
 class _Parts:
     """What is kept of a file while its records are looked at."""
 
-    def __init__(self, draft: Draft, file: RecordFile, number: int, work: Work) -> None:
-        self._draft, self._file, self._number, self._work = draft, file, number, work
+    def __init__(self, draft: Draft, file: RecordFile, number: int, size: int, work: Work) -> None:
+        self._draft, self._file, self._number, self._size, self._work = draft, file, number, size, work
         self.count = 0
 
     def find(self) -> None:
@@ -108,7 +110,7 @@ class _Parts:
             self.count = int(kept.pop("parts"))
             if isinstance(self._file, IndexedFile):
                 self._file.recall(kept)
-            self._work.advance(self._file.size)
+            self._work.advance(self._size)
             return
         places, before = self._file.places(), 0
         while len(block := _block(islice(places, AT_ONCE))):
@@ -118,7 +120,7 @@ class _Parts:
                 passed = self._file.passed((int(block[-1, 0]), int(block[-1, 1])))
                 self._work.advance(passed - before)
                 before = passed
-        self._work.advance(self._file.size - before)
+        self._work.advance(self._size - before)
         more = self._file.kept() if isinstance(self._file, IndexedFile) else {}
         write_part(end, {**more, "parts": np.asarray(self.count)})
 
@@ -144,7 +146,7 @@ class _Parts:
 
     def told(self, part: int, share: float) -> None:
         """So much more of a part has been looked at."""
-        self._work.advance(round(self._file.size * share / max(self.count, 1)))
+        self._work.advance(round(self._size * share / max(self.count, 1)))
 
     def _named(self, what: str, part: int) -> str:
         return f"{what}_{self._number}_{part}"

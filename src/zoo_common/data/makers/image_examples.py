@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Split, example_bytes
 from zoo_common.data.examples import make_examples
@@ -82,10 +82,12 @@ def open_images(
     seed: int = 0,
     run_dir: Path | None = None,
     begins_with: str | None = None,
+    wanted: Wanted | None = None,
 ) -> ImageExamples:
     """The training or evaluation images at ``shape``; the names of their labels are kept in ``run_dir``.
 
-    ``classes`` bounds the labels; None where the model has no bound.
+    ``classes`` bounds the labels; None where the model has no bound. That all images have been looked at is kept
+    beside the run that they are ``wanted`` for.
     """
     preparation = Preparation(data, shape)
     kept = read_label_names(run_dir, classes)
@@ -99,7 +101,7 @@ def open_images(
     if split == "eval" and not labels.is_settled:
         source = open_records(data, "train", lambda record: labels.look(_image(record))).description().source
         labels.settle(source)
-    records = open_records(data, split, seen_by(data, labels.look, shape[-1]))
+    records = open_records(data, split, _Seen(data, labels, shape), wanted)
     labels.settle(records.description().source)
     if labels.names is not None and run_dir is not None:
         write_label_names(run_dir, labels.names)
@@ -107,20 +109,34 @@ def open_images(
     return ImageExamples(records, labels, preparation, augmentation=augmentation, seed=seed, inputs=inputs)
 
 
-def seen_by(
-    data: LabelledImageData, look: Callable[[LabelledImage], None], channels: int
-) -> Callable[[Record], None]:
+class _Seen:
     """Looks at a record's label, and at its image's header; at all of the image where bad ones are left out."""
 
-    def looked_at(record: Record) -> None:
-        found = _image(record)
-        look(found)
-        if data.on_bad_record == "skip":
-            found.image.pixels(channels)
-        else:
-            found.image.check(channels)
+    name = "images"
 
-    return looked_at
+    def __init__(self, data: LabelledImageData, labels: ImageLabels, shape: Shape) -> None:
+        self._data, self._labels, self._channels = data, labels, shape[-1]
+
+    def about(self) -> JsonValue:
+        """How many channels an image has to have, and how many labels there may be."""
+        return [self._channels, self._labels.classes]
+
+    def look(self, record: Record) -> None:
+        """Raises InputError, naming it, for a label or an image that is none."""
+        found = _image(record)
+        self._labels.look(found)
+        if self._data.on_bad_record == "skip":
+            found.image.pixels(self._channels)
+        else:
+            found.image.check(self._channels)
+
+    def learned(self) -> JsonValue:
+        """The names of labels that were met."""
+        return [*self._labels.learned()]
+
+    def recall(self, learned: JsonValue) -> bool:
+        """Know them again."""
+        return self._labels.recall(learned)
 
 
 def _image(record: Record) -> LabelledImage:
@@ -145,6 +161,7 @@ def _classification(task: ImageClassification, wanted: Wanted) -> Dataset:
         seed=wanted.seed,
         run_dir=wanted.run_dir,
         begins_with=wanted.begins_with,
+        wanted=wanted,
     )
     if task.class_weights is None:
         return examples

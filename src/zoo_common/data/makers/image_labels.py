@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from pydantic import JsonValue, TypeAdapter
 
 from zoo_common.data.base import Array
 from zoo_common.data.label_names import Names, some
@@ -21,7 +22,7 @@ class ImageLabels:
 
     def __init__(self, classes: int | None, names: Names | None, before: Names | None = None) -> None:
         """``classes`` None: a model without a bound."""
-        self._classes, self._before = classes, before
+        self.classes, self._before = classes, before
         self._met: set[str] = set()
         self._names(names)
 
@@ -32,10 +33,24 @@ class ImageLabels:
 
     def look(self, record: LabelledImage) -> None:
         """Meet a record; raises InputError, naming it, for a label that is none."""
-        if isinstance(record.label, int) or self.names is not None:
+        if isinstance(record.label, int):
             self.of(record)
-        else:
+        elif record.label not in self._met:
+            if self.names is not None:
+                self.of(record)
             self._met.add(record.label)
+
+    def learned(self) -> list[str]:
+        """The names that were met."""
+        return sorted(self._met)
+
+    def recall(self, learned: JsonValue) -> bool:
+        """The names are known, or all that were met are among those that are."""
+        met = set(TypeAdapter(list[str]).validate_python(learned))
+        if self.names is not None and not met <= self._ids.keys():
+            return False
+        self._met = met
+        return True
 
     def settle(self, source: str) -> None:
         """All training records of ``source`` have been met; InputError if they are not of as many classes."""
@@ -44,9 +59,9 @@ class ImageLabels:
             names = by_bytes(self._met)
             if self._before is not None and self._met <= set(self._before):
                 names = self._before
-        if names is not None and self._classes is not None and len(names) != self._classes:
+        if names is not None and self.classes is not None and len(names) != self.classes:
             raise InputError(
-                f"{source}: has {len(names)} different labels, {some(names)}, and task.classes is {self._classes}; "
+                f"{source}: has {len(names)} different labels, {some(names)}, and task.classes is {self.classes}; "
                 f"set task.classes to {len(names)}, or name all labels in data.labels if some do not occur there"
             )
         self._names(names)
@@ -54,9 +69,9 @@ class ImageLabels:
     def of(self, record: LabelledImage) -> Array:
         """The id, a scalar int32; InputError for a name that is none of them, or an id beyond the classes."""
         if isinstance(record.label, int):
-            if self._classes is not None and not 0 <= record.label < self._classes:
+            if self.classes is not None and not 0 <= record.label < self.classes:
                 raise InputError(
-                    f"{record.where}: label {record.label} is out of range: ids run from 0 to {self._classes - 1}; "
+                    f"{record.where}: label {record.label} is out of range: ids run from 0 to {self.classes - 1}; "
                     f"give the model {record.label + 1} classes"
                 )
             return np.asarray(record.label, np.int32)

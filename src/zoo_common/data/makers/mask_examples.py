@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, Example, Split, example_bytes
 from zoo_common.data.examples import make_examples
@@ -17,7 +17,7 @@ from zoo_common.data.makers.augmentation import cut, draw
 from zoo_common.data.makers.picture_features import Preparation
 from zoo_common.data.makers.tiles import Tile, tiles, window_of
 from zoo_common.data.reader import Wanted
-from zoo_common.data.records import Records, open_records
+from zoo_common.data.records import AnyRecord, Records, open_records
 from zoo_common.data.resize import resize_nearest
 from zoo_spec.data import MaskedImageData
 from zoo_spec.data.records import VOID, MaskedImage, Record
@@ -123,17 +123,25 @@ def _own(ids: NDArray[np.uint8], tile: Tile, window: tuple[int, int, int, int]) 
     return cut(inside, window[0] - first, window[1] - left, window[2], window[3], VOID)
 
 
-def seen_by(data: MaskedImageData, channels: int) -> Callable[[Record], None]:
+class _Seen(AnyRecord):
     """Looks at the headers of an image; at all of it and its mask where bad ones are left out."""
 
-    def looked_at(record: Record) -> None:
-        assert isinstance(record, MaskedImage)
-        record.image.check(channels)
-        if data.on_bad_record == "skip":
-            record.image.pixels(channels)
-            record.mask.ids()
+    name = "images"
 
-    return looked_at
+    def __init__(self, data: MaskedImageData, channels: int) -> None:
+        self._data, self._channels = data, channels
+
+    def about(self) -> JsonValue:
+        """How many channels an image has to have."""
+        return self._channels
+
+    def look(self, record: Record) -> None:
+        """Raises InputError, naming it, for an image that is none."""
+        assert isinstance(record, MaskedImage)
+        record.image.check(self._channels)
+        if self._data.on_bad_record == "skip":
+            record.image.pixels(self._channels)
+            record.mask.ids()
 
 
 @make_examples.register
@@ -154,7 +162,7 @@ def _segmentation(task: DenseLabelling, wanted: Wanted) -> MaskExamples:
             f"data.labels names {some(data.labels)}, and the model has {classes} classes; name each, the "
             "background first"
         )
-    records = open_records(data, wanted.split, seen_by(data, shape[-1]))
+    records = open_records(data, wanted.split, _Seen(data, shape[-1]), wanted)
     return MaskExamples(
         records,
         Preparation(data, shape),
