@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from itertools import product
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -53,24 +54,24 @@ def same(one, other):
 
 @pytest.fixture
 def kept(monkeypatch):
-    """Processes that are started once for each number of them, and not for each part of a run."""
-    made = {}
+    """Processes that are started once, and not for each part of a run: as many of them are taken as are asked for."""
+    made = []
 
-    class Kept(Processes):
-        def __new__(cls, recipe, examples, count):
-            return made.get(count) or made.setdefault(count, super().__new__(cls))
-
+    class Taken(Processes):
         def __init__(self, recipe, examples, count):
-            if not hasattr(self, "at_once"):
-                super().__init__(recipe, examples, count)
+            if not made:
+                made.append(Processes(recipe, examples, max(WORKERS)))
+            self.at_once, self._free = count, SimpleQueue()
+            for worker in made[0]._workers[:count]:
+                self._free.put(worker)
 
         def close(self):
             pass
 
-    monkeypatch.setattr(ahead, "Processes", Kept)
+    monkeypatch.setattr(ahead, "Processes", Taken)
     yield
-    for each in made.values():
-        Processes.close(each)
+    for each in made:
+        each.close()
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
