@@ -7,6 +7,7 @@ whoever opens one says where its index is kept (``kept_in``), and the records th
 from __future__ import annotations
 
 import hashlib
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,8 +48,12 @@ class Keeping:
 
     @property
     def unpacked(self) -> Path | None:
-        """Where packed files are unpacked to; None where nothing is kept."""
-        return None if self.store.folder is None else self.store.folder / "unpacked"
+        """Where packed files are unpacked to; None where nothing is kept, or this user may not write."""
+        folder = self.store.folder
+        if folder is None:
+            return None
+        there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+        return folder / "unpacked" if os.access(there, os.W_OK) else None
 
     def key(self) -> Key:
         """What an index is made of."""
