@@ -41,7 +41,7 @@ def check_batching(spec: ExperimentSpec, graph: Graph) -> None:
 
 def _check_packing(data: Data, graph: Graph) -> None:
     why = why_unpacked(graph)
-    if why is None and data.drawn:
+    if why is None and data.drawn and data.gives is None:
         why = f"data of kind {data.kind!r} is {data.drawn}"
     if why is not None:
         raise InputError(

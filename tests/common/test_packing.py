@@ -227,6 +227,12 @@ def test_what_cannot_be_packed_is_refused_by_name_before_any_data_is_read(name, 
         check_data(spec, spec.graph())
 
 
+@pytest.mark.parametrize("name", ["bert_tiny_ner", "gpt2_tiny_summarization", "bert_tiny_summarization"])
+def test_records_that_are_drawn_are_packed_like_those_that_are_read(name):
+    spec = load_spec(name, ["data.batching=packed"])
+    check_data(spec, spec.graph())
+
+
 COMPOSED = """
 model:
   kind: graph
