@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo_common.data.ahead import Threads, batches, worth
-from zoo_common.data.base import DataDescription, Dataset, batch, evaluation_batches
+from zoo_common.data.base import DataDescription, Dataset, Padding, batch, evaluation_batches, snug
 
 
 class Numbers(Dataset):
@@ -81,6 +81,13 @@ def test_evaluation_sees_every_example_once_and_fills_up_with_weight_zero():
     labels = np.concatenate([each["labels"] for each in found])
     assert labels[weights == 1].tolist() == list(range(10))
     assert weights.sum() == 10
+
+
+def test_a_batch_is_as_long_as_its_longest_row_whatever_inputs_a_model_lacks():
+    padding = Padding(dict.fromkeys(("input_ids", "token_type_ids"), "sequence"), {"sequence": 9})
+    rows = [{"input_ids": np.ones(length, np.int32)} for length in (3, 5)]
+    assert snug(rows, padding, {}).sizes == {"sequence": 5}
+    assert snug(rows, padding, {"sequence": 7}).sizes == {"sequence": 7}
 
 
 def test_labels_without_weights_make_the_last_batch_smaller():

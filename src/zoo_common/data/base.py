@@ -148,7 +148,7 @@ def snug(rows: Sequence[Example], padding: Padding, least: Mapping[str, int]) ->
     sizes = {name: least.get(name, 1) for name in padding.sizes}
     for name, dimension in padding.dimensions.items():
         if dimension in sizes:
-            sizes[dimension] = max(sizes[dimension], *(len(row[name]) for row in rows if name in row))
+            sizes[dimension] = max([sizes[dimension], *(len(row[name]) for row in rows if name in row)])
     return padding.within(sizes)
 
 
