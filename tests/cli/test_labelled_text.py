@@ -121,3 +121,42 @@ def test_names_that_do_not_fit_the_model_are_one_line(classifier, tmp_path):
             assert "labels.json: has 2 names, and the model 3 classes" in found.output
     finally:
         names.write_text(kept)
+
+
+@pytest.mark.parametrize("task", ["rte", "stsb"])
+def test_glues_test_files_are_answered_as_its_site_takes_them(tmp_path, task):
+    folder, columns = (tmp_path / "RTE", 0) if task == "rte" else (tmp_path / "STS-B", 6)
+    folder.mkdir()
+    filling = "".join(f"c{number}\t" for number in range(columns))
+    long = "the cat sees the dog " * 20  # Cut as in training, longer than the model takes.
+    pairs = [("the cat sees", "the dog"), ("the bird", "likes the cat"), (long, "the dog")]
+    labels = ("entailment", "not_entailment", "entailment") if task == "rte" else ("0.5", "4.2", "3.1")
+    for name in ("train", "dev"):
+        told = enumerate(zip(pairs, labels, strict=True))
+        rows = [f"{number}\t{filling}{a}\t{b}\t{label}" for number, ((a, b), label) in told]
+        header = f"index\t{filling}sentence1\tsentence2\tlabel"
+        (folder / f"{name}.tsv").write_text("\n".join([header, *rows]) + "\n")
+    rows = [f"{n + 5}\t{filling}{a}\t{b}" for n, (a, b) in enumerate(pairs)]
+    (folder / "test.tsv").write_text("\n".join([f"index\t{filling}sentence1\tsentence2", *rows]) + "\n")
+    kind = "sequence_classification, classes: 2" if task == "rte" else "sequence_regression"
+    data = f"{{kind: glue, task: {task}, directory: {tmp_path}, sequence_length: 24}}"
+    spec = load_spec("bert_tiny_classification", [*SIZES, f"task={{kind: {kind}}}", f"data={data}"])
+    probed_run(spec, tmp_path / "run")
+    for framework in ("torch", "tf"):
+        command = ("predict", "--framework", framework, "--run-dir", tmp_path / "run", "--device", "cpu")
+        run(*command, "--glue", tmp_path / framework)
+    file = "RTE.tsv" if task == "rte" else "STS-B.tsv"
+    found = (tmp_path / "torch" / file).read_text()
+    assert (tmp_path / "tf" / file).read_text() == found
+    header, *lines = [line.split("\t") for line in found.splitlines()]
+    assert header == ["index", "prediction"]
+    assert [index for index, _ in lines] == ["5", "6", "7"]
+    told = json.loads(run(*command, f"{pairs[1][0]} [SEP] {pairs[1][1]}"))
+    if task == "rte":
+        assert lines[1][1] == told["label"]
+        assert {label for _, label in lines} <= {"entailment", "not_entailment"}
+    else:
+        assert lines[1][1] == f"{min(max(told['value'], 0), 5):.3f}"
+    assert (
+        "no --glue" in CliRunner().invoke(application(), [*map(str, command), "--glue", "x", "text"]).stderr
+    )

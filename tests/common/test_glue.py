@@ -6,6 +6,7 @@ import pytest
 
 from zoo_common.data.file_marks import sources
 from zoo_common.data.records import open_records
+from zoo_common.data.sources.glue_tests import unlabelled
 from zoo_spec.data import GlueData
 from zoo_spec.errors import InputError
 
@@ -130,3 +131,47 @@ def test_a_label_that_the_task_has_not_is_a_bad_record(tmp_path):
 def test_a_folder_without_the_file_is_refused_by_its_name(tmp_path):
     with pytest.raises(InputError, match=r"train.tsv: there is no such file"):
         _records(task="cola", directory=str(tmp_path))
+
+
+# Of each task a test file's row, its texts, and the file that the benchmark's site takes.
+TESTS = {
+    "cola": ("CoLA/test.tsv", "index|sentence\n0|Bill \"whistled past.\n", ["Bill \"whistled past."], "CoLA"),
+    "sst2": ("SST-2/test.tsv", "index|sentence\n0|uneasy mishmash\n", ["uneasy mishmash"], "SST-2"),
+    "mrpc": ("MRPC/test.tsv", "index|#1 ID|#2 ID|#1 String|#2 String\n0|1|2|PCCW 's|Current\n",
+             ["PCCW 's", "Current"], "MRPC"),
+    "qqp": ("QQP/test.tsv", "id|question1|question2\n0|Would?|Why?\n", ["Would?", "Why?"], "QQP"),
+    "stsb": ("STS-B/test.tsv", "index|genre|filename|year|old_index|source1|source2|sentence1|sentence2\n"
+             "0|main|MSRvid|2012|4|n|n|A girl.|A boy.\n", ["A girl.", "A boy."], "STS-B"),
+    "qnli": ("QNLI/test.tsv", "index|question|sentence\n0|What?|Prior.\n", ["What?", "Prior."], "QNLI"),
+    "rte": ("RTE/test.tsv", "index|sentence1|sentence2\n0|Maud.|Police.\n", ["Maud.", "Police."], "RTE"),
+    "wnli": ("WNLI/test.tsv", "index|sentence1|sentence2\n0|Maude.|Dora.\n", ["Maude.", "Dora."], "WNLI"),
+    "ax": ("AX/AX.tsv", "index|sentence1|sentence2\n0|The cat.|The dog.\n", ["The cat.", "The dog."], "AX"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TESTS)
+def test_a_test_file_has_columns_of_its_own_and_no_labels(tmp_path, task):
+    name, content, texts, submitted = TESTS[task]
+    data = GlueData(task=task, directory=str(tmp_path))
+    with pytest.raises(InputError, match=r"\.tsv: there is no such file"):
+        unlabelled(data)
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text(content.replace("|", "\t"))
+    (file,) = unlabelled(data)
+    (row,) = file.rows()
+    assert (row.label, list(row.texts), file.submitted) == ("0", texts, f"{submitted}.tsv")
+
+
+def test_mnli_has_two_test_files_and_the_diagnostic_set(tmp_path):
+    (tmp_path / "MNLI").mkdir()
+    for part in ("matched", "mismatched"):
+        header = "index|promptID|pairID|genre|b1|b2|p1|p2|sentence1|sentence2\n"
+        (tmp_path / f"MNLI/test_{part}.tsv").write_text(f"{header}7|1|1|g|b|b|p|p|A.|B.\n".replace("|", "\t"))
+    data = GlueData(task="mnli", directory=str(tmp_path))
+    assert [file.submitted for file in unlabelled(data)] == ["MNLI-m.tsv", "MNLI-mm.tsv"]
+    (tmp_path / "diagnostic").mkdir()
+    (tmp_path / "diagnostic/diagnostic.tsv").write_text("index\tsentence1\tsentence2\n0\tA.\tB.\n")
+    assert [file.submitted for file in unlabelled(data)] == ["MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"]
+    (tmp_path / "MNLI/test_matched.tsv").unlink()
+    with pytest.raises(InputError, match=r"test_matched\.tsv: there is no such file"):
+        unlabelled(data)

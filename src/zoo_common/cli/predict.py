@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, accepted, example
+from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, accepted, example, refuse
 
 if TYPE_CHECKING:
     from zoo_common.prediction import Answer, Line, Predictor
@@ -55,6 +55,12 @@ def predict(
         Path | None,
         typer.Option("--squad", metavar="DIR", help="Write SQuAD's predictions.json there too, and others."),
     ] = None,
+    glue: Annotated[
+        Path | None,
+        typer.Option(
+            "--glue", metavar="DIR", help="Answer GLUE's test files there, as its site takes them; no INPUT."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -92,6 +98,7 @@ def predict(
     from zoo_common.backend import find_backend
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
+    from zoo_common.prediction.glue_submission import submit
     from zoo_common.prediction.squad_predictions import written
     from zoo_common.training.spec_run import reopen
     from zoo_spec.data.limits import TextLimits, limits_of, with_limits
@@ -112,6 +119,18 @@ def predict(
     predictor = open_predictor(
         spec, learner.graph, run.directory, top=top, embeddings=embeddings, every_word=words, output=output
     )
+    if glue is not None:
+        others = {"--squad": squad, "--output": output, "--embeddings": embeddings}
+        refuse(
+            {"INPUT": inputs, "--input": file, **others},
+            "no --glue",
+            "it reads the test files of the run's data",
+        )
+        run.load()
+        size = batch_size or learner.examples_at_once
+        for path in submit(learner.at_work(), predictor, data, glue, batch_size=size):
+            print(path, file=sys.stderr)
+        return
     vectors = _vectors(predictor, embeddings, output)
     said = limits_of(data)
     limits = said if isinstance(said, TextLimits) else TextLimits()

@@ -28,10 +28,13 @@ class TextLabels:
         self.outputs: tuple[str, ...] = (output,)
         self._words, self._says = words, says
 
-    def items(self, line: Line) -> Iterator[Item]:
-        """The line's one item."""
+    def items(self, line: Line, most: int | None = None) -> Iterator[Item]:
+        """The line's one item, cut to ``most`` tokens as in training where that is said."""
         with said_of(line):
-            item = self._words.item(line, self._words.laid_out(line.text), self._answer)
+            laid = self._words.laid_out(line.text)
+            if most is not None:
+                laid.cut(most)
+            item = self._words.item(line, laid, self._answer)
         yield item
 
     def _answer(self, laid: LaidOut, row: Row) -> Answer:

@@ -54,11 +54,11 @@ _MICROSOFT = "msr_paraphrase_train.txt"
 def _file_of(data: GlueData, split: Split) -> tuple[Path, _Layout]:
     """The file of a part, and how it is laid out; one that is not there is its reader's to refuse."""
     if data.task == "ax" and split == "train":
-        return _folder(data, "MNLI") / "train.tsv", _LAYOUTS["mnli"]
+        return folder_of(data, "MNLI") / "train.tsv", _LAYOUTS["mnli"]
     layout = _LAYOUTS[data.task]
-    folder = _folder(data, layout.folder)
+    folder = folder_of(data, layout.folder)
     if data.task == "ax":
-        found = folder if folder.is_dir() else _folder(data, "diagnostic")
+        found = folder if folder.is_dir() else folder_of(data, "diagnostic")
         return found / "diagnostic-full.tsv", layout
     if data.task == "mrpc" and not (folder / "train.tsv").exists() and (folder / _MICROSOFT).exists():
         return folder / _MICROSOFT, layout
@@ -66,7 +66,8 @@ def _file_of(data: GlueData, split: Split) -> tuple[Path, _Layout]:
     return folder / f"{part}.tsv", layout
 
 
-def _folder(data: GlueData, name: str) -> Path:
+def folder_of(data: GlueData, name: str) -> Path:
+    """A task's folder, or the one that the data names where that is the task's own."""
     inside = Path(data.directory) / name
     return inside if inside.is_dir() or data.task == "ax" else Path(data.directory)
 
