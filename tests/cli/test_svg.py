@@ -1,6 +1,7 @@
 """``zoo describe --svg``: everything is in the picture, nothing overlaps, no wire crosses a box."""
 
 import json
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
@@ -35,13 +36,34 @@ def u_shape(depth):
     return scene
 
 
-def scenes():
-    yield from (pytest.param(scene_of(load_spec(name).graph()), id=name) for name in list_specs())
-    for number in range(2):
-        for name in ARCHITECTURES:
-            spec = ExperimentSpec.model_validate(composition(number, name))
-            yield pytest.param(scene_of(spec.graph()), id=f"random {name} {number}")
-    yield pytest.param(u_shape(12), id="u shape")
+def random_number(name):
+    """The architecture and the number in a name of ``SCENES``, where it is of a drawn one."""
+    kind, architecture, number = name.split()
+    assert kind == "random"
+    return int(number), architecture
+
+
+SCENES = (
+    *list_specs(),
+    *(f"random {name} {number}" for number in range(2) for name in ARCHITECTURES),
+    "u shape",
+)
+
+
+@cache
+def scene_named(name):
+    """The scene, made when a test first wants it, and for all of them."""
+    if name == "u shape":
+        return u_shape(12)
+    if name in list_specs():
+        return scene_of(load_spec(name).graph())
+    return scene_of(ExperimentSpec.model_validate(composition(*random_number(name))).graph())
+
+
+@cache
+def placed_named(name):
+    """The scene with a place for everything in it."""
+    return place(scene_named(name))
 
 
 def every(placed):
@@ -73,9 +95,9 @@ def inside(box, x, y, margin=0.5):
     )
 
 
-@pytest.mark.parametrize("scene", scenes())
-def test_no_wire_crosses_a_box_and_no_box_another(scene):
-    for drawing in every(place(scene)):
+@pytest.mark.parametrize("name", SCENES)
+def test_no_wire_crosses_a_box_and_no_box_another(name):
+    for drawing in every(placed_named(name)):
         boxes = list(drawing.boxes.values())
         for index, one in enumerate(boxes):
             assert -0.01 <= one.x <= one.x + one.width <= drawing.width + 0.01
@@ -88,9 +110,9 @@ def test_no_wire_crosses_a_box_and_no_box_another(scene):
             assert not [(box.box.title, x, y) for x, y in points(way) for box in boxes if inside(box, x, y)]
 
 
-@pytest.mark.parametrize("scene", scenes())
-def test_every_wire_is_drawn_from_its_box_to_its_box(scene):
-    placed = place(scene)
+@pytest.mark.parametrize("name", SCENES)
+def test_every_wire_is_drawn_from_its_box_to_its_box(name):
+    scene, placed = scene_named(name), placed_named(name)
     arrows = [way.end for way in placed.ways if way.arrow]
     assert len(arrows) == len(scene.wires) == sum(len(box.ports) for box in placed.boxes.values())
     for box in placed.boxes.values():
