@@ -15,6 +15,7 @@ import numpy as np
 
 import launch
 from distinct import one_layer, parts
+from drawn import all_cases
 from zoo_common.data.generated import GeneratedExamples, id_limits
 from zoo_spec import list_specs, load_spec
 from zoo_spec.experiment import ExperimentSpec
@@ -84,11 +85,11 @@ def thin_spec(name: str) -> ExperimentSpec:
     """``small_spec`` with one layer, if that has each kind of block in each other and with each set of inputs.
 
     For tools that go through the layers one by one, and take as long for a second that is like the first. That they
-    take several is for the first of ``cases`` to show.
+    take several is for the first of ``cases`` to show, and for all with ``--all-cases``.
     """
     spec = small_spec(name)
     thin = small_spec(name, *one_layer(name))
-    return spec if name == cases()[0] or parts(thin) != parts(spec) else thin
+    return spec if all_cases() or name == cases()[0] or parts(thin) != parts(spec) else thin
 
 
 def probe_weights(graph: Graph, seed: int = 1) -> Arrays:

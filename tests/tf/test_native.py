@@ -6,6 +6,7 @@ another order and with optional inputs left out.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar
 
 import keras
@@ -42,6 +43,10 @@ FRESH = {"seed": 5, "batch": 2, "sequence": 9, "target_sequence": 8, "prediction
 """Other values and other sizes than those that a tool has seen."""
 
 
+FITTED = shared_out("fit", cases(), ("arrays", "pipeline"))
+"""Of what the step that ``fit`` compiles is fed: a family takes turns."""
+
+
 @pytest.fixture(params=cases())
 def case(request):
     return request.param
@@ -49,18 +54,29 @@ def case(request):
 
 @pytest.fixture
 def graph(case):
-    return small_spec(case).graph()
-
-
-@pytest.fixture
-def thin(case):
-    """The graph of few layers, for what traces or compiles them."""
     return thin_spec(case).graph()
 
 
 @pytest.fixture
-def model(graph):
-    return make_model(graph)
+def model(case):
+    return shared_model(case)
+
+
+def shared_model(case: str, dtype: str = "float32") -> keras.Model:
+    """What all tests of a family have in common, made once, with the probes' weights again."""
+    model = _made(case, dtype)
+    zoo_tf.set_weights(model, _weights(case))
+    return model
+
+
+@cache
+def _made(case: str, dtype: str) -> keras.Model:
+    return zoo_tf.compile(thin_spec(case).graph(), seed=0, dtype=dtype)
+
+
+@cache
+def _weights(case: str) -> dict[str, np.ndarray]:
+    return probe_weights(thin_spec(case).graph())
 
 
 def make_model(graph: Graph, dtype: str = "float32") -> keras.Model:
@@ -104,8 +120,7 @@ def test_outputs_of_absent_inputs_are_absent_and_the_rest_stay(model, graph):
         assert_same(without_labels, {name: outputs[name] for name in without_labels}, 0)
 
 
-def test_one_trace_of_a_function_serves_all_sizes(case, thin):
-    graph, model = thin, make_model(thin)
+def test_one_trace_of_a_function_serves_all_sizes(case, model, graph):
     for names in turns("one trace", cases(), case, distinct_subsets(graph), count=2):
         function = tf.function(lambda inputs: model(inputs), input_signature=[signature(graph, names)])
         for how in ({}, FRESH):
@@ -114,8 +129,7 @@ def test_one_trace_of_a_function_serves_all_sizes(case, thin):
         assert function.experimental_get_tracing_count() == 1
 
 
-def test_a_function_compiled_by_xla_gives_the_same(case, thin):
-    graph, model = thin, make_model(thin)
+def test_a_function_compiled_by_xla_gives_the_same(case, model, graph):
     for subset, how in turns("xla", cases(), case, [("everything", FRESH), ("required", {})]):
         names = subsets(graph)[subset]
         function = tf.function(
@@ -137,8 +151,7 @@ def test_a_function_compiled_by_xla_serves_other_sizes():
     assert function.experimental_get_tracing_count() == 1
 
 
-def test_gradients_compiled_by_xla_are_the_same(thin):
-    graph, model = thin, make_model(thin)
+def test_gradients_compiled_by_xla_are_the_same(model, graph):
     inputs = tensors(draw_inputs(graph, subsets(graph)["everything"]))
 
     def gradients():
@@ -183,8 +196,7 @@ def graph_features_output(graph: Graph, names) -> str:
     return next(name for name, spec in graph.outputs.items() if name in present and spec.shape)
 
 
-def test_it_is_a_layer_of_a_users_functional_model(case, thin):
-    graph, model = thin, make_model(thin)
+def test_it_is_a_layer_of_a_users_functional_model(case, model, graph):
     for names in turns("users_model", cases(), case, distinct_subsets(graph), count=2):
         outer = users_model(model, graph, names)
         inputs = draw_inputs(graph, names, **FRESH)
@@ -208,11 +220,11 @@ def elsewhere(tmp_path_factory):
     """What saved models give in another process, where nothing but zoo_tf is imported."""
     folder = tmp_path_factory.mktemp("saved")
     for case in cases():
-        graph = small_spec(case).graph()
-        model = make_model(graph)
+        graph = thin_spec(case).graph()
+        model = shared_model(case)
         model.save(folder / f"{case}.keras")
         if case in SAVED["float64"]:
-            make_model(graph, "float64").save(folder / f"{case}-float64.keras")
+            shared_model(case, "float64").save(folder / f"{case}-float64.keras")
         if case in SAVED["outer"]:
             users_model(model, graph, subsets(graph)["features"]).save(folder / f"{case}-outer.keras")
         for subset, names in subsets(graph).items():
@@ -250,7 +262,7 @@ def test_a_saved_model_gives_the_same_in_a_fresh_process(elsewhere, case, model,
 def test_a_saved_model_of_float64_gives_the_same_in_a_fresh_process(elsewhere, case, graph):
     everything = draw_inputs(graph, subsets(graph)["everything"], **FRESH)
     with np.load(elsewhere / f"{case}-float64.everything.outputs.npz") as found:
-        assert_same(dict(found), run(make_model(graph, "float64"), everything), 1e-13)
+        assert_same(dict(found), run(shared_model(case, "float64"), everything), 1e-13)
 
 
 @pytest.mark.parametrize("case", SAVED["outer"])
@@ -272,7 +284,7 @@ def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     for case in cases():
         graph = thin_spec(case).graph()
-        model = make_model(graph)
+        model = shared_model(case)
         for subset in served_subsets(case):
             names = subsets(graph)[subset]
             zoo_tf.export_serving(model, folder / f"{case}.{subset}", names)
@@ -296,8 +308,7 @@ def served(tmp_path_factory):
     return folder
 
 
-def test_tensorflow_alone_serves_the_exported_features(served, case, thin):
-    graph, model = thin, make_model(thin)
+def test_tensorflow_alone_serves_the_exported_features(served, case, model, graph):
     for subset in served_subsets(case):
         names = subsets(graph)[subset]
         with np.load(served / f"{case}.{subset}.outputs.npz") as found:
@@ -305,15 +316,13 @@ def test_tensorflow_alone_serves_the_exported_features(served, case, thin):
             assert_same(dict(found), run(model, draw_inputs(graph, names, **FRESH)), TOLERANCE)
 
 
-FITTED = shared_out("fit", cases(), ("arrays", "pipeline"))
-"""Of what the step that ``fit`` compiles is fed: a family takes turns."""
 STEPS = 20
 
 
 @pytest.mark.parametrize("case", FITTED["arrays"])
-def test_fit_learns_a_batch_and_evaluate_gives_the_models_own_value(thin):
-    model = zoo_tf.compile(thin, seed=0)
-    inputs = draw_inputs(thin, subsets(thin)["everything"], batch=6)
+def test_fit_learns_a_batch_and_evaluate_gives_the_models_own_value(graph):
+    model = zoo_tf.compile(graph, seed=0)
+    inputs = draw_inputs(graph, subsets(graph)["everything"], batch=6)
     before = float(model(inputs)["loss"])
     model.compile(keras.optimizers.Adam(3e-3))
     # The same batch again and again, without what an epoch takes beside its steps.
@@ -326,21 +335,20 @@ def test_fit_learns_a_batch_and_evaluate_gives_the_models_own_value(thin):
     assert model.evaluate(inputs, batch_size=6, verbose=0) == pytest.approx(after, rel=1e-5)
 
 
-def test_predict_gives_the_models_own_values(case, thin):
-    model = make_model(thin)
-    inputs = draw_inputs(thin, subsets(thin)["everything"], batch=6)
+def test_predict_gives_the_models_own_values(case, model, graph):
+    inputs = draw_inputs(graph, subsets(graph)["everything"], batch=6)
     for subset in turns("predict", cases(), case, ("features", "required")):
-        features = {name: inputs[name] for name in subsets(thin)[subset] if name in inputs}
+        features = {name: inputs[name] for name in subsets(graph)[subset] if name in inputs}
         # Batches of 4 and 2, which are put together again.
         predicted = model.predict(shuffled(features), batch_size=4, verbose=0)
         assert_same(predicted, run(model, features), TOLERANCE)
 
 
 @pytest.mark.parametrize("case", FITTED["pipeline"])
-def test_a_tf_data_pipeline_feeds_fit_with_optional_inputs_left_out(thin):
-    model = zoo_tf.compile(thin, seed=0)
-    needed = {node.inputs[port].source for node in thin.nodes.values() for port in node.required}
-    inputs = draw_inputs(thin, [name for name in thin.inputs if name in needed], batch=4)
+def test_a_tf_data_pipeline_feeds_fit_with_optional_inputs_left_out(graph):
+    model = zoo_tf.compile(graph, seed=0)
+    needed = {node.inputs[port].source for node in graph.nodes.values() for port in node.required}
+    inputs = draw_inputs(graph, [name for name in graph.inputs if name in needed], batch=4)
     expected = float(model(inputs)["loss"])
     model.compile(keras.optimizers.SGD(0.01))
     data = tf.data.Dataset.from_tensor_slices(inputs).batch(4)
@@ -407,9 +415,9 @@ def test_set_weights_is_strict_and_changes_nothing_when_it_refuses(model):
     assert_same(zoo_tf.get_weights(model), before, 0)
 
 
-def test_gradients_are_the_losses_slopes_for_each_parameter(thin):
+def test_gradients_are_the_losses_slopes_for_each_parameter(case, graph):
     # Along a random direction in each parameter in turn; a tied table's is the sum of all its uses.
-    graph, model = thin, make_model(thin, "float64")
+    model = shared_model(case, "float64")
     inputs = tensors(draw_inputs(graph, subsets(graph)["everything"]))
     loss = tf.function(lambda: model(inputs)["loss"])
     variables = dict(named_variables(model))
@@ -432,8 +440,8 @@ def test_gradients_are_the_losses_slopes_for_each_parameter(thin):
         assert to_canonical(variable, gradient).shape == graph.parameters()[name].shape
 
 
-def test_float64_is_float64_throughout(graph):
-    model = make_model(graph, "float64")
+def test_float64_is_float64_throughout(case, graph):
+    model = shared_model(case, "float64")
     assert {str(variable.dtype) for variable in model.variables} == {"float64"}
     outputs = run(model, draw_inputs(graph, subsets(graph)["everything"]))
     assert {value.dtype for value in outputs.values()} == {np.dtype("float64")}
