@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from compositions import as_yaml, composition
-from distinct import covering, parts, several, structures, trained
+from distinct import covering, in_training, parts, several, small, structures, trained
 from drawn import SEED, all_cases, cover
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
@@ -67,23 +67,47 @@ def _agrees(spec: ExperimentSpec, last: Level) -> None:
     assert {row.level for row in report.levels} == set(levels if spec.graph().loss_parts else LEVELS[:2])
 
 
+IN_STEPS = {
+    *cover(
+        "steps", {name: in_training(trained(name)) for name in covering() if trained(name).graph().loss_parts}
+    ),
+    *OVER_TIME,
+}
+"""Of ``covering`` those that are trained for some steps: whatever training does that a gradient has not shown."""
+
+
+def _last(name: str) -> Level:
+    if name in OVER_TIME or all_cases():
+        return LEVELS[-1]
+    return "step" if name in IN_STEPS else "gradient"
+
+
 @pytest.mark.parametrize("name", covering())
 def test_shipped_specs_that_hold_whatever_ships_agree_in_training_and_drawn_ones_at_every_level(name):
-    _agrees(trained(name), LEVELS[-1] if name in OVER_TIME or all_cases() else "step")
+    _agrees(trained(name), _last(name))
 
 
 @pytest.mark.parametrize("name", OTHERS if all_cases() else DRAWN)
 def test_other_shipped_specs_agree_at_one_point_in_time_and_a_drawn_one_at_every_level(name):
-    _agrees(shrunk(load_spec(name)), LEVELS[-1] if name == DRAWN[0] or all_cases() else "gradient")
+    _agrees(small(name), LEVELS[-1] if name == DRAWN[0] or all_cases() else "gradient")
 
 
 def test_every_kind_of_block_and_task_that_ships_is_trained():
     def kinds(specs):
         return {place.block.kind for spec in specs for place in spec.graph().places()}
 
-    assert kinds(map(trained, covering())) == kinds(shrunk(load_spec(name)) for name in list_specs())
+    assert kinds(map(trained, covering())) == kinds(map(small, list_specs()))
     tasks = [{load_spec(name).task.kind for name in names} for names in (covering(), list_specs())]
     assert tasks[0] == tasks[1]
+
+
+def test_whatever_training_does_with_what_ships_is_in_a_spec_that_is_trained_for_some_steps():
+    def done(names):
+        return set().union(*(in_training(trained(name)) for name in names))
+
+    assert done(IN_STEPS) == done(covering())
+    kinds = {each[1] for each in done(IN_STEPS) if each[0] == "optimizer"}
+    assert kinds == {load_spec(name).training.optimizer.kind for name in structures()}
 
 
 @pytest.mark.parametrize("name", ["text", "image"])
@@ -97,7 +121,7 @@ def test_what_is_trained_has_whatever_ships_and_several_of_each_kind_of_layer():
     def found(specs, what):
         return set().union(*(what(spec) for spec in specs))
 
-    ships = [shrunk(load_spec(name)) for name in structures()]
+    ships = [small(name) for name in structures()]
     for what in (parts, several):
         assert found(map(trained, covering()), what) == found(ships, what)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from functools import cache
 
 from zoo_spec import list_specs, load_spec
+from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.experiment import ExperimentSpec, Json
 from zoo_spec.shrink import shrunk
 
@@ -31,7 +33,7 @@ def covering() -> tuple[str, ...]:
 
     One of which others came to have all that it has is left out again.
     """
-    found = {name: parts(shrunk(load_spec(name))) for name in structures()}
+    found = {name: parts(small(name)) for name in structures()}
     everything = set().union(*found.values())
     left, chosen = everything, []
     while left:
@@ -50,7 +52,7 @@ def deep() -> frozenset[str]:
 
     They have every part with one layer too, and several layers of their kind are in one of these.
     """
-    repeated = {name: several(shrunk(load_spec(name))) for name in covering()}
+    repeated = {name: several(small(name)) for name in covering()}
     thick = {name for name in covering() if not _is_whole_with_one_layer(name)}
     for name in sorted(covering(), key=lambda name: -len(repeated[name])):
         if not repeated[name] <= set().union(*(repeated[other] for other in thick)):
@@ -58,9 +60,15 @@ def deep() -> frozenset[str]:
     return frozenset(thick)
 
 
+@cache
+def small(name: str, *overrides: str) -> ExperimentSpec:
+    """A shipped spec at the small size."""
+    return shrunk(load_spec(name, overrides))
+
+
 def trained(name: str) -> ExperimentSpec:
     """The spec of ``covering`` at the small size, with one layer unless it is ``deep``."""
-    return shrunk(load_spec(name, () if name in deep() else one_layer(name)))
+    return small(name, *(() if name in deep() else one_layer(name)))
 
 
 def one_layer(name: str) -> list[str]:
@@ -71,7 +79,7 @@ def one_layer(name: str) -> list[str]:
 
 def _is_whole_with_one_layer(name: str) -> bool:
     thin = one_layer(name)
-    return bool(thin) and parts(shrunk(load_spec(name, thin))) == parts(shrunk(load_spec(name)))
+    return bool(thin) and parts(small(name, *thin)) == parts(small(name))
 
 
 def several(spec: ExperimentSpec) -> set[tuple[str, ...]]:
@@ -103,11 +111,42 @@ def parts(spec: ExperimentSpec) -> set[tuple[str, ...]]:
     return found | {(way,) for way in ways}
 
 
+def in_training(spec: ExperimentSpec) -> set[tuple[Hashable, ...]]:
+    """What real training steps do that a gradient has not shown, and where in a model they do it.
+
+    What drops elements and where, what is recomputed as a layer, each kind of parameter (as its update and its place
+    in a state depend on), the losses that micro-batches share out, and the ways to train.
+    """
+    graph, training = spec.graph(), spec.training
+    kinds = {place.path: type(place.block).__name__ for place in graph.places()}
+    found: set[tuple[Hashable, ...]] = {
+        ("optimizer", training.optimizer.kind),
+        ("precision", training.precision),
+        ("recompute", training.recompute),
+        ("micro-batches", training.micro_batch_size is not None),
+    }
+    for place in graph.places():
+        path, last = place.path, place.path.rpartition(".")[2]
+        around = max((other for other in kinds if path.startswith(f"{other}.")), key=len, default="")
+        if isinstance(place.block, Dropout) and place.block.rate:
+            found.add(("drops", kinds.get(around, "graph"), last if around else ""))
+        if last.isdigit():
+            found.add(("layer", kinds[path], kinds.get(around, "graph")))
+    for name, each in graph.parameters().items():
+        found.add(("parameter", name.rpartition(".")[2], len(each.shape), each.role, each.trainable))
+    for part in graph.loss_parts:
+        found.add(("loss", type(graph.nodes[part.node].block).__name__, part.weights is not None))
+    for node in graph.nodes.values():
+        if node.owner != node.name:
+            found.add(("used again", type(node.block).__name__))
+    return found
+
+
 def _by(reduced) -> dict[str, str]:
     first: dict[str, str] = {}
     found = {}
     for name in list_specs():
-        resolved = shrunk(load_spec(name)).resolved()
+        resolved = small(name).resolved()
         values = [resolved["model"], resolved["task"], resolved["training"]]
         found[name] = first.setdefault(json.dumps(reduced(values), sort_keys=True), name)
     return found
