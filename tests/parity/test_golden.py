@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 
 import pytest
 
 from distinct import covering, representatives, structures
+from drawn import SEED, all_cases
 from golden import FOLDER, defaults, first_losses, golden, read
 from zoo_spec import list_specs, load_spec
 
@@ -23,17 +23,14 @@ def test_a_shipped_spec_means_what_its_golden_file_says(name):
     assert losses == pytest.approx(kept_losses, rel=1e-10)
 
 
-OTHERS = sorted(set(representatives().values()) - set(structures()))
-DRAWN = random.Random(int(os.environ["ZOO_RANDOM_SEED"])).sample(OTHERS, 6)
-"""Of those that differ by numbers alone from another's wiring."""
+WIRINGS = sorted(set(structures()) - set(covering()))
+"""Whose parts are all in wirings that parity trains in both frameworks."""
+NUMBERS = sorted(set(representatives().values()) - set(structures()))
+"""What differs by numbers alone from another's wiring."""
+DRAWN = [name for names in (WIRINGS, NUMBERS) for name in random.Random(SEED).sample(names, 6)]
 
 
-def pytest_generate_tests(metafunc):
-    if "other" in metafunc.fixturenames:
-        chosen = OTHERS if metafunc.config.getoption("--all-cases") else DRAWN
-        metafunc.parametrize("other", [*(name for name in structures() if name not in covering()), *chosen])
-
-
+@pytest.mark.parametrize("other", [*WIRINGS, *NUMBERS] if all_cases() else DRAWN)
 def test_the_first_losses_are_those_of_the_other_framework_too(other):
     """Where parity of every level, in ``test_suite.py``, does not train both frameworks on the same."""
     kept = json.loads((FOLDER / f"{other}.json").read_text(encoding="utf-8"))["first_losses"]
