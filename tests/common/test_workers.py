@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from small_runs import text_file
-from zoo_common.data import Recipe, batches_by, open_dataset
+from zoo_common.data import Recipe, ahead, batches_by, open_dataset
 from zoo_common.data.processes import Processes
 from zoo_common.data.worker import Failed
 from zoo_spec import load_spec
@@ -50,6 +50,23 @@ def test_any_number_of_processes_makes_the_batches_of_this_one_in_order(opened, 
     assert len(found) == 12
     assert all(same(each, recipe.batch(dataset, step)) for step, each in enumerate(found, 5))
     found[0]["input_ids"][:] = 0  # As arrays of one's own.
+
+
+def test_processes_take_over_in_the_middle_where_they_pay(opened, monkeypatch, caplog):
+    recipe, dataset = opened
+    asked = []
+
+    def worth(waited, elapsed, steps, left, cores):
+        asked.append((steps, left))
+        return 2
+
+    monkeypatch.setattr(ahead, "worth", worth)
+    caplog.set_level("INFO", "zoo")
+    found = list(batches_by(None, recipe, dataset, 3, 60))
+    assert asked == [(32, 17)]
+    assert "2 worker processes make them from now on" in caplog.text
+    assert len(found) == 57
+    assert all(same(each, recipe.batch(dataset, step)) for step, each in enumerate(found, 3))
 
 
 def test_there_are_no_more_processes_than_steps(opened):
