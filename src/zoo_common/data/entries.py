@@ -120,10 +120,14 @@ class Draft:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}.npz"
 
+    def drop_parts(self) -> None:
+        """Begin again."""
+        shutil.rmtree(self.folder / _PARTS, ignore_errors=True)
+
     def finish(self, key: Key, facts: Mapping[str, JsonValue]) -> None:
         """Write the facts and drop the parts; the folder is then an entry."""
         with explained("write", self.folder):
-            shutil.rmtree(self.folder / _PARTS, ignore_errors=True)
+            self.drop_parts()
             sizes = {path.stem: path.stat().st_size for path in sorted(self.folder.glob("*.npy"))}
         said = Facts(key=key, bytes=sizes, facts=dict(facts))
         write_atomically(self.folder / FACTS, said.model_dump_json(indent=2) + "\n")

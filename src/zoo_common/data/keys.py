@@ -37,17 +37,19 @@ class Key(Spec):
         *,
         known: Collection[FileMark] = (),
         fields: Collection[str] | None = None,
+        without: Collection[str] = (),
         also: Mapping[str, JsonValue] | None = None,
         tokenizer: str = "",
     ) -> Self:
         """The key of what is made of the data that is wanted.
 
-        ``fields`` are those of the data that matter, all where nothing is said; ``also`` is what matters beside them
-        (``{"task.kind": …}``). A file whose path, size and time are those of a ``known`` mark is not read for its
-        own. The split is no part of it: say it by the entry's name.
+        ``fields`` are those of the data that matter, all where nothing is said; ``without`` are those whose files do
+        not (``data.vocabulary``); ``also`` is what matters beside them (``{"task.kind": …}``). A file whose path,
+        size and time are those of a ``known`` mark is not read for its own. The split is no part of it: say it by
+        the entry's name.
         """
         data = wanted.spec.data
-        named = every_source(data)
+        named = [source for source in every_source(data) if _base(source.field) not in without]
         marks = tuple(marked(named, known))
         found = {mark.field for mark in marks}
         files = {_base(source.field) for source in named}

@@ -9,14 +9,15 @@ Document = tuple[str, ...]
 
 # A sentence ends at . ! or ? with its closing quotes or brackets, before white space and something that can
 # begin a sentence; full-width marks need no space after them.
-_SENTENCE_END = re.compile(
-    r"""(?<=[.!?])["'”’)\]]*\s+(?=["'“‘(\[*`]*[A-Z0-9À-ÖØ-ÞΑ-ΩА-Я])|(?<=[。！？])\s*"""
-)
+_SENTENCE_END = re.compile(r"""[.!?](["'”’)\]]*\s+)(?=["'“‘(\[*`]*[A-Z0-9À-ÖØ-ÞΑ-ΩА-Я])|[。！？]\s*""")
 # What ends in a full stop and yet ends no sentence.
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'“])(?:[Ee]\.g|[Ii]\.e|cf|vs|etc|al|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|No|Nos|Fig|Figs|Eq|Sec|Ch|Vol|pp?|"
     r"ca|approx|[A-Z])\.$|^\d{1,3}\.$"
 )
+
+_LONGER = 16
+"""Characters: more than any of these has."""
 
 
 def sentences_of(text: str, layout: str) -> Document:
@@ -34,7 +35,10 @@ def split_sentences(paragraph: str) -> list[str]:
     start = 0
     for end in _SENTENCE_END.finditer(text):
         candidate = text[start : end.end()].strip()
-        abbreviated = end[0][:1].isspace() and _ABBREVIATION.search(text[start : end.start()])
+        stop = end.start() + 1
+        abbreviated = (end[1] or "")[:1].isspace() and _ABBREVIATION.search(
+            text[max(start, stop - _LONGER) : stop]
+        )
         if not candidate or abbreviated:
             continue
         sentences.append(candidate)

@@ -76,12 +76,15 @@ class Store:
         self,
         *,
         fields: Collection[str] | None = None,
+        without: Collection[str] = (),
         also: Mapping[str, JsonValue] | None = None,
         tokenizer: str = "",
     ) -> Key:
         """``Key.of`` for what is wanted; files that were marked before are not read again for their marks."""
         known = self._known_marks()
-        found = Key.of(self.wanted, known=known, fields=fields, also=also, tokenizer=tokenizer)
+        found = Key.of(
+            self.wanted, known=known, fields=fields, without=without, also=also, tokenizer=tokenizer
+        )
         self._keep_marks(known, found.sources)
         return found
 

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
+from zoo_common.data.makers.example_rows import Keep, blocks, in_memory, lengths_of
 from zoo_common.data.makers.masked_rows import (
     Laid,
     Masked,
@@ -77,6 +80,7 @@ class BertExamples(Dataset):
         inputs: frozenset[str],
         about: DataDescription,
         spans: WholeSpans | None = None,
+        keep: Keep = in_memory,
     ) -> None:
         room = settings.sequence_length - (3 if settings.pairs else 2)
         if room < 2:
@@ -88,7 +92,8 @@ class BertExamples(Dataset):
         self._seed, self._split, self._inputs, self._about = seed, split, inputs, about
         self._room, self._spans = room, spans
         self._draws = 8 + settings.sequence_length + 2 * settings.max_predictions
-        self._blocks, self._latest = _blocks(corpus, room)
+        self._keep = keep
+        self._blocks = keep("blocks", {"room": room}, partial(blocks, corpus, room))
         if spans is not None:
             self._check_spans()
 
@@ -121,6 +126,19 @@ class BertExamples(Dataset):
         sizes = {"sequence": settings.sequence_length, "predictions": settings.max_predictions}
         return Padding(dimensions, sizes, {"input_ids": self._special.pad})
 
+    def lengths(self) -> dict[str, NDArray[np.int32]]:
+        """As long as its document allows, and what may be drawn beside it; that it is drawn shorter is not known."""
+        settings = self._settings
+        said: dict[str, JsonValue] = {
+            "room": self._room,
+            "jitter": settings.jitter,
+            "pairs": settings.pairs,
+            "masked_fraction": settings.masked_fraction,
+            "max_predictions": settings.max_predictions,
+        }
+        found = self._keep("block_lengths", said, lengths_of(self._blocks, self._lengths))
+        return {"sequence": found[:, 0].astype(np.int32), "predictions": found[:, 1].astype(np.int32)}
+
     def example(self, epoch: int, index: int) -> Example:
         """One example; positions beyond its predictions have position 0, id 0 and weight 0 in a batch."""
         return self.examples([(epoch, index)])[0]
@@ -131,6 +149,24 @@ class BertExamples(Dataset):
             {name: value for name, value in each.items() if name in self._inputs}
             for each in self._made(wanted)
         ]
+
+    def _lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        corpus, settings = self._corpus, self._settings
+        document, start, _, latest = rows.T
+        start = np.minimum(start, latest) if settings.jitter else start
+        text = corpus.sentences[corpus.documents[document + 1]] - corpus.sentences[start]
+        if settings.pairs in ("next_sentence", "sentence_distance"):
+            text = text + self._longest_document
+        special = 3 if settings.pairs else 2
+        text = np.minimum(text, self._room)
+        predicted = np.maximum(np.rint((text + special) * settings.masked_fraction).astype(np.int64), 1)
+        return np.column_stack(
+            [text + special, np.minimum(np.minimum(predicted, text), settings.max_predictions)]
+        )
+
+    @cached_property
+    def _longest_document(self) -> int:
+        return int(np.diff(self._corpus.sentences[self._corpus.documents]).max(initial=0))
 
     def _check_spans(self) -> None:
         """Raise InputError where not one word of a sample of examples is short enough to be predicted."""
@@ -184,16 +220,16 @@ class BertExamples(Dataset):
 
     def _drawn(self, index: int, draws: Sequence[float]) -> tuple[Ids, Ids, int]:
         corpus, settings = self._corpus, self._settings
-        document, start, block_end = self._blocks[index].tolist()
+        document, start, block_end, latest = self._blocks[index].tolist()
         stop = int(corpus.documents[document + 1])
         target = self._room
         if draws[0] < settings.short_sequence_probability:
             target = 2 + below(draws[1], self._room - 1)
         if settings.jitter:
-            start = min(start + below(draws[2], block_end - start), int(self._latest[document]))
+            start = min(start + below(draws[2], block_end - start), latest)
         end = fill(corpus, start, stop, target)
         if settings.pairs is None:
-            return corpus.span(start, end), corpus.ids[:0], 0
+            return corpus.span(start, end), corpus.tokens(0, 0), 0
         run = Run(corpus, document, start, end, target, settings.random_next_probability)
         return PAIRS[settings.pairs](run, draws[3:])
 
@@ -208,25 +244,6 @@ class BertExamples(Dataset):
             chosen, counts = chosen_spans(laid, self._spans, draws, counts, most)
         fate, other = draws[:, length : length + most], draws[:, length + most : length + 2 * most]
         return masked(laid, chosen, counts, fate, other, self._special)
-
-
-def _blocks(corpus: TokenCorpus, room: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Blocks ``[examples, 3]`` of (document, first sentence, end), and each document's latest full start.
-
-    A block is as many consecutive sentences as make ``room`` tokens; a document's last may be shorter. From
-    its latest start on (or from its first sentence, if it is short) a document fills an example.
-    """
-    rows: list[tuple[int, int, int]] = []
-    latest = np.zeros(corpus.num_documents, np.int64)
-    for document in range(corpus.num_documents):
-        first, stop = int(corpus.documents[document]), int(corpus.documents[document + 1])
-        enough = int(corpus.sentences[stop]) - room
-        latest[document] = max(first, int(np.searchsorted(corpus.sentences, enough, side="right")) - 1)
-        while first < stop:
-            end = fill(corpus, first, stop, room)
-            rows.append((document, first, end))
-            first = end
-    return np.asarray(rows, np.int64).reshape(-1, 3), latest
 
 
 def _shorten(first: Ids, second: Ids, at_front: NDArray[np.bool_]) -> tuple[Ids, Ids]:

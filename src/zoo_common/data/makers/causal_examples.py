@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
+from zoo_common.data.makers.example_rows import Keep, in_memory, lengths_of, windows
 from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -38,6 +40,7 @@ class CausalExamples(Dataset):
         about: DataDescription,
         overlap: int = 0,
         predicted_bytes: int | None = None,
+        keep: Keep = in_memory,
     ) -> None:
         if sequence_length - overlap < 2 and overlap:
             raise InputError(
@@ -52,10 +55,9 @@ class CausalExamples(Dataset):
         self.predicted_bytes = predicted_bytes
         self._seed, self._split, self._jitter = seed, split, jitter
         self._inputs, self._about = inputs, about
-        ends = corpus.sentences[corpus.documents[1:]]
-        self._ids = np.insert(corpus.ids, ends, np.int32(separator))
-        bounds = np.concatenate([[0], ends + np.arange(1, len(ends) + 1)])
-        self._windows = _windows(bounds, sequence_length, overlap)
+        self._corpus, self._separator, self._overlap, self._keep = corpus, separator, overlap, keep
+        self._said: dict[str, JsonValue] = {"sequence_length": sequence_length, "overlap": overlap}
+        self._windows = keep("windows", self._said, self._made)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -70,6 +72,12 @@ class CausalExamples(Dataset):
         pads = dict.fromkeys(("input_ids", "labels"), self._pad)
         return Padding(dict.fromkeys(names, "sequence"), {"sequence": self._length}, pads)
 
+    def lengths(self) -> dict[str, NDArray[np.int32]]:
+        """As long as its document allows; the same in every epoch."""
+        said = {**self._said, "jitter": self._jitter}
+        found = self._keep("window_lengths", said, lengths_of(self._windows, self._lengths))
+        return {"sequence": found[:, 0].astype(np.int32)}
+
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``labels`` are the next tokens, with weight 0 at the end and on padding."""
         return self.examples([(epoch, index)])[0]
@@ -81,10 +89,13 @@ class CausalExamples(Dataset):
         return [self._example(index, stream) for (_, index), stream in zip(wanted, streams, strict=True)]
 
     def _example(self, index: int, stream: Stream | None) -> Example:
-        start, latest, stop, known = map(int, self._windows[index])
+        start, latest, stop, number = map(int, self._windows[index])
+        known = self._overlap if number else 0
         if stream is not None:
             start, known = min(start + stream.integer(self._stride), latest), 0
-        text = self._ids[start : min(start + self._length, stop)]
+        text = self._corpus.tokens(start, min(start + self._length, stop))
+        if start + self._length > stop:
+            text = np.append(text, np.int32(self._separator))
         places = np.arange(len(text))
         example: Example = {
             "input_ids": text,
@@ -95,17 +106,15 @@ class CausalExamples(Dataset):
         }
         return {name: value for name, value in example.items() if name in self._inputs}
 
+    def _made(self) -> Iterator[NDArray[np.int64]]:
+        """Rows as ``windows`` gives them; a document's end is that of its text, and its separator stands there."""
+        bounds = self._corpus.sentences[self._corpus.documents]
+        size = np.diff(bounds) + 1
+        counts = -(-np.maximum(size - 1 - self._overlap, 1) // self._stride)
+        return windows(bounds, self._length - 1, self._stride, counts)
 
-def _windows(bounds: NDArray[np.int64], length: int, overlap: int) -> NDArray[np.int64]:
-    """``[examples, 4]``: a window's first token, the latest at which it is still full, its document's end.
-
-    The fourth is how many of its labels the window before it has.
-    """
-    rows: list[tuple[int, int, int, int]] = []
-    for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        latest = max(first, stop - length)
-        starts = range(first, max(stop - 1 - overlap, first + 1), length - 1 - overlap)
-        rows += [
-            (start, latest, stop, overlap if start > first else 0) for start in starts if stop - first > 1
-        ]
-    return np.asarray(rows, np.int64).reshape(-1, 4)
+    def _lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        start, latest, stop, _ = rows.T
+        start = np.minimum(start, latest) if self._jitter else start
+        found: NDArray[np.int64] = np.minimum(stop + 1 - start, self._length)[:, None]
+        return found

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription
+from zoo_common.data.entries import GrowingArray
 from zoo_common.data.examples import make_examples
+from zoo_common.data.file_marks import every_source
 from zoo_common.data.generated import id_limits
 from zoo_common.data.makers.bert_examples import BertExamples, PairSettings
 from zoo_common.data.makers.causal_examples import CausalExamples
-from zoo_common.data.makers.documents import Corpus, fingerprint, read_corpus, running
+from zoo_common.data.makers.example_rows import MakeRows
+from zoo_common.data.makers.kept_text import KeptText
 from zoo_common.data.makers.masked_rows import SpecialIds
 from zoo_common.data.makers.masking import WholeSpans, read_phrases
 from zoo_common.data.makers.span_examples import SpanExamples
-from zoo_common.data.makers.tokens import TokenCorpus, tokenize
+from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_common.data.reader import Wanted
+from zoo_common.data.store import Draft, Store
 from zoo_common.data.subwords.tokenizer import Subwords
 from zoo_common.data.subwords.tokenizer_files import data_tokenizer
 from zoo_spec.data import RunningTextData
@@ -50,18 +61,30 @@ class RunningTokens:
         return data
 
     @cached_property
-    def corpus(self) -> Corpus:
-        """All text."""
-        return read_corpus(self.data)
+    def store(self) -> Store:
+        """Where it is kept; without files by which other text is told, nowhere."""
+        found = Store.of(self.wanted)
+        return found if found.is_prepared or every_source(self.data) else Store(self.wanted, None)
+
+    @cached_property
+    def text(self) -> KeptText:
+        """The files that are trained on."""
+        return KeptText(self.store, self.data, "train")
+
+    @cached_property
+    def of_split(self) -> KeptText:
+        """The files of which the part is."""
+        own = self.wanted.split == "eval" and self.data.has_evaluation
+        return KeptText(self.store, self.data, "eval") if own else self.text
 
     @cached_property
     def tokenizer(self) -> Subwords:
         """That of the run, or one made of the training text."""
-        training = self.corpus.training
         return data_tokenizer(
             self.data,
-            sentences=running(training),
-            text=f"text {fingerprint(training)}",
+            sentences=self.text.training_sentences(),
+            # A vocabulary that does not fit is refused before all text is read.
+            text="" if self.data.vocabulary is not None else f"text {self.text.fingerprint}",
             vocabulary_size=self.rows - self.reserved,
             run_dir=self.wanted.run_dir,
             begins_with=self.wanted.begins_with,
@@ -77,9 +100,9 @@ class RunningTokens:
 
     def tokens(self, needed: int = 1) -> TokenCorpus:
         """Those of one part; InputError unless it has as many sentences as are ``needed`` for an example."""
-        split, data, corpus = self.wanted.split, self.data, self.corpus
+        split, data, text = self.wanted.split, self.data, self.of_split
         own = self.reserved if self.tokenizer.sentinels is None else 0
-        found = tokenize(corpus.of(split), self.tokenizer, self.rows - own)
+        found = text.tokens(self.tokenizer, split, self.rows - own)
         count = len(found.sentences) - 1
         if count >= needed:
             return found
@@ -93,35 +116,42 @@ class RunningTokens:
         else:
             remedy = "give more text in data.evaluation_files"
         raise InputError(
-            f"{corpus.about.source}: the {'training' if split == 'train' else 'evaluation'} text is too small for "
+            f"{text.about.source}: the {'training' if split == 'train' else 'evaluation'} text is too small for "
             f"one example: it has {count} sentence(s) and {needed} are needed; {remedy}"
         )
 
-    def predicted_bytes(self) -> int:
-        """Bytes of UTF-8 of the part's documents, as they are cut into tokens, less each one's first token."""
-        total = 0
-        for document in self.corpus.of(self.wanted.split):
-            before, sentences = 0, list(running([document]))
-            whole = sum(len(sentence.encode("utf-8")) for sentence in sentences)
-            for sentence in sentences:
-                pieces = self.tokenizer.pieces(sentence)
-                if pieces:
-                    _, _, end = pieces[0]
-                    total += whole - before - len(sentence[:end].encode("utf-8"))
-                    break
-                before += len(sentence.encode("utf-8"))
-        return total
+    def predicted_bytes(self) -> int | None:
+        """Bytes of UTF-8 of the text to evaluate on, as it is cut into tokens, less each document's first token."""
+        if self.wanted.split == "train":
+            return None
+        return self.of_split.predicted_bytes(self.tokenizer)
+
+    def keep(self, name: str, settings: Mapping[str, JsonValue], make: MakeRows) -> NDArray[np.int64]:
+        """Rows of numbers that are made of the tokens of the part: ``Keep``."""
+        said = {f"examples.{key}": value for key, value in settings.items()}
+        key = self.of_split.tokens_key(self.tokenizer, said)
+
+        def write(draft: Draft) -> dict[str, JsonValue]:
+            with ExitStack() as stack:
+                rows: GrowingArray | None = None
+                for each in make():
+                    if rows is None:
+                        rows = stack.enter_context(draft.growing("rows", np.int64, each.shape[1:]))
+                    rows.append(each)
+            return {}
+
+        entry = self.store.entry(f"{name}_{self.wanted.split}", key, write)
+        return cast(NDArray[np.int64], entry["rows"])
 
     def about(self, tokens: TokenCorpus, *notes: str) -> DataDescription:
         """Where the tokens come from."""
-        corpus = self.corpus
+        text, about = self.text, self.text.about
         said = (
-            f"{len(corpus.documents):,} documents, {sum(map(len, corpus.documents)):,} sentences, "
-            f"{corpus.characters:,} characters",
+            f"{text.documents:,} documents, {text.sentences:,} sentences, {text.characters:,} characters",
             f"{len(tokens.ids):,} tokens in this part, of {self.tokenizer.size:,} kinds",
         )
-        libraries = tuple(dict.fromkeys((*corpus.about.libraries, "tokenizers")))
-        return replace(corpus.about, notes=(*said, *notes), libraries=libraries)
+        libraries = tuple(dict.fromkeys((*about.libraries, "tokenizers")))
+        return replace(about, notes=(*said, *notes), libraries=libraries)
 
 
 @make_examples.register
@@ -155,6 +185,7 @@ def _masked(task: MaskedTokens, wanted: Wanted) -> BertExamples:
         inputs=inputs,
         about=text.about(tokens, *notes),
         spans=_whole_spans(data, tokenizer),
+        keep=text.keep,
     )
 
 
@@ -184,7 +215,8 @@ def _causal(task: CausalLm | Representation, wanted: Wanted) -> CausalExamples:
         jitter=wanted.split == "train",
         inputs=wanted.inputs,
         about=text.about(tokens),
-        predicted_bytes=None if wanted.split == "train" else text.predicted_bytes(),
+        predicted_bytes=text.predicted_bytes(),
+        keep=text.keep,
     )
 
 
@@ -207,4 +239,5 @@ def _span_corruption(task: SpanCorruption, wanted: Wanted) -> SpanExamples:
         jitter=wanted.split == "train",
         inputs=wanted.inputs,
         about=text.about(tokens),
+        keep=text.keep,
     )

@@ -81,7 +81,7 @@ def sentence_distance(run: Run, draws: Draws) -> Pair:
         if drawn is not None:
             begin, limit = drawn
             return first, corpus.span(begin, fill(corpus, begin, limit, run.target - len(first))), label
-    return first, corpus.ids[:0], 0
+    return first, corpus.tokens(0, 0), 0
 
 
 PAIRS: dict[str, Callable[[Run, Draws], Pair]] = {

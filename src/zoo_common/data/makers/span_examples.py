@@ -6,12 +6,14 @@ of noise take turns, the text first, and each kind's lengths are drawn as one of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
+from zoo_common.data.makers.example_rows import Keep, in_memory, lengths_of, windows
 from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.random import Stream
@@ -43,6 +45,7 @@ class SpanExamples(Dataset):
         jitter: bool,
         inputs: frozenset[str],
         about: DataDescription,
+        keep: Keep = in_memory,
     ) -> None:
         self._corpus, self._settings = corpus, settings
         self._first_sentinel, self._sentinel_step = first_sentinel, sentinel_step
@@ -51,7 +54,8 @@ class SpanExamples(Dataset):
         self._inputs, self._about = inputs, about
         self._tokens = settings.tokens
         self._sizes = settings.lengths(self._tokens)
-        self._windows = _windows(corpus.sentences[corpus.documents], self._tokens)
+        self._keep = keep
+        self._windows = keep("spans", {"tokens": self._tokens}, self._made)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -70,6 +74,18 @@ class SpanExamples(Dataset):
             dimensions, sizes, dict.fromkeys(("input_ids", "decoder_input_ids", "labels"), self._pad)
         )
 
+    def lengths(self) -> dict[str, NDArray[np.int32]]:
+        """Exactly what each has, in every epoch."""
+        settings = self._settings
+        said: dict[str, JsonValue] = {
+            "tokens": self._tokens,
+            "jitter": self._jitter,
+            "masked_fraction": settings.masked_fraction,
+            "mean_span_length": settings.mean_span_length,
+        }
+        found = self._keep("span_lengths", said, lengths_of(self._windows, self._lengths))
+        return {"sequence": found[:, 0].astype(np.int32), "target_sequence": found[:, 1].astype(np.int32)}
+
     def example(self, epoch: int, index: int) -> Example:
         """One example; ``decoder_input_ids`` are the labels shifted to the right, behind the padding token."""
         return self.examples([(epoch, index)])[0]
@@ -81,10 +97,10 @@ class SpanExamples(Dataset):
         return [self._example(index, stream) for (_, index), stream in zip(wanted, streams, strict=True)]
 
     def _example(self, index: int, stream: Stream) -> Example:
-        start, latest, stop = map(int, self._windows[index])
+        start, latest, stop, _ = map(int, self._windows[index])
         if self._jitter:
             start = min(start + stream.integer(self._tokens), latest)
-        text = self._corpus.ids[start : min(start + self._tokens, stop)]
+        text = self._corpus.tokens(start, min(start + self._tokens, stop))
         source, target = self._cut(text, stream)
         example: Example = {
             "input_ids": source,
@@ -95,6 +111,20 @@ class SpanExamples(Dataset):
             "label_weights": np.ones(len(target), np.float32),
         }
         return {name: value for name, value in example.items() if name in self._inputs}
+
+    def _made(self) -> Iterator[NDArray[np.int64]]:
+        bounds = self._corpus.sentences[self._corpus.documents]
+        # One token alone cannot be cut out of anything.
+        counts = -(-np.maximum(np.diff(bounds) - 1, 0) // self._tokens)
+        return windows(bounds, self._tokens, self._tokens, counts)
+
+    def _lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        start, latest, stop, _ = rows.T
+        start = np.minimum(start, latest) if self._jitter else start
+        # None has fewer than two.
+        sizes = [self._settings.lengths(max(size, 2)) for size in range(self._tokens + 1)]
+        found: NDArray[np.int64] = np.asarray(sizes, np.int64)[np.minimum(stop - start, self._tokens)]
+        return found
 
     def _cut(self, text: Ids, stream: Stream) -> tuple[Ids, Ids]:
         """The text with sentinels for spans, and the sentinels with the spans, each with its end."""
@@ -114,13 +144,3 @@ def _segments(items: int, count: int, stream: Stream) -> NDArray[np.int64]:
     """Lengths, none 0, of ``count`` segments of so many items; each way to cut them is equally likely."""
     cuts = 1 + np.sort(stream.permutation(items - 1)[: count - 1])
     return np.diff(np.concatenate([[0], cuts, [items]]))
-
-
-def _windows(bounds: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """``[examples, 3]``: a window's first token, the latest at which it is still full, its document's end."""
-    rows: list[tuple[int, int, int]] = []
-    for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        latest = max(first, stop - length)
-        # One token alone cannot be cut out of anything.
-        rows += [(start, latest, stop) for start in range(first, stop - 1, length)]
-    return np.asarray(rows, np.int64).reshape(-1, 3)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,9 +245,11 @@ def _alphabet(lines: list[str], tokenizer: Tokenizer, room: int) -> tuple[list[s
     """
     characters: Counter[str] = Counter()
     neighbours: set[tuple[str, str]] = set()
-    for line in lines:
-        text = tokenizer.normalizer.normalize_str(line)
-        characters.update(text)
+    # Each kind of word once: what its characters become does not depend on what stands beyond a space.
+    for word, count in Counter(chain.from_iterable(line.split(" ") for line in lines)).items():
+        text = tokenizer.normalizer.normalize_str(word)
+        for character in text:
+            characters[character] += count
         neighbours.update(pairwise(text))
     split = tokenizer.pre_tokenizer.pre_tokenize_str
     # Two characters in one piece, exactly as the library sees it: the second continues a word.
