@@ -37,7 +37,7 @@ def main() -> None:
 
 def measured(framework: str) -> list[Row]:
     from zoo_common.backend import find_backend
-    from zoo_common.data import Threads, batch, batches, open_dataset
+    from zoo_common.data import batch, batches, open_dataset
     from zoo_common.training.denominators import denominators
     from zoo_common.training.spec_run import spec_run
     from zoo_spec import load_spec
@@ -58,7 +58,7 @@ def measured(framework: str) -> list[Row]:
                 float(model.train_step([one], denominators(graph, one), 1e-4).loss)
 
         ways = {
-            "reading": lambda: loop(batches(Threads(data, seed, size), 0, STEPS)),
+            "reading": lambda: loop(batches(data, seed, size, 0, STEPS)),
             "ready": lambda: loop(ready),
             "runner": lambda: run.train(steps=STEPS),
         }

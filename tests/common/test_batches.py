@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from zoo_common.data.ahead import Threads, batches, worth
+from zoo_common.data.ahead import batches, worth
 from zoo_common.data.base import DataDescription, Dataset, Padding, batch, evaluation_batches, snug
 
 
@@ -47,10 +47,10 @@ def test_the_seed_decides_the_order():
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_entering_in_the_middle_gives_what_the_whole_run_gives(workers):
-    whole = _rows(batches(Threads(Numbers(), 7, 3, workers), 0, 12))
+    whole = _rows(batches(Numbers(), 7, 3, 0, 12, workers=workers))
     assert whole == _rows(batch(Numbers(), 7, step, 3) for step in range(12))
-    assert _rows(batches(Threads(Numbers(), 7, 3, workers), 5, 12)) == whole[15:]
-    assert _rows(batches(Threads(Numbers(), 7, 3), 5, 5)) == []
+    assert _rows(batches(Numbers(), 7, 3, 5, 12, workers=workers)) == whole[15:]
+    assert _rows(batches(Numbers(), 7, 3, 5, 5)) == []
 
 
 def test_a_batch_may_be_larger_than_an_epoch():
@@ -59,7 +59,7 @@ def test_a_batch_may_be_larger_than_an_epoch():
 
 def test_the_threads_end_when_the_generator_is_closed_early():
     before = threading.active_count()
-    found = batches(Threads(Numbers(), 0, 2, 3), 0, 1000)
+    found = batches(Numbers(), 0, 2, 0, 1000, workers=3)
     next(found)
     assert threading.active_count() > before
     found.close()
@@ -68,7 +68,7 @@ def test_the_threads_end_when_the_generator_is_closed_early():
 
 def test_an_error_in_a_worker_is_raised_at_its_step():
     order = _rows(batch(Numbers(), 0, step, 1) for step in range(10))
-    found = batches(Threads(Numbers(fail_at=order[6]), 0, 1), 0, 10)
+    found = batches(Numbers(fail_at=order[6]), 0, 1, 0, 10)
     assert _rows(next(found) for _ in range(6)) == order[:6]
     with pytest.raises(ValueError, match="broken example"):
         next(found)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from zoo_common.data import batch
-from zoo_common.data.ahead import Threads, batches
+from zoo_common.data.ahead import batches
 from zoo_common.data.base import DataDescription, Dataset, Padding
 from zoo_common.data.batching import batched
 from zoo_common.data.batching.bounds import best_bounds, histogram
@@ -155,9 +155,9 @@ def test_entering_anywhere_gives_what_the_whole_run_gives():
     def made():
         return bucketed(Words(LENGTHS), buckets=4, tokens=100)
 
-    whole = list(batches(Threads(made(), 5, 4), 0, 40))
+    whole = list(batches(made(), 5, 4, 0, 40))
     for start in (1, 17, 39):
-        for found, expected in zip(batches(Threads(made(), 5, 4), start, 40), whole[start:], strict=True):
+        for found, expected in zip(batches(made(), 5, 4, start, 40), whole[start:], strict=True):
             for name in expected:
                 np.testing.assert_array_equal(found[name], expected[name])
 

@@ -110,7 +110,7 @@ def _new_directory(given: Path | None) -> Path:
 
 def _train_changed(backend: Backend, spec: ExperimentSpec, directory: Path, device: str) -> list[float]:
     """The loss of every step from weights that are changed by about one rounding."""
-    from zoo_common.data import Threads, batches, open_dataset
+    from zoo_common.data import batches, open_dataset
     from zoo_common.parity.probes import nudged
     from zoo_common.parity.tolerances import CURVE_PERTURBATION
     from zoo_common.training.loop import run_steps
@@ -127,7 +127,7 @@ def _train_changed(backend: Backend, spec: ExperimentSpec, directory: Path, devi
         device=device,
     )
     dataset = open_dataset(spec, directory / backend.name, "train")
-    ahead = batches(Threads(dataset, training.seed, training.batch_size), 0, training.steps)
+    ahead = batches(dataset, training.seed, training.batch_size, 0, training.steps)
     found = []
     with Reporter(f"{spec.name} ({backend.name}, changed by 1e-7)", 0, training.steps) as reporter:
         for step in run_steps(model, graph, training, ahead, 0):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo_common.data import generated, makers, mixture, shapes, sound_marks, sources
-from zoo_common.data.ahead import Threads, batches, batches_by
+from zoo_common.data.ahead import batches, batches_by
 from zoo_common.data.base import (
     DataDescription,
     Dataset,
@@ -20,7 +20,6 @@ __all__ = [
     "Dataset",
     "Example",
     "Recipe",
-    "Threads",
     "Wanted",
     "batch",
     "batches",

@@ -59,7 +59,7 @@ class Threads:
         """Nothing: the batch that a thread makes is waited for."""
 
 
-def batches(
+def made_ahead(
     maker: Maker, start: int, stop: int, *, prefetch: int = PREFETCH
 ) -> Generator[Example, None, None]:
     """The batches of steps ``start`` to ``stop - 1``, made ahead of time.
@@ -89,6 +89,23 @@ def batches(
         pool.shutdown(wait=True)
 
 
+def batches(
+    dataset: Dataset,
+    seed: int,
+    batch_size: int,
+    start_step: int,
+    stop_step: int,
+    *,
+    workers: int = 1,
+    prefetch: int = PREFETCH,
+) -> Generator[Example, None, None]:
+    """The batches of steps ``start_step`` to ``stop_step - 1``, made ahead of time by threads of this process.
+
+    As ``made_ahead``; the threads end with the generator.
+    """
+    return made_ahead(Threads(dataset, seed, batch_size, workers), start_step, stop_step, prefetch=prefetch)
+
+
 def batches_by(
     workers: int | None, recipe: Recipe, dataset: Dataset, start: int, stop: int
 ) -> Generator[Example, None, None]:
@@ -104,15 +121,15 @@ def batches_by(
         return _where_they_pay(here, recipe, start, stop)
     count = min(workers, stop - start)
     if count < 1:
-        return batches(here, start, stop)
+        return made_ahead(here, start, stop)
     LOG.info(f"{_told(count)} the batches")
-    return batches(Processes(recipe, len(dataset), count), start, stop)
+    return made_ahead(Processes(recipe, len(dataset), count), start, stop)
 
 
 def _where_they_pay(here: Threads, recipe: Recipe, start: int, stop: int) -> Generator[Example, None, None]:
     waited, looked_at, began = 0.0, 0, 0.0
     with ExitStack() as held:
-        found = held.enter_context(closing(batches(here, start, stop)))
+        found = held.enter_context(closing(made_ahead(here, start, stop)))
         for step in range(start, stop):
             asked = time.perf_counter()
             ready = next(found)
@@ -130,7 +147,7 @@ def _where_they_pay(here: Threads, recipe: Recipe, start: int, stop: int) -> Gen
                         "on (--workers 0 has it as it was)"
                     )
                     maker = Processes(recipe, len(here.dataset), count)
-                    found = held.enter_context(closing(batches(maker, step + 1, stop)))
+                    found = held.enter_context(closing(made_ahead(maker, step + 1, stop)))
 
 
 def worth(waited: float, elapsed: float, steps: int, left: int, cores: int) -> int:
