@@ -9,6 +9,7 @@ import pytest
 
 from models import training_model
 from small_models import probe_weights
+from zoo_common.backend import find_backend
 from zoo_common.data.base import Dataset, Padding, batch, stack
 from zoo_common.data.batching import batched
 from zoo_common.data.generated import GeneratedExamples, id_limits
@@ -16,6 +17,7 @@ from zoo_common.data.reader import Wanted
 from zoo_common.training.denominators import denominators
 from zoo_common.training.evaluation import evaluate
 from zoo_common.training.loop import train_on
+from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 from zoo_spec.data import Bucketed
 from zoo_spec.graph import Graph
@@ -210,3 +212,29 @@ def test_tensorflow_traces_a_step_once_for_all_buckets():
         for number, (found, _) in enumerate(both("bert_tiny_ner", 12)):
             train_on(made, spec.graph(), training, found, number)
         assert made.traces - before <= 3
+
+
+@each_framework
+def test_a_run_that_was_stopped_goes_on_with_the_batches_that_it_would_have_had(framework, tmp_path):
+    training = {"steps": 5, "batch_size": 4, "micro_batch_size": 2, "recompute": True, "precision": "float64"}
+    spec = load_spec(
+        "bert_tiny_ner",
+        [
+            *(
+                f"model.{name}"
+                for name in ("hidden_size=16", "num_heads=2", "intermediate_size=24", "dropout=0.1")
+            ),
+            *(f"training.{name}={str(value).lower()}" for name, value in training.items()),
+            "data.batching={kind: bucketed, buckets: 3, tokens: 96}",
+        ],
+    )
+
+    def run(name):
+        return spec_run(find_backend(framework)(), spec, tmp_path / name, device="cpu", quiet=True)
+
+    straight = run("straight").train()
+    stopped = [*run("stopped").train(max_steps=2), *run("stopped").train()]
+    learned = [[each for each in records if each["split"] == "train"] for records in (straight, stopped)]
+    assert learned[0] == learned[1]
+    assert len(learned[0]) == 5
+    assert stopped[-1] == straight[-1]
