@@ -192,7 +192,20 @@ def mixture(folder: Path):
     return spec_of("bert_tiny_classification", *SMALL, "task.classes=2", kind="mixture", sources=sources)
 
 
+def spans(folder: Path):
+    (folder / "text.txt").write_text("\n\n\n".join(texts(60)))
+    data = {
+        "kind": "text",
+        "files": str(folder / "text.txt"),
+        "layout": "sentence_lines",
+        "sequence_length": 24,
+    }
+    return spec_of("t5_tiny", SMALL[0], **data, evaluation_fraction=0.2)
+
+
 KINDS = {
+    "running text": running_text,
+    "running text with spans cut out": spans,
     "labelled text": labelled_text,
     "labelled words": labelled_words,
     "questions": questions,
