@@ -151,9 +151,11 @@ def tfrecord(path: Path, size: int) -> None:
     """Examples as google-research/bert writes them, of 128 tokens."""
     ids = np.arange(128)
     example = {"input_ids": ids, "example_ids": np.ones_like(ids), "segment_ids": np.zeros_like(ids)}
-    write_tfrecords(
-        path, ({**example, "label_ids": np.asarray([number % 2])} for number in range(size // 500))
-    )
+    write_tfrecords(path, ({**example, "label_ids": np.asarray([number % 2])} for number in range(1000)))
+    thousand = path.read_bytes()
+    with path.open("ab") as file:
+        for _ in range(size // len(thousand)):
+            file.write(thousand)
 
 
 MAKERS = {"tsv": tsv, "jsonl": jsonl, "tfrecord": tfrecord}
