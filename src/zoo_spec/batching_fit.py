@@ -35,7 +35,7 @@ def check_batching(spec: ExperimentSpec, graph: Graph) -> None:
     if isinstance(data.batching, Packed):
         _check_packing(data, graph)
     if isinstance(data.batching, Bucketed):
-        for part in [source.data for source in _sources(data)] or [data]:
+        for part in _parts(data):
             _check_buckets(data.batching, part, spec, graph)
 
 
@@ -44,9 +44,10 @@ def _check_packing(data: Data, graph: Graph) -> None:
     if why is None and data.drawn and data.gives is None:
         why = f"data of kind {data.kind!r} is {data.drawn}"
     if why is not None:
+        remedy = "padded" if all(part.size is None for part in _parts(data)) else "bucketed, or to padded"
         raise InputError(
             f"data.batching is packed, and {graph.name} cannot learn from rows of several examples: {why}; set "
-            "data.batching to bucketed, or to padded"
+            f"data.batching to {remedy}"
         )
 
 
@@ -87,6 +88,11 @@ def _check_buckets(batching: Bucketed, data: Data, spec: ExperimentSpec, graph: 
         raise InputError(
             f"data.batching.bounds: {bounds[0]} is below the {bound.minimum} that the model needs; leave it out"
         )
+
+
+def _parts(data: Data) -> list[Data]:
+    """What examples are made of: a mixture's sources, or the data itself."""
+    return [source.data for source in _sources(data)] or [data]
 
 
 def _sources(data: Data) -> tuple[MixedSource, ...]:

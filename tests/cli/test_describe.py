@@ -141,7 +141,7 @@ def test_losses_say_what_is_averaged_over_what():
     assert loss["formula"] == "masked_lm_loss + 0.5 × next_sentence_loss"
     masked, next_sentence = loss["parts"]
     assert "masked_logits against masked_ids, averaged over [batch, predictions] by weight" in masked["words"]
-    assert "averaged over [batch], all alike" in next_sentence["words"]
+    assert "averaged over [batch] by weight" in next_sentence["words"]
     assert "32 micro-batches" in loss["micro_batches"]
 
 
