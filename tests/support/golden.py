@@ -21,7 +21,7 @@ from zoo_common.training.loop import train_on
 from zoo_spec import list_specs, load_spec
 from zoo_spec.base import Spec
 from zoo_spec.blocks.base import Block
-from zoo_spec.data import Data
+from zoo_spec.data import Batching, Data
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.initializers import Initializer
 from zoo_spec.models.base import Model
@@ -83,7 +83,7 @@ def read(values: dict) -> ExperimentSpec | None:
 
 def defaults() -> dict[str, dict]:
     """By role the fields of every kind that ships, each with its default; null stands for none, too."""
-    roles = (Model, Task, Data, Block, Optimizer, Schedule, Initializer)
+    roles = (Model, Task, Data, Batching, Block, Optimizer, Schedule, Initializer)
     found = {role.role: {kind: _fields(cls) for kind, cls in classes(role).items()} for role in roles}
     return {**found, "training": {"training": _fields(Training)}}
 

@@ -24,7 +24,7 @@ class CldrQuestions(QuestionData):
     languages: Annotated[tuple[Language, ...], BeforeValidator(as_tuple), Field(min_length=1)] = ("de",)
     """The languages whose names a paragraph tells, as CLDR calls them."""
     paragraphs: PositiveInt = 4
-    """Paragraphs about each territory, which differ in their order."""
+    """Paragraphs about each territory, which differ in their order; fewer where its facts have fewer orders drawn."""
 
     @property
     def has_evaluation(self) -> bool:

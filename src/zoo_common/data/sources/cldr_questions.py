@@ -49,6 +49,16 @@ def _facts(languages: tuple[str, ...]) -> Iterator[tuple[str, str, list[_Fact]]]
         yield code, name, facts
 
 
+def _paragraphs(data: CldrQuestions, code: str, name: str, facts: list[_Fact]) -> Iterator[list[Question]]:
+    """The questions on each paragraph; one that says what another does, of few facts, is left out."""
+    contexts: set[str] = set()
+    for number in range(data.paragraphs):
+        found = _paragraph(data, code, name, facts, number)
+        if found[0].context not in contexts:
+            contexts.add(found[0].context)
+            yield found
+
+
 def _paragraph(data: CldrQuestions, code: str, name: str, facts: list[_Fact], number: int) -> list[Question]:
     """The questions on one paragraph."""
     context, found = f"This is about {name}.", []
@@ -74,9 +84,7 @@ def _read(data: CldrQuestions, split: Split, look: Look) -> HeldRecords:
     from babel import __version__
 
     paragraphs = [
-        _paragraph(data, *territory, number)
-        for territory in _facts(data.languages)
-        for number in range(data.paragraphs)
+        paragraph for territory in _facts(data.languages) for paragraph in _paragraphs(data, *territory)
     ]
     numbers = HeldOut(len(paragraphs), data).of(split)
     records = [question for place in range(len(numbers)) for question in paragraphs[numbers[place]]]
