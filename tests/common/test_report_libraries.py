@@ -18,6 +18,7 @@ INSTALLED_AS = {
     "PIL": "pillow",
     "array_record": "array-record",
     "google_crc32c": "google-crc32c",
+    "kaldi_native_fbank": "kaldi-native-fbank",
     "pydantic_core": "pydantic",
     "annotated_types": "pydantic",
 }
@@ -32,7 +33,7 @@ def declared(*extras):
         *PROJECT["dependencies"],
         *(each for extra in extras for each in PROJECT["optional-dependencies"][extra]),
     ]
-    return {re.match(r"[\w.-]+", each)[0] for each in named}
+    return {re.match(r"[\w.-]+", each)[0] for each in named} - {PROJECT["name"]}  # Extras that name another.
 
 
 def imported(*rooms):

@@ -17,7 +17,7 @@ import launch
 import zoo_torch
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
-from zoo_common.data import batches, open_dataset
+from zoo_common.data import Dataset, batches, open_dataset
 from zoo_common.training import spec_learner
 from zoo_common.training.run_directory import read_metrics
 from zoo_common.training.session import DivergedError
@@ -401,7 +401,7 @@ def test_a_module_is_given_arrays_of_every_make(tmp_path, make):
     assert runner(tmp_path / "b").train([(make(pixels), LABELS[:8])], steps=1)[0]["loss"] == wanted[0]["loss"]
 
 
-class Unweighted:
+class Unweighted(Dataset):
     """A data set whose labels have no weight."""
 
     def __init__(self, dataset):
@@ -410,8 +410,11 @@ class Unweighted:
     def __len__(self):
         return len(self.dataset)
 
-    def __getattr__(self, name):
-        return getattr(self.dataset, name)
+    def description(self):
+        return self.dataset.description()
+
+    def example(self, epoch, index):
+        return self.examples([(epoch, index)])[0]
 
     def examples(self, places):
         return [

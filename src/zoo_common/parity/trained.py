@@ -29,6 +29,7 @@ from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import overhead_of
 from zoo_spec.graph import Graph
+from zoo_spec.graph.loss_parts import inputs_needed
 
 _MOST_ACTIVATIONS = 512 << 20
 """Bytes of activations in float64 that a batch may have: three rows of BERT-base at 128 tokens."""
@@ -55,8 +56,9 @@ class Trained:
     @property
     def has_loss(self) -> bool:
         """Whether the model has a loss, and the data all its labels."""
-        given = next(iter(self.batches.values()))
-        return bool(self.graph.loss_parts) and set(self.graph.labels) <= set(given)
+        graph, given = self.graph, next(iter(self.batches.values()))
+        needed = inputs_needed(graph.inputs, graph.nodes, graph.loss_parts)  # Weights may be left out.
+        return bool(graph.loss_parts) and needed <= set(given)
 
     @property
     def turns(self) -> Mapping[str, Turn]:

@@ -39,7 +39,7 @@ LOSSES: tuple[Defect, ...] = (
         "bert_tiny_squad",
         "*loss",
         torch=('logits_BET.masked_fill(others_BET, float("-inf"))', "logits_BET"),
-        tf=("tf.where(others_BET, tf.constant(-math.inf, logits_BET.dtype), logits_BET)", "logits_BET"),
+        tf=("tf.where(others_BET, tf.constant(-math.inf, logits_BT.dtype), logits_BET)", "logits_BET"),
     ),
     *halves(
         "binary labels are softened",

@@ -48,7 +48,7 @@ def _softmax_cross_entropy(block: losses.SoftmaxCrossEntropy, seat: Seat) -> Par
 @opinion.register
 def _position_cross_entropy(block: losses.PositionCrossEntropy, seat: Seat) -> Parts:
     logits, labels, ids = seat.take("logits"), seat.ids("labels"), seat.get("example_ids")
-    labels = labels.reshape(len(labels), -1)
+    labels = labels.reshape(len(logits), -1)
     rows = np.arange(len(labels))[:, None]
     right, logits = logits[rows, labels], np.repeat(logits[:, None], labels.shape[1], axis=1)
     if ids is not None:
