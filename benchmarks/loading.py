@@ -57,7 +57,7 @@ def evaluate(framework: str, run: Path) -> None:
     import numpy as np
 
     from zoo_common.backend import find_backend
-    from zoo_common.inference_memory import inference_bytes
+    from zoo_common.memory import inference_bytes
     from zoo_common.training.spec_run import reopen
     from zoo_common.weights import InitialValues
     from zoo_spec import load_spec

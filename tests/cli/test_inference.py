@@ -10,12 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from small_runs import mnist_run
-from zoo_common import inference_memory, memory
 from zoo_common.backend import find_backend
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
-from zoo_common.inference_memory import examples_at_once, inference_bytes
-from zoo_common.memory import training_bytes
+from zoo_common.memory import examples_at_once, inference_bytes, machine, training_bytes
 from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault
@@ -76,8 +74,7 @@ def test_what_computes_has_no_optimizer_and_gives_what_what_trains_gives(framewo
 
 def room(monkeypatch, size: int) -> None:
     """Have this machine be one with so much memory left."""
-    for module in (memory, inference_memory):
-        monkeypatch.setattr(module, "available_bytes", lambda: size)
+    monkeypatch.setattr(machine, "available_bytes", lambda: size)
 
 
 @each_framework

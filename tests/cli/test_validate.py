@@ -63,7 +63,7 @@ def test_shipped_specs_are_valid(name):
 
 @pytest.mark.parametrize("name", list_specs())
 def test_a_rehearsal_runs_one_step_on_generated_input_of_two_examples(name, monkeypatch):
-    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**13)
+    monkeypatch.setattr("zoo_common.memory.machine.available_bytes", lambda: 10**13)
     backend = fake(monkeypatch)
     found = run("--spec", name, "--framework", "fake", "--device", "cpu")
     assert found.exit_code == 0, found.stderr
@@ -80,7 +80,7 @@ def test_a_rehearsal_runs_one_step_on_generated_input_of_two_examples(name, monk
 
 
 def test_everything_that_is_wrong_is_said_at_once(monkeypatch):
-    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**6)
+    monkeypatch.setattr("zoo_common.memory.machine.available_bytes", lambda: 10**6)
     fake(monkeypatch)
     found = run("--spec", "bert_tiny", "--framework", "fake", "--set", "data.files=not_there.txt")
     assert found.exit_code == 2
@@ -91,7 +91,7 @@ def test_everything_that_is_wrong_is_said_at_once(monkeypatch):
 
 
 def test_too_little_memory_is_an_environment_fault(monkeypatch):
-    monkeypatch.setattr("zoo_common.memory.available_bytes", lambda: 10**6)
+    monkeypatch.setattr("zoo_common.memory.machine.available_bytes", lambda: 10**6)
     fake(monkeypatch)
     assert run("--spec", "mnist_fc", "--framework", "fake").exit_code == 3
 

@@ -3,13 +3,13 @@
 import pytest
 
 from zoo_common.memory import (
-    _cgroup_room,
     available_bytes,
     largest_micro_batch,
     require_memory,
     step_sizes,
     training_bytes,
 )
+from zoo_common.memory.machine import _cgroup_room
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault
 

@@ -17,9 +17,8 @@ from zoo_common.data.file_marks import every_source, vocabulary_sources
 from zoo_common.data.preparation import Preparation, folder_of
 from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
-from zoo_common.inference_memory import examples_at_once
 from zoo_common.log import LOG
-from zoo_common.memory import require_memory
+from zoo_common.memory import examples_at_once, require_memory
 from zoo_common.training.blind import blind_scores
 from zoo_common.training.cadence import stop_step
 from zoo_common.training.differences import Fields

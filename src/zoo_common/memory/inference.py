@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from zoo_common.memory import available_bytes, step_sizes, training_bytes, uncut
+from zoo_common.memory import machine
+from zoo_common.memory.resident import training_bytes
+from zoo_common.memory.sizes import step_sizes, uncut
 from zoo_common.units import bytes_text
 from zoo_spec.cost import BYTES, held_bytes
 from zoo_spec.errors import EnvironmentFault
@@ -44,7 +46,7 @@ def examples_at_once(
 
     Raises EnvironmentFault, with the arithmetic, where not one does. ``available`` is measured unless it is given.
     """
-    room = available_bytes() if available is None else available
+    room = machine.available_bytes() if available is None else available
     wanted = spec.training.micro_batch_size or spec.training.batch_size
 
     def needed(examples: int) -> int:
