@@ -12,6 +12,7 @@ from typing import Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_common.replicas import ALONE, Environment, MicroBatch, Replicas
 from zoo_common.weights import WeightSource
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.frameworks import entries, framework
@@ -129,11 +130,15 @@ class TrainingModel(InferenceModel, Protocol):
     """A model that learns: its optimizer beside it, and gradients."""
 
     def train_step(
-        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+        self,
+        micro_batches: Sequence[MicroBatch | Batch],
+        denominators: Mapping[str, float] | None,
+        rate: float,
     ) -> StepResult:
         """One optimizer step. ``denominators`` are each part's over all micro-batches; None: the model's own.
 
-        One of infinity makes the part 0, and its gradients.
+        One of infinity makes the part 0, and its gradients. Of several replicas each gives its own rows, or none; the
+        gradients are summed over all of them, and the result is that of the whole on each.
         """
 
     def gradients(self, batch: Batch) -> Weights:
@@ -175,9 +180,26 @@ class Backend(Protocol):
         """The graph with these weights, to compute with: no optimizer and no gradients."""
 
     def for_training(
-        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str = "auto"
+        self,
+        graph: Graph,
+        training: Training,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str = "auto",
+        replicas: Replicas = ALONE,
     ) -> TrainingModel:
-        """The graph with these weights and the optimizer, which has not taken a step yet."""
+        """The graph with these weights and the optimizer, which has not taken a step yet.
+
+        ``replicas`` are those that ``join`` gave; all of them make one, of the same weights.
+        """
+
+    def join(self, environment: Environment) -> Replicas:
+        """Meet the other replicas, before anything is computed.
+
+        Raises PeerLostError where one does not come in time, EnvironmentFault where there can be no replicas, or the
+        address to meet at is taken.
+        """
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that it computes with."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
+from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_tf.inference import TensorFlowInference
@@ -31,9 +33,16 @@ class TensorFlowBackend:
         *,
         dtype: str,
         device: str = "auto",
+        replicas: Replicas = ALONE,
     ) -> TensorFlowTraining:
         """The graph with these weights, and the optimizer."""
-        return TensorFlowTraining(graph, training, weights, dtype=dtype, device=device)
+        return TensorFlowTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
+
+    def join(self, environment: Environment) -> Replicas:
+        """Meet the other replicas."""
+        if environment.size == 1:
+            return ALONE
+        raise EnvironmentFault("TensorFlow has no replicas yet; leave them out")
 
     def versions(self) -> dict[str, str]:
         """Versions of TensorFlow and Keras."""

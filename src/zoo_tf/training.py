@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
+from zoo_common.replicas import ALONE, MicroBatch, Replicas, numbered
 from zoo_common.weights import WeightSource
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
@@ -33,10 +34,18 @@ class TensorFlowTraining(TensorFlowInference):
     """A compiled ``keras.Model``, its optimizer and its step, one ``tf.function`` that is traced once."""
 
     def __init__(
-        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str
+        self,
+        graph: Graph,
+        training: Training,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str,
+        replicas: Replicas = ALONE,
     ) -> None:
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=training.tf32)
         self.seed = training.seed
+        self.replicas = replicas
         self.traces = 0
         with tf.device(self.device):
             if training.recompute:
@@ -57,7 +66,10 @@ class TensorFlowTraining(TensorFlowInference):
         self._sums: list[tf.Variable] = []
 
     def train_step(
-        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+        self,
+        micro_batches: Sequence[MicroBatch | Batch],
+        denominators: Mapping[str, float] | None,
+        rate: float,
     ) -> StepResult:
         """One optimizer step over all micro-batches; InputError where a layer was frozen, which no run obeys."""
         frozen = [name for name, variable in self.parameters.items() if not variable.trainable]
@@ -69,12 +81,11 @@ class TensorFlowTraining(TensorFlowInference):
         with tf.device(self.device):
             divisors = self._scalars(denominators or {})
             wide_rate = tf.constant(rate, tf.float64)
-            if len(micro_batches) == 1:
-                return self._whole_step(micro_batches[0], divisors, wide_rate)
+            given = numbered(micro_batches)
+            if len(given) == 1:
+                return self._whole_step(given[0], divisors, wide_rate)
             try:
-                losses = [
-                    self._accumulate(number, batch, divisors) for number, batch in enumerate(micro_batches)
-                ]
+                losses = [self._accumulate(each, divisors) for each in given]
                 norm = self._function("apply", self._apply_sums, None, _RATE)(wide_rate)
             except BaseException:
                 self._clear_sums()  # Those of an interrupted step must not reach the next.
@@ -82,21 +93,21 @@ class TensorFlowTraining(TensorFlowInference):
         totals = {name: tf.add_n([part[name] for part in losses]) for name in losses[0]}
         return StepResult(totals.pop("loss"), totals, norm)
 
-    def _whole_step(self, batch: Batch, divisors: Tensors, rate: tf.Tensor) -> StepResult:
-        step = self._function("step", self._step, batch, self._scalar_specs(divisors), _RATE)
-        with self.random.at(self.optimizer.step, 0):
-            losses, norm = step(self._tensors(batch), divisors, rate)
+    def _whole_step(self, micro_batch: MicroBatch, divisors: Tensors, rate: tf.Tensor) -> StepResult:
+        step = self._function("step", self._step, micro_batch.batch, self._scalar_specs(divisors), _RATE)
+        with self.random.at(self.optimizer.step, micro_batch.number):
+            losses, norm = step(self._tensors(micro_batch.batch), divisors, rate)
         return StepResult(losses.pop("loss"), losses, norm)
 
-    def _accumulate(self, number: int, batch: Batch, divisors: Tensors) -> Tensors:
+    def _accumulate(self, micro_batch: MicroBatch, divisors: Tensors) -> Tensors:
         if not self._sums:
             self._sums = [
                 tf.Variable(tf.zeros(value.shape, value.dtype), trainable=False)
                 for value in self.parameters.values()
             ]
-        add = self._function("add", self._add_gradients, batch, self._scalar_specs(divisors))
-        with self.random.at(self.optimizer.step, number):
-            return add(self._tensors(batch), divisors)
+        add = self._function("add", self._add_gradients, micro_batch.batch, self._scalar_specs(divisors))
+        with self.random.at(self.optimizer.step, micro_batch.number):
+            return add(self._tensors(micro_batch.batch), divisors)
 
     def _step(self, batch: Tensors, divisors: Tensors, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         losses, gradients = self._differentiate(batch, divisors)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
+from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_torch.inference import TorchInference
@@ -23,10 +25,23 @@ class TorchBackend:
         return TorchInference(graph, weights, dtype=dtype, device=device, tf32=tf32)
 
     def for_training(
-        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str = "auto"
+        self,
+        graph: Graph,
+        training: Training,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str = "auto",
+        replicas: Replicas = ALONE,
     ) -> TorchTraining:
         """The graph with these weights, and the optimizer."""
-        return TorchTraining(graph, training, weights, dtype=dtype, device=device)
+        return TorchTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
+
+    def join(self, environment: Environment) -> Replicas:
+        """Meet the other replicas."""
+        if environment.size == 1:
+            return ALONE
+        raise EnvironmentFault("PyTorch has no replicas yet; leave them out")
 
     def versions(self) -> dict[str, str]:
         """Version of torch."""

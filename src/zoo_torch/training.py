@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
+from zoo_common.replicas import ALONE, MicroBatch, Replicas, numbered
 from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
 from zoo_spec.trained import trained
@@ -29,10 +30,18 @@ class TorchTraining(TorchInference):
     """A compiled ``nn.Module``, its optimizer and its step."""
 
     def __init__(
-        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str
+        self,
+        graph: Graph,
+        training: Training,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str,
+        replicas: Replicas = ALONE,
     ) -> None:
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=training.tf32)
         self.seed = training.seed
+        self.replicas = replicas
         if training.recompute:
             recompute_layers(self.model, graph)
         for module in self.model.modules():
@@ -51,14 +60,15 @@ class TorchTraining(TorchInference):
         self.random = StepRandomness(self.model, seed=self.seed, portable=training.random == "portable")
 
     def train_step(
-        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+        self,
+        micro_batches: Sequence[MicroBatch | Batch],
+        denominators: Mapping[str, float] | None,
+        rate: float,
     ) -> StepResult:
         """One optimizer step over all micro-batches."""
         self.model.train()
         try:
-            losses = [
-                self._accumulate(number, batch, denominators) for number, batch in enumerate(micro_batches)
-            ]
+            losses = [self._accumulate(each, denominators) for each in numbered(micro_batches)]
             norm = self.optimizer.apply({name: value.grad for name, value in self.parameters.items()}, rate)
         except BaseException:
             self.model.zero_grad(set_to_none=True)  # Those of an interrupted step must not reach the next.
@@ -69,10 +79,10 @@ class TorchTraining(TorchInference):
         return StepResult(totals.pop("loss"), totals, norm)
 
     def _accumulate(
-        self, number: int, batch: Batch, denominators: Mapping[str, float] | None
+        self, micro_batch: MicroBatch, denominators: Mapping[str, float] | None
     ) -> dict[str, Tensor]:
-        with self.random.at(self.optimizer.step, number):
-            parts = self._losses(self.model(**self._tensors(batch)), denominators)
+        with self.random.at(self.optimizer.step, micro_batch.number):
+            parts = self._losses(self.model(**self._tensors(micro_batch.batch)), denominators)
             # Here too, for layers that are recomputed draw their masks again.
             parts["loss"].backward()
         return {name: value.detach() for name, value in parts.items()}

@@ -12,7 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from zoo_common.backend import Batch, Scalar, StepResult, TrainingModel
-from zoo_common.training.denominators import denominators, split
+from zoo_common.replicas import ALONE, Replicas, share
+from zoo_common.training.denominators import denominators
 from zoo_common.training.numbers import checked
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
@@ -39,18 +40,32 @@ class Step:
 
 
 def run_steps(
-    model: TrainingModel, graph: Graph, training: Training, ahead: Iterator[Batch], start: int
+    model: TrainingModel,
+    graph: Graph,
+    training: Training,
+    ahead: Iterator[Batch],
+    start: int,
+    replicas: Replicas = ALONE,
 ) -> Generator[Step, None, None]:
     """Train from ``start`` steps done on a spec's own batches, which are checked before they are learned from."""
-    return run_batches(model, graph, training, checked(ahead, graph, "the batch of step", start + 1), start)
+    given = checked(ahead, graph, "the batch of step", start + 1)
+    return run_batches(model, graph, training, given, start, replicas)
 
 
 def run_batches(
-    model: TrainingModel, graph: Graph, training: Training, ahead: Iterator[Batch], start: int
+    model: TrainingModel,
+    graph: Graph,
+    training: Training,
+    ahead: Iterator[Batch],
+    start: int,
+    replicas: Replicas = ALONE,
 ) -> Generator[Step, None, None]:
-    """Train from ``start`` steps done, a step a batch; rate and randomness depend on the step alone."""
+    """Train from ``start`` steps done, a step a batch; rate and randomness depend on the step alone.
+
+    Every replica is given the whole of each batch, and learns from its own rows.
+    """
     for index, batch, waited in timed(ahead, start):
-        yield train_on(model, graph, training, batch, index, waited)
+        yield train_on(model, graph, training, batch, index, waited, replicas)
 
 
 def timed(batches: Iterator[T], start: int) -> Generator[tuple[int, T, float], None, None]:
@@ -65,37 +80,48 @@ def timed(batches: Iterator[T], start: int) -> Generator[tuple[int, T, float], N
 
 
 def train_on(
-    model: TrainingModel, graph: Graph, training: Training, batch: Batch, index: int, waited: float = 0.0
+    model: TrainingModel,
+    graph: Graph,
+    training: Training,
+    batch: Batch,
+    index: int,
+    waited: float = 0.0,
+    replicas: Replicas = ALONE,
 ) -> Step:
-    """Step ``index``, counted from 0, on this batch.
+    """Step ``index``, counted from 0, on this replica's rows of this batch.
 
-    Raises InputError for micro-batches where a node computes a loss's weights or labels: what a part of the
-    batch contributes is then not known before all of it ran.
+    Raises InputError for micro-batches, or replicas, where a node computes a loss's weights or labels: what a part of
+    the batch contributes is then not known before all of it ran.
     """
     rate = training.schedule.rate(index, training.optimizer.learning_rate, training.steps)
-    micro_batches = split(batch, training.micro_batch_size) if training.micro_batch_size else [batch]
+    micro_batches = share(batch, training.micro_batch_size, replicas.rank, replicas.size)
     divisors = denominators(graph, batch)
+    if divisors is None and replicas.size > 1:
+        raise InputError(f"replicas need {_KNOWN_SUMS}; train in one process")
     if divisors is None and len(micro_batches) > 1:
-        raise InputError(_UNKNOWN_SUMS)
+        raise InputError(f"training.micro_batch_size needs {_KNOWN_SUMS}; leave it out")
     result = model.train_step(micro_batches, divisors, rate)
     examples = len(next(iter(batch.values())))
     weightless = tuple(name for name, divisor in (divisors or {}).items() if math.isinf(divisor))
     return Step(index + 1, rate, examples, real_tokens(batch), result, waited, weightless)
 
 
-_UNKNOWN_SUMS = (
-    "training.micro_batch_size needs losses whose labels and weights are inputs of the graph; leave it out"
-)
+_KNOWN_SUMS = "losses whose labels and weights are inputs of the graph"
 
 
-def require_trainable(graph: Graph, training: Training) -> None:
-    """Raise InputError where no step could be taken: nothing has weights, or micro-batches would not add up."""
+def require_trainable(graph: Graph, training: Training, replicas: int = 1) -> None:
+    """Raise InputError where nothing has weights, or what is computed apart would not add up."""
     require_parameters(graph)
-    if (training.micro_batch_size or training.batch_size) < training.batch_size and any(
-        part.weights is None and (part.labels is None or "weights" in graph.nodes[part.node].inputs)
+    if all(
+        part.weights is not None
+        or (part.labels is not None and "weights" not in graph.nodes[part.node].inputs)
         for part in graph.loss_parts
     ):
-        raise InputError(_UNKNOWN_SUMS)
+        return
+    if (training.micro_batch_size or training.batch_size) < training.batch_size:
+        raise InputError(f"training.micro_batch_size needs {_KNOWN_SUMS}; leave it out")
+    if replicas > 1:
+        raise InputError(f"{replicas} replicas need {_KNOWN_SUMS}; train in one process")
 
 
 def require_parameters(graph: Graph) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
 from zoo_numpy.model import Inference
 from zoo_numpy.training import Learning
+from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 
@@ -23,10 +25,23 @@ class NumpyBackend:
         return Inference(graph, weights, dtype, device)
 
     def for_training(
-        self, graph: Graph, training: Training, weights: WeightSource, *, dtype: str, device: str = "auto"
+        self,
+        graph: Graph,
+        training: Training,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str = "auto",
+        replicas: Replicas = ALONE,
     ) -> Learning:
         """The graph with these weights, and the optimizer."""
-        return Learning(graph, training, weights, dtype, device)
+        return Learning(graph, training, weights, dtype, device, replicas)
+
+    def join(self, environment: Environment) -> Replicas:
+        """Nobody: it has nothing that carries a sum from one process to another."""
+        if environment.size > 1:
+            raise EnvironmentFault("the NumPy backend has no replicas in other processes; train in one")
+        return ALONE
 
     def versions(self) -> dict[str, str]:
         """NumPy's."""

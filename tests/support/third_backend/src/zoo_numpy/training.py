@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
+from zoo_common.replicas import ALONE, MicroBatch, Replicas, numbered
 from zoo_numpy.model import Inference, Pass
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
@@ -18,7 +19,13 @@ class Learning(Inference):
     """A graph with weights and an optimizer."""
 
     def __init__(
-        self, graph: Graph, training: Training, weights: Mapping[str, Array], dtype: str, device: str
+        self,
+        graph: Graph,
+        training: Training,
+        weights: Mapping[str, Array],
+        dtype: str,
+        device: str,
+        replicas: Replicas = ALONE,
     ) -> None:
         super().__init__(graph, weights, dtype, device)
         if not isinstance(training.optimizer, Sgd):
@@ -26,6 +33,7 @@ class Learning(Inference):
         if training.names_weights:
             raise EnvironmentFault("the NumPy backend trains every weight, and at one rate")
         self.optimizer = training.optimizer
+        self.replicas = replicas
         self.step = 0
         self._decays = self.optimizer.decay_mask(
             {name: each.role for name, each in graph.parameters().items()}
@@ -37,12 +45,16 @@ class Learning(Inference):
         }
 
     def train_step(
-        self, micro_batches: Sequence[Batch], denominators: Mapping[str, float] | None, rate: float
+        self,
+        micro_batches: Sequence[MicroBatch | Batch],
+        denominators: Mapping[str, float] | None,
+        rate: float,
     ) -> StepResult:
-        """One step on the sum of what the micro-batches say."""
-        loss, parts, gradients = 0.0, dict.fromkeys((part.name for part in self.graph.loss_parts), 0.0), {}
-        for batch in micro_batches:
-            run = Pass(self, batch)
+        """One step on the sum of what the micro-batches of all replicas say."""
+        loss, parts = 0.0, dict.fromkeys((part.name for part in self.graph.loss_parts), 0.0)
+        gradients: Weights = {name: np.zeros(value.shape) for name, value in self.weights.items()}
+        for each in numbered(micro_batches):
+            run = Pass(self, each.batch)
             if denominators is None:
                 factors = {f"{part.name}_loss": part.factor for part in self.graph.loss_parts}
             else:
@@ -55,8 +67,13 @@ class Learning(Inference):
                 parts[part.name] += float(outputs[output]) * factor / part.factor
                 loss += float(outputs[output]) * factor
             for name, value in run.back(factors).items():
-                gradients[name] = gradients.get(name, 0) + value
-        return StepResult(loss, parts, self._apply(gradients, rate))
+                gradients[name] = gradients[name] + value
+        losses = {
+            f"/{name}": np.array(value) for name, value in parts.items()
+        }  # No weight's name has a slash.
+        sums = self.replicas.sum({**gradients, **losses, "/": np.array(loss)})
+        norm = self._apply({name: sums[name] for name in gradients}, rate)
+        return StepResult(float(sums["/"]), {name: float(sums[f"/{name}"]) for name in parts}, norm)
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name."""

@@ -1,0 +1,18 @@
+"""Several processes that train one model together, each a replica of it on a device of its own."""
+
+from zoo_common.replicas.base import ALONE, PeerLostError, Replicas, same, told
+from zoo_common.replicas.environment import Environment
+from zoo_common.replicas.share import MicroBatch, numbered, share, share_each
+
+__all__ = [
+    "ALONE",
+    "Environment",
+    "MicroBatch",
+    "PeerLostError",
+    "Replicas",
+    "numbered",
+    "same",
+    "share",
+    "share_each",
+    "told",
+]

@@ -1,0 +1,86 @@
+"""Whose rows are whose, and what the environment says of a replica."""
+
+import json
+
+import numpy as np
+import pytest
+
+from zoo_common.replicas import Environment, share, share_each
+from zoo_spec.errors import InputError
+
+
+def batch(count):
+    return {"x": np.arange(count), "y": -np.arange(count)}
+
+
+@pytest.mark.parametrize(
+    ("count", "micro", "size"), [(12, 4, 2), (12, 4, 5), (3, None, 4), (7, 2, 3), (1, 1, 2), (6, 6, 1)]
+)
+@pytest.mark.parametrize("divide", [share, share_each])
+def test_every_row_is_one_replicas_at_the_place_that_it_has_in_its_micro_batch(divide, count, micro, size):
+    rows = batch(count)
+    found = [each for rank in range(size) for each in divide(rows, micro, rank, size)]
+    seen = sorted(int(x) for each in found for x in each.batch["x"])
+    assert seen == list(range(count))
+    for each in found:
+        start = each.number * (micro or count)
+        assert each.batch["x"].tolist() == [start + each.first + row for row in range(each.count)]
+        assert each.batch["y"].tolist() == [-(start + each.first + row) for row in range(each.count)]
+        assert each.whole == min(micro or count, count - start)
+
+
+def test_rows_are_shared_out_evenly_and_the_last_have_none():
+    counts = [sum(each.count for each in share(batch(10), 3, rank, 4)) for rank in range(4)]
+    assert sorted(counts) == [2, 2, 3, 3]
+    assert [len(share(batch(3), None, rank, 4)) for rank in range(4)] == [1, 1, 1, 0]
+
+
+def test_replicas_that_meet_inside_of_each_micro_batch_get_as_many_of_them():
+    assert {len(share_each(batch(9), 2, rank, 3)) for rank in range(3)} == {5}
+
+
+def test_what_is_written_for_a_replica_is_read_by_it():
+    said = Environment(1, 2, 1, "localhost:5000", ("localhost:5001", "localhost:5002"))
+    assert Environment.read(said.variables()) == said
+    alone = Environment(2, 4, 0, "head:29500", timeout=7.0)
+    assert Environment.read(alone.variables(), 7.0) == alone
+
+
+def test_a_chief_comes_before_the_workers_and_those_of_one_host_share_its_devices():
+    cluster = {"chief": ["a:1"], "worker": ["b:1", "b:2"]}
+    config = {"cluster": cluster, "task": {"type": "worker", "index": 1}}
+    found = Environment.read({"TF_CONFIG": json.dumps(config)})
+    assert (found.rank, found.size, found.local_rank, found.first) == (2, 3, 1, "a:1")
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK is 2 and WORLD_SIZE 2"),
+        ({"RANK": "x", "WORLD_SIZE": "2"}, "RANK is 'x'"),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, "MASTER_ADDR and MASTER_PORT not"),
+        ({"TF_CONFIG": "{"}, "TF_CONFIG is not of the form"),
+        (
+            {"TF_CONFIG": '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}'},
+            "this process is ps",
+        ),
+        (
+            {
+                "TF_CONFIG": '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
+                "RANK": "0",
+                "WORLD_SIZE": "2",
+                "MASTER_ADDR": "a",
+                "MASTER_PORT": "1",
+            },
+            "worker 0 of 1, RANK and WORLD_SIZE say 0 of 2",
+        ),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_refused_by_name(variables, says):
+    with pytest.raises(InputError, match=says):
+        Environment.read(variables)
+
+
+def test_an_environment_that_speaks_of_no_replicas_is_that_of_one_process():
+    assert Environment.read({"HOME": "/"}) is None
+    assert Environment.read({"TF_CONFIG": "{}"}) is None
