@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from inspect import isclass
@@ -48,6 +48,33 @@ class State:
     weights: Mapping[str, Array]
     optimizer: Mapping[str, Array]
     step: int
+    written: Written | None = None
+    """Which of these lie in files already, that a save takes as they are."""
+
+
+class Written(Protocol):
+    """Files with a part of a state, in the form of a checkpoint's, written by a model whose weights are streamed."""
+
+    def weights(self) -> Mapping[Path, Collection[str]]:
+        """The names of the weights in each file."""
+
+    def optimizer(self) -> Mapping[Path, Collection[str]]:
+        """The names of the moments in each file."""
+
+    def moved(self, places: Mapping[Path, Path]) -> None:
+        """Told where a save put them: from now on they are read there, and never written to."""
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """That a model's weights are streamed.
+
+    ``folder`` is where working files go, which nobody else writes to; None: a temporary one, for as long as the model
+    lives. ``limit`` are the bytes of memory that may be taken; None: what is free.
+    """
+
+    folder: Path | None = None
+    limit: int | None = None
 
 
 Masks = Literal["own", "native", "portable"]
@@ -175,9 +202,20 @@ class Backend(Protocol):
     name: str
 
     def for_inference(
-        self, graph: Graph, weights: WeightSource, *, dtype: str, device: str = "auto", tf32: bool = False
+        self,
+        graph: Graph,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str = "auto",
+        tf32: bool = False,
+        streaming: Streaming | None = None,
     ) -> InferenceModel:
-        """The graph with these weights, to compute with: no optimizer and no gradients."""
+        """The graph with these weights, to compute with: no optimizer and no gradients.
+
+        ``streaming`` where a layer at a time is in memory; then ``weights`` that last are read when they are needed,
+        and others are written to working files. Raises EnvironmentFault where the framework cannot stream.
+        """
 
     def for_training(
         self,
@@ -187,11 +225,16 @@ class Backend(Protocol):
         *,
         dtype: str,
         device: str = "auto",
+        working: Path | None = None,
         replicas: Replicas = ALONE,
     ) -> TrainingModel:
         """The graph with these weights and the optimizer, which has not taken a step yet.
 
         ``replicas`` are those that ``join`` gave; all of them make one, of the same weights.
+
+        ``working`` is where the files go in which a training that streams has its weights and moments, which nobody
+        else writes to; without it they are in a temporary folder. Raises EnvironmentFault where ``training`` streams
+        and the framework cannot.
         """
 
     def join(self, environment: Environment) -> Replicas:
@@ -203,6 +246,14 @@ class Backend(Protocol):
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that it computes with."""
+
+
+def refuse_streaming(framework: str, streams: bool) -> None:
+    """Raise EnvironmentFault where weights are to be streamed, for a framework that has nothing to do it with."""
+    if streams:
+        raise EnvironmentFault(
+            f"{framework} cannot stream weights; set training.execution to 'resident', or take another framework"
+        )
 
 
 def import_state(model: TrainingModel, state: State) -> None:

@@ -68,6 +68,8 @@ class ExperimentSpec(Spec):
         graph = builder.finish()
         if self.training.recompute:
             graph.require_layers()
+        if self.training.streams:
+            graph.require_layers("training.execution", "weight_streaming streams transformer layers")
         if self.training.names_weights:
             trained(graph, self.training)
         return graph
@@ -82,8 +84,12 @@ class ExperimentSpec(Spec):
         return values
 
     def fingerprint(self) -> str:
-        """SHA-256 of the resolved spec, its name aside."""
-        values = {key: value for key, value in self.resolved().items() if key != "name"}
+        """SHA-256 of the resolved spec, its name aside, and how it is executed: that changes no result."""
+        resident = self.model_copy(update={"training": self.training.as_resident()})
+        values = {key: value for key, value in resident.resolved().items() if key != "name"}
+        training = values["training"]
+        assert isinstance(training, dict)
+        del training["memory_limit"]  # Nor was it there when the first of these were kept.
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import tensorflow as tf
 
+from zoo_common.backend import Streaming, refuse_streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
 from zoo_spec.errors import EnvironmentFault
@@ -20,9 +23,17 @@ class TensorFlowBackend:
     name = "tf"
 
     def for_inference(
-        self, graph: Graph, weights: WeightSource, *, dtype: str, device: str = "auto", tf32: bool = False
+        self,
+        graph: Graph,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str = "auto",
+        tf32: bool = False,
+        streaming: Streaming | None = None,
     ) -> TensorFlowInference:
         """The graph with these weights, to compute with."""
+        refuse_streaming(self.name, streaming is not None)
         return TensorFlowInference(graph, weights, dtype=dtype, device=device, tf32=tf32)
 
     def for_training(
@@ -33,9 +44,11 @@ class TensorFlowBackend:
         *,
         dtype: str,
         device: str = "auto",
+        working: Path | None = None,
         replicas: Replicas = ALONE,
     ) -> TensorFlowTraining:
         """The graph with these weights, and the optimizer."""
+        refuse_streaming(self.name, training.streams)
         return TensorFlowTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 
     def join(self, environment: Environment) -> Replicas:

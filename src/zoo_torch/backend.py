@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from zoo_common.backend import Streaming, refuse_streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
 from zoo_spec.errors import EnvironmentFault
@@ -19,9 +22,17 @@ class TorchBackend:
     name = "torch"
 
     def for_inference(
-        self, graph: Graph, weights: WeightSource, *, dtype: str, device: str = "auto", tf32: bool = False
+        self,
+        graph: Graph,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str = "auto",
+        tf32: bool = False,
+        streaming: Streaming | None = None,
     ) -> TorchInference:
         """The graph with these weights, to compute with."""
+        refuse_streaming(self.name, streaming is not None)
         return TorchInference(graph, weights, dtype=dtype, device=device, tf32=tf32)
 
     def for_training(
@@ -32,9 +43,11 @@ class TorchBackend:
         *,
         dtype: str,
         device: str = "auto",
+        working: Path | None = None,
         replicas: Replicas = ALONE,
     ) -> TorchTraining:
         """The graph with these weights, and the optimizer."""
+        refuse_streaming(self.name, training.streams)
         return TorchTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 
     def join(self, environment: Environment) -> Replicas:

@@ -153,7 +153,7 @@ CASES = {
     ),
     "bare gelu": ("extends: bert_tiny\nmodel: {activation: gelu}\n", 2, "'gelu_erf' or 'gelu_tanh'"),
     "unknown choice": ("model: bert\ntraining: {precision: float23}\n", 2, "(did you mean 'float32'?)"),
-    "not built yet": ("model: bert\ntraining: {execution: weight_streaming}\n", 2, "is not built yet"),
+    "no number of bytes": ("model: bert\ntraining: {memory_limit: 64 Go}\n", 2, "write 64GB, 16GiB or 4096"),
     "no model": ("training: {steps: 3}\n", 1, "model: missing"),
     "slot and flat field": (
         "extends: bert_tiny\nmodel:\n  norm: {kind: rms_norm}\n  layer_norm_epsilon: 1e-5\n",

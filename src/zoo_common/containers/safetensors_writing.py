@@ -26,7 +26,7 @@ def tensor_chunks(
     format does not have.
     """
     entries = _entries(tensors)
-    yield _header(entries, metadata)
+    yield header(entries, metadata)
     for name in entries:
         array = tensors[name]
         if array.size:
@@ -41,12 +41,30 @@ def tensor_chunks(
 def file_size(tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> int:
     """Length in bytes of the file that holds these arrays; nothing of a ``WeightSource`` is read."""
     entries = _entries(tensors)
-    return len(_header(entries, metadata)) + sum(map(size_of, entries.values()))
+    return len(header(entries, metadata)) + sum(map(size_of, entries.values()))
 
 
 def size_of(entry: Entry) -> int:
     """A tensor's bytes."""
     return math.prod(entry.shape) * np.dtype(entry.dtype).itemsize
+
+
+def header(
+    entries: Mapping[str, Entry], metadata: Mapping[str, str] | None = None, *, alignment: int = 8
+) -> bytes:
+    """What such a file begins with, as long as a multiple of ``alignment``; the tensors follow in this order."""
+    described: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
+    start = 0
+    for name, entry in entries.items():
+        code = CODES.get(entry.dtype)
+        if code is None or name == METADATA:
+            raise ValueError(f"a checkpoint cannot hold {name!r} of dtype {entry.dtype}")
+        end = start + size_of(entry)
+        described[name] = {"dtype": code, "shape": entry.shape, "data_offsets": (start, end)}
+        start = end
+    text = json.dumps(described, separators=(",", ":")).encode("ascii")
+    text += b" " * (-(len(text) + 8) % alignment)
+    return len(text).to_bytes(8, "little") + text
 
 
 def _entries(tensors: Mapping[str, Array]) -> dict[str, Entry]:
@@ -61,18 +79,3 @@ def _entries(tensors: Mapping[str, Array]) -> dict[str, Entry]:
         name: np.dtype(entry.dtype).itemsize if entry.dtype in CODES else 0 for name, entry in known.items()
     }
     return {name: known[name] for name in sorted(known, key=lambda name: (-widths[name], name))}
-
-
-def _header(entries: Mapping[str, Entry], metadata: Mapping[str, str] | None) -> bytes:
-    described: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
-    start = 0
-    for name, entry in entries.items():
-        code = CODES.get(entry.dtype)
-        if code is None or name == METADATA:
-            raise ValueError(f"a checkpoint cannot hold {name!r} of dtype {entry.dtype}")
-        end = start + size_of(entry)
-        described[name] = {"dtype": code, "shape": entry.shape, "data_offsets": (start, end)}
-        start = end
-    text = json.dumps(described, separators=(",", ":")).encode("ascii")
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text

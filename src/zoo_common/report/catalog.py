@@ -25,6 +25,8 @@ from zoo_spec.tasks.base import Task
 from zoo_spec.training import Training
 
 DOMAINS = ("language", "vision", "speech", "multimodal")
+EXECUTIONS = get_args(Training.model_fields["execution"].annotation)
+"""The first goes with every graph, the other with those that have transformer layers."""
 USES = ("representation", "downstream task")
 _READ_BY = {"input_ids": "language", "image": "vision", "waveform": "speech"}
 
@@ -163,7 +165,7 @@ def _row(
         input=data,
         drawn=spec.data.drawn,
         frameworks=tuple(sorted(each for each, said in known.items() if said.computes(kinds))),
-        execution=get_args(Training.model_fields["execution"].annotation),
+        execution=EXECUTIONS if graph.has_layers else EXECUTIONS[:1],
         summary=first_sentence(path),
         file=display_name(path),
     )

@@ -33,9 +33,11 @@ def _lines(families: Sequence[Family]) -> Iterator[str]:
     if not rows:
         yield "No shipped spec is of this kind."
         return
-    (frameworks, some), (modes, _) = (in_all_and_some(rows, of) for of in ("frameworks", "execution"))
-    only = "".join(f"; in {each}" for each in some)
-    yield f"All of them in {' and '.join(frameworks)}{only}; execution: {', '.join(modes)}."
+    (frameworks, some), (modes, more) = (in_all_and_some(rows, of) for of in ("frameworks", "execution"))
+    only, also = (
+        "".join(f"{before}{each}" for each in few) for before, few in (("; in ", some), ("; ", more))
+    )
+    yield f"All of them in {' and '.join(frameworks)}{only}; execution: {', '.join(modes)}{also}."
     for family in families:
         yield from _section(family)
 

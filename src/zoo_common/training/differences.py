@@ -12,7 +12,10 @@ from pydantic import JsonValue
 Fields: TypeAlias = Mapping[str, JsonValue]
 """A resolved spec as nested mappings."""
 
-_FREE = {"training.log_every", "training.save_every", "training.evaluate_every"}
+_FREE = {
+    *("training.log_every", "training.save_every", "training.evaluate_every"),
+    *("training.execution", "training.memory_limit"),
+}
 _FREE_GROUPS = ("data.limits.", "data.prepared", "training.initialize_from", "training.fit_weights.")
 """How much is read, where what was made of it lies, and with what a run began: its record holds whoever goes on to
 that."""
@@ -55,7 +58,8 @@ def differences(old: Fields, new: Fields) -> list[str]:
 def compared(old: Fields, new: Fields) -> list[Difference]:
     """Every field on which they differ.
 
-    How often to log, save and evaluate and how much is read of a file may change, and ``training.steps`` may rise.
+    How often to log, save and evaluate, how it is executed and how much is read of a file may change, and
+    ``training.steps`` may rise.
     Where its weights began is held against its record (``origin.py``).
     """
     before, after = dict(leaves(old)), dict(leaves(new))

@@ -28,6 +28,11 @@ class WeightSource(Mapping[str, Array]):
     entries: Mapping[str, Entry]
     """Every tensor's dtype and shape."""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it can be read for as long as somebody holds it, and as cheaply as a file is read."""
+        return False
+
     @abstractmethod
     def read(self, name: str) -> Array:
         """The tensor, in memory of its own. Raises KeyError for a name that is not there."""

@@ -2,6 +2,7 @@
 
 from zoo_spec.graph.builder import GraphBuilder
 from zoo_spec.graph.graph import Graph
+from zoo_spec.graph.units import Unit, Units, units
 from zoo_spec.graph.wiring import Bound, LossPart, Node, Ref
 
-__all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref"]
+__all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref", "Unit", "Units", "units"]

@@ -94,11 +94,16 @@ class Graph:
         self.require_layers()
         return tuple(place for place in self.places() if place.block.role == Layer.role)
 
+    @cached_property
+    def has_layers(self) -> bool:
+        """Whether there is a transformer layer."""
+        return any(place.block.role == Layer.role for place in self.folded())
+
     def require_layers(
         self, field: str = "training.recompute", does: str = "recomputes transformer layers"
     ) -> None:
         """Raise SpecError if there is no transformer layer for a field of the spec, which ``does`` what it says."""
-        if not any(place.block.role == Layer.role for place in self.folded()):
+        if not self.has_layers:
             raise SpecError(Problem(f"{does}, and {self.name} has none; leave it out", field))
 
     def parameters(self) -> dict[str, Parameter]:

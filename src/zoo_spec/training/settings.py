@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from zoo_spec.base import NonNegativeInt, PositiveFloat, PositiveInt, Spec
+from zoo_spec.training.byte_counts import ByteCount
 from zoo_spec.training.optimizers import AdamW, Optimizer, listed
 from zoo_spec.training.schedules import Constant, Schedule
 
@@ -58,8 +59,13 @@ class Training(Spec):
     layer_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The rate of the last transformer layer is multiplied by it, that of the one before by its square and so on, and
     that of what is before the first layer once more; what comes after the last keeps the rate. Null: one rate."""
-    execution: Literal["resident"] = "resident"
-    """resident: all weights stay in memory."""
+    execution: Literal["resident", "weight_streaming"] = "resident"
+    """resident: all weights stay in memory. weight_streaming: those of the transformer layers, and the optimizer's
+    state, lie in files of the run's directory, and come into memory a layer at a time, for models larger than memory.
+    The results are those of a resident run with recompute, and a run may go on under the other one."""
+    memory_limit: ByteCount | None = None
+    """Bytes of memory that weight_streaming may take: "64GB", "16GiB" or a number. Layers whose state exceeds it go
+    through memory in parts. Null: what the machine has free."""
     recompute: bool = False
     """Whether training keeps only the input of each transformer layer, and computes the rest again on the way back:
     less memory for a third more computing, and the same results."""
@@ -74,15 +80,6 @@ class Training(Spec):
     evaluate_every: PositiveInt | None = None
     """Steps between two evaluations. Null: only after the last step."""
 
-    @field_validator("execution", mode="before")
-    @classmethod
-    def _built(cls, execution: object) -> object:
-        if execution == "weight_streaming":
-            raise ValueError(
-                "weight_streaming is not built yet; the one execution there is now is 'resident'"
-            )
-        return execution
-
     @model_validator(mode="after")
     def _whole_micro_batches(self) -> Training:
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
@@ -90,6 +87,15 @@ class Training(Spec):
                 f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
             )
         return self
+
+    @property
+    def streams(self) -> bool:
+        """Whether weights lie in files, and come into memory a layer at a time."""
+        return self.execution == "weight_streaming"
+
+    def as_resident(self) -> Training:
+        """The same training with all weights in memory."""
+        return self.model_copy(update={"execution": "resident", "memory_limit": None})
 
     @property
     def names_weights(self) -> bool:

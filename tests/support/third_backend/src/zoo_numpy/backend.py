@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from zoo_common.backend import Streaming, refuse_streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
 from zoo_numpy.model import Inference
@@ -19,9 +22,17 @@ class NumpyBackend:
     name = "numpy"
 
     def for_inference(
-        self, graph: Graph, weights: WeightSource, *, dtype: str, device: str = "auto", tf32: bool = False
+        self,
+        graph: Graph,
+        weights: WeightSource,
+        *,
+        dtype: str,
+        device: str = "auto",
+        tf32: bool = False,
+        streaming: Streaming | None = None,
     ) -> Inference:
         """The graph with these weights, to compute with."""
+        refuse_streaming(self.name, streaming is not None)
         return Inference(graph, weights, dtype, device)
 
     def for_training(
@@ -32,9 +43,11 @@ class NumpyBackend:
         *,
         dtype: str,
         device: str = "auto",
+        working: Path | None = None,
         replicas: Replicas = ALONE,
     ) -> Learning:
         """The graph with these weights, and the optimizer."""
+        refuse_streaming(self.name, training.streams)
         return Learning(graph, training, weights, dtype, device, replicas)
 
     def join(self, environment: Environment) -> Replicas:

@@ -1,0 +1,229 @@
+"""What an engine that streams weights talks to: units come into memory, and what was changed in them goes back."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from zoo_common.streaming.slots import Buffer, Slot, buffer_bytes
+from zoo_common.streaming.stored import Piece, Stored
+from zoo_common.streaming.traffic import Load, Traffic
+from zoo_common.weights import Entry, WeightSource
+from zoo_spec.arrays import Array
+from zoo_spec.errors import InputError
+from zoo_spec.graph import Unit, Units
+
+SLOTS = 3
+"""One is computed with, one is read into, one is written from."""
+
+
+class Host:
+    """The weights and moments of a model, a unit at a time in memory.
+
+    Resident weights are the engine's own; the moments of those that are trained are here (``pieces``). Every method
+    is called by one thread at a time. What goes wrong with a file, in whichever thread, is an EnvironmentFault that
+    names it, raised by the call that meets it or the next.
+    """
+
+    def __init__(
+        self,
+        units: Units,
+        weights: WeightSource,
+        *,
+        folder: Path | None,
+        dtype: str,
+        moments: Collection[str] = (),
+        trained: Collection[str] = (),
+        spills: bool = False,
+    ) -> None:
+        """``weights`` are what the units begin with, in ``dtype``; the moments of ``trained`` begin at zero.
+
+        ``spills`` where gradients are kept until all are there, as clipping needs them. ``folder`` is emptied; None:
+        a temporary one.
+        """
+        self.units = units
+        self._own = tempfile.TemporaryDirectory(prefix="zoo-") if folder is None else None
+        self.folder = folder or Path(self._own.name if self._own else "")
+        _emptied(self.folder)
+        self._files = [
+            _UnitFiles.of(number, unit, self.folder, dtype, moments, frozenset(trained))
+            for number, unit in enumerate(units.streamed, 1)
+        ]
+        self._by_path = {files.unit.path: files for files in self._files}
+        self._resident = {
+            name: Stored(
+                self.folder / f"resident-{number:05d}.moments",
+                {f"{name}/{moment}": Entry(dtype, parameter.shape) for moment in moments},
+            )
+            for number, (name, parameter) in enumerate(units.resident.items(), 1)
+            if name in trained and moments
+        }
+        self._moments = tuple(moments)
+        size = max(
+            (
+                buffer_bytes(
+                    files.weights.entries, files.moments.entries, files.gradients.entries if spills else {}
+                )
+                for files in self._files
+            ),
+            default=0,
+        )
+        self._traffic: Traffic[Slot] = Traffic(SLOTS, size)
+        weakref.finalize(self, self._traffic.close)
+        self._tally = _Tally()
+        self._spilled: set[str] = set()
+        self.import_weights(weights)
+
+    @property
+    def bytes_read(self) -> int:
+        """Of files, so far."""
+        return self._tally.read
+
+    @property
+    def bytes_written(self) -> int:
+        """To files, so far."""
+        return self._tally.written
+
+    @property
+    def seconds_waited(self) -> float:
+        """How long the computing stood still for files, so far."""
+        return self._traffic.seconds_waited
+
+    @contextmanager
+    def weights(self, unit: Unit) -> Iterator[Mapping[str, Array]]:
+        """The unit's weights, by canonical name in the canonical layout, to be read."""
+        files = self._by_path[unit.path]
+        with self._held(self._load("weights", files, (files.weights,), writes=())) as slot:
+            yield slot.weights
+
+    @contextmanager
+    def state(self, unit: Unit) -> Iterator[Slot]:
+        """Its weights and moments; what they are when the context ends is what they then are."""
+        files = self._by_path[unit.path]
+        both = (files.weights, files.moments)
+        with self._held(self._load("state", files, both, writes=both)) as slot:
+            yield slot
+
+    def spill(self, unit: Unit, gradients: Mapping[str, Array]) -> None:
+        """Keep the gradients of a unit's trained weights until ``spilled``.
+
+        They are written while the computing goes on, so nobody changes the arrays any more.
+        """
+        stored = self._by_path[unit.path].gradients
+        pieces = [Piece(name, 0, gradients[name].size, gradients[name]) for name in stored.entries]
+        self._spilled.add(unit.path)
+        self._traffic.behind(("gradients", unit.path), partial(self._tally.write, stored, pieces))
+
+    @contextmanager
+    def spilled(self, unit: Unit) -> Iterator[Slot]:
+        """As ``state``, with the gradients that were spilled since the last time."""
+        self._spilled.remove(unit.path)
+        files = self._by_path[unit.path]
+        both = (files.weights, files.moments)
+        with self._held(self._load("spilled", files, (*both, files.gradients), writes=both)) as slot:
+            yield slot
+
+    def import_weights(self, weights: WeightSource) -> None:
+        """Have the units' weights be these. What does not last is read, and written, at once; else when needed."""
+        self._traffic.settle()
+        missing = [name for files in self._files for name in files.weights.entries if name not in weights]
+        if missing:
+            raise InputError(f"the weights lack {', '.join(missing[:5])}")
+        for files in self._files:
+            files.weights.take(weights)
+
+    def import_moments(self, moments: WeightSource | None) -> None:
+        """Have the moments be these, those of resident weights too; None: zeros."""
+        self._traffic.settle()
+        for stored in [*(files.moments for files in self._files), *self._resident.values()]:
+            stored.take(moments)
+
+    def _load(
+        self, kind: str, files: _UnitFiles, parts: tuple[Stored, ...], writes: tuple[Stored, ...]
+    ) -> Load[Slot]:
+        tally = self._tally  # What is kept for the next time must not keep the host.
+
+        def read(buffer: Buffer) -> Slot:
+            views = buffer.views(*(stored.entries for stored in parts))
+            for stored, arrays in zip(parts, views, strict=True):
+                tally.read += stored.read(_whole(arrays))
+            weights, moments, gradients = (*views, {}, {})[:3]
+            return Slot(buffer.number, weights, moments, gradients)
+
+        def write(slot: Slot) -> None:
+            for stored, arrays in zip(writes, (slot.weights, slot.moments), strict=True):
+                tally.write(stored, _whole(arrays))
+
+        path = files.unit.path
+        after = ("gradients", path) if kind == "spilled" else None
+        return Load((kind, path), path, read, write if writes else None, after)
+
+    @contextmanager
+    def _held(self, load: Load[Slot]) -> Iterator[Slot]:
+        buffer, slot = self._traffic.begin(load)
+        is_good = False
+        try:
+            yield slot
+            is_good = True
+        finally:
+            self._traffic.end(load, buffer, slot, is_good=is_good)
+
+
+@dataclass
+class _Tally:
+    """Bytes of files, so far."""
+
+    read: int = 0
+    written: int = 0
+
+    def write(self, stored: Stored, pieces: list[Piece]) -> None:
+        """Write and count."""
+        if stored.entries:
+            self.written += stored.write(pieces)
+
+
+@dataclass(frozen=True)
+class _UnitFiles:
+    """A unit's files: weights, moments of those that are trained, and their gradients while they are spilled."""
+
+    unit: Unit
+    weights: Stored
+    moments: Stored
+    gradients: Stored
+
+    @classmethod
+    def of(
+        cls,
+        number: int,
+        unit: Unit,
+        folder: Path,
+        dtype: str,
+        moments: Collection[str],
+        trained: frozenset[str],
+    ) -> _UnitFiles:
+        entries = {name: Entry(dtype, each.shape) for name, each in unit.parameters.items()}
+        learned = {name: entry for name, entry in entries.items() if name in trained}
+        slots = {f"{name}/{moment}": entry for name, entry in learned.items() for moment in moments}
+        stem = f"unit-{number:05d}"
+        return cls(
+            unit,
+            Stored(folder / f"{stem}.weights", entries),
+            Stored(folder / f"{stem}.moments", slots),
+            Stored(folder / f"{stem}.gradients", learned),
+        )
+
+
+def _whole(arrays: Mapping[str, Array]) -> list[Piece]:
+    return [Piece(name, 0, values.size, values) for name, values in arrays.items()]
+
+
+def _emptied(folder: Path) -> None:
+    """Make the folder, or remove what a process that was killed left in it."""
+    folder.mkdir(exist_ok=True)
+    for entry in folder.iterdir():
+        entry.unlink()

@@ -1,0 +1,59 @@
+"""Memory for one unit: a buffer, and arrays that are views of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from zoo_common.weights import Entry
+from zoo_spec.arrays import Array
+
+_LINE = 64
+"""Bytes of a cache line, at which each array begins."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A unit in memory, for as long as its context lasts; the arrays are views of a buffer that others get after it.
+
+    ``number`` is the buffer's: the same unit in the same buffer has the same addresses again. ``moments`` go by
+    ``<canonical name>/<moment>``, those of weights that are trained; ``gradients`` are what was spilled.
+    """
+
+    number: int
+    weights: Mapping[str, Array]
+    moments: Mapping[str, Array]
+    gradients: Mapping[str, Array]
+
+
+class Buffer:
+    """Bytes, of which views are made."""
+
+    def __init__(self, number: int, size: int) -> None:
+        self.number = number
+        room = np.empty(size + _LINE, np.uint8)  # Of no cost until it is written to.
+        start = -room.ctypes.data % _LINE
+        self._bytes = room[start : start + size]
+
+    def views(self, *parts: Mapping[str, Entry]) -> list[dict[str, Array]]:
+        """Arrays of these dtypes and shapes, one after the other, each on a line of its own."""
+        found, end = [], 0
+        for entries in parts:
+            arrays = {}
+            for name, entry in entries.items():
+                size = prod(entry.shape) * np.dtype(entry.dtype).itemsize
+                arrays[name] = self._bytes[end : end + size].view(entry.dtype).reshape(entry.shape)
+                end += size + -size % _LINE
+            found.append(arrays)
+        return found
+
+
+def buffer_bytes(*parts: Mapping[str, Entry]) -> int:
+    """What ``Buffer.views`` of these takes."""
+    sizes = [
+        prod(entry.shape) * np.dtype(entry.dtype).itemsize for entries in parts for entry in entries.values()
+    ]
+    return sum(size + -size % _LINE for size in sizes)

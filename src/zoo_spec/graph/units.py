@@ -1,0 +1,115 @@
+"""What of a graph goes through memory a piece at a time when weights are streamed, and what stays there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zoo_spec.blocks.layer import Layer
+from zoo_spec.errors import Problem, SpecError
+from zoo_spec.graph.graph import Graph
+from zoo_spec.graph.walk import descend
+from zoo_spec.graph.wiring import BlockPlace
+from zoo_spec.parameters import Parameter
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A block that is in memory with all its weights, or with none of them.
+
+    Two of an equal ``place.block`` and equal ``place.inputs`` compute the same of other weights.
+    """
+
+    place: BlockPlace
+    parameters: dict[str, Parameter]
+    """Its weights by canonical name, in the model's order."""
+
+    @property
+    def path(self) -> str:
+        """The block's canonical path."""
+        return self.place.path
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return sum(each.size for each in self.parameters.values())
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+
+@dataclass(frozen=True)
+class Units:
+    """``streamed`` in the model's order, and by canonical name the ``resident`` weights, which belong to none."""
+
+    streamed: tuple[Unit, ...]
+    resident: dict[str, Parameter]
+
+    @property
+    def largest(self) -> Unit:
+        """The streamed one of most values."""
+        return max(self.streamed, key=lambda unit: unit.size)
+
+
+def units(graph: Graph, *, most: int | None = None) -> Units:
+    """The transformer layers; where one has more than ``most`` values, the blocks in it that have not.
+
+    Resident is the rest: embeddings, heads, last norms, a layer that several nodes apply, and what a block that is
+    taken apart has beside its parts. Raises SpecError where there is no layer, or where a block that cannot be taken
+    apart has too many values.
+    """
+    graph.require_layers("training.execution", "weight_streaming streams transformer layers")
+    uses = Counter(node.owner for node in graph.nodes.values())
+    found: list[Unit] = []
+    for node in graph.nodes.values():
+        if node.owner == node.name and uses[node.name] == 1:
+            for layer in _layers(BlockPlace(node.name, 0, node.block, node.specs)):
+                found += _parts(layer, most)
+    inside = {name for unit in found for name in unit.parameters}
+    rest = {name: each for name, each in graph.parameters().items() if name not in inside}
+    return Units(tuple(found), rest)
+
+
+def _layers(place: BlockPlace) -> Iterator[BlockPlace]:
+    """The outermost layers in a block, or the block itself."""
+    if place.block.role == Layer.role:
+        yield place
+        return
+    for child in _children(place):
+        yield from _layers(child)
+
+
+def _parts(place: BlockPlace, most: int | None) -> Iterator[Unit]:
+    """The block as a unit, or its parts where it is too large."""
+    unit = Unit(place, _parameters(place))
+    if not unit.parameters:
+        return
+    if most is None or unit.size <= most:
+        yield unit
+        return
+    children = list(_children(place))
+    if not children:
+        shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in unit.parameters.items())
+        raise SpecError(
+            Problem(
+                f"leaves room for {most:,} values at a time, and {place.path} alone has {unit.size:,} ({shapes}); "
+                "raise it",
+                "training.memory_limit",
+            )
+        )
+    for child in children:
+        yield from _parts(child, most)
+
+
+def _children(place: BlockPlace) -> Iterator[BlockPlace]:
+    for name, (block, inputs) in place.block.children(place.inputs).items():
+        yield BlockPlace(f"{place.path}.{name}", place.depth + 1, block, inputs)
+
+
+def _parameters(place: BlockPlace) -> dict[str, Parameter]:
+    return {
+        f"{inner.path}.{leaf}": parameter
+        for inner in descend(place.path, place.depth, place.block, place.inputs)
+        for leaf, parameter in inner.block.parameters(inner.inputs).items()
+    }
