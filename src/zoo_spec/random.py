@@ -113,9 +113,12 @@ def _words_of(keys: Sequence[Key], words: int) -> NDArray[np.uint32]:
     return out.reshape(len(keys), -1)
 
 
-def dropout_mask(key: Key, shape: tuple[int, ...], rate: float) -> NDArray[np.bool_]:
-    """True where an element is kept: where its 32 bits, taken in row-major order, reach the threshold."""
-    return (bits(key, math.prod(shape)) >= dropout_threshold(rate)).reshape(shape)
+def dropout_mask(key: Key, shape: tuple[int, ...], rate: float, offset: int = 0) -> NDArray[np.bool_]:
+    """True where an element is kept: where its 32 bits, taken in row-major order, reach the threshold.
+
+    Of a part of a larger tensor, the rows from one on, ``offset`` is the number of values before it.
+    """
+    return (bits(key, math.prod(shape), offset) >= dropout_threshold(rate)).reshape(shape)
 
 
 def dropout_threshold(rate: float) -> int:

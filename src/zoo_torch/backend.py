@@ -9,10 +9,10 @@ import torch
 from zoo_common.backend import Streaming, refuse_streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
-from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_torch.inference import TorchInference
+from zoo_torch.replicas import join
 from zoo_torch.training import TorchTraining
 
 
@@ -51,10 +51,8 @@ class TorchBackend:
         return TorchTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 
     def join(self, environment: Environment) -> Replicas:
-        """Meet the other replicas."""
-        if environment.size == 1:
-            return ALONE
-        raise EnvironmentFault("PyTorch has no replicas yet; leave them out")
+        """Meet the other replicas, by gloo between CPUs and NCCL between GPUs."""
+        return join(environment)
 
     def versions(self) -> dict[str, str]:
         """Version of torch."""

@@ -49,22 +49,33 @@ def bits(key: Key, count: int, device: torch.device | str | None = None) -> Tens
 
 
 def dropout_mask(
-    key: Key, shape: tuple[int, ...], rate: float, device: torch.device | str | None = None
+    key: Key,
+    shape: tuple[int, ...],
+    rate: float,
+    device: torch.device | str | None = None,
+    offset: int = 0,
 ) -> Tensor:
-    """True where an element is kept; on ``device``, else where the key is, else torch's default."""
-    words = _words(key, math.prod(shape), device)
+    """True where an element is kept; on ``device``, else where the key is, else torch's default.
+
+    Its words are those from ``offset`` on, where the tensor is a part of a larger one.
+    """
+    words = _words(key, math.prod(shape), device, offset)
     # With the top bit flipped, signed words stand in the order of the unsigned.
     return ((words ^ _word(FOLD)) >= dropout_threshold(rate) - FOLD).reshape(shape)
 
 
-def _words(key: Key, count: int, device: torch.device | str | None) -> Tensor:
-    """The first ``count`` words as int32."""
+def _words(key: Key, count: int, device: torch.device | str | None, offset: int = 0) -> Tensor:
+    """``count`` words from ``offset`` on, as int32."""
     if device is None and isinstance(key[0], Tensor):
         device = key[0].device
-    blocks = torch.arange((count + 1) // 2, dtype=torch.int32, device=device)
+    skipped = offset % 2
+    blocks = torch.arange((count + skipped + 1) // 2, dtype=torch.int32, device=device)
+    if offset:
+        blocks = blocks + _word(offset // 2)
     words = torch.stack(threefry2x32(key[0], key[1], blocks, torch.zeros_like(blocks)), -1)
     # Not a slice: torch.export cannot prove, for an open size, that a slice of an odd count fits.
-    return words.reshape(-1).index_select(0, torch.arange(count, dtype=torch.int32, device=device))
+    chosen = torch.arange(skipped, count + skipped, dtype=torch.int32, device=device)
+    return words.reshape(-1).index_select(0, chosen)
 
 
 def _word(value: Word) -> Word:

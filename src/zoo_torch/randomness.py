@@ -1,10 +1,11 @@
 """Dropout during training: every mask a function of (seed, step, micro-batch, path), so that a run resumes
-exactly, and, where asked for, the same bit for bit in both frameworks."""
+exactly, and, where asked for, the same bit for bit in both frameworks and whoever computes which rows."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import torch
@@ -18,27 +19,35 @@ from zoo_torch.random import dropout_mask
 class StepRandomness:
     """Seeds a model's dropout, micro-batch by micro-batch.
 
-    Native: torch's own generator, seeded anew for each. Portable: each block's masks from the portable one.
+    Native: torch's own generator, seeded anew for each, and for each replica. Portable: each block's masks from the
+    portable one, of which a replica takes those of its own rows. ``rowless`` are the paths of the dropouts whose
+    values belong to no row: every replica drops the same of them.
     """
 
-    def __init__(self, model: nn.Module, *, seed: int, portable: bool) -> None:
+    def __init__(self, model: nn.Module, *, seed: int, portable: bool, rowless: Collection[str] = ()) -> None:
         self.keys: list[tuple[int, int]] = []
+        self.first_row = 0
         self._portable = portable
         self._seed = derive_key(seed, "dropout")
         paths = {path: module for path, module in model.named_modules() if isinstance(module, Dropout)}
         derived = [derive_key(seed, "dropout", path) for path in paths]
         self._derived = np.array(derived, np.uint32).reshape(-1, 2)
-        self._drawers = [(module, _Drawer(self, index)) for index, module in enumerate(paths.values())]
+        self._drawers = [
+            (module, _Drawer(self, index, path not in rowless))
+            for index, (path, module) in enumerate(paths.items())
+        ]
 
     @contextlib.contextmanager
-    def at(self, step: int, micro_batch: int) -> Iterator[None]:
-        """A micro-batch of a step; afterwards the model draws afresh again."""
+    def at(self, step: int, micro_batch: int, first_row: int = 0) -> Iterator[None]:
+        """A micro-batch of a step, or what there is of it from a row on; afterwards the model draws afresh again."""
         if not self._portable:
             if self._drawers:
-                high, low = fold_in(fold_in(self._seed, step), micro_batch)
+                key = fold_in(fold_in(self._seed, step), micro_batch)
+                high, low = fold_in(key, first_row) if first_row else key
                 torch.manual_seed((high << 31) ^ low)
             yield
             return
+        self.first_row = first_row
         self.keys = [
             (int(low), int(high))
             for low, high in fold_in_each(fold_in_each(self._derived, step), micro_batch)
@@ -55,12 +64,14 @@ class StepRandomness:
 class _Drawer:
     """Masks of one block, another one each time that it is applied."""
 
-    def __init__(self, at: StepRandomness, index: int) -> None:
+    def __init__(self, at: StepRandomness, index: int, by_row: bool) -> None:
         self.at = at
         self.index = index
+        self.by_row = by_row
 
     def __call__(self, shape: tuple[int, ...], rate: float, use: int) -> Tensor:
         key = self.at.keys[self.index]
         if use:
             key = fold_in(key, use)
-        return dropout_mask(key, shape, rate)
+        before = self.at.first_row * math.prod(shape[1:]) if self.by_row else 0
+        return dropout_mask(key, shape, rate, offset=before)

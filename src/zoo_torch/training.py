@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +19,7 @@ from zoo_spec.graph import Graph
 from zoo_spec.trained import trained
 from zoo_spec.training import Training
 from zoo_torch.blocks.embedding import Embedding
+from zoo_torch.blocks.norm import standing_in
 from zoo_torch.dropouts import watch_dropouts
 from zoo_torch.freezing import freeze
 from zoo_torch.inference import TorchInference, as_array
@@ -23,6 +27,7 @@ from zoo_torch.modes import mean_evaluation
 from zoo_torch.optimizers import make_optimizer
 from zoo_torch.randomness import StepRandomness
 from zoo_torch.recompute import recompute_layers
+from zoo_torch.sums import sums_of
 from zoo_torch.weights import get_weights
 
 
@@ -57,7 +62,12 @@ class TorchTraining(TorchInference):
         }
         roles = {name: each.role for name, each in graph.parameters().items() if each.trainable}
         self.optimizer = make_optimizer(training.optimizer, self.parameters, roles, learned.factors)
-        self.random = StepRandomness(self.model, seed=self.seed, portable=training.random == "portable")
+        self._rowless = graph.rowless_dropouts()
+        self.random = self._randomness(portable=training.random == "portable")
+        self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
+
+    def _randomness(self, *, portable: bool) -> StepRandomness:
+        return StepRandomness(self.model, seed=self.seed, portable=portable, rowless=self._rowless)
 
     def train_step(
         self,
@@ -68,24 +78,47 @@ class TorchTraining(TorchInference):
         """One optimizer step over all micro-batches."""
         self.model.train()
         try:
-            losses = [self._accumulate(each, denominators) for each in numbered(micro_batches)]
+            totals = self._summed(numbered(micro_batches), denominators)
             norm = self.optimizer.apply({name: value.grad for name, value in self.parameters.items()}, rate)
         except BaseException:
             self.model.zero_grad(set_to_none=True)  # Those of an interrupted step must not reach the next.
             raise
         finally:
             self.model.eval()
-        totals = {name: torch.stack([part[name] for part in losses]).sum() for name in losses[0]}
         return StepResult(totals.pop("loss"), totals, norm)
+
+    def _summed(
+        self, micro_batches: Sequence[MicroBatch], denominators: Mapping[str, float] | None
+    ) -> dict[str, Tensor]:
+        """The losses over all micro-batches and replicas, whose gradients are then in the parameters' ``grad``."""
+        losses = [self._accumulate(each, denominators) for each in micro_batches[:-1]]
+        with self.sums.watching():
+            losses += [self._accumulate(each, denominators) for each in micro_batches[-1:]]
+        names = list(losses[0]) if losses else ["loss", *(part.name for part in self.graph.loss_parts)]
+        nothing = torch.zeros((), device=self.device)
+        totals = {name: torch.stack([part[name] for part in losses] or [nothing]).sum() for name in names}
+        return self.sums.finish(totals, sum(each.count for each in micro_batches))
 
     def _accumulate(
         self, micro_batch: MicroBatch, denominators: Mapping[str, float] | None
     ) -> dict[str, Tensor]:
-        with self.random.at(self.optimizer.step, micro_batch.number):
+        if not micro_batch.count:
+            return self._stand_in(micro_batch, denominators or {})
+        with self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first):
             parts = self._losses(self.model(**self._tensors(micro_batch.batch)), denominators)
             # Here too, for layers that are recomputed draw their masks again.
             parts["loss"].backward()
         return {name: value.detach() for name, value in parts.items()}
+
+    def _stand_in(self, micro_batch: MicroBatch, denominators: Mapping[str, float]) -> dict[str, Tensor]:
+        """Where replicas meet within a micro-batch of which this one has no rows: a row of zeros, without weight."""
+        row = {
+            name: np.zeros((1, *value.shape[1:]), value.dtype) for name, value in micro_batch.batch.items()
+        }
+        with standing_in(self.model):
+            return self._accumulate(
+                replace(micro_batch, batch=row, first=0), dict.fromkeys(denominators, math.inf)
+            )
 
     def _losses(
         self, outputs: dict[str, Tensor], denominators: Mapping[str, float] | None
@@ -112,7 +145,7 @@ class TorchTraining(TorchInference):
 
     def dropouts(self, batch: Batch, masks: Masks, at: tuple[int, int]) -> Sequence[Dropped]:
         """What each dropout does in a training pass, those in fused kernels too."""
-        random = StepRandomness(self.model, seed=self.seed, portable=masks == "portable")
+        random = self._randomness(portable=masks == "portable")
         with nullcontext() if masks == "own" else random.at(*at):
             uses = watch_dropouts(self.model, lambda: self.model(**self._tensors(batch)))
         return [Dropped(path, as_array(before), as_array(after)) for path, before, after in uses]

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from zoo_common.backend import Batch, Scalar, StepResult, TrainingModel
-from zoo_common.replicas import ALONE, Replicas, share
+from zoo_common.replicas import ALONE, Replicas, share, share_each
 from zoo_common.training.denominators import denominators
 from zoo_common.training.numbers import checked
 from zoo_spec.errors import InputError
@@ -94,7 +94,8 @@ def train_on(
     the batch contributes is then not known before all of it ran.
     """
     rate = training.schedule.rate(index, training.optimizer.learning_rate, training.steps)
-    micro_batches = share(batch, training.micro_batch_size, replicas.rank, replicas.size)
+    divide = share_each if graph.synchronizes else share
+    micro_batches = divide(batch, training.micro_batch_size, replicas.rank, replicas.size)
     divisors = denominators(graph, batch)
     if divisors is None and replicas.size > 1:
         raise InputError(f"replicas need {_KNOWN_SUMS}; train in one process")

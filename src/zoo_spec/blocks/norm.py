@@ -94,6 +94,9 @@ class BatchNorm(ChannelNorm):
     kind: Literal["batch_norm"] = "batch_norm"
     decay: Rate = 0.9
     """Part of the running statistics that a step keeps: Keras' momentum, and 1 less torch's."""
+    statistics: Literal["local", "synchronized"] = "local"
+    """What is normalised by where replicas share a micro-batch: local, by each one's own rows, and the running
+    statistics are the replicas' mean, weighted by their rows; synchronized, by the rows of all, as in one process."""
 
     def parameters(self, inputs: Inputs) -> dict[str, Parameter]:
         """``weight``, ``bias``, and the statistics ``running_mean`` and ``running_var``, which are not trained."""

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.layer import Layer
+from zoo_spec.blocks.norm import BatchNorm
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.graph.cost import GraphCost, Held, graph_cost
 from zoo_spec.graph.learned import Learned
@@ -98,6 +100,22 @@ class Graph:
     def has_layers(self) -> bool:
         """Whether there is a transformer layer."""
         return any(place.block.role == Layer.role for place in self.folded())
+
+    def rowless_dropouts(self) -> frozenset[str]:
+        """Paths of the dropouts whose values belong to no row of the batch, as those of a bias of all rows do."""
+        return frozenset(
+            place.path
+            for place in self.places()
+            if isinstance(place.block, Dropout) and place.inputs["x"].shape[:1] != ("batch",)
+        )
+
+    @cached_property
+    def synchronizes(self) -> bool:
+        """Whether replicas of it meet within a micro-batch, for statistics over the rows of all."""
+        return any(
+            isinstance(place.block, BatchNorm) and place.block.statistics == "synchronized"
+            for place in self.folded()
+        )
 
     def require_layers(
         self, field: str = "training.recompute", does: str = "recomputes transformer layers"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,6 +13,7 @@ from zoo_spec.blocks import norm as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
 from zoo_torch.precision import Applied, at_least_float32, keeping_width
+from zoo_torch.statistics import Group, Shared, group_of
 
 
 class LayerNorm(nn.LayerNorm):
@@ -36,15 +40,20 @@ class BatchNorm(nn.Module):
     """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays.
 
     Not torch's own, which would count its steps in a tensor of the ``state_dict``. One that is ``fixed`` uses the
-    running statistics in training too, and leaves them alone.
+    running statistics in training too, and leaves them alone. One that is ``synchronized`` takes the batch of all
+    replicas, of ``group`` or else of the group that the process has joined, as under a user's own
+    ``DistributedDataParallel``. While ``stands_in`` its rows are no part of the batch.
     """
 
     fixed = False
+    group: Group | None = None
+    stands_in = False
 
-    def __init__(self, *, channels: int, epsilon: float, decay: float) -> None:
+    def __init__(self, *, channels: int, epsilon: float, decay: float, synchronized: bool = False) -> None:
         super().__init__()
         self.epsilon = epsilon
         self.decay = decay
+        self.synchronized = synchronized
         self.weight = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
         self.register_buffer("running_mean", torch.empty(channels))
@@ -54,17 +63,41 @@ class BatchNorm(nn.Module):
         return super()._apply(keeping_width(applied), recurse)
 
     def forward(self, x: Tensor) -> Tensor:
+        trains = self.training and not self.fixed
+        group = group_of(self.group) if trains and self.synchronized else None
+        if group is not None:
+            return self._of_all(x, group)
         y = F.batch_norm(
             _channels_first(x),
             self.running_mean,
             self.running_var,
             self.weight,
             self.bias,
-            self.training and not self.fixed,
+            trains,
             1 - self.decay,
             self.epsilon,
         )
         return y.movedim(1, -1).to(x.dtype)
+
+    def _of_all(self, x: Tensor, group: Group) -> Tensor:
+        normal, mean, variance = Shared.apply(_channels_first(x), self.epsilon, group, not self.stands_in)
+        with torch.no_grad():
+            for running, found in ((self.running_mean, mean), (self.running_var, variance)):
+                running.lerp_(found.to(running.dtype), 1 - self.decay)
+        return (normal.movedim(1, -1) * self.weight + self.bias).to(x.dtype)
+
+
+@contextlib.contextmanager
+def standing_in(model: nn.Module) -> Iterator[None]:
+    """While this runs, what the model is given is no part of any batch; it is there to meet other replicas."""
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    for norm in norms:
+        norm.stands_in = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.stands_in = False
 
 
 class GroupNorm(nn.Module):
@@ -112,7 +145,12 @@ def _rms_norm(spec: specs.RmsNorm, inputs: Inputs) -> RmsNorm:
 
 @build.register
 def _batch_norm(spec: specs.BatchNorm, inputs: Inputs) -> BatchNorm:
-    return BatchNorm(channels=inputs["x"].width, epsilon=spec.epsilon, decay=spec.decay)
+    return BatchNorm(
+        channels=inputs["x"].width,
+        epsilon=spec.epsilon,
+        decay=spec.decay,
+        synchronized=spec.statistics == "synchronized",
+    )
 
 
 @build.register

@@ -1,0 +1,125 @@
+"""Replicas of a model train it as one process does, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fleet import fleet
+from zoo_common.backend import State, find_backend
+from zoo_common.data import batch, open_dataset
+from zoo_common.replicas import ALONE, Replicas
+from zoo_common.training.loop import train_on
+from zoo_common.weights import InitialValues
+from zoo_spec import load_spec
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.shrink import shrunk
+
+LIMIT = 1e-12
+STEPS = 4
+TEXT = (
+    "data.kind=generated",
+    "training.random=portable",
+    "model.dropout=0.1",
+    "model.attention_dropout=0.2",
+    "training.optimizer={kind: adamw, weight_decay: 0.1, max_gradient_norm: 0.5}",
+)
+SYNCHRONIZED = "model.norm.statistics=synchronized"
+
+
+def made(name: str, *overrides: str) -> ExperimentSpec:
+    return shrunk(load_spec(name, overrides))
+
+
+def trained(
+    framework: str, spec: ExperimentSpec, replicas: Replicas = ALONE, steps: int = STEPS
+) -> tuple[list[float], State]:
+    """The losses and norms of some steps, and the state after them."""
+    graph, training = spec.graph(), spec.training
+    model = find_backend(framework)().for_training(
+        graph,
+        training,
+        InitialValues(graph.parameters(), training.seed),
+        dtype="float64",
+        device="cpu",
+        replicas=replicas,
+    )
+    data = open_dataset(spec, None, "train")
+    told = []
+    for index in range(steps):
+        given = batch(data, training.seed, index, training.batch_size)
+        result = train_on(model, graph, training, given, index, replicas=replicas).result
+        told += [float(result.loss), float(result.gradient_norm)]
+    return told, model.export_state()
+
+
+def apart(found: State, wanted: State) -> float:
+    """The largest difference between two states."""
+    pairs = [(found.weights, wanted.weights), (found.optimizer, wanted.optimizer)]
+    return max(
+        float(np.max(np.abs(mine[name] - value), initial=0))
+        for mine, other in pairs
+        for name, value in other.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "overrides"),
+    [
+        (3, "bert_tiny", (*TEXT, "training.batch_size=8", "training.micro_batch_size=4")),
+        (4, "gpt2_tiny", (*TEXT, "training.batch_size=3")),  # One of them has no rows.
+        (
+            2,
+            "bert_tiny_classification",
+            (*TEXT, "training.batch_size=5", 'training.freeze=["embeddings"]', "training.recompute=true"),
+        ),
+        # Of the last micro-batch two have a row each, and two have none.
+        (4, "unet_tiny", ("training.batch_size=8", "training.micro_batch_size=2", SYNCHRONIZED)),
+    ],
+)
+def test_replicas_equal_one_process_and_each_other_bit_for_bit(size, name, overrides):
+    spec = made(name, *overrides)
+    losses, wanted = trained("torch", spec)
+    for told, state in (found := fleet(size, lambda replicas: trained("torch", spec, replicas))):
+        np.testing.assert_allclose(told, losses, rtol=0, atol=LIMIT)
+        assert apart(state, wanted) < LIMIT
+        assert apart(state, found[0][1]) == 0
+
+
+def test_local_statistics_become_the_mean_of_the_replicas_weighted_by_their_rows():
+    spec = made("unet_tiny", "training.batch_size=5")
+    _, alone = trained("torch", spec, steps=1)
+    states = [state for _, state in fleet(3, lambda replicas: trained("torch", spec, replicas, steps=1))]
+    assert [apart(state, states[0]) for state in states] == [0, 0, 0]
+    name = next(name for name in alone.weights if name.endswith("running_mean"))  # Before any other norm.
+    np.testing.assert_allclose(states[0].weights[name], alone.weights[name], rtol=0, atol=LIMIT)
+    variance = name.replace("mean", "var")
+    assert np.abs(states[0].weights[variance] - alone.weights[variance]).max() > 1e-6  # Nobody saw all rows.
+
+
+def test_a_dropout_of_values_that_belong_to_no_row_drops_the_same_on_every_replica():
+    x, labels = ("batch", 5, 8), ("batch", 5)
+    nodes = {
+        "bias": {"block": {"kind": "relative_positions", "num_heads": 2}, "inputs": ("x",)},
+        "dropped": {"block": {"kind": "dropout", "rate": 0.5}, "inputs": ("bias",)},
+        "mixed": {
+            "block": {"kind": "relative_attention", "num_heads": 2, "head_size": 4},
+            "inputs": {"x": "x", "position_bias": "dropped"},
+        },
+        "loss": {
+            "block": {"kind": "softmax_cross_entropy"},
+            "inputs": {"logits": "mixed", "labels": "labels"},
+        },
+    }
+    inputs = {"x": {"shape": x}, "labels": {"shape": labels, "dtype": "int32", "label": True}}
+    outputs = {"mixed": "mixed", "loss": "loss"}
+    spec = ExperimentSpec.model_validate(
+        {
+            "model": {"kind": "graph", "inputs": inputs, "nodes": nodes, "outputs": outputs},
+            "data": {"kind": "generated"},
+            "training": {"random": "portable", "batch_size": 4},
+        }
+    )
+    _, wanted = trained("torch", spec)
+    for _, state in fleet(2, lambda replicas: trained("torch", spec, replicas)):
+        assert apart(state, wanted) < LIMIT
