@@ -50,6 +50,8 @@ def logging_to(file: Path | None, *, console: bool) -> Iterator[None]:
             kept = _File(file, encoding="utf-8")
         kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(kept)
+    if not handlers:
+        handlers.append(logging.NullHandler())  # Else the library prints warnings by itself.
     level = LOG.level
     LOG.setLevel(logging.INFO)
     for handler in handlers:

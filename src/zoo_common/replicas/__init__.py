@@ -1,6 +1,7 @@
 """Several processes that train one model together, each a replica of it on a device of its own."""
 
-from zoo_common.replicas.base import ALONE, PeerLostError, Replicas, same, told
+from zoo_common.replicas.agreeing import PeerFailedError, ToldError, all_do, first_alone, same
+from zoo_common.replicas.base import ALONE, PeerLostError, Replicas, gathered, told
 from zoo_common.replicas.environment import Environment
 from zoo_common.replicas.share import MicroBatch, numbered, share, share_each
 
@@ -8,8 +9,13 @@ __all__ = [
     "ALONE",
     "Environment",
     "MicroBatch",
+    "PeerFailedError",
     "PeerLostError",
     "Replicas",
+    "ToldError",
+    "all_do",
+    "first_alone",
+    "gathered",
     "numbered",
     "same",
     "share",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_spec.errors import EnvironmentFault
 
 Array = NDArray[np.generic]
 
@@ -77,11 +77,3 @@ def gathered(replicas: Replicas, value: JsonValue) -> list[JsonValue]:
 
 def _gathered(replicas: Replicas, value: JsonValue) -> list[bytes]:
     return replicas.gather(json.dumps(value).encode())
-
-
-def same(replicas: Replicas, what: str, value: str) -> None:
-    """Raise InputError, on all of them, unless every replica gives the same value; it names those of each."""
-    values = [str(each) for each in gathered(replicas, value)]
-    if len(set(values)) > 1:
-        each = "\n".join(f"  replica {rank}: {said}" for rank, said in enumerate(values))
-        raise InputError(f"the replicas disagree on {what}; start all of them with the same:\n{each}")

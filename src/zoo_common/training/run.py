@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from zoo_common.backend import Array
-from zoo_common.checkpoint import SavedWeights
+from zoo_common.checkpoint import Checkpoint, SavedWeights
 from zoo_common.log import LOG
+from zoo_common.replicas import ALONE, Replicas, all_do, same, told
+from zoo_common.training.agreed import code_hash, state_hash
 from zoo_common.training.cadence import EvaluatingWhereSaved, stop_step
 from zoo_common.training.evaluation import Passes
 from zoo_common.training.feed import InputFn
@@ -36,8 +38,10 @@ class Run(Generic[Kind]):
         *,
         warm_start_from: WarmStart | None = None,
         accept: Collection[Accepted] = (),
+        replicas: Replicas = ALONE,
     ) -> None:
         require_accepted(accept)
+        self.replicas = replicas
         self.learner = learner
         self.storage = storage
         self.directory = storage.path
@@ -65,10 +69,12 @@ class Run(Generic[Kind]):
 
         Raises InputError for data, a directory or a checkpoint that will not do, EnvironmentFault for too little
         memory or disk, DivergedError if the loss is no longer finite (the optimizer's constants and the schedule
-        may then change), TerminatedError after a SIGTERM, with what was done saved.
+        may then change), TerminatedError after a SIGTERM, with what was done saved. What replicas cannot do together
+        they all raise; PeerLostError where one has gone.
         """
-        learner = self.learner
-        learner.require_trainable()
+        learner, replicas = self.learner, self.replicas
+        self._require_same(steps, max_steps)
+        all_do(replicas, learner.require_trainable)
         source = self._warm_start_from
         claim = Claim(
             learner.fingerprint(),
@@ -83,14 +89,12 @@ class Run(Generic[Kind]):
             ) as directory,
             contextlib.ExitStack() as held,
         ):
-            newest = self.storage.store.latest()
+            newest = all_do(replicas, self._newest)
             if newest is not None:
                 held.callback(newest.close)
-                self.require_own(newest)
-            elif source is not None:
-                require_there(source)  # Before data are read, and a vocabulary made of them.
+            same(replicas, "the checkpoint to go on from", _named(newest))
             start = Start(directory, newest, self._warm_start_from)
-            stop = learner.stop(start.step, steps, max_steps)
+            stop = all_do(replicas, lambda: learner.stop(start.step, steps, max_steps))
             directory.cut_metrics(start.step)
             session = self._session(directory, start.step, stop, input_fn, evaluation)
             if stop is not None and start.step >= stop and not session.lacks_evaluation():
@@ -112,6 +116,29 @@ class Run(Generic[Kind]):
                     advice = error.advice or learner.way_on(self.directory, self.storage.store.steps())
                     raise DivergedError(error.step, error.what, advice) from error
                 raise
+
+    def _require_same(self, steps: int | None, max_steps: int | None) -> None:
+        """Raise InputError unless all replicas were started to do the same, by the same code."""
+        if self.replicas.size == 1:
+            return
+        learner = self.learner
+        versions = {**learner.versions(), "code of the hash": code_hash()}
+        same(self.replicas, "the versions", ", ".join(f"{name} {each}" for name, each in versions.items()))
+        what = f"{learner.title}, of hash {learner.fingerprint()}, steps={steps}, max_steps={max_steps}"
+        same(self.replicas, "what to train", what)
+
+    def _newest(self) -> Checkpoint | None:
+        """The checkpoint to go on from, which is this run's own; without one, its source is there."""
+        newest = self.storage.store.latest()
+        if newest is not None:
+            try:
+                self.require_own(newest)
+            except BaseException:
+                newest.close()
+                raise
+        elif self._warm_start_from is not None:
+            require_there(self._warm_start_from)  # Before data are read, and a vocabulary made of them.
+        return newest
 
     def evaluate(self, input_fn: InputFn | None = None, steps: int | None = None) -> dict[str, float]:
         """Loss and metrics over ``input_fn``'s batches, at most ``steps``, or over a spec's evaluation data.
@@ -187,20 +214,31 @@ class Run(Generic[Kind]):
             device_bytes=learner.device_bytes,
             suspect=learner.suspect,
             quiet=self.storage.quiet,
+            replicas=self.replicas,
         )
 
     def _save(self) -> None:
-        state = self.learner.export_state()
-        self.checkpoint = self.storage.store.save(
-            state.step,
-            state.weights,
-            state.optimizer,
-            self.learner.rest(state.step),
-            self.learner.fingerprint(),
-        )
+        state = all_do(self.replicas, self.learner.export_state)
+        if self.replicas.size > 1:
+            same(self.replicas, f"the weights after step {state.step}", f"of the hash {state_hash(state)}")
+
+        def save() -> str:
+            if self.replicas.rank:
+                return ""
+            rest = self.learner.rest(state.step)
+            fingerprint = self.learner.fingerprint()
+            return str(self.storage.store.save(state.step, state.weights, state.optimizer, rest, fingerprint))
+
+        self.checkpoint = Path(str(told(self.replicas, all_do(self.replicas, save))))
         self.step = state.step
 
 
 def _no_steps() -> Generator[Step, None, None]:
     """Those of a run that lacks its last evaluation alone."""
     yield from ()
+
+
+def _named(checkpoint: SavedWeights | None) -> str:
+    return (
+        "none" if checkpoint is None else f"{checkpoint.path.name}, weights of hash {checkpoint.weights_hash}"
+    )

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.files import explained, fsync_directory, is_partial, write_atomically
 from zoo_common.training.differences import Difference, Fields, compared, differences
+from zoo_common.training.events import EventWriter
 from zoo_common.training.metrics_file import MetricsFile, MetricValue, read_metrics
 from zoo_common.training.origin import Beginning, Change, Claim, Origin
 from zoo_common.training.run_record import FILE, read_record, write_record
@@ -57,6 +58,7 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.events = path / "events"
         self.log_file = path / "log.txt"
+        self.holder_file = path / _HOLDER
         self._metrics = MetricsFile(self.metrics_file)
         self._lock: FileLock | None = None
         self.accepted: tuple[Change, ...] = ()
@@ -161,6 +163,10 @@ class RunDirectory:
         """Drop the records beyond the step that the run goes on from, so that each step is there once."""
         self._metrics.cut(step)
 
+    def event_writer(self, split: str, start: int) -> EventWriter:
+        """Writes the scalars of a split for TensorBoard, of what follows step ``start``."""
+        return EventWriter(self.events / split, start)
+
     def close(self) -> None:
         """Let other processes have the directory. Closing twice does nothing."""
         try:
@@ -172,7 +178,7 @@ class RunDirectory:
                 self._is_discarded = self._is_discarded and is_ours
                 with suppress(OSError):
                     if is_ours:
-                        (self.path / _HOLDER).unlink()
+                        self.holder_file.unlink()
                 if self._is_discarded:  # While it is locked, or it might be another process's by now.
                     shutil.rmtree(self.path, ignore_errors=True)
                 lock.release()
@@ -214,7 +220,7 @@ class RunDirectory:
         self._lock = lock
 
     def _holder(self) -> str:
-        path = self.path / _HOLDER
+        path = self.holder_file
         try:
             with reading(path, "JSON"):
                 holder = json.loads(read_file(path, most=_LONGEST_HOLDER, remedy="it is none of ours"))
@@ -235,7 +241,7 @@ class RunDirectory:
     def _note_holder(self) -> None:
         # Beside the lock file, for Windows lets nobody read a locked one.
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
-        write_atomically(self.path / _HOLDER, json.dumps(holder) + "\n")
+        write_atomically(self.holder_file, json.dumps(holder) + "\n")
 
     def _stat(self) -> tuple[int, int] | None:
         """What tells this directory from another of its name; None where there is none."""

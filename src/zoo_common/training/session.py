@@ -12,11 +12,12 @@ from typing import NoReturn, Protocol
 import psutil
 
 from zoo_common.log import LOG
-from zoo_common.training.events import EventWriter
+from zoo_common.replicas import ALONE, Replicas, told
 from zoo_common.training.loop import Step
 from zoo_common.training.progress import Reporter, format_metrics
 from zoo_common.training.run_directory import MetricValue, RunDirectory, read_metrics
 from zoo_common.training.stop import TerminatedError, noting_sigterm
+from zoo_common.training.stopping import stopping
 from zoo_spec.errors import ZooError
 
 Record = dict[str, MetricValue]
@@ -63,6 +64,7 @@ class Session:
     suspect: Callable[[], str] = str
     """What of the input so far was not finite, in words; nothing where that is checked before a step."""
     quiet: bool = False
+    replicas: Replicas = ALONE
 
     def follow(self, steps: Generator[Step, None, None]) -> list[Record]:
         """Take every step, and do what is due after it; returns what was logged.
@@ -77,18 +79,18 @@ class Session:
             self.directory.append_metrics(record)
             logged.append(record)
 
-        events = self.directory.events
         clock = _Clock(self.device_bytes)
         with (
             Reporter(self.title, self.start, self.stop, quiet=self.quiet) as reporter,
             contextlib.closing(steps),
-            EventWriter(events / "train", self.start) as train_events,
-            EventWriter(events / "eval", self.start) as eval_events,
+            self.directory.event_writer("train", self.start) as train_events,
+            self.directory.event_writer("eval", self.start) as eval_events,
             noting_sigterm() as request,
         ):
+            stop = stopping(request, self.replicas)
 
             def evaluate(number: int) -> bool:
-                metrics = request.unless_made(lambda: dict(self.evaluate() if self.evaluate else {}))
+                metrics = stop.unless_asked(lambda: dict(self.evaluate() if self.evaluate else {}))
                 if metrics is None:
                     return False
                 self.directory.require_there()
@@ -103,7 +105,8 @@ class Session:
             for step in clock.watch(steps):
                 number, is_last = step.number, step.number == self.stop
                 logs = self.cadence.logs(number) or is_last
-                saves = self.cadence.saves(number) or is_last or request.is_made
+                asked = stop.asked(number)
+                saves = self.cadence.saves(number) or is_last or asked
                 evaluates = self.evaluate is not None and self.cadence.evaluates(number)
                 record = self._record(step) if logs or saves or evaluates else None
                 reporter.step(step, float(step.result.loss) if logs else None)
@@ -118,7 +121,7 @@ class Session:
                 if record is not None and logs:
                     train_events.add(number, clock.read())
                 is_evaluated = not evaluates or evaluate(number)
-                if request.is_made and not (is_last and is_evaluated):
+                if (asked or stop.late()) and not (is_last and is_evaluated):
                     if not saves:  # The signal came after this step's turn to save.
                         self._record(step)
                         self._save()
@@ -175,6 +178,9 @@ class Session:
         """Whether the run ended after the save of step ``start`` and before that step's evaluation was done."""
         if not self.start or self.evaluate is None or not self.cadence.evaluates(self.start):
             return False
+        return bool(told(self.replicas, self.replicas.rank == 0 and self._is_unevaluated()))
+
+    def _is_unevaluated(self) -> bool:
         path = self.directory.metrics_file
         done = read_metrics(path) if path.exists() else []
         return not any(record["step"] == self.start and record.get("split") == "eval" for record in done)

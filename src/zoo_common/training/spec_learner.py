@@ -19,6 +19,8 @@ from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
 from zoo_common.log import LOG
 from zoo_common.memory import examples_at_once, require_memory
+from zoo_common.replicas import ALONE, Replicas, all_do, first_alone, same
+from zoo_common.training.agreed import same_batches
 from zoo_common.training.blind import blind_scores
 from zoo_common.training.cadence import stop_step
 from zoo_common.training.differences import Fields
@@ -64,8 +66,10 @@ class SpecLearner:
         device: str = "auto",
         accept: Collection[Accepted] = (),
         workers: int | None = None,
+        replicas: Replicas = ALONE,
     ) -> None:
         self.backend = backend
+        self.replicas = replicas
         self.spec = spec
         self.graph = spec.graph()
         self.directory = directory
@@ -141,7 +145,7 @@ class SpecLearner:
         if not self.graph.loss_parts:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.title} has no loss to train; its outputs are {outputs}")
-        require_trainable(self.graph, self.spec.training)
+        require_trainable(self.graph, self.spec.training, self.replicas.size)
         require_memory(self.spec, self.graph, self.name)
 
     def require_fit(self, checkpoint: SavedWeights) -> None:
@@ -190,7 +194,7 @@ class SpecLearner:
         """Open the data, have a model that is what ``start`` says, and give its steps."""
         training, done = self.spec.training, start.step
         end = training.steps if stop is None else stop
-        dataset = self._training_data(start) if input_fn is None else None
+        dataset = first_alone(self.replicas, lambda: self._training_data(start)) if input_fn is None else None
         if dataset is not None:
             recipe = Recipe(self.spec, self.directory)
             ahead = batches_by(self._workers, recipe, dataset, done, end)
@@ -198,9 +202,11 @@ class SpecLearner:
             raise InputError(
                 f"workers={self._workers} goes with the spec's own data; leave it out where an input_fn gives batches"
             )
-        model = self._training_model(start)
+        same(self.replicas, "the first batch", f"of the hash {self._first_batch}")
+        model = all_do(self.replicas, lambda: self._training_model(start))
         if evaluates:
-            self._evaluation_data()  # What is wrong with it is said before the first step, not after all.
+            # What is wrong with it is said before the first step, not after all.
+            first_alone(self.replicas, self._evaluation_data)
         about = dataset.description() if dataset is not None else None
         LOG.info(
             f"{self.title} ({self.name}): {self.graph.parameter_count:,} parameters; "
@@ -214,10 +220,11 @@ class SpecLearner:
             epoch = dataset.epoch_steps(training.batch_size)
             watch.patience = min(PATIENCE, epoch) if done else min(PATIENCE, epoch, end)
             watch.why = dataset.why_weightless()
-            return watch.through(run_steps(model, self.graph, training, ahead, done))
+            return watch.through(run_steps(model, self.graph, training, ahead, done, self.replicas))
         feed = open_feed(input_fn, {"mode": ModeKeys.TRAIN, "start_step": done}, repeats=True)
         batches = islice(named_batches(feed, self.graph), max(end - done, 0))
-        return watch.through(run_batches(model, self.graph, training, batches, done))
+        given = same_batches(self.replicas, batches, done) if self.replicas.size > 1 else batches
+        return watch.through(run_batches(model, self.graph, training, given, done, self.replicas))
 
     def _training_data(self, start: Start) -> Dataset:
         """The training examples; InputError where they make other batches than the run had, unless accepted."""
@@ -248,7 +255,12 @@ class SpecLearner:
             )
             with begun as weights:
                 self._model = self._trained = self.backend.for_training(
-                    self.graph, training, weights, dtype=training.precision, device=self._device
+                    self.graph,
+                    training,
+                    weights,
+                    dtype=training.precision,
+                    device=self._device,
+                    replicas=self.replicas,
                 )
         if checkpoint is not None and not checkpoint.is_published:
             self._trained.import_optimizer(finite(checkpoint.optimizer(), checkpoint), checkpoint.step)

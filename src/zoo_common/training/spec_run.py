@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from zoo_common.backend import Backend
+from zoo_common.replicas import ALONE, Replicas
 from zoo_common.training.origin import Accepted
 from zoo_common.training.run import Run
 from zoo_common.training.run_config import RunConfig
@@ -34,20 +35,24 @@ def spec_run(
     warm_start_from: WarmStart | None = None,
     accept: Collection[Accepted] = (),
     workers: int | None = None,
+    replicas: Replicas = ALONE,
 ) -> SpecRun:
     """One spec, one backend, one directory.
 
     Without a directory, everything is kept for as long as the object lives. ``warm_start_from`` stands in the place
-    of the spec's ``training.initialize_from``. ``workers`` is as ``RunConfig`` has it.
+    of the spec's ``training.initialize_from``. ``workers`` is as ``RunConfig`` has it. ``replicas`` are those
+    that the backend's ``join`` gave.
     """
     if warm_start_from is None:
         warm_start_from = spec.training.initialize_from
     else:
         said = {"initialize_from": directory_of(warm_start_from)}
         spec = spec.model_copy(update={"training": spec.training.model_copy(update=said)})
-    storage = RunStorage(directory, keep=keep, quiet=quiet)
-    learner = SpecLearner(backend, spec, storage.path, device=device, accept=accept, workers=workers)
-    return Run(learner, storage, warm_start_from=warm_start_from, accept=accept)
+    storage = RunStorage(directory, keep=keep, quiet=quiet, replicas=replicas)
+    learner = SpecLearner(
+        backend, spec, storage.path, device=device, accept=accept, workers=workers, replicas=replicas
+    )
+    return Run(learner, storage, warm_start_from=warm_start_from, accept=accept, replicas=replicas)
 
 
 def reopen(

@@ -1,0 +1,132 @@
+"""A run of several replicas is the run of one process: by threads, and a backend that needs no framework."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from replica_threads import NumpyBackend, Room
+from zoo_common.checkpoint import CheckpointStore
+from zoo_common.replicas import ALONE, PeerFailedError, PeerLostError, ToldError
+from zoo_common.training.spec_run import spec_run
+from zoo_spec import load_spec
+from zoo_spec.errors import InputError
+
+SETTINGS = (
+    "training.precision=float64",
+    "training.steps=6",
+    "training.batch_size=7",
+    "training.save_every=3",
+    "training.optimizer={kind: sgd, learning_rate: 0.2, momentum: 0.9, max_gradient_norm: 0.5}",
+)
+
+
+def trained(run, replicas, *overrides, **named):
+    return spec_run(
+        NumpyBackend(), load_spec("mnist_fc", [*SETTINGS, *overrides]), run, quiet=True, replicas=replicas
+    ).train(**named)
+
+
+def state(run):
+    checkpoint = CheckpointStore(run / "checkpoints").latest()
+    return {
+        **{name: checkpoint.weights()[name] for name in checkpoint.weights()},
+        **{name: checkpoint.optimizer()[name] for name in checkpoint.optimizer()},
+    }
+
+
+def numbers(records):
+    return [
+        {name: value for name, value in each.items() if isinstance(value, int | float)} for each in records
+    ]
+
+
+@pytest.mark.parametrize(("size", "micro"), [(2, "null"), (3, "1"), (9, "7")])
+def test_replicas_do_what_one_process_does(tmp_path, size, micro):
+    micro = f"training.micro_batch_size={micro}"
+    alone = trained(tmp_path / "one", ALONE, micro)
+    found = Room(size).each(lambda replicas: trained(tmp_path / "many", replicas, micro))
+    for each in found:
+        for mine, theirs in zip(numbers(each), numbers(alone), strict=True):
+            assert mine == pytest.approx(theirs, rel=0, abs=1e-12)
+    one, many = state(tmp_path / "one"), state(tmp_path / "many")
+    assert one.keys() == many.keys()
+    for name, value in one.items():
+        np.testing.assert_allclose(many[name], value, rtol=0, atol=1e-12)
+    lines = (tmp_path / "many" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines if "train" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_of_three_goes_on_with_two_and_with_one(tmp_path):
+    trained(tmp_path / "one", ALONE)
+    Room(3).each(lambda replicas: trained(tmp_path / "many", replicas, max_steps=2))
+    Room(2).each(lambda replicas: trained(tmp_path / "many", replicas, max_steps=4))
+    trained(tmp_path / "many", ALONE)
+    for name, value in state(tmp_path / "one").items():
+        np.testing.assert_allclose(state(tmp_path / "many")[name], value, rtol=0, atol=1e-12)
+
+
+def test_without_a_directory_all_use_that_of_the_first(tmp_path):
+    first, second = Room(2).each(lambda replicas: trained(None, replicas))
+    assert numbers(first) == numbers(second)
+
+
+def test_replicas_of_two_specs_are_told_apart_by_name(tmp_path):
+    found = Room(2).each(
+        lambda replicas: trained(tmp_path / "run", replicas, f"training.seed={replicas.rank}")
+    )
+    assert [type(each) for each in found] == [InputError, ToldError]
+    assert "disagree on what to train" in str(found[0])
+    assert "replica 0: mnist_fc" in str(found[0])
+    assert "replica 1: mnist_fc" in str(found[0])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_directory_that_is_not_shared_is_refused_on_all(tmp_path):
+    found = Room(3).each(lambda replicas: trained(tmp_path / str(replicas.rank // 2), replicas))
+    assert [type(each) for each in found] == [PeerFailedError, ToldError, ToldError]
+    assert "replica 2: " in str(found[0])
+    assert "is not the directory that replica 0 has" in str(found[0])
+
+
+def test_what_one_replica_cannot_do_ends_all_with_its_message(tmp_path, monkeypatch):
+    def broken(self, *given, **named):
+        if named["replicas"].rank == 1:
+            raise InputError("there is no room here")
+        return original(self, *given, **named)
+
+    original = NumpyBackend.for_training
+    monkeypatch.setattr(NumpyBackend, "for_training", broken)
+    found = Room(3).each(lambda replicas: trained(tmp_path / "run", replicas))
+    assert [type(each) for each in found] == [PeerFailedError, ToldError, ToldError]
+    assert str(found[0]) == "replica 1: there is no room here"
+    assert found[0].status == 2
+
+
+def test_replicas_that_are_given_other_batches_end_by_name(tmp_path):
+    def batches(rank):
+        for step in range(3):
+            count = 4 if step == 2 and rank else 5
+            yield {"image": np.zeros((count, 28, 28, 1), np.float32), "labels": np.ones(count, np.int32)}
+
+    found = Room(2).each(
+        lambda replicas: trained(tmp_path / "run", replicas, input_fn=lambda: batches(replicas.rank))
+    )
+    assert "disagree on the batch of step 3" in str(found[0])
+
+
+def test_one_that_dies_takes_the_others_with_it(tmp_path, monkeypatch):
+    def dies(self, *given):
+        if self.replicas.rank == 1 and self.step == 3:
+            raise RuntimeError("a defect")
+        return original(self, *given)
+
+    learning = import_module("zoo_numpy.training").Learning
+    original = learning.train_step
+    monkeypatch.setattr(learning, "train_step", dies)
+    found = Room(2).each(lambda replicas: trained(tmp_path / "run", replicas))
+    assert [type(each) for each in found] == [PeerLostError, RuntimeError]
+    assert CheckpointStore(tmp_path / "run" / "checkpoints").steps() == [3]
