@@ -656,12 +656,12 @@ with opened(Path(sys.argv[1])) as published:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell a process' own peak")
-def test_shards_of_4_gb_are_read_within_1_3_times_their_largest_tensor(tmp_path):
+def test_shards_of_1_gb_are_read_within_1_3_times_their_largest_tensor(tmp_path):
     sizes = (
-        "hidden_size=2048",
+        "hidden_size=1024",
         "num_layers=16",
-        "intermediate_size=8192",
-        "vocab_size=100000",
+        "intermediate_size=4096",
+        "vocab_size=50000",
         "num_heads=16",
     )
     spec = load_spec("bert_base", [*(f"model.{size}" for size in sizes), "task={kind: representation}"])
@@ -680,7 +680,7 @@ def test_shards_of_4_gb_are_read_within_1_3_times_their_largest_tensor(tmp_path)
     )
     said = json.loads(found.stdout)
     largest = 4 * max(np.prod(shape) for shape in given.values())
-    assert said["bytes"] > 4e9
+    assert said["bytes"] > 1e9
     assert 0.5 * largest < said["beyond"] < 1.3 * largest
 
 

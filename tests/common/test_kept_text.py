@@ -69,21 +69,29 @@ def shown(dataset):
             dataset.examples([(0, index) for index in range(len(dataset))])]  # fmt: skip
 
 
-def in_pieces(monkeypatch, size=3_000):
-    """Have small text cut as much text is: in pieces, over processes, with parts that are kept."""
-    monkeypatch.setattr(plain_text, "AT_ONCE", size)
+def in_pieces(monkeypatch, crew=None):
+    """Have small text cut as much text is: in pieces, over processes or this ``crew``, with parts that are kept."""
+    monkeypatch.setattr(plain_text, "AT_ONCE", 3_000)
     monkeypatch.setattr(kept_text, "_FEW", 0)
     monkeypatch.setattr(kept_text, "processors", lambda: 2)
+    monkeypatch.setattr(kept_text, "Crew", crew or Crew)
 
 
-@pytest.mark.parametrize("layout", ["prose", "sentence_lines"])
-@pytest.mark.parametrize("documents", ["apart", "files"])
-def test_text_in_pieces_is_the_text_in_one(layout, documents, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("documents", "layout", "over_processes"),
+    [
+        ("apart", "prose", True),
+        ("apart", "sentence_lines", False),
+        ("files", "prose", False),
+        ("files", "sentence_lines", False),
+    ],
+)
+def test_text_in_pieces_is_the_text_in_one(documents, layout, over_processes, tmp_path, monkeypatch):
     path = tmp_path / "text.txt"
     path.write_text(wild(4_000) + "\n\n\n" + "All of this is one paragraph. " * 300, encoding="utf-8")
     given = spec(path, **{"data.layout": layout, "data.documents": documents})
     whole = [shown(open_dataset(given, None, split)) for split in ("train", "eval")]
-    in_pieces(monkeypatch)
+    in_pieces(monkeypatch, None if over_processes else Here)
     found = [open_dataset(given, tmp_path / "run", split) for split in ("train", "eval")]
     assert [shown(each) for each in found] == whole
     corpus = read_corpus(given.data)  # Another way to read it: document by document, all in memory.
@@ -181,7 +189,7 @@ open_dataset(spec, Path(sys.argv[3]), "train")
 def test_a_preparation_that_is_killed_half_way_goes_on_and_gives_the_same(tmp_path, monkeypatch):
     path, run = tmp_path / "text.txt", tmp_path / "run"
     path.write_text(wild(8_000), encoding="utf-8")
-    in_pieces(monkeypatch)
+    in_pieces(monkeypatch, Here)
     straight = shown(open_dataset(spec(path), tmp_path / "straight", "train"))
     pieces = len(list(plain_text.PlainText(spec(path).data, [str(path)]).pieces()))
     assert pieces > 8
@@ -192,7 +200,6 @@ def test_a_preparation_that_is_killed_half_way_goes_on_and_gives_the_same(tmp_pa
         assert len(parts) >= 3
     made = []
     write = kept_text.write_part
-    monkeypatch.setattr(kept_text, "Crew", Here)
     monkeypatch.setattr(
         kept_text, "write_part", lambda path, arrays: (made.append(path.name), write(path, arrays))
     )
@@ -264,8 +271,7 @@ def test_work_over_processes_keeps_its_order_and_tells_of_errors_and_deaths(impo
 def test_a_full_disk_leaves_no_half_and_the_next_try_goes_on(tmp_path, monkeypatch):
     path, run = tmp_path / "text.txt", tmp_path / "run"
     path.write_text(wild(20_000), encoding="utf-8")
-    in_pieces(monkeypatch)
-    monkeypatch.setattr(kept_text, "Crew", Here)
+    in_pieces(monkeypatch, Here)
     open_dataset(spec(path), tmp_path / "straight", "train")
     with little_room(20_000), pytest.raises(EnvironmentFault, match="free some room"):
         open_dataset(spec(path, **{"training.seed": 0}), run, "train")
