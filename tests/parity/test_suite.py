@@ -31,7 +31,7 @@ def _explain(report: ParityReport) -> str:
 
 OTHERS = [name for name in structures() if name not in covering()]
 """Whose every part is in one of ``covering`` too."""
-DRAWN = random.Random(SEED).sample(OTHERS, 6)
+DRAWN = random.Random(SEED).sample(OTHERS, 4)
 """Of ``OTHERS`` those of this run; the first goes through every level, as all of them do with ``--all-cases``."""
 
 
@@ -55,13 +55,13 @@ def _ways(name: str) -> set[Hashable]:
 
 OVER_TIME = {
     *cover("over time", {name: _ways(name) for name in covering()}),
-    *random.Random(SEED).sample(covering(), 4),
+    *random.Random(SEED).sample(covering(), 2),
 }
 """Of ``covering`` those that are trained for a curve and from a checkpoint: each way to train, and others, drawn."""
 
 
 def _agrees(spec: ExperimentSpec, last: Level) -> None:
-    report = run_parity(spec, level=last, steps=20)
+    report = run_parity(spec, level=last, steps=12)
     assert report.passed, _explain(report)
     levels = LEVELS[: LEVELS.index(last) + 1]
     assert {row.level for row in report.levels} == set(levels if spec.graph().loss_parts else LEVELS[:2])
