@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _PARAMETERS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
+_PREFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTPE]?)(B|FLOP)S?\s*/\s*s", re.IGNORECASE)
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([KMBGT]?)", re.IGNORECASE)
 
 
@@ -44,6 +46,22 @@ def count_of(text: str) -> int | None:
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """``1 layer``, ``12 layers``, ``2 matrices``."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def seconds_text(seconds: float) -> str:
+    """``4.00 ms``, ``16.0 s``, ``3.20 min``, ``7.70 h``, ``42.0 days``, ``3.10 years``."""
+    for unit, size in (("years", 365.25 * 86400), ("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{_three_digits(seconds / size)} {unit}"
+    return f"{_three_digits(seconds)} s" if seconds >= 1 else f"{_three_digits(seconds * 1000)} ms"
+
+
+def rate_of(text: str, unit: str) -> float | None:
+    """How many ``B`` a second ``3GB/s`` says, or ``FLOP`` ``200 GFLOP/s``; None for what is no such rate."""
+    found = _RATE.fullmatch(text.strip())
+    if found is None or found[3].upper() != unit.upper() or not float(found[1]):
+        return None
+    return float(found[1]) * _PREFIXES[found[2].upper()]
 
 
 def _three_digits(value: float) -> str:

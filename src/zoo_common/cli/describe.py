@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_common.cli.options import DataOption, JsonOption, SetOption, SpecsOption, example
+from zoo_common.cli.options import (
+    DataOption,
+    JsonOption,
+    MaybeFrameworkOption,
+    RunDirOption,
+    SetOption,
+    SpecsOption,
+    example,
+    require_framework,
+)
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -24,6 +35,7 @@ def register(app: typer.Typer) -> None:
         "zoo describe --spec bert_base --spec my_specs/ --json",
         "zoo describe --spec my_model.yaml --markdown > application.md",
         "zoo describe --spec my_model.yaml --svg my_model.svg",
+        "zoo describe --spec gpt3_1p3b --execution weight_streaming",
     )
     app.command("describe", epilog=example(*examples))(describe)
 
@@ -50,12 +62,23 @@ def describe(
         typer.Option("--svg", metavar="FILE", help="Draw the graph into this file, and print nothing else."),
     ] = None,
     with_data: DataOption = True,
+    execution: Annotated[
+        str | None,
+        typer.Option(
+            metavar="resident|weight_streaming",
+            help="Where weights lie in training (training.execution); streamed ones have this disk measured.",
+        ),
+    ] = None,
+    framework: MaybeFrameworkOption = None,
+    run_dir: RunDirOption = None,
 ) -> None:
     """Describe a spec: graph, parameters, FLOPs, memory, data.
 
     Also its inputs and outputs, the loss in words, and the libraries that it needs. No framework is loaded
     and nothing is allocated, so that a model of any size is described in a moment. Several specs are described
-    one after the other, in JSON as a list; a folder stands for every YAML file in it.
+    one after the other, in JSON as a list; a folder stands for every YAML file in it. Where weights are streamed,
+    the disk of --run-dir (runs by default) is measured for a second, and it is said what files take of it and of
+    the time; exit status 3 where they have no room. --framework has memory be that of one.
     """
     if as_json + as_markdown + (svg is not None) > 1:
         raise typer.BadParameter("give one of --json, --markdown and --svg", param_hint="--markdown")
@@ -65,18 +88,30 @@ def describe(
     from zoo_common.report.describe import describe as describe_spec
     from zoo_common.report.describe_json import to_json
     from zoo_spec import load_spec
+    from zoo_spec.errors import EnvironmentFault
 
+    if framework is not None:
+        require_framework(framework)
+    executed = [] if execution is None else [f"training.execution={json.dumps(execution)}"]
+    overrides = [*(overrides or ()), *executed]
+    folder = Path("runs") if run_dir is None else run_dir
     sizes = _sizes(size or [], batch=batch, sequence=sequence)
     specs = specs_of(spec)
     if svg is not None:
         if specs.listed:
             raise typer.BadParameter("a drawing is of one spec; give one --spec", param_hint="--svg")
-        _draw(svg, specs.names[0], overrides or ())
+        _draw(svg, specs.names[0], overrides)
         return
 
     def described(name: str) -> Description:
-        loaded = load_spec(name, overrides or ())
-        return describe_spec(loaded, summary=summary(name), sizes=sizes, with_data=with_data)
+        return describe_spec(
+            load_spec(name, overrides),
+            summary=summary(name),
+            sizes=sizes,
+            with_data=with_data,
+            framework=framework,
+            folder=folder,
+        )
 
     documents: dict[str, dict[str, JsonValue]] = {}
     statuses = []
@@ -85,7 +120,12 @@ def describe(
             statuses.append(found.exit_status)
             if specs.listed:
                 documents[source] = {"name": source, **found.as_json()}
-        elif as_json:
+            continue
+        lack = _lack(found)
+        if lack:
+            print(lack, file=sys.stderr)
+            statuses.append(EnvironmentFault.exit_status)
+        if as_json:
             documents[source] = to_json(found)
         else:
             with to_a_reader():
@@ -95,6 +135,16 @@ def describe(
             print_documents(documents, listed=specs.listed)
     if status := worst(statuses):
         raise typer.Exit(status)
+
+
+def _lack(found: Description) -> str:
+    """That the files of streamed weights have no room on this disk, in words; nothing where they have."""
+    from zoo_common.memory import too_small
+
+    place = found.placement
+    if place is None or place.machine.room is None or sum(place.disk.values()) <= place.machine.room:
+        return ""
+    return too_small(found.name, place.disk, place.machine.room)
 
 
 def _print(found: Description, as_markdown: bool) -> None:

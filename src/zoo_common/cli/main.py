@@ -32,6 +32,7 @@ from zoo_common.cli.output import mute, to_a_reader
 COMMANDS = (
     "list_",
     "describe",
+    "plan",
     "show",
     "diff",
     "validate",

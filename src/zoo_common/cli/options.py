@@ -87,6 +87,15 @@ def refuse(given: Mapping[str, object], belongs_to: str, reason: str) -> None:
         raise InputError(f"{', '.join(wrong)} goes with {belongs_to}; {reason}")
 
 
+def require_framework(name: str) -> None:
+    """Raise InputError for a framework that there is no half for, installed or not."""
+    from zoo_common.backend import backends
+    from zoo_spec.errors import InputError
+
+    if name not in backends():
+        raise InputError(f"no framework {name!r}; there are: {', '.join(backends())}")
+
+
 def accepted(given: list[str] | None) -> tuple[Accepted, ...]:
     """What ``--accept`` names; refuses anything else."""
     from zoo_common.training.origin import ACCEPTED

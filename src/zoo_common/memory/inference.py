@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from zoo_common.memory import machine
-from zoo_common.memory.resident import training_bytes
 from zoo_common.memory.sizes import step_sizes, uncut
+from zoo_common.memory.training import training_bytes
 from zoo_common.units import bytes_text
 from zoo_spec.cost import BYTES, held_bytes
 from zoo_spec.errors import EnvironmentFault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from zoo_common.data.generated import id_limits
 from zoo_common.memory import step_rows, step_sizes, training_bytes
@@ -16,6 +17,7 @@ from zoo_common.report.description import (
 )
 from zoo_common.report.libraries import libraries, needed_libraries
 from zoo_common.report.loss import describe_loss
+from zoo_common.report.placement import Placement, placed, this_machine
 from zoo_spec.cost import BYTES
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import frameworks
@@ -30,11 +32,14 @@ def describe(
     summary: str = "",
     sizes: Mapping[str, int] | None = None,
     with_data: bool = True,
+    framework: str | None = None,
+    folder: Path | None = None,
 ) -> Description:
     """Everything about a spec; ``sizes`` of open dimensions replace those that its data and training give.
 
     The data is opened unless ``with_data`` is false. What is wrong with it is part of the description; a size
-    out of its bounds raises SpecError.
+    out of its bounds raises SpecError. Memory is that of one ``framework``, or of each. Where weights are streamed,
+    the disk of ``folder``, in which their files would lie, is measured, unless it is left out.
     """
     graph, training = spec.graph(), spec.training
     given = dict(sizes or {})
@@ -81,13 +86,23 @@ def describe(
         },
         size_bytes={precision: values * BYTES[precision] for precision in ("float32", "float64", "bfloat16")},
         training_bytes={
-            framework: training_bytes(spec, graph, framework, **given) for framework in frameworks()
+            name: training_bytes(spec, graph, name, **given)
+            for name in ([framework] if framework else frameworks())
         },
         training=_training(spec, graph),
         data=data,
         needed_libraries=needed_libraries(),
         preprocessing_libraries=libraries(imported),
+        placement=_placement(spec, graph, framework, folder, given),
     )
+
+
+def _placement(
+    spec: ExperimentSpec, graph: Graph, framework: str | None, folder: Path | None, given: Mapping[str, int]
+) -> Placement | None:
+    if folder is None or not spec.training.streams:
+        return None
+    return placed(spec, graph, this_machine(folder, spec.training.precision), framework, **given)
 
 
 def _inputs(graph: Graph, precision: str) -> tuple[TensorDescription, ...]:

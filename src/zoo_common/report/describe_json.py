@@ -1,4 +1,4 @@
-"""A description as one JSON document. Sizes are bytes, times are not guessed at."""
+"""A description as one JSON document. Sizes are bytes; times are only those of a disk that was measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zoo_common.report.description import (
     SplitDescription,
     TensorDescription,
 )
+from zoo_common.report.placement_words import to_json as placement_json
 
 
 def to_json(found: Description) -> dict[str, JsonValue]:
@@ -47,6 +48,7 @@ def to_json(found: Description) -> dict[str, JsonValue]:
             },
         },
         "training": asdict(found.training),
+        **({} if found.placement is None else {"streaming": placement_json(found.placement)}),
         "data": {split.split: _split(split) for split in found.data},
         "libraries": {
             "needed": _libraries(found.needed_libraries),

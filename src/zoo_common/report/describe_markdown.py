@@ -16,6 +16,7 @@ from zoo_common.report.phrases import (
     size_line,
     walk,
 )
+from zoo_common.report.placement_words import placement_rows
 from zoo_common.units import counted, short
 from zoo_spec.frameworks import frameworks
 
@@ -106,6 +107,9 @@ def _memory(found: Description) -> Iterator[str]:
     lines = [(name, *sizes, note) for name, sizes, note in rows]
     lines.append(("**sum**", *(f"**{size}**" for size in sums), ""))
     yield _table(("part", *frameworks, "remark"), lines, right=tuple(range(1, len(frameworks) + 1)))
+    if found.placement is not None:
+        yield "Its weights are streamed from files:"
+        yield _table(("", "on this machine"), placement_rows(found.placement))
 
 
 def _rates(found: Description) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,8 @@ from zoo_common.report.phrases import (
     size_line,
     walk,
 )
+from zoo_common.report.placement_words import placement_rows
+from zoo_common.report.terminal import facts, section
 from zoo_common.units import counted, short
 
 _SHAPES, _WIRING = 115, 150
@@ -35,35 +36,22 @@ def print_description(found: Description, console: Console) -> None:
         console.print(found.summary)
     if found.drawn:
         console.print(f"Its data: {found.drawn}.")
-    _section(console, "Size", _facts(_size_rows(found)))
-    _section(console, f"Graph, forward pass of {found.sizes}", _block_table(found, console.width))
-    _section(console, "Inputs", _tensor_table(found.inputs))
-    _section(console, "Open dimensions", _facts([(each.name, each.bounds) for each in found.dimensions]))
-    _section(console, "Outputs", _tensor_table(found.outputs))
-    _section(console, "Loss", _loss(found))
-    _section(console, f"Computation at {found.sizes}", _facts(_flop_rows(found)))
-    _section(console, f"Memory of training at {found.sizes}", _memory_table(found))
+    section(console, "Size", facts(_size_rows(found)))
+    section(console, f"Graph, forward pass of {found.sizes}", _block_table(found, console.width))
+    section(console, "Inputs", _tensor_table(found.inputs))
+    section(console, "Open dimensions", facts([(each.name, each.bounds) for each in found.dimensions]))
+    section(console, "Outputs", _tensor_table(found.outputs))
+    section(console, "Loss", _loss(found))
+    section(console, f"Computation at {found.sizes}", facts(_flop_rows(found)))
+    section(console, f"Memory of training at {found.sizes}", _memory_table(found))
+    if found.placement is not None:
+        section(console, "Weight streaming on this machine", facts(placement_rows(found.placement)))
     if found.training.rates:
-        _section(console, "Rates, as the schedule's", _facts(found.training.rates))
+        section(console, "Rates, as the schedule's", facts(found.training.rates))
     if found.data:
         rows = [(name, "\n".join(lines)) for name, lines in data_rows(found.data)]
-        _section(console, "Data", _facts(rows))
-    _section(console, "Libraries beyond the framework", _facts(_library_rows(found)))
-
-
-def _section(console: Console, title: str, content: Table | Text) -> None:
-    console.print()
-    console.print(Text(title, style="bold cyan"))
-    console.print(Padding(content, (0, 0, 0, 2), expand=False))
-
-
-def _facts(rows: Sequence[tuple[str, str]]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, value)
-    return table
+        section(console, "Data", facts(rows))
+    section(console, "Libraries beyond the framework", facts(_library_rows(found)))
 
 
 def _size_rows(found: Description) -> list[tuple[str, str]]:
@@ -113,7 +101,7 @@ def _loss(found: Description) -> Table | Text:
     rows = [("loss", found.loss.formula), *((part.name, part.words) for part in found.loss.parts)]
     if found.loss.micro_batches:
         rows.append(("", found.loss.micro_batches))
-    return _facts(rows)
+    return facts(rows)
 
 
 def _flop_rows(found: Description) -> list[tuple[str, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from zoo_common.report.placement import Placement
+
 
 @dataclass(frozen=True)
 class TensorDescription:
@@ -163,7 +165,8 @@ class Description:
     ``flops`` are of a ``forward`` pass of one micro-batch at the ``dimensions``' sizes, of its ``training``
     (forward and backward), of a whole ``training_step`` and of the whole ``training_run``. ``size_bytes`` are
     the parameters' by precision; ``training_bytes`` what training holds at its peak, by framework and
-    by name. ``drawn`` is what of the data is drawn at random, in words.
+    by name. ``drawn`` is what of the data is drawn at random, in words. ``placement`` is what streaming takes here,
+    where that was measured.
     """
 
     name: str
@@ -190,6 +193,7 @@ class Description:
     data: tuple[SplitDescription, ...]
     needed_libraries: tuple[Library, ...]
     preprocessing_libraries: tuple[Library, ...]
+    placement: Placement | None = None
 
     @property
     def sizes(self) -> str:

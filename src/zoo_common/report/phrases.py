@@ -109,6 +109,7 @@ def _memory_note(found: Description, name: str) -> str:
         "copies": "the weights as bfloat16 products take them",
         "accumulated": f"the gradients' sum, as {training.batch_size} examples come in micro-batches",
         "optimizer": training.optimizer,
+        "slots": "three of the pieces whose weights and moments are streamed: one read, one used, one written",
         "activations": f"kept for the backward pass, {counted(training.micro_batch_size, 'example')} at once",
         "recomputed": "those of one layer at a time, which keeps none: computed again, or frozen",
         "working": "temporary values, in proportion to the activations and the largest parameter",

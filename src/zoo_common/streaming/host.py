@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from zoo_common.memory.streaming import SLOTS
 from zoo_common.streaming.slots import Buffer, Slot, buffer_bytes
 from zoo_common.streaming.stored import Piece, Stored
 from zoo_common.streaming.traffic import Load, Traffic
@@ -17,9 +18,6 @@ from zoo_common.weights import Entry, WeightSource
 from zoo_spec.arrays import Array
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Unit, Units
-
-SLOTS = 3
-"""One is computed with, one is read into, one is written from."""
 
 
 class Host:

@@ -18,7 +18,7 @@ from zoo_common.data.preparation import Preparation, folder_of
 from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
 from zoo_common.log import LOG
-from zoo_common.memory import examples_at_once, require_memory
+from zoo_common.memory import examples_at_once, outlook, require_disk, require_memory
 from zoo_common.replicas import ALONE, Replicas, all_do, first_alone, same
 from zoo_common.training.agreed import same_batches
 from zoo_common.training.blind import blind_scores
@@ -141,12 +141,17 @@ class SpecLearner:
             require_files(self.directory, vocabulary_sources(self.spec.data.asked), self._accept)
 
     def require_trainable(self) -> None:
-        """A loss, parameters, micro-batches that add up, and memory."""
+        """A loss, parameters, micro-batches that add up, memory, and disk where weights are streamed."""
         if not self.graph.loss_parts:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.title} has no loss to train; its outputs are {outputs}")
         require_trainable(self.graph, self.spec.training, self.replicas.size)
         require_memory(self.spec, self.graph, self.name)
+        require_disk(self.spec, self.graph, self.directory, self.name)
+        first = self.replicas.rank == 0
+        expected = outlook(self.spec, self.graph, self.directory, self.name) if first else None
+        if expected is not None:
+            (LOG.warning if expected.is_slow else LOG.info)(str(expected))
 
     def require_fit(self, checkpoint: SavedWeights) -> None:
         """Names, shapes and dtypes are the graph's."""

@@ -1,8 +1,9 @@
-"""What training holds in memory where all weights stay there."""
+"""What training holds in memory, by what its execution keeps there."""
 
 from __future__ import annotations
 
 from zoo_common.memory.sizes import step_rows, step_sizes
+from zoo_common.memory.streaming import streamed
 from zoo_spec.cost import held_bytes
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import overhead_of
@@ -17,12 +18,18 @@ def training_bytes(
 
     ``copies`` are the weights as bfloat16 products take them; ``activations`` are kept for the backward pass,
     ``recomputed`` are those of one layer at a time, which is computed again or, being frozen, keeps none;
-    ``accumulated`` is the running sum of the gradients, where micro-batches add up to a batch; ``working`` is what
-    comes and goes; ``library`` is the framework's own;
+    ``accumulated`` is the running sum of the gradients, where micro-batches add up to a batch; ``slots`` are for the
+    weights and moments that are streamed; ``working`` is what comes and goes; ``library`` is the framework's own;
     ``saving`` is what a checkpoint's copies need beyond what the step has let go of by then, no part of a step.
     A framework that is not known counts as the one that needs most. ``given`` are sizes of open dimensions to
     use instead.
     """
+    if spec.training.streams:
+        return streamed(spec, graph, framework, **given).memory
+    return _resident(spec, graph, framework, **given)
+
+
+def _resident(spec: ExperimentSpec, graph: Graph, framework: str | None, **given: int) -> dict[str, int]:
     training = spec.training
     overhead = overhead_of(framework)
     parts = graph.cost(

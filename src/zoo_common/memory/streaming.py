@@ -1,0 +1,240 @@
+"""What training holds in memory where a layer's weights at a time are there, and what it moves to and from files.
+
+Pure arithmetic. The three slots, the moments and what a step reads and writes are those of ``zoo_common/streaming``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from zoo_common.memory import machine
+from zoo_common.memory.sizes import step_rows, step_sizes
+from zoo_common.units import bytes_text
+from zoo_spec.blocks.layer import Layer
+from zoo_spec.cost import held_bytes
+from zoo_spec.errors import EnvironmentFault, Problem, SpecError
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.frameworks import Overhead, overhead_of
+from zoo_spec.graph import Graph, Units, units
+from zoo_spec.graph.cost import GraphCost
+from zoo_spec.parameters import Parameter
+from zoo_spec.trained import frozen_names
+from zoo_spec.training import Training
+
+SLOTS = 3
+"""One unit is computed with, one is read, one is written."""
+SETS = 2
+"""Copies of weights and moments on the disk: the checkpoint, and what the next one will be."""
+_SHARE = 0.5
+"""Of what a limit leaves beside the framework and resident weights: for slots; the rest is for what is computed."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a step: what it computes while it reads and writes."""
+
+    flops: int
+    read: int
+    written: int
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What streaming a training takes. Bytes, but for ``phases``' FLOPs.
+
+    ``units`` are streamed; ``memory`` is the peak, by name; ``disk`` what lies there while it trains, by name;
+    ``phases`` are those of a step: forward, backward and, where gradients are clipped, update.
+    """
+
+    units: Units
+    memory: dict[str, int]
+    disk: dict[str, int]
+    phases: dict[str, Phase]
+
+    @property
+    def read(self) -> int:
+        """Bytes that a step reads."""
+        return sum(phase.read for phase in self.phases.values())
+
+    @property
+    def written(self) -> int:
+        """Bytes that a step writes."""
+        return sum(phase.written for phase in self.phases.values())
+
+    @property
+    def flops(self) -> int:
+        """Of a step."""
+        return sum(phase.flops for phase in self.phases.values())
+
+
+def unit_values(graph: Graph, training: Training, framework: str | None = None) -> int:
+    """How many values a unit may have, so that three of its state fit into half of what memory leaves.
+
+    That is ``training.memory_limit`` or what is free now, less the framework, and resident weights with their
+    gradients. Raises SpecError where nothing can be streamed or the limit leaves nothing, EnvironmentFault where what
+    is free leaves nothing.
+    """
+    resident = units(graph).resident
+    library = overhead_of(framework).library
+    kept = 2 * held_bytes(training.precision) * sum(each.size for each in resident.values())
+    room = training.memory_limit or machine.available_bytes()
+    if room <= library + kept:
+        _refuse(
+            training,
+            f"{bytes_text(room)} leave nothing to stream layers through: the framework takes {bytes_text(library)}, "
+            f"weights that stay in memory, with their gradients, {bytes_text(kept)}",
+        )
+    return max(1, int(_SHARE * (room - library - kept)) // (SLOTS * _Traffic.of(training).slot))
+
+
+def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, **given: int) -> Streamed:
+    """What streaming this training takes; ``given`` are sizes of open dimensions to use instead of the data's.
+
+    Raises SpecError where nothing can be streamed, or not within ``training.memory_limit``, and EnvironmentFault
+    where not in what is free.
+    """
+    training, sizes = spec.training, step_sizes(spec, graph, **given)
+    cost = graph.cost(
+        precision=training.precision,
+        moments=len(training.optimizer.moments),
+        recompute=True,
+        frozen=frozen_names(graph, training),
+        **sizes,
+    )
+    values = _Values.of(_parts(graph, training, framework), graph, training)
+    rows = step_rows(spec)
+    memory = _memory(
+        values,
+        cost,
+        _after_layers(graph, cost, training.precision),
+        training,
+        overhead_of(framework),
+        -(-rows // sizes["batch"]),
+    )
+    backward = (cost.training_flops - cost.flops) * rows // sizes["batch"]
+    phases = _phases(values, _Traffic.of(training), cost.flops * rows // sizes["batch"], backward)
+    return Streamed(values.units, memory, _disk(values, training), phases)
+
+
+@dataclass(frozen=True)
+class _Traffic:
+    """Bytes that a value takes: of a weight, of its moments, of a gradient that is kept in a file."""
+
+    weight: int
+    moments: int
+    spilled: int
+
+    @classmethod
+    def of(cls, training: Training) -> _Traffic:
+        wide = held_bytes(training.precision)
+        clips = training.optimizer.max_gradient_norm is not None
+        return cls(wide, wide * len(training.optimizer.moments), wide if clips else 0)
+
+    @property
+    def slot(self) -> int:
+        """What it takes of a slot."""
+        return self.weight + self.moments + self.spilled
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Numbers of values, and of those among them that are trained; ``changed`` are in units with any of these."""
+
+    units: Units
+    streamed: int
+    streamed_trained: int
+    changed: int
+    resident: int
+    resident_trained: int
+
+    @classmethod
+    def of(cls, parts: Units, graph: Graph, training: Training) -> _Values:
+        frozen = frozen_names(graph, training)
+
+        def counted(table: Mapping[str, Parameter]) -> tuple[int, int]:
+            trained = [each.size for name, each in table.items() if each.trainable and name not in frozen]
+            return sum(each.size for each in table.values()), sum(trained)
+
+        inside = [counted(unit.parameters) for unit in parts.streamed]
+        changed = sum(values for values, trained in inside if trained)
+        streamed, streamed_trained = (sum(each) for each in zip(*inside, strict=True))
+        return cls(parts, streamed, streamed_trained, changed, *counted(parts.resident))
+
+
+def _parts(graph: Graph, training: Training, framework: str | None) -> Units:
+    most = unit_values(graph, training, framework)
+    try:
+        return units(graph, most=most)
+    except SpecError as error:
+        if training.memory_limit is not None:
+            raise
+        raise EnvironmentFault(f"{graph.name}: too little memory is free: {error}") from error
+
+
+def _memory(
+    values: _Values, cost: GraphCost, after: int, training: Training, overhead: Overhead, together: int
+) -> dict[str, int]:
+    """The peak by name; ``after`` are the bytes that what follows the last layer keeps of one micro-batch.
+
+    ``together`` micro-batches share one reading of a layer, and each keeps the layers' inputs.
+    """
+    one, wide = _Traffic.of(training), held_bytes(training.precision)
+    largest = values.units.largest.size
+    biggest = max((each.size for each in values.units.resident.values()), default=0)
+    gradients = (values.resident_trained + largest) * wide
+    kept, recomputed = cost.bytes["activations"], cost.bytes["recomputed"]
+    return {
+        "weights": values.resident * wide,
+        "copies": cost.bytes["copies"],
+        "gradients": gradients,
+        "accumulated": gradients if together > 1 and overhead.sums else 0,
+        "slots": SLOTS * largest * one.slot,
+        "activations": (kept - after) * together + after,
+        "recomputed": recomputed,
+        "working": round(overhead.working * (after + recomputed)) + overhead.largest * biggest * wide,
+        "library": overhead.library,
+    }
+
+
+def _after_layers(graph: Graph, cost: GraphCost, precision: str) -> int:
+    """Bytes that the nodes after the last one with layers keep: they are done with before the next micro-batch."""
+    with_layers = {place.path.partition(".")[0] for place in graph.folded() if place.block.role == Layer.role}
+    names = [tree.row.name for tree in cost.trees]
+    last = max(names.index(name) for name in names if graph.nodes[name].owner in with_layers)
+    kept = sum(tree.row.saved for tree in cost.trees[last + 1 :]) * held_bytes(precision)
+    return min(kept, cost.bytes["activations"])
+
+
+def _disk(values: _Values, training: Training) -> dict[str, int]:
+    one = _Traffic.of(training)
+    trained = values.streamed_trained + values.resident_trained
+    checkpoint = (values.streamed + values.resident) * one.weight + trained * one.moments
+    return {
+        "checkpoint": checkpoint,
+        "working": checkpoint - values.resident * one.weight,
+        "gradients": values.streamed_trained * one.spilled,
+    }
+
+
+def _phases(values: _Values, one: _Traffic, forward: int, backward: int) -> dict[str, Phase]:
+    weights, moments = values.streamed * one.weight, values.streamed_trained * one.moments
+    resident = values.resident_trained * one.moments
+    changed, spilled = values.changed * one.weight, values.streamed_trained * one.spilled
+    if not spilled:
+        return {
+            "forward": Phase(forward, weights, 0),
+            "backward": Phase(backward, weights + moments + resident, changed + moments + resident),
+        }
+    return {
+        "forward": Phase(forward, weights, 0),
+        "backward": Phase(backward, weights, spilled),
+        "update": Phase(0, changed + moments + spilled + resident, changed + moments + resident),
+    }
+
+
+def _refuse(training: Training, why: str) -> NoReturn:
+    if training.memory_limit is not None:
+        raise SpecError(Problem(f"{why}; raise it", "training.memory_limit"))
+    raise EnvironmentFault(f"{why}; free some memory, or take a machine with more")
