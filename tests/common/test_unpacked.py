@@ -169,3 +169,15 @@ def test_what_is_unpacked_for_a_run_is_unpacked_once_and_anew_where_the_file_is_
     with pytest.raises(InputError, match="ends too early"):
         read()
     assert [each.suffix for each in folder.iterdir()] == [".lock"]
+
+
+def test_a_file_of_text_may_be_longer_than_memory_but_not_where_it_is_read_as_a_whole(tmp_path):
+    """The file is a hole, which takes no room on the disk."""
+    long = tmp_path / "long.txt"
+    long.write_bytes(b"a\n")
+    os.truncate(long, 20_000_000_000)
+    open_unpacked(long, TextLimits()).close()
+    story = tmp_path / "story.txt"
+    story.write_text("line\n" * 300)
+    with pytest.raises(InputError, match=r"longer than 1,000 bytes, .* raise data\.limits\.document_bytes"):
+        read_text(story, TextLimits(document_bytes=1000))

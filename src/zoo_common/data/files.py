@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from zoo_spec.data.limits import ReadLimits, TextLimits
+from zoo_spec.data.limits import TextLimits
 from zoo_spec.reading import UnreadableFileError, open_file, read_file
 
 _MARK = "\ufeff"
@@ -20,11 +20,6 @@ def existing_file(path: str | Path) -> Path:
         if os.fstat(file.fileno()).st_size == 0:
             raise _empty(path)
     return Path(path)
-
-
-def read_bytes(path: str | Path, limits: ReadLimits) -> bytes:
-    """The bytes of a file; raises InputError if there is none, it is empty, too long or unreadable."""
-    return _whole(path, limits.file_bytes, limits.remedy("file_bytes"))
 
 
 def expanded(paths: Iterable[str]) -> tuple[str, ...]:

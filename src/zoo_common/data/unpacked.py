@@ -99,9 +99,10 @@ def open_unpacked(path: Name, limits: ReadLimits, *, zlib_too: bool = False) -> 
 def read_text(path: str | Path, limits: TextLimits) -> str:
     """A file of text, packed or not, no line too long, without a byte order mark; its line ends are ``\\n``.
 
-    Raises InputError, too, where it is not UTF-8, naming the byte's offset and line.
+    Raises InputError, too, where it is longer than ``limits.document_bytes``, or not UTF-8, naming the byte's offset
+    and line.
     """
-    most, parts = limits.line_bytes, []
+    most, whole, parts, length = limits.line_bytes, limits.document_bytes, [], 0
     with closing(open_unpacked(path, limits)) as file, reading(path):
         for number, line in enumerate(iter(lambda: file.readline(most + 1), b""), start=1):
             if len(line) > most:
@@ -109,6 +110,12 @@ def read_text(path: str | Path, limits: TextLimits) -> str:
                     path, f"line {number} is longer than {most:,} bytes; {limits.remedy('line_bytes')}"
                 )
             parts.append(line)
+            length += len(line)
+            if length > whole:
+                raise UnreadableFileError(
+                    path,
+                    f"is longer than {whole:,} bytes, and is read as a whole; {limits.remedy('document_bytes')}",
+                )
     # Only these three end a line: str.splitlines would also break at form feeds and Unicode separators.
     return (
         decoded(b"".join(parts), path, "convert the file to UTF-8").replace("\r\n", "\n").replace("\r", "\n")

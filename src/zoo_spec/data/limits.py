@@ -32,10 +32,13 @@ class ReadLimits(Spec):
 class TextLimits(ReadLimits):
     """Of text and vocabularies."""
 
+    file_bytes: PositiveInt = 1_000_000_000_000
+    """Bytes of a file as it lies on the disk, of which no more than a part is ever in memory."""
+
     line_bytes: PositiveInt = 1 << 20
     """Bytes of a line of text: one without line ends may be all of a machine's memory."""
     document_bytes: PositiveInt = 1 << 30
-    """Bytes of a JSON document, which is read as a whole before its parts are known."""
+    """Bytes of what is read as a whole before its parts are known: a JSON document, a story, a table of images."""
     vocabulary_tokens: PositiveInt = 500_000
     """Tokens of a vocabulary; its files have a hundred bytes for each at most."""
 
@@ -51,6 +54,9 @@ class ImageLimits(ReadLimits):
 
 class RecordLimits(ReadLimits):
     """Of files of prepared examples."""
+
+    file_bytes: PositiveInt = 1_000_000_000_000
+    """Bytes of a file as it lies on the disk, of which no more than a part is ever in memory."""
 
     record_bytes: PositiveInt = 64_000_000
     """Bytes of one record, which is held in memory."""
