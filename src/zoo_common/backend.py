@@ -33,12 +33,25 @@ class Scalar(Protocol):
 
 
 @dataclass(frozen=True)
+class FileTraffic:
+    """Bytes that went from files and to them, and the seconds for which the computing stood still for them."""
+
+    read: int
+    written: int
+    waited: float
+
+
+@dataclass(frozen=True)
 class StepResult:
-    """What a training step gives: the loss, each part's loss by name, and the gradients' norm."""
+    """What a training step gives: the loss, each part's loss by name, and the gradients' norm.
+
+    ``files`` is what of weights and moments went through files in it, where these are streamed.
+    """
 
     loss: Scalar
     parts: Mapping[str, Scalar]
     gradient_norm: Scalar
+    files: FileTraffic | None = None
 
 
 @dataclass(frozen=True)

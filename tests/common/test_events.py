@@ -4,13 +4,15 @@ import math
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 
 from small_runs import bert_run
-from zoo_common.backend import find_backend
+from zoo_common.backend import FileTraffic, find_backend
 from zoo_common.training.events import TAGS, EventWriter
 from zoo_spec.errors import EnvironmentFault, InputError
 
@@ -149,16 +151,30 @@ def test_the_documentation_lists_every_tag():
         assert f"| `{tag}` | {meaning} | {unit} |" in text
 
 
+def streaming(step):
+    """A training step as where weights are streamed, which says what went through files."""
+
+    @wraps(step)
+    def with_files(*given, **named):
+        return replace(step(*given, **named), files=FileTraffic(700, 500, 2.0**-20))
+
+    return with_files
+
+
 def test_a_run_writes_the_documented_tags_in_either_framework(tmp_path, monkeypatch):
     found = {}
     for framework in ("torch", "tf"):
         model = get_type_hints(find_backend(framework).for_training)["return"]
         monkeypatch.setattr(model, "device_bytes", lambda self: 123)  # As on an accelerator.
+        monkeypatch.setattr(model, "train_step", streaming(model.train_step))
         folder = tmp_path / framework
         folder.mkdir()
         run_dir = bert_run(folder, framework=framework)
         found[framework] = scalars(run_dir / "events" / "train")
         assert found[framework][1, "memory/device_bytes"] == 123
+        assert found[framework][1, "files/read_bytes"] == 700
+        assert found[framework][1, "files/written_bytes"] == 500
+        assert found[framework][1, "time/files_seconds"] == 2.0**-20
     assert found["torch"].keys() == found["tf"].keys()
     written = {tag for _, tag in found["tf"]}
     assert written - {"masked_lm_loss", "next_sentence_loss"} == TAGS.keys() - {"<part>_loss"}

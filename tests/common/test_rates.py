@@ -22,3 +22,10 @@ def test_rates_are_of_the_last_twenty_steps():
 
 def test_a_run_without_a_step_has_no_rate():
     assert str(RecentRates(3, 0.0)) == ""
+
+
+def test_seconds_that_files_are_waited_for_are_those_of_a_step():
+    rates = RecentRates(0, 0.0)
+    for number, waited in enumerate([9.0, 0.5, 1.0], start=1):
+        rates.add(number, 2.0 * number, 0, waited)
+    assert str(rates) == "2.00 s/step  waits 0.75 s/step for files"

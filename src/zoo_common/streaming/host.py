@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from zoo_common.backend import FileTraffic
 from zoo_common.memory.streaming import SLOTS
 from zoo_common.streaming.slots import Buffer, Slot, buffer_bytes
 from zoo_common.streaming.stored import Piece, Stored
@@ -74,6 +75,7 @@ class Host:
         self._traffic: Traffic[Slot] = Traffic(SLOTS, size)
         weakref.finalize(self, self._traffic.close)
         self._tally = _Tally()
+        self._told = FileTraffic(0, 0, 0.0)
         self._spilled: set[str] = set()
         self.import_weights(weights)
 
@@ -91,6 +93,12 @@ class Host:
     def seconds_waited(self) -> float:
         """How long the computing stood still for files, so far."""
         return self._traffic.seconds_waited
+
+    def traffic(self) -> FileTraffic:
+        """What went through files, and was waited for, since this was last asked for."""
+        now = FileTraffic(self.bytes_read, self.bytes_written, self.seconds_waited)
+        before, self._told = self._told, now
+        return FileTraffic(now.read - before.read, now.written - before.written, now.waited - before.waited)
 
     @contextmanager
     def weights(self, unit: Unit) -> Iterator[Mapping[str, Array]]:

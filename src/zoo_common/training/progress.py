@@ -17,7 +17,10 @@ from zoo_common.training.recent_rates import RecentRates
 
 
 class Reporter:
-    """Shows steps as they finish: loss, recent steps/s and tokens/s, time left. Use it in a ``with`` statement."""
+    """Shows steps as they finish: loss, recent steps/s and tokens/s, waiting for files, time left.
+
+    Use it in a ``with`` statement.
+    """
 
     def __init__(self, title: str, start: int, stop: int | None, *, quiet: bool = False) -> None:
         self.title = title
@@ -52,7 +55,9 @@ class Reporter:
 
     def step(self, step: Step, loss: float | None) -> None:
         """A step is done; ``loss`` is given where it was logged."""
-        self._rates.add(step.number, time.perf_counter(), step.tokens or 0)
+        files = step.result.files
+        waited = None if files is None else files.waited
+        self._rates.add(step.number, time.perf_counter(), step.tokens or 0, waited)
         self._loss = loss if loss is not None else self._loss
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step.number, state=self._state())

@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 
 import psutil
 
+from zoo_common.backend import FileTraffic
 from zoo_common.log import LOG
 from zoo_common.replicas import ALONE, Replicas, told
 from zoo_common.training.loop import Step
@@ -204,6 +205,7 @@ class _Clock:
     def _reset(self) -> None:
         self._steps = self._examples = self._tokens = 0
         self._data = self._compute = self._save = 0.0
+        self._files: FileTraffic | None = None
 
     def watch(self, steps: Generator[Step, None, None]) -> Generator[Step, None, None]:
         """The same steps, timed."""
@@ -217,8 +219,16 @@ class _Clock:
             self._examples += step.examples
             self._tokens += step.tokens or 0
             self._data += step.data_seconds
+            self._add(step.result.files)
             self._began += step.data_seconds
             yield step
+
+    def _add(self, files: FileTraffic | None) -> None:
+        if files is not None:
+            so_far = self._files or FileTraffic(0, 0, 0.0)
+            self._files = FileTraffic(
+                so_far.read + files.read, so_far.written + files.written, so_far.waited + files.waited
+            )
 
     def computed(self) -> None:
         """The step that was given last is done."""
@@ -241,13 +251,23 @@ class _Clock:
             **({"tokens_per_second": self._tokens / working} if self._tokens else {}),
             "time/step_seconds": (working + self._save) / count,
             "time/data_seconds": self._data / count,
-            "time/compute_seconds": self._compute / count,
+            **self._of_files(count),
+            "time/compute_seconds": (self._compute - (self._files.waited if self._files else 0.0)) / count,
             "time/save_seconds": self._save / count,
             "memory/resident_bytes": float(psutil.Process().memory_info().rss),
             **({} if on_device is None else {"memory/device_bytes": float(on_device)}),
         }
         self._reset()
         return found
+
+    def _of_files(self, count: int) -> dict[str, float]:
+        if self._files is None:
+            return {}
+        return {
+            "time/files_seconds": self._files.waited / count,
+            "files/read_bytes": self._files.read / count,
+            "files/written_bytes": self._files.written / count,
+        }
 
 
 def _numbers(record: Mapping[str, MetricValue]) -> dict[str, float]:
