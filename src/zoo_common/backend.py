@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from inspect import isclass
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.replicas import ALONE, Environment, MicroBatch, Replicas
-from zoo_common.weights import WeightSource
+from zoo_common.weights import Entry, Part, WeightSource, as_source
 from zoo_spec.errors import EnvironmentFault, InputError
 from zoo_spec.frameworks import entries, framework
 from zoo_spec.graph import Graph
@@ -64,18 +64,47 @@ class State:
     written: Written | None = None
     """Which of these lie in files already, that a save takes as they are."""
 
+    @property
+    def unwritten_weights(self) -> Mapping[str, Array]:
+        """The weights that are in no file."""
+        return self.weights if self.written is None else _without(self.weights, self.written.weights)
 
-class Written(Protocol):
-    """Files with a part of a state, in the form of a checkpoint's, written by a model whose weights are streamed."""
+    @property
+    def unwritten_optimizer(self) -> Mapping[str, Array]:
+        """The moments that are in no file."""
+        return self.optimizer if self.written is None else _without(self.optimizer, self.written.optimizer)
 
-    def weights(self) -> Mapping[Path, Collection[str]]:
-        """The names of the weights in each file."""
 
-    def optimizer(self) -> Mapping[Path, Collection[str]]:
-        """The names of the moments in each file."""
+@dataclass(frozen=True)
+class Written:
+    """Files with a part of a state, in the form of a checkpoint's, which a model whose weights are streamed wrote."""
 
-    def moved(self, places: Mapping[Path, Path]) -> None:
-        """Told where a save put them: from now on they are read there, and never written to."""
+    weights: Sequence[WrittenFile]
+    optimizer: Sequence[WrittenFile]
+
+
+class WrittenFile(Protocol):
+    """One of them."""
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """What it has, by name."""
+
+    def place(self) -> tuple[Path, bool]:
+        """Where it is, and whether it may be moved; else it is a checkpoint's already, and may be linked to."""
+
+    def content(self) -> Iterator[bytes | memoryview]:
+        """Its bytes, read to the end and found to be what was written.
+
+        Raises EnvironmentFault where they are not, NotFiniteError where a tensor holds NaN or infinity.
+        """
+
+    def moved(self, path: Path) -> None:
+        """Told that a save put it there: from now on it is read there, and never written to."""
+
+
+class NotFiniteError(ValueError):
+    """A tensor holds NaN or infinity; the message is its name."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +288,11 @@ class Backend(Protocol):
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that it computes with."""
+
+
+def _without(tensors: Mapping[str, Array], files: Sequence[WrittenFile]) -> WeightSource:
+    names = {name for file in files for name in file.entries}
+    return Part(as_source(tensors), [name for name in tensors if name not in names])
 
 
 def refuse_streaming(framework: str, streams: bool) -> None:

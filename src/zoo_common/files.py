@@ -18,7 +18,11 @@ from zoo_spec.errors import EnvironmentFault, InputError, ZooError
 
 if sys.platform == "darwin":
     import fcntl
+if sys.platform != "win32":
+    import resource
 
+_OTHER_FILES = 512
+"""Files that a process may have open beside those of one checkpoint."""
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}\.partial")
 _WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -74,6 +78,17 @@ def fsync_directory(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def allow_open_files(count: int) -> None:
+    """Have room for so many open files and a few hundred more, as far as the system lets this process."""
+    if sys.platform != "win32":  # Windows has no such limit to raise.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count + _OTHER_FILES
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def sha256_of(file: BinaryIO) -> str:

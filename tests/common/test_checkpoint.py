@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from zoo_common.checkpoint import CheckpointStore, manifest
+from zoo_common.checkpoint import CheckpointStore, manifest, saving
 from zoo_common.checkpoint import store as store_module
 from zoo_spec.errors import EnvironmentFault, InputError
 
@@ -135,7 +135,8 @@ def test_all_is_synced_before_a_checkpoint_takes_its_name_and_the_name_after(sto
 
     monkeypatch.setattr(os, "replace", replace)
     monkeypatch.setattr(manifest, "fsync_file", sync_file)
-    monkeypatch.setattr(store_module, "fsync_directory", sync_directory)
+    for module in (store_module, saving):
+        monkeypatch.setattr(module, "fsync_directory", sync_directory)
     save(store, 10)
     assert at_rename == [set()]
     assert synced == [os.stat(store.directory).st_ino]
@@ -255,7 +256,10 @@ def test_a_manifest_names_plain_files_only(store, name):
         (lambda content: content.update(step=11), "is of step 11, not 10"),
         (lambda content: content.update(step=-1), "step: Input should be greater"),
         (lambda content: content.update(step="10"), "step: Input should be a valid integer"),
-        (lambda content: content.update(version=2), "has format version 2, this Zoo reads 1; update Zoo"),
+        (
+            lambda content: content.update(version=3),
+            "has format version 3, this Zoo reads 1 and 2; update Zoo",
+        ),
         (lambda content: content.update(format="other"), "format: Input should be 'zoo-checkpoint'"),
         (lambda content: content["files"].pop("state.json"), "does not list state.json"),
         (lambda content: content["files"]["state.json"].pop("size"), "files.state.json.size: Field required"),
@@ -461,7 +465,8 @@ def test_a_disk_that_refuses_leaves_the_old_checkpoint_good(store, monkeypatch, 
 
     with monkeypatch.context() as patch:
         patch.setattr("zoo_common.checkpoint.manifest.fsync_file", sync)
-        patch.setattr("zoo_common.checkpoint.store.fsync_directory", sync)
+        for module in (store_module, saving):
+            patch.setattr(module, "fsync_directory", sync)
         with pytest.raises(EnvironmentFault, match="step-00000020: " + os.strerror(number)):
             save(store, 20)
     if when < 5:

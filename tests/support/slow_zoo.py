@@ -24,7 +24,7 @@ from functools import wraps  # noqa: E402
 from importlib import import_module  # noqa: E402
 
 from zoo_common.backend import find_backend  # noqa: E402
-from zoo_common.checkpoint import manifest, store  # noqa: E402
+from zoo_common.checkpoint import manifest, saving, store  # noqa: E402
 from zoo_common.cli import main as command  # noqa: E402
 from zoo_common.training import events, metrics_file, run, run_directory  # noqa: E402
 
@@ -111,7 +111,7 @@ def patch(framework):
     for function in ("replace", "mkdir", "rmdir", "unlink"):
         slow(function, plain)
     slow("fsync", opened)
-    store.write_file = slow_write
+    saving.write_file = slow_write
     store.CheckpointStore.save = acknowledged
     named(run.Run, "_save", "save")
     names = {"torch": "TorchTraining", "tf": "TensorFlowTraining"}

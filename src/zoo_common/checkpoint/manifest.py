@@ -13,7 +13,7 @@ from typing import Annotated, BinaryIO, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from zoo_common.files import fsync_file, sha256_of
+from zoo_common.files import allow_open_files, fsync_file, sha256_of
 from zoo_spec.base import NonNegativeInt, Spec
 from zoo_spec.errors import InputError
 from zoo_spec.reading import UnreadableFileError, open_file, read_file
@@ -23,7 +23,8 @@ WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
 
-VERSION = 1
+VERSIONS = (1, 2)
+"""With 1 there is one file of weights and one of the optimizer, with 2 there are any number of each, by number."""
 _ZEROS = "0" * 64
 _LARGEST_MANIFEST = 16 << 20
 
@@ -52,7 +53,7 @@ class Manifest(Spec):
     """The list of a checkpoint's files; whatever is not listed is no part of the checkpoint."""
 
     format: Literal["zoo-checkpoint"] = "zoo-checkpoint"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     step: NonNegativeInt
     """Optimizer steps done."""
     spec_hash: str
@@ -88,9 +89,10 @@ class Manifest(Spec):
         found = hashlib.sha256(_with_checksum(raw, stated, _ZEROS)).hexdigest()
         if found != stated:
             raise DamagedCheckpointError(path, f"has the SHA-256 {found}, its own checksum says {stated}")
-        if content.get("version") != VERSION:
-            version = content.get("version")
-            raise InputError(f"{path}: has format version {version!r}, this Zoo reads {VERSION}; update Zoo")
+        version = content.get("version")
+        if version not in VERSIONS or isinstance(version, bool):
+            known = " and ".join(map(str, VERSIONS))
+            raise InputError(f"{path}: has format version {version!r}, this Zoo reads {known}; update Zoo")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -99,13 +101,38 @@ class Manifest(Spec):
             place = ".".join(str(part) for part in first["loc"]).encode("unicode_escape").decode("ascii")
             raise DamagedCheckpointError(path, f"{place}: {first['msg']}") from error
 
+    @property
+    def weights_files(self) -> list[str]:
+        """The names of the files with weights, in order."""
+        return self._files_of(WEIGHTS)
+
+    @property
+    def optimizer_files(self) -> list[str]:
+        """The names of the files with the optimizer's moments, in order."""
+        return self._files_of(OPTIMIZER)
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the file of weights; of several, of their hashes in order."""
+        hashes = [self.files[name].sha256 for name in self.weights_files]
+        return hashes[0] if self.version == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+    def _files_of(self, name: str) -> list[str]:
+        if self.version == 1:
+            return [name]
+        stem, _, suffix = name.partition(".")
+        return sorted(each for each in self.files if re.fullmatch(rf"{stem}-\d{{5}}\.{suffix}", each))
+
     def verify(self, directory: Path, names: Collection[str], held: ExitStack) -> dict[str, BinaryIO]:
         """Compare every file's size with its record, then the hashes of these; they are left open.
 
         What is read of these is then what was verified, whatever becomes of the directory; ``held`` closes them.
         Raises DamagedCheckpointError naming the file, with the size or hash that was expected and found.
         """
-        for name in (WEIGHTS, OPTIMIZER, STATE):
+        one = self.version == 1
+        for name in (
+            (WEIGHTS, OPTIMIZER, STATE) if one else (STATE, *(self.weights_files or [numbered(WEIGHTS, 1)]))
+        ):
             if name not in self.files:
                 raise DamagedCheckpointError(directory / MANIFEST, f"does not list {name}")
         for name, record in self.files.items():
@@ -114,6 +141,7 @@ class Manifest(Spec):
                 reason = f"has {size:,} bytes, the manifest says {record.size:,}"
                 raise DamagedCheckpointError(directory / name, reason)
         files = {}
+        allow_open_files(len(names))
         for name in names:
             files[name] = held.enter_context(open_file(directory / name))
             sha256, record = sha256_of(files[name]), self.files[name]
@@ -121,6 +149,21 @@ class Manifest(Spec):
                 reason = f"has the SHA-256 {sha256}, the manifest says {record.sha256}"
                 raise DamagedCheckpointError(directory / name, reason)
         return files
+
+
+def numbered(name: str, number: int) -> str:
+    """``weights-00001.safetensors``, the first of several in the place of ``weights.safetensors``."""
+    stem, _, suffix = name.partition(".")
+    return f"{stem}-{number:05d}.{suffix}"
+
+
+def record_of(chunks: Iterable[bytes | memoryview]) -> FileRecord:
+    """The record of a file that has these bytes."""
+    digest, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+    return FileRecord(size=size, sha256=digest.hexdigest())
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> FileRecord:

@@ -2,116 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 import shutil
-import weakref
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import JsonValue
 
-from zoo_common.checkpoint.manifest import (
-    MANIFEST,
-    OPTIMIZER,
-    STATE,
-    WEIGHTS,
-    DamagedCheckpointError,
-    Manifest,
-    write_file,
-)
-from zoo_common.checkpoint.tensors import TensorFile
-from zoo_common.containers.safetensors_writing import file_size, tensor_chunks
+from zoo_common.backend import State, Written
+from zoo_common.checkpoint.manifest import MANIFEST, DamagedCheckpointError, Manifest
+from zoo_common.checkpoint.saved import Checkpoint, SavedWeights
+from zoo_common.checkpoint.saving import PartialCheckpoint, Records, needed_bytes
 from zoo_common.files import explained, free_bytes, fsync_directory, megabytes
-from zoo_common.weights import Entry, WeightSource
 from zoo_spec.arrays import Array
 from zoo_spec.errors import EnvironmentFault, InputError
 
 _LOG = logging.getLogger("zoo")
 _NAME = re.compile(r"step-(\d{8,})(\.partial|\.replaced|\.deleted)?")
-_OVERHEAD = 64 << 10
-"""Bytes for the manifest and for what a file system adds to five small files."""
-_LARGEST_STATE = 16 << 20
 _TRIES = 5
-
-
-class SavedWeights:
-    """A checkpoint for who only computes with it; its files were found to be what was saved, and are held open.
-
-    So its weights are those of ``step`` also when the process that trains has saved more and removed it, until
-    ``close``.
-    """
-
-    def __init__(
-        self, path: Path, manifest: Manifest, files: Mapping[str, BinaryIO], held: ExitStack
-    ) -> None:
-        self.step = manifest.step
-        """Optimizer steps done."""
-        self.path = path
-        self.spec_hash = manifest.spec_hash
-        self.weights_hash = manifest.files[WEIGHTS].sha256
-        self.state: Mapping[str, JsonValue] = _read_state(files[STATE], path / STATE)
-        """What resuming needs beside arrays: data position, random state, best metric."""
-        self.is_published = self.step == 0 and self.state.get("framework", "") is None
-        """Whether these are somebody's published weights: of no step, no framework, and with no optimizer."""
-        self._weights = TensorFile(files[WEIGHTS], path / WEIGHTS)
-        self._close = weakref.finalize(self, held.pop_all().close)
-
-    @classmethod
-    def read_of(cls, manifest: Manifest) -> Collection[str]:
-        """The files that are read, and so verified."""
-        return WEIGHTS, STATE
-
-    def weights(self) -> WeightSource:
-        """Every parameter by canonical name, in torch's layout. Reading one may raise DamagedCheckpointError."""
-        return _Held(self._weights, self)
-
-    def entries(self) -> dict[str, Entry]:
-        """The dtype and shape of everything that it has; reads no values."""
-        return dict(self._weights.entries)
-
-    def close(self) -> None:
-        """Let go of the files, whose room on the disk is free once they are removed too."""
-        self._close()
-
-
-class Checkpoint(SavedWeights):
-    """A checkpoint for who goes on training from it."""
-
-    def __init__(
-        self, path: Path, manifest: Manifest, files: Mapping[str, BinaryIO], held: ExitStack
-    ) -> None:
-        self._optimizer = TensorFile(files[OPTIMIZER], path / OPTIMIZER)
-        super().__init__(path, manifest, files, held)
-
-    @classmethod
-    def read_of(cls, manifest: Manifest) -> Collection[str]:
-        """All that is listed."""
-        return manifest.files
-
-    def optimizer(self) -> WeightSource:
-        """Every optimizer moment by ``<canonical name>/<moment>``, in torch's layout; errors as of the weights."""
-        return _Held(self._optimizer, self)
-
-    def entries(self) -> dict[str, Entry]:
-        """As of its weights, and of the slots."""
-        return {**super().entries(), **self._optimizer.entries}
-
-
-class _Held(WeightSource):
-    """Tensors of a file that is open for as long as its checkpoint is there."""
-
-    def __init__(self, file: TensorFile, checkpoint: SavedWeights) -> None:
-        self.entries = file.entries
-        self._file, self._checkpoint = file, checkpoint
-
-    def read(self, name: str) -> Array:
-        """The file's."""
-        return self._file.read(name)
 
 
 Part = TypeVar("Part", SavedWeights, Checkpoint)
@@ -136,15 +49,40 @@ class CheckpointStore:
         optimizer: Mapping[str, Array],
         state: Mapping[str, JsonValue],
         spec_hash: str,
+        written: Written | None = None,
     ) -> Path:
         """Save a step and return its directory; on return it is on the disk and survives a power cut.
 
+        What is in the files that are ``written`` is not written again: they become the checkpoint's.
         Until then the older checkpoints are untouched, and a failure leaves nothing behind. Saving a step
-        again replaces it. Raises EnvironmentFault (disk full, read-only), or ValueError for a ``state`` with
-        NaN or infinity and for arrays of a dtype that the format does not have.
+        again replaces it. Raises EnvironmentFault (disk full, read-only; a written file that is damaged),
+        NotFiniteError for what is written, or ValueError for a ``state`` with NaN or infinity and for arrays of a
+        dtype that the format does not have.
         """
-        state_json = json.dumps(dict(state), indent=2, allow_nan=False).encode("ascii") + b"\n"
-        needed = file_size(weights) + file_size(optimizer) + len(state_json) + _OVERHEAD
+        if written is None:
+            with self.saving(step, needed_bytes(weights, optimizer, state)) as saving:
+                records = saving.partial.write_whole(weights, optimizer)
+                return saving.finish(records, state, spec_hash, version=1)
+        whole = State(weights, optimizer, step, written)
+        rest = whole.unwritten_weights, whole.unwritten_optimizer
+        with self.saving(step, needed_bytes(*rest, state)) as saving:
+            records = saving.partial.write_part(1, *rest)
+            taken, names = saving.partial.take(written)
+            path = saving.finish({**records, **taken}, state, spec_hash)
+        for file, name in names.items():
+            file.moved(path / name)
+        return path
+
+    def partial(self, step: int) -> PartialCheckpoint:
+        """Where the parts of a checkpoint go that ``saving`` has begun, in this process or another."""
+        return PartialCheckpoint(self.directory / f"{_directory_name(step)}.partial")
+
+    @contextmanager
+    def saving(self, step: int, needed: int) -> Iterator[Saving]:
+        """Begin a checkpoint of ``needed`` bytes, which other processes may write parts of too; then finish it.
+
+        What was begun is removed if it fails before. Errors as of ``save``.
+        """
         target = self.directory / _directory_name(step)
         with explained("save the checkpoint", target, needed):
             if not self.directory.exists():
@@ -152,21 +90,10 @@ class CheckpointStore:
                 fsync_directory(self.directory.parent)
             self._clean()
             self._require_room(target, needed)
-            with _new_directory(target.with_name(f"{target.name}.partial")) as partial:
-                files = {
-                    WEIGHTS: write_file(partial / WEIGHTS, tensor_chunks(weights)),
-                    OPTIMIZER: write_file(partial / OPTIMIZER, tensor_chunks(optimizer)),
-                    STATE: write_file(partial / STATE, [state_json]),
-                }
-                manifest = Manifest(step=step, spec_hash=spec_hash, files=files)
-                write_file(partial / MANIFEST, [manifest.render()])
-                fsync_directory(partial)
-                if target.exists():
-                    os.replace(target, _replaced(target))
-                os.replace(partial, target)
-                fsync_directory(self.directory)
+            partial = self.partial(step)
+            with _new_directory(partial.path):
+                yield Saving(step, partial, target)
         self._forget_old(step)
-        return target
 
     def steps(self) -> list[int]:
         """Every saved step, oldest first, whether or not it verifies; unfinished ones do not count."""
@@ -291,6 +218,27 @@ class CheckpointStore:
             _LOG.warning("cannot remove an old checkpoint in %s: %s", self.directory, error)
 
 
+@dataclass(frozen=True)
+class Saving:
+    """A checkpoint of ``step`` that was begun."""
+
+    step: int
+    partial: PartialCheckpoint
+    target: Path
+
+    def finish(
+        self, records: Records, state: Mapping[str, JsonValue], spec_hash: str, *, version: Literal[1, 2] = 2
+    ) -> Path:
+        """Have it count, with these files, all of which are written; returns its directory."""
+        manifest = Manifest(version=version, step=self.step, spec_hash=spec_hash, files=records)
+        self.partial.finish(manifest, state)
+        if self.target.exists():
+            os.replace(self.target, _replaced(self.target))
+        os.replace(self.partial.path, self.target)
+        fsync_directory(self.target.parent)
+        return self.target
+
+
 @contextmanager
 def _new_directory(path: Path) -> Iterator[Path]:
     """Make a directory that is removed again, with its content, if what follows fails."""
@@ -300,20 +248,6 @@ def _new_directory(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
-
-
-def _read_state(file: BinaryIO, path: Path) -> dict[str, JsonValue]:
-    file.seek(0)
-    raw = file.read(_LARGEST_STATE + 1)
-    if len(raw) > _LARGEST_STATE:
-        raise DamagedCheckpointError(path, f"is longer than {_LARGEST_STATE:,} bytes; no state is")
-    try:
-        state = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise DamagedCheckpointError(path, f"is not JSON: {error}") from error
-    if not isinstance(state, dict):
-        raise DamagedCheckpointError(path, f"holds a {type(state).__name__}, not an object")
-    return state
 
 
 def _directory_name(step: int) -> str:

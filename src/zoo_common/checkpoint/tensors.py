@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from zoo_common.checkpoint.manifest import DamagedCheckpointError
 from zoo_common.containers.safetensors import Safetensors
-from zoo_common.weights import WeightSource
+from zoo_common.weights import Choice, WeightSource
 from zoo_spec.arrays import Array
-from zoo_spec.reading import UnreadableFileError
+from zoo_spec.reading import UnreadableFileError, printable
 
 
 class TensorFile(WeightSource):
@@ -21,14 +22,28 @@ class TensorFile(WeightSource):
     """
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.path = path
         with _damage_of(path):
             self._held = Safetensors(path, file)
         self.entries = self._held.entries
+        self._one_at_a_time = Lock()
 
     def read(self, name: str) -> Array:
         """One array, in memory of its own. Raises DamagedCheckpointError if the file has become shorter."""
-        with _damage_of(self._held.path):
+        with self._one_at_a_time, _damage_of(self._held.path):
             return self._held.read(name)
+
+
+def joined(files: Sequence[TensorFile]) -> WeightSource:
+    """The tensors of several files as of one. Raises DamagedCheckpointError for a name that two of them have."""
+    owners: dict[str, TensorFile] = {}
+    for file in files:
+        for name in file:
+            if name in owners:
+                where = owners[name].path.name
+                raise DamagedCheckpointError(file.path, f"has {printable(name)}, which {where} has too")
+            owners[name] = file
+    return Choice(*files)
 
 
 @contextmanager

@@ -8,9 +8,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 
-from zoo_common.backend import FileTraffic
+import numpy as np
+
+from zoo_common.backend import FileTraffic, Written
 from zoo_common.memory.streaming import SLOTS
 from zoo_common.streaming.slots import Buffer, Slot, buffer_bytes
 from zoo_common.streaming.stored import Piece, Stored
@@ -19,6 +22,10 @@ from zoo_common.weights import Entry, WeightSource
 from zoo_spec.arrays import Array
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Unit, Units
+
+_LEAST_BUFFER = 1 << 22
+_GRAIN = 1 << 12
+"""Values; pieces of a tensor begin at multiples of it, where vectors do."""
 
 
 class Host:
@@ -63,15 +70,10 @@ class Host:
             if name in trained and moments
         }
         self._moments = tuple(moments)
-        size = max(
-            (
-                buffer_bytes(
-                    files.weights.entries, files.moments.entries, files.gradients.entries if spills else {}
-                )
-                for files in self._files
-            ),
-            default=0,
-        )
+        self._dtype = dtype
+        sizes = [files.buffer_bytes(spills) for files in self._files]
+        size = max([*sizes, _LEAST_BUFFER if self._resident else 0])
+        self._at_once = size // (np.dtype(dtype).itemsize * max(len(moments), 1)) // _GRAIN * _GRAIN
         self._traffic: Traffic[Slot] = Traffic(SLOTS, size)
         weakref.finalize(self, self._traffic.close)
         self._tally = _Tally()
@@ -134,6 +136,18 @@ class Host:
         with self._held(self._load("spilled", files, (*both, files.gradients), writes=both)) as slot:
             yield slot
 
+    def pieces(self, name: str) -> Iterator[Moments]:
+        """The moments of a resident weight that is trained, a range of values at a time, each as in ``state``.
+
+        What is done with one is done when the next is asked for.
+        """
+        stored = self._resident[name]
+        size = prod(self.units.resident[name].shape)
+        for start in range(0, size, self._at_once):
+            stop = min(start + self._at_once, size)
+            with self._held(self._piece(name, stored, start, stop)) as slot:
+                yield Moments(start, stop, {moment: slot.moments[moment] for moment in self._moments})
+
     def import_weights(self, weights: WeightSource) -> None:
         """Have the units' weights be these. What does not last is read, and written, at once; else when needed."""
         self._traffic.settle()
@@ -146,8 +160,51 @@ class Host:
     def import_moments(self, moments: WeightSource | None) -> None:
         """Have the moments be these, those of resident weights too; None: zeros."""
         self._traffic.settle()
-        for stored in [*(files.moments for files in self._files), *self._resident.values()]:
+        for stored in self._moment_files():
             stored.take(moments)
+
+    def settle(self) -> None:
+        """Return once everything is in files; what goes wrong is raised."""
+        self._traffic.settle()
+        for stored in self._every_file():
+            self._tally.written += stored.settle()
+
+    def stored_weights(self) -> WeightSource:
+        """The units' weights, read from the files when they are asked for, until the next step."""
+        return _FromFiles([files.weights for files in self._files])
+
+    def stored_moments(self) -> WeightSource:
+        """All moments, likewise."""
+        return _FromFiles(self._moment_files())
+
+    def written(self) -> Written:
+        """The files, for a save to take; it settles them."""
+        self.settle()
+        return Written([files.weights for files in self._files], self._moment_files())
+
+    def _moment_files(self) -> list[Stored]:
+        found = [*(files.moments for files in self._files), *self._resident.values()]
+        return [stored for stored in found if stored.entries]
+
+    def _every_file(self) -> list[Stored]:
+        return [*(files.weights for files in self._files), *self._moment_files()]
+
+    def _piece(self, name: str, stored: Stored, start: int, stop: int) -> Load[Slot]:
+        tally, moments = self._tally, self._moments
+        flat = {moment: Entry(self._dtype, (stop - start,)) for moment in moments}
+
+        def read(buffer: Buffer) -> Slot:
+            (arrays,) = buffer.views(flat)
+            tally.read += stored.read(pieces(arrays))
+            return Slot(buffer.number, {}, arrays, {})
+
+        def write(slot: Slot) -> None:
+            tally.write(stored, pieces(slot.moments))
+
+        def pieces(arrays: Mapping[str, Array]) -> list[Piece]:
+            return [Piece(f"{name}/{moment}", start, stop, arrays[moment]) for moment in moments]
+
+        return Load(("piece", name, start), ("piece", name, start), read, write)
 
     def _load(
         self, kind: str, files: _UnitFiles, parts: tuple[Stored, ...], writes: tuple[Stored, ...]
@@ -180,6 +237,30 @@ class Host:
             self._traffic.end(load, buffer, slot, is_good=is_good)
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Values ``start`` to ``stop``, in row-major order, of each of a weight's moments, by the moment's name."""
+
+    start: int
+    stop: int
+    values: Mapping[str, Array]
+
+
+class _FromFiles(WeightSource):
+    """The tensors of several files."""
+
+    def __init__(self, files: Collection[Stored]) -> None:
+        self._owners = {name: stored for stored in files for name in stored.entries}
+        self.entries = {name: stored.entries[name] for name, stored in self._owners.items()}
+
+    def read(self, name: str) -> Array:
+        """The tensor, as its file has it now."""
+        entry = self.entries[name]
+        values = np.empty(entry.shape, entry.dtype)
+        self._owners[name].read([Piece(name, 0, values.size, values)])
+        return values
+
+
 @dataclass
 class _Tally:
     """Bytes of files, so far."""
@@ -201,6 +282,11 @@ class _UnitFiles:
     weights: Stored
     moments: Stored
     gradients: Stored
+
+    def buffer_bytes(self, spills: bool) -> int:
+        """What it takes in memory."""
+        gradients = self.gradients.entries if spills else {}
+        return buffer_bytes(self.weights.entries, self.moments.entries, gradients)
 
     @classmethod
     def of(

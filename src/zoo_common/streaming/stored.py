@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
 
+from zoo_common.backend import NotFiniteError
 from zoo_common.containers.safetensors_writing import header, size_of
 from zoo_common.files import explained
 from zoo_common.weights import Entry, WeightSource
@@ -18,11 +22,18 @@ from zoo_spec.reading import printable
 
 ALIGNMENT = 64
 """Bytes. Tensors begin at multiples of it as far as their sizes allow, for whoever maps the file."""
+_AT_ONCE = 1 << 20
+"""Values."""
+_WORD = 8
+_MODULUS = 1 << 64
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Values ``start`` to ``stop`` of a tensor in row-major order, and where they go in memory or come from."""
+    """Values ``start`` to ``stop`` of a tensor in row-major order, and where they go in memory or come from.
+
+    Where it is not the whole tensor, both are multiples of 8 or the tensor's end.
+    """
 
     name: str
     start: int
@@ -35,12 +46,13 @@ class Stored:
 
     Writing goes to the working file at ``path``, in place. After ``moved`` the file is a checkpoint's, which is only
     read: the next writing begins a working file anew, and what of that is not written yet is read from the old one.
+    What was written is summed up in memory, and each reading of the same held against it.
     """
 
     def __init__(self, path: Path, entries: Mapping[str, Entry]) -> None:
         # Those whose sizes keep the next one aligned come first.
         order = sorted(entries, key=lambda name: (size_of(entries[name]) % ALIGNMENT > 0, name))
-        self.entries = {name: entries[name] for name in order}
+        self.entries: Mapping[str, Entry] = {name: entries[name] for name in order}
         self.path = path
         self._header = header(self.entries, alignment=ALIGNMENT)
         self._starts: dict[str, int] = {}
@@ -51,31 +63,50 @@ class Stored:
         """The file's length in bytes."""
         self._source: WeightSource | None = None
         self._file: Path | None = None
-        self._sums: dict[tuple[str, int, int], int] = {}
-        self._begun: dict[str, list[tuple[int, int]]] = {}
-        self._new_sums: dict[tuple[str, int, int], int] = {}
-
-    @property
-    def file(self) -> Path | None:
-        """The file that has all of it; None before it was written."""
-        return self._file
+        self._sums = _Sums(self.entries)
+        self._begun: _Sums | None = None
+        self._one_at_a_time = Lock()
 
     def take(self, source: WeightSource | None) -> None:
         """Have these values; None: zeros. A source that does not last is read, and written, at once."""
-        self._source, self._file = source, None
-        self._begun.clear()
+        self._source, self._file, self._begun = source, None, None
         if source is not None and not source.lasts:
             self.settle()
 
-    def settle(self) -> None:
-        """Write the file, unless there is one, a tensor at a time."""
+    def settle(self) -> int:
+        """Write the file, a tensor at a time, unless there is one; returns the bytes that are written."""
+        count = 0
         if self._file is None:
             for name, entry in self.entries.items():
                 values = np.empty(entry.shape, entry.dtype)
-                self.read([self._whole(name, values)])
-                self.write([self._whole(name, values)])
-            if not self.entries:
-                self.write([])
+                piece = Piece(name, 0, values.size, values)
+                self.read([piece])
+                count += self.write([piece])
+        return count
+
+    def place(self) -> tuple[Path, bool]:
+        """Where the file is, and whether it may be moved; else it is a checkpoint's already, and may be linked to."""
+        assert self._file is not None, "settle it first"
+        return self._file, self._file == self.path
+
+    def content(self) -> Iterator[bytes | memoryview]:
+        """The file's bytes, read to the end and found to be what was written.
+
+        Raises EnvironmentFault where they are not, NotFiniteError where a tensor holds NaN or infinity.
+        """
+        yield self._header
+        path, _ = self.place()
+        for name, entry in self.entries.items():
+            size, total = prod(entry.shape), 0
+            for start in range(0, size, _AT_ONCE):
+                values = np.empty(min(_AT_ONCE, size - start), entry.dtype)
+                self.read([Piece(name, start, start + values.size, values)])
+                if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+                    raise NotFiniteError(printable(name))
+                total += _sum(values)
+                yield _bytes_of(values).data
+            if total % _MODULUS != self._sums.of_all(name):
+                raise _other_values(path, name)
 
     def moved(self, path: Path) -> None:
         """Told that the file is a checkpoint's now, at ``path``."""
@@ -88,89 +119,107 @@ class Stored:
         damaged.
         """
         count = 0
-        for piece in pieces:
-            if self._is_begun(piece):
-                count += self._read_file(self.path, piece, self._new_sums)
-            elif self._file is not None:
-                count += self._read_file(self._file, piece, self._sums)
-            elif self._source is None:
-                piece.values[...] = 0
-            else:
-                found = self._source.read(piece.name)
-                piece.values[...] = found.reshape(-1)[piece.start : piece.stop].reshape(piece.values.shape)
-                count += piece.values.nbytes
+        with self._one_at_a_time, ExitStack() as held:
+            opened: dict[Path, BinaryIO] = {}
+            for piece in pieces:
+                is_begun = self._begun is not None and self._begun.covers(piece)
+                path, sums = (self.path, self._begun) if is_begun else (self._file, self._sums)
+                if path is not None and sums is not None:
+                    if path not in opened:
+                        opened[path] = held.enter_context(self._opened(path, is_whole=not is_begun))
+                    self._fill(path, opened[path], piece, sums)
+                    count += piece.values.nbytes
+                elif self._source is None:
+                    piece.values[...] = 0
+                else:
+                    found = self._source.read(piece.name).reshape(-1)[piece.start : piece.stop]
+                    piece.values[...] = found.reshape(piece.values.shape)
+                    count += piece.values.nbytes
         return count
 
     def write(self, pieces: Iterable[Piece]) -> int:
         """Write each piece; returns the bytes. Raises EnvironmentFault where the disk is full or will not have it."""
-        is_new = self._file != self.path and not self._begun
         count = 0
-        with (
-            explained("write", self.path, needed=self.size),
-            self.path.open("wb" if is_new else "r+b", buffering=0) as file,
-        ):
+        with self._one_at_a_time, explained("write", self.path, needed=self.size):
+            is_new = self._file != self.path and self._begun is None
             if is_new:
-                _write(file, memoryview(self._header))
-            for piece in pieces:
-                file.seek(self._at(piece))
-                _write(file, _bytes_of(piece.values).data)
-                count += piece.values.nbytes
-                self._note(piece)
-        self._become_whole()
+                self._begun = _Sums(self.entries)
+            sums = self._begun or self._sums
+            with self.path.open("wb" if is_new else "r+b", buffering=0) as file:
+                if is_new:
+                    _write(file, memoryview(self._header))
+                for piece in pieces:
+                    file.seek(self._at(piece))
+                    _write(file, _bytes_of(piece.values).data)
+                    count += piece.values.nbytes
+                    sums.note(piece)
+            if self._begun is not None and self._begun.is_whole():
+                self._file, self._source, self._sums, self._begun = self.path, None, self._begun, None
         return count
 
-    def _note(self, piece: Piece) -> None:
-        key = (piece.name, piece.start, piece.stop)
-        if self._file == self.path:
-            self._sums[key] = _sum(piece.values)
-        else:
-            self._new_sums[key] = _sum(piece.values)
-            self._begun.setdefault(piece.name, []).append((piece.start, piece.stop))
-
-    def _become_whole(self) -> None:
-        """Read the working file alone, once all of it was written."""
-        written = sum(stop - start for ranges in self._begun.values() for start, stop in ranges)
-        if self._file != self.path and written == sum(
-            int(np.prod(entry.shape)) for entry in self.entries.values()
-        ):
-            self._file, self._source = self.path, None
-            self._sums, self._new_sums = self._new_sums, {}
-            self._begun.clear()
-
-    def _is_begun(self, piece: Piece) -> bool:
-        return any(
-            start <= piece.start and piece.stop <= stop for start, stop in self._begun.get(piece.name, ())
-        )
-
-    def _read_file(self, path: Path, piece: Piece, sums: Mapping[tuple[str, int, int], int]) -> int:
+    def _opened(self, path: Path, is_whole: bool) -> BinaryIO:
         try:
-            with path.open("rb", buffering=0) as file:
-                size, found = file.seek(0, 2), piece.values
-                if path == self._file and size != self.size:
-                    raise _damage(path, f"has {size:,} bytes, and {self.size:,} were written")
-                file.seek(0)
-                if file.read(len(self._header)) != self._header:
-                    raise _damage(path, "begins otherwise than it was written: it is of another model or run")
-                file.seek(self._at(piece))
-                if not _read(file, _bytes_of(found).data):
-                    raise _damage(path, f"ends within {printable(piece.name)}")
+            file = path.open("rb", buffering=0)
         except FileNotFoundError as error:
             raise _damage(path, "is missing") from error
         except OSError as error:
-            raise EnvironmentFault(
-                f"{path}: cannot be read: {error.strerror or error}; check the disk"
-            ) from error
-        stated = sums.get((piece.name, piece.start, piece.stop))
-        if stated is not None and stated != _sum(found):
-            raise _damage(path, f"has other values of {printable(piece.name)} than were written")
-        return found.nbytes
+            raise _damage(path, f"cannot be opened: {error.strerror or error}") from error
+        size = file.seek(0, 2)
+        file.seek(0)
+        try:
+            if is_whole and size != self.size:
+                raise _damage(path, f"has {size:,} bytes, and {self.size:,} were written")
+            if file.read(len(self._header)) != self._header:
+                raise _damage(path, "begins otherwise than it was written: it is of another model or run")
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _fill(self, path: Path, file: BinaryIO, piece: Piece, sums: _Sums) -> None:
+        try:
+            file.seek(self._at(piece))
+            is_there = _read(file, _bytes_of(piece.values).data)
+        except OSError as error:
+            raise _damage(path, f"cannot be read: {error.strerror or error}") from error
+        if not is_there:
+            raise _damage(path, f"ends within {printable(piece.name)}")
+        if not sums.agree(piece):
+            raise _other_values(path, piece.name)
 
     def _at(self, piece: Piece) -> int:
         """The byte of the file where a piece begins."""
         return self._starts[piece.name] + piece.start * np.dtype(self.entries[piece.name].dtype).itemsize
 
-    def _whole(self, name: str, values: Array) -> Piece:
-        return Piece(name, 0, values.size, values)
+
+class _Sums:
+    """What was written of some tensors: a sum for each range of values."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._sizes = {name: prod(entry.shape) for name, entry in entries.items()}
+        self._of: dict[str, dict[tuple[int, int], int]] = {name: {} for name in entries}
+
+    def note(self, piece: Piece) -> None:
+        self._of[piece.name][piece.start, piece.stop] = _sum(piece.values)
+
+    def agree(self, piece: Piece) -> bool:
+        """Whether a piece that was read is what was written, as far as that is known."""
+        stated = self._of[piece.name].get((piece.start, piece.stop))
+        return stated is None or stated == _sum(piece.values)
+
+    def covers(self, piece: Piece) -> bool:
+        """Whether the whole piece was written."""
+        return any(start <= piece.start and piece.stop <= stop for start, stop in self._of[piece.name])
+
+    def is_whole(self) -> bool:
+        """Whether every value of every tensor was written."""
+        return all(
+            sum(stop - start for start, stop in self._of[name]) == size for name, size in self._sizes.items()
+        )
+
+    def of_all(self, name: str) -> int:
+        """The sum of a whole tensor."""
+        return sum(self._of[name].values()) % _MODULUS
 
 
 def _damage(path: Path, what: str) -> EnvironmentFault:
@@ -180,15 +229,20 @@ def _damage(path: Path, what: str) -> EnvironmentFault:
     )
 
 
+def _other_values(path: Path, name: str) -> EnvironmentFault:
+    return _damage(path, f"has other values of {printable(name)} than were written")
+
+
 def _bytes_of(values: Array) -> Array:
     return values.reshape(-1).view(np.uint8)
 
 
 def _sum(values: Array) -> int:
-    """A number by which a damaged file is told: of 64-bit words, at the speed of memory."""
+    """A number by which a damaged file is told: the sum of its 64-bit words, at the speed of memory."""
     flat = _bytes_of(values)
-    words = flat[: flat.size - flat.size % 8].view(np.uint64)
-    return int(np.add.reduce(words, dtype=np.uint64)) ^ hash(flat[words.size * 8 :].tobytes())
+    end = flat.size - flat.size % _WORD
+    words = int(np.add.reduce(flat[:end].view(np.uint64), dtype=np.uint64))
+    return (words + int.from_bytes(flat[end:].tobytes(), "little")) % _MODULUS
 
 
 def _read(file: BinaryIO, into: memoryview) -> bool:

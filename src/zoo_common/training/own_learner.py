@@ -27,7 +27,7 @@ from zoo_common.training.origin import FeedNow, TrainedOn
 from zoo_common.training.own_description import describe, fingerprint, read_description
 from zoo_common.training.run import Run
 from zoo_common.training.run_config import RunConfig
-from zoo_common.training.run_storage import RunStorage
+from zoo_common.training.run_storage import KEEP, RunStorage
 from zoo_common.training.session import Cadence
 from zoo_common.training.warm_start import WarmStart
 from zoo_spec.errors import InputError
@@ -215,5 +215,5 @@ def own_run(
             f"RunConfig: workers is {config.workers}; a model of one's own learns from the batches of an input_fn, "
             "which is a program's own: leave workers out"
         )
-    storage = RunStorage(config.directory(directory), keep=config.keep_checkpoint_max)
+    storage = RunStorage(config.directory(directory), keep=config.keep_checkpoint_max or KEEP)
     return Run(learner, storage, warm_start_from=warm_start_from, accept=config.accept)

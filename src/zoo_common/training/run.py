@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from zoo_common.backend import Array
+from zoo_common.backend import Array, NotFiniteError
 from zoo_common.checkpoint import Checkpoint, SavedWeights
 from zoo_common.log import LOG
 from zoo_common.replicas import ALONE, Replicas, all_do, same, told
@@ -20,7 +20,7 @@ from zoo_common.training.loop import Step
 from zoo_common.training.origin import Accepted, Claim, require_accepted
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.run_storage import RunStorage
-from zoo_common.training.session import DivergedError, Record, Session
+from zoo_common.training.session import DivergedError, Record, Session, not_finite_after
 from zoo_common.training.taking_over import require_origin
 from zoo_common.training.train_and_evaluate import EvalSpec
 from zoo_common.training.warm_start import WarmStart, hash_of, require_there, source_of
@@ -227,7 +227,13 @@ class Run(Generic[Kind]):
                 return ""
             rest = self.learner.rest(state.step)
             fingerprint = self.learner.fingerprint()
-            return str(self.storage.store.save(state.step, state.weights, state.optimizer, rest, fingerprint))
+            try:
+                path = self.storage.store.save(
+                    state.step, state.weights, state.optimizer, rest, fingerprint, state.written
+                )
+            except NotFiniteError as error:
+                raise not_finite_after(state.step, str(error)) from error
+            return str(path)
 
         self.checkpoint = Path(str(told(self.replicas, all_do(self.replicas, save))))
         self.step = state.step

@@ -29,8 +29,8 @@ class RunConfig:
     1000 where their number is not known."""
     log_step_count_steps: int | None = None
     """Steps between two lines of metrics. By default every step up to 100, then every tenth."""
-    keep_checkpoint_max: int = 2
-    """How many of the newest checkpoints stay."""
+    keep_checkpoint_max: int | None = None
+    """How many of the newest checkpoints stay. By default two; one where weights are streamed, which saves disk."""
     device: str = "auto"
     """auto, cpu, gpu or mps."""
     accept: Collection[Accepted] = ()

@@ -43,6 +43,7 @@ class RunDirectory:
     ``versions.json``       what made it: library versions, a list of those in use over time, and its ``origin``
     ``metrics.jsonl``       a line for each logged step
     ``checkpoints/``        docs/checkpoints.md
+    ``working/``            weights and moments while they are streamed; of a run that has ended, nothing counts
     ``events/``             TensorBoard's files
     ``log.txt``             the log
     ``run.lock``            locked while a process has the directory open
@@ -56,6 +57,7 @@ class RunDirectory:
         self.versions_file = path / FILE
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
+        self.working = path / "working"
         self.events = path / "events"
         self.log_file = path / "log.txt"
         self.holder_file = path / _HOLDER
@@ -232,8 +234,10 @@ class RunDirectory:
         return f"process {pid} on {host}"
 
     def _remove_partial(self) -> None:
-        """Remove what a process that was killed while it wrote a file left beside it."""
+        """Remove what a process that was killed left: the file that it was writing, and its working files."""
         with explained("tidy", self.path):
+            if self.working.is_dir():
+                shutil.rmtree(self.working)
             for entry in list(self.path.iterdir()):
                 if is_partial(entry.name):
                     entry.unlink()

@@ -20,6 +20,9 @@ from zoo_common.training.origin import Claim
 from zoo_common.training.run_directory import RunDirectory
 from zoo_spec.errors import InputError
 
+KEEP = 2
+"""How many checkpoints stay where nobody says."""
+
 
 class _Plain(yaml.SafeDumper):
     """Writes a value that is there twice twice, for whoever reads it takes no references."""
@@ -39,7 +42,7 @@ class RunStorage:
     """A run's directory with its checkpoints, the newest ``keep`` of which stay."""
 
     def __init__(
-        self, directory: Path | None, *, keep: int = 2, quiet: bool = False, replicas: Replicas = ALONE
+        self, directory: Path | None, *, keep: int = KEEP, quiet: bool = False, replicas: Replicas = ALONE
     ) -> None:
         self._own = None
         if directory is None:

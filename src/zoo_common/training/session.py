@@ -34,6 +34,11 @@ class DivergedError(ZooError):
         super().__init__(f"step {step}: {what}; nothing of this was saved. To go on, {to_do}")
 
 
+def not_finite_after(step: int, name: str) -> DivergedError:
+    """What is to be said where a step left a tensor that is not numbers."""
+    return DivergedError(step, f"{name} holds NaN or infinity after its update")
+
+
 class Cadence(Protocol):
     """Which steps, counted from 1, are followed by what."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from zoo_common.backend import Array, Backend, InferenceModel, State, TrainingModel
+from zoo_common.backend import Array, Backend, InferenceModel, State, Streaming, TrainingModel
 from zoo_common.checkpoint import SavedWeights
 from zoo_common.data import Dataset, Recipe, batches_by, open_dataset
 from zoo_common.data.batch_marks import batch_mark
@@ -43,7 +43,7 @@ from zoo_common.training.origin import (
 from zoo_common.training.own_description import read_description
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.served import served
-from zoo_common.training.session import Cadence, DivergedError
+from zoo_common.training.session import Cadence, not_finite_after
 from zoo_common.training.taking_over import Widened, dtype_of, finite, not_finite, require_fit
 from zoo_common.training.warm_start import Choose, Given, warm_started
 from zoo_common.weights import InitialValues, Report, WeightSource
@@ -78,6 +78,7 @@ class SpecLearner:
         training = spec.training
         self.seed = training.seed
         self.generator: str | None = training.random
+        self._working = RunDirectory(directory).working if training.streams else None
         self._device = device
         self._accept = accept
         self._workers = workers
@@ -266,6 +267,7 @@ class SpecLearner:
                     dtype=training.precision,
                     device=self._device,
                     replicas=self.replicas,
+                    working=self._working,
                 )
         if checkpoint is not None and not checkpoint.is_published:
             self._trained.import_optimizer(finite(checkpoint.optimizer(), checkpoint), checkpoint.step)
@@ -273,6 +275,8 @@ class SpecLearner:
 
     def _numbers(self, checkpoint: SavedWeights) -> WeightSource:
         """A checkpoint's weights as the model has them."""
+        if self.spec.training.streams:
+            checkpoint.keep()  # They are read when they are needed.
         return Widened(finite(checkpoint.weights(), checkpoint), dtype_of(self.spec.training))
 
     def suspect(self) -> str:
@@ -287,7 +291,12 @@ class SpecLearner:
             return
         self._fits = examples_at_once(self.spec, self.graph, self.name)
         self._model = self.backend.for_inference(
-            self.graph, weights, dtype=training.precision, device=self._device, tf32=training.tf32
+            self.graph,
+            weights,
+            dtype=training.precision,
+            device=self._device,
+            tf32=training.tf32,
+            streaming=Streaming(limit=training.memory_limit) if training.streams else None,
         )
 
     def evaluate(
@@ -339,12 +348,12 @@ class SpecLearner:
         export(self.at_work(), self.backend, self.spec, beside.files, output, step=step, labels=beside.labels)
 
     def export_state(self) -> State:
-        """The model's; DivergedError where it holds NaN or infinity."""
+        """The model's; DivergedError where it holds NaN or infinity, beside what is looked at as it is saved."""
         assert self._trained is not None
         state = self._trained.export_state()
-        broken = [*not_finite(state.weights), *not_finite(state.optimizer)]
+        broken = [*not_finite(state.unwritten_weights), *not_finite(state.unwritten_optimizer)]
         if broken:
-            raise DivergedError(state.step, f"{broken[0]} holds NaN or infinity after its update")
+            raise not_finite_after(state.step, broken[0])
         return state
 
     def rest(self, step: int) -> dict[str, JsonValue]:

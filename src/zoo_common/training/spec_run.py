@@ -14,7 +14,7 @@ from zoo_common.training.origin import Accepted
 from zoo_common.training.run import Run
 from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import RunDirectory
-from zoo_common.training.run_storage import RunStorage
+from zoo_common.training.run_storage import KEEP, RunStorage
 from zoo_common.training.spec_learner import SpecLearner, spec_in
 from zoo_common.training.warm_start import WarmStart, directory_of
 from zoo_spec import load_spec
@@ -31,7 +31,7 @@ def spec_run(
     *,
     device: str = "auto",
     quiet: bool = False,
-    keep: int = 2,
+    keep: int | None = None,
     warm_start_from: WarmStart | None = None,
     accept: Collection[Accepted] = (),
     workers: int | None = None,
@@ -39,15 +39,17 @@ def spec_run(
 ) -> SpecRun:
     """One spec, one backend, one directory.
 
-    Without a directory, everything is kept for as long as the object lives. ``warm_start_from`` stands in the place
-    of the spec's ``training.initialize_from``. ``workers`` is as ``RunConfig`` has it. ``replicas`` are those
-    that the backend's ``join`` gave.
+    Without a directory, everything is kept for as long as the object lives. ``keep`` and ``workers`` are as
+    ``RunConfig`` has them. ``warm_start_from`` stands in the place of the spec's ``training.initialize_from``.
+    ``replicas`` are those that the backend's ``join`` gave.
     """
     if warm_start_from is None:
         warm_start_from = spec.training.initialize_from
     else:
         said = {"initialize_from": directory_of(warm_start_from)}
         spec = spec.model_copy(update={"training": spec.training.model_copy(update=said)})
+    if keep is None:  # Two of a model that is larger than memory may be larger than the disk.
+        keep = 1 if spec.training.streams else KEEP
     storage = RunStorage(directory, keep=keep, quiet=quiet, replicas=replicas)
     learner = SpecLearner(
         backend, spec, storage.path, device=device, accept=accept, workers=workers, replicas=replicas

@@ -31,6 +31,11 @@ class Widened(WeightSource):
         self._source, self._dtype = source, dtype
         self.entries = {name: Entry(dtype, entry.shape) for name, entry in source.entries.items()}
 
+    @property
+    def lasts(self) -> bool:
+        """Whether the other does."""
+        return self._source.lasts
+
     def read(self, name: str) -> Array:
         """The tensor, wide."""
         return self._source.read(name).astype(self._dtype, copy=False)
@@ -42,6 +47,11 @@ class Finite(WeightSource):
     def __init__(self, source: WeightSource, where: str, remedy: str) -> None:
         self.entries = source.entries
         self._source, self._where, self._remedy = source, where, remedy
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the other does."""
+        return self._source.lasts
 
     def read(self, name: str) -> Array:
         """The tensor, of numbers."""

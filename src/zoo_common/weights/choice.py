@@ -15,6 +15,11 @@ class Choice(WeightSource):
         self._owners = {name: source for source in reversed(sources) for name in source}
         self.entries = {name: source.entries[name] for name, source in self._owners.items()}
 
+    @property
+    def lasts(self) -> bool:
+        """Whether all of them do."""
+        return all(source.lasts for source in {id(each): each for each in self._owners.values()}.values())
+
     def read(self, name: str) -> Array:
         """The tensor, from its source alone."""
         return self._owners[name].read(name)
@@ -26,6 +31,11 @@ class Part(WeightSource):
     def __init__(self, source: WeightSource, names: Collection[str]) -> None:
         self._source = source
         self.entries = {name: source.entries[name] for name in names}
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the other does."""
+        return self._source.lasts
 
     def read(self, name: str) -> Array:
         """The tensor, if it is one of these."""
