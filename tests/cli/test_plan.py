@@ -35,8 +35,18 @@ def test_the_largest_gpt_is_streamed_in_parts_of_layers():
     assert step["seconds"] == pytest.approx(step["computing_seconds"] + step["waiting_seconds"])
     assert found["training_seconds"] == found["steps"] * step["seconds"]
     text = run("plan", *MACHINE, *one).stdout
-    for part in ("weight_streaming", "60.1 GB", "4.88 TB", "4.08 h", "years (95,400 steps)"):
+    for part in ("weight_streaming", "60.1 GB", "4.88 TB", "5.10 h", "years (95,400 steps)"):
         assert part in text
+
+
+def test_as_many_examples_a_step_as_fit_are_planned_with_a_word_where_the_specs_do_not():
+    own = ("--spec", "gpt3_6p7b")
+    found = planned(*own)
+    assert found["batch_size"] < 1024
+    assert f"training.batch_size={found['batch_size']}" in found["settings"]
+    assert not found["trains_the_same"]
+    assert "It is another training" in run("plan", *MACHINE, *own).stdout
+    assert planned("--spec", "bert_tiny")["trains_the_same"]
 
 
 def test_what_fits_stays_in_memory_with_the_least_change():

@@ -4,6 +4,7 @@ import pytest
 
 from zoo_common.memory import (
     Phase,
+    largest_batch,
     machine,
     outlook,
     require_disk,
@@ -106,6 +107,10 @@ def test_a_limit_takes_layers_apart_and_one_that_leaves_nothing_is_refused():
     assert 3 * 16 * found.units.largest.size <= 32 * GB  # A whole layer of 1.8 G parameters would take 87.
     assert sum(found.memory.values()) < 64 * GB
     assert found.units.largest.size <= unit_values(spec.graph(), spec.training, "torch")
+    whole = taken(load_spec("gpt3_175b", ["training.batch_size=1", "training.memory_limit=1TB", STREAMS]))
+    values = sum(unit.size for unit in whole.units.streamed)
+    assert found.read - whole.read == 4 * values  # Once more, for the inputs of the parts.
+    assert found.flops > whole.flops
     spec = load_spec("gpt3_175b", [*limited[:1], "training.memory_limit=2GB", STREAMS])
     with pytest.raises(SpecError, match=r"training\.memory_limit: 2\.00 GB leave nothing .*; raise it"):
         taken(spec)
@@ -113,7 +118,7 @@ def test_a_limit_takes_layers_apart_and_one_that_leaves_nothing_is_refused():
 
 def test_the_largest_gpt_takes_what_was_reckoned_on_paper():
     """175 G parameters, one row: 7 TB a step, 39 minutes at 3 GB/s, 4 hours of computing at 200 GFLOP/s."""
-    found = taken(load_spec("gpt3_175b", ["training.batch_size=1", "training.memory_limit=64GB", STREAMS]))
+    found = taken(load_spec("gpt3_175b", ["training.batch_size=1", "training.memory_limit=1TB", STREAMS]))
     assert found.read + found.written == pytest.approx(7 * TB, rel=0.01)
     time = step_time(found.phases.values(), DiskSpeed(3 * GB, 3 * GB), 200 * GB)
     assert time.files == pytest.approx(39 * 60, rel=0.01)
@@ -137,6 +142,17 @@ def test_training_that_does_not_fit_is_told_to_stream_where_that_fits():
     with pytest.raises(EnvironmentFault) as refusal:
         require_memory(images, images.graph(), "torch", available=100 * MB)
     assert "weight_streaming" not in str(refusal.value)
+
+
+def test_the_largest_batch_that_fits_is_named_where_a_streamed_one_does_not():
+    spec = small("training.memory_limit=400MB", batch_size=2048, micro_batch_size=1)
+    with pytest.raises(EnvironmentFault) as refusal:
+        require_memory(spec, spec.graph(), "torch", available=GB)
+    batch = largest_batch(spec, spec.graph(), 400 * MB, "torch")
+    assert f"training.batch_size (at most {batch})" in str(refusal.value)
+    for size, fits in ((batch, True), (batch + 1, False)):
+        one = small("training.memory_limit=400MB", batch_size=size, micro_batch_size=1)
+        assert (sum(training_bytes(one, one.graph(), "torch").values()) <= 400 * MB) == fits
 
 
 def test_a_limit_counts_as_memory_of_a_machine_that_has_more(monkeypatch):

@@ -1,6 +1,13 @@
 """What training and computing hold in memory, what this machine has, and a refusal with the arithmetic."""
 
-from zoo_common.memory.check import largest_micro_batch, require_disk, require_memory, too_small
+from zoo_common.memory.check import (
+    in_batches,
+    largest_batch,
+    largest_micro_batch,
+    require_disk,
+    require_memory,
+    too_small,
+)
 from zoo_common.memory.expecting import Outlook, outlook
 from zoo_common.memory.inference import examples_at_once, inference_bytes
 from zoo_common.memory.machine import available_bytes
@@ -16,7 +23,9 @@ __all__ = [
     "Streamed",
     "available_bytes",
     "examples_at_once",
+    "in_batches",
     "inference_bytes",
+    "largest_batch",
     "largest_micro_batch",
     "outlook",
     "require_disk",

@@ -89,6 +89,22 @@ def largest_micro_batch(
     return next(size for size in range(most, 0, -1) if batch % size == 0)
 
 
+def largest_batch(spec: ExperimentSpec, graph: Graph, room: int, framework: str | None = None) -> int | None:
+    """The largest ``batch_size``, one example at once, that fits into ``room`` bytes; None if there is none.
+
+    It is another training; where weights are streamed, each example of a step keeps the inputs of all layers.
+    """
+
+    def fits(size: int) -> bool:
+        return sum(training_bytes(in_batches(spec, size, 1), graph, framework).values()) <= room
+
+    most, too_large = 0, spec.training.batch_size + 1
+    while too_large - most > 1:
+        middle = (most + too_large) // 2
+        most, too_large = (middle, too_large) if fits(middle) else (most, middle)
+    return most or None
+
+
 def streams_within(
     spec: ExperimentSpec, graph: Graph, room: int, framework: str | None = None
 ) -> tuple[ExperimentSpec, Streamed] | None:
@@ -103,23 +119,27 @@ def streams_within(
             fits = largest_micro_batch(one, graph, room, framework)
             if fits is None:
                 return None
-            one = _in_micro_batches(one, fits)
+            one = in_batches(one, one.training.batch_size, fits)
         return one, streamed(one, graph, framework)
     except ZooError:
         return None
 
 
-def _in_micro_batches(spec: ExperimentSpec, size: int) -> ExperimentSpec:
-    return spec.model_copy(update={"training": spec.training.model_copy(update={"micro_batch_size": size})})
+def in_batches(spec: ExperimentSpec, batch_size: int, micro_batch_size: int) -> ExperimentSpec:
+    """The spec with steps of so many examples, so many at once."""
+    update = {"batch_size": batch_size, "micro_batch_size": micro_batch_size}
+    return spec.model_copy(update={"training": spec.training.model_copy(update=update)})
 
 
 def _needed(spec: ExperimentSpec, graph: Graph, framework: str | None, micro_batch: int) -> int:
-    return sum(training_bytes(_in_micro_batches(spec, micro_batch), graph, framework).values())
+    return sum(
+        training_bytes(in_batches(spec, spec.training.batch_size, micro_batch), graph, framework).values()
+    )
 
 
 def _remedy(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int) -> str:
     found = [_smaller(spec, graph, framework, room), _streaming(spec, graph, framework, room)]
-    return "; or ".join(filter(None, found)) or _nothing(spec, graph, framework)
+    return "; or ".join(filter(None, found)) or _nothing(spec, graph, framework, room)
 
 
 def _smaller(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int) -> str:
@@ -150,12 +170,14 @@ def _streaming(spec: ExperimentSpec, graph: Graph, framework: str | None, room: 
     )
 
 
-def _nothing(spec: ExperimentSpec, graph: Graph, framework: str | None) -> str:
+def _nothing(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int) -> str:
     least = bytes_text(min(_needed(spec, graph, framework, size) for size in (1, spec.training.batch_size)))
     shorter = "a shorter data.sequence_length, " if "sequence" in graph.bounds else ""
-    fewer = (
-        "a smaller training.batch_size, all of whose layer inputs are kept, " if spec.training.streams else ""
-    )
+    fewer = ""
+    if spec.training.streams:
+        batch = largest_batch(spec, graph, room, framework)
+        most = "" if batch is None else f" (at most {batch:,})"
+        fewer = f"fewer examples a step, all of which keep their layers' inputs: training.batch_size{most}, "
     return (
         f"no training.micro_batch_size makes it fit, the least is {least}: free some memory, or take "
         f"{fewer}{shorter}a smaller model, or a machine with more"

@@ -140,9 +140,13 @@ class _Traffic:
 
 @dataclass(frozen=True)
 class _Values:
-    """Numbers of values, and of those among them that are trained; ``changed`` are in units with any of these."""
+    """Numbers of values, and of those among them that are trained.
+
+    ``changed`` are in units with any of these; ``apart`` are in units that are a part of a layer.
+    """
 
     units: Units
+    apart: int
     streamed: int
     streamed_trained: int
     changed: int
@@ -160,7 +164,8 @@ class _Values:
         inside = [counted(unit.parameters) for unit in parts.streamed]
         changed = sum(values for values, trained in inside if trained)
         streamed, streamed_trained = (sum(each) for each in zip(*inside, strict=True))
-        return cls(parts, streamed, streamed_trained, changed, *counted(parts.resident))
+        apart = sum(unit.size for unit in parts.streamed if unit.place.block.role != Layer.role)
+        return cls(parts, apart, streamed, streamed_trained, changed, *counted(parts.resident))
 
 
 def _parts(graph: Graph, training: Training, framework: str | None) -> Units:
@@ -219,17 +224,20 @@ def _disk(values: _Values, training: Training) -> dict[str, int]:
 
 
 def _phases(values: _Values, one: _Traffic, forward: int, backward: int) -> dict[str, Phase]:
+    """The parts of a step. A layer in parts runs once more on the way back, for the inputs of its parts."""
+    backward += forward * values.apart // max(1, values.streamed)
+    again = values.apart * one.weight
     weights, moments = values.streamed * one.weight, values.streamed_trained * one.moments
     resident = values.resident_trained * one.moments
     changed, spilled = values.changed * one.weight, values.streamed_trained * one.spilled
     if not spilled:
         return {
             "forward": Phase(forward, weights, 0),
-            "backward": Phase(backward, weights + moments + resident, changed + moments + resident),
+            "backward": Phase(backward, again + weights + moments + resident, changed + moments + resident),
         }
     return {
         "forward": Phase(forward, weights, 0),
-        "backward": Phase(backward, weights, spilled),
+        "backward": Phase(backward, again + weights, spilled),
         "update": Phase(0, changed + moments + spilled + resident, changed + moments + resident),
     }
 

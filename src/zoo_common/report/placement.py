@@ -14,6 +14,8 @@ from zoo_common.memory import (
     StepTime,
     Streamed,
     available_bytes,
+    in_batches,
+    largest_batch,
     largest_micro_batch,
     require_memory,
     step_rows,
@@ -62,6 +64,11 @@ class Placement:
     """Of the spec's ``training``, where ``planned`` chose other than the spec says."""
 
     @property
+    def is_another(self) -> bool:
+        """Whether it does not train as the spec does, because so many examples a step do not fit."""
+        return "batch_size" in self.changes
+
+    @property
     def settings(self) -> list[str]:
         """What ``--set`` takes to have it so."""
         return [
@@ -102,10 +109,11 @@ def placed(
 
 
 def planned(spec: ExperimentSpec, graph: Graph, machine: Machine, framework: str | None = None) -> Placement:
-    """The least change to the spec that fits into the machine's memory, each of which trains the same.
+    """The least change to the spec that fits into the machine's memory.
 
-    In this order: as it is, with a smaller micro-batch, with recomputation, with its weights in files. Raises
-    EnvironmentFault, with the arithmetic, where none fits.
+    In this order: as it is, with a smaller micro-batch, with recomputation, with its weights in files, all of which
+    train the same; then with fewer examples a step, which does not. Raises EnvironmentFault, with the arithmetic,
+    where none fits.
     """
     last = spec
     for each in _executions(spec, graph, machine.memory):
@@ -116,6 +124,10 @@ def planned(spec: ExperimentSpec, graph: Graph, machine: Machine, framework: str
         if fits is not None:
             return replace(placed(fits, graph, machine, framework), changes=_changes(spec, fits))
         last = each
+    batch = largest_batch(last, graph, machine.memory, framework) if last.training.streams else None
+    if batch is not None:
+        fewer = in_batches(last, batch, 1)
+        return replace(placed(fewer, graph, machine, framework), changes=_changes(spec, fewer))
     require_memory(last, graph, framework, available=machine.memory)
     raise AssertionError("a training that does not fit was not refused")
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from zoo_common.report.placement import Placement
-from zoo_common.report.placement_words import execution_rows, machine_rows, size_rows, time_rows
+from zoo_common.report.placement_words import ANOTHER, execution_rows, machine_rows, size_rows, time_rows
 from zoo_common.report.terminal import facts, section
 
 
@@ -20,5 +20,7 @@ def print_placement(found: Placement, console: Console) -> None:
     section(console, "Memory, at its peak", facts(size_rows(found.memory)))
     section(console, "Disk", facts(size_rows(found.disk)))
     section(console, "A step", facts(time_rows(found)))
+    if found.is_another:
+        section(console, "It is another training", Text(ANOTHER))
     if found.changes:
         section(console, "To train it so", facts([("--set", setting) for setting in found.settings]))

@@ -10,6 +10,12 @@ from zoo_common.memory import step_rows
 from zoo_common.report.placement import Machine, Placement
 from zoo_common.units import bytes_text, counted, parameters_text, seconds_text, short
 
+ANOTHER = (
+    "All examples of a step keep the inputs of their layers, and those of the spec's training.batch_size do not fit; "
+    "so many of them do. Take a machine with more memory, or change the learning rate and the steps with the batch."
+)
+"""What there is to say of a placement that ``is_another``."""
+
 Rows = list[tuple[str, str]]
 
 
@@ -117,6 +123,7 @@ def to_json(found: Placement) -> dict[str, JsonValue]:
             "seconds": found.time.step,
         },
         "settings": list(found.settings),
+        "trains_the_same": not found.is_another,
         "training_seconds": found.seconds,
         "machine": {
             "memory": found.machine.memory,
