@@ -4,6 +4,8 @@ import pytest
 
 from zoo_common.memory import (
     Phase,
+    examples_at_once,
+    inference_bytes,
     largest_batch,
     machine,
     outlook,
@@ -142,6 +144,16 @@ def test_training_that_does_not_fit_is_told_to_stream_where_that_fits():
     with pytest.raises(EnvironmentFault) as refusal:
         require_memory(images, images.graph(), "torch", available=100 * MB)
     assert "weight_streaming" not in str(refusal.value)
+
+
+def test_a_model_that_only_computes_has_slots_for_weights_alone():
+    one = inference_bytes(small(), small().graph(), "torch")
+    assert (one["weights"], one["slots"]) == (4 * RESIDENT, 3 * 4 * LAYER)
+    spec = load_spec("gpt3_175b", ["training.memory_limit=24GB", STREAMS])
+    assert examples_at_once(spec, spec.graph(), "torch", available=64 * GB) == 1
+    low = load_spec("gpt3_175b", ["training.memory_limit=2GB", STREAMS])
+    with pytest.raises(SpecError, match=r"training\.memory_limit: 2\.00 GB leave nothing"):
+        examples_at_once(low, low.graph(), "torch", available=64 * GB)
 
 
 def test_the_largest_batch_that_fits_is_named_where_a_streamed_one_does_not():

@@ -13,7 +13,7 @@ from zoo_common.memory.inference import examples_at_once, inference_bytes
 from zoo_common.memory.machine import available_bytes
 from zoo_common.memory.seconds import StepTime, step_time
 from zoo_common.memory.sizes import step_rows, step_sizes, uncut
-from zoo_common.memory.streaming import Phase, Streamed, streamed, unit_values
+from zoo_common.memory.streaming import Phase, Streamed, inference_unit_values, streamed, unit_values
 from zoo_common.memory.training import training_bytes
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "examples_at_once",
     "in_batches",
     "inference_bytes",
+    "inference_unit_values",
     "largest_batch",
     "largest_micro_batch",
     "outlook",

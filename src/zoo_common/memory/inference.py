@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoo_common.memory import machine
 from zoo_common.memory.sizes import step_sizes, uncut
+from zoo_common.memory.streaming import SLOTS, inference_unit_values, units_within
 from zoo_common.memory.training import training_bytes
 from zoo_common.units import bytes_text
 from zoo_spec.cost import BYTES, held_bytes
@@ -18,10 +19,10 @@ def inference_bytes(
 ) -> dict[str, int]:
     """Bytes that evaluating holds at its peak, by name; predicting and exporting hold no more.
 
-    ``weights`` are in the dtype that they are kept in; ``activations`` are the widest layer's, with what comes and
-    goes there, and all outputs. ``reading`` is what filling the model takes beyond that: one tensor, in both layouts
-    on its way. ``library`` is the framework's own. ``given`` are sizes of open dimensions to use instead of
-    the data's and the batch's.
+    ``weights`` are in the dtype that they are kept in, where they are streamed those that stay, and ``slots`` are for
+    the others; ``activations`` are the widest layer's, with what comes and goes there, and all outputs. ``reading``
+    is what filling the model takes beyond that: one tensor, in both layouts on its way. ``library`` is the
+    framework's own. ``given`` are sizes of open dimensions to use instead of the data's and the batch's.
     """
     precision = spec.training.precision
     overhead = overhead_of(framework)
@@ -31,8 +32,15 @@ def inference_bytes(
     largest = max((parameter.size for _, parameter, _ in graph.folded_parameters), default=0)
     activations = round((1 + overhead.working) * cost.widest) + outputs
     activations += largest * BYTES[precision] if BYTES[precision] < held_bytes(precision) else 0
+    weights, slots = cost.bytes["weights"], 0
+    if spec.training.streams:
+        limit = spec.training.memory_limit
+        parts = units_within(graph, inference_unit_values(graph, precision, limit, framework), limit)
+        weights = held_bytes(precision) * sum(each.size for each in parts.resident.values())
+        slots = SLOTS * held_bytes(precision) * parts.largest.size
     return {
-        "weights": cost.bytes["weights"],
+        "weights": weights,
+        "slots": slots,
         "activations": activations,
         "reading": max(0, 2 * largest * held_bytes(precision) - activations),
         "library": overhead.library,
@@ -47,6 +55,8 @@ def examples_at_once(
     Raises EnvironmentFault, with the arithmetic, where not one does. ``available`` is measured unless it is given.
     """
     room = machine.available_bytes() if available is None else available
+    if spec.training.streams:
+        room = min(room, spec.training.memory_limit or room)
     wanted = spec.training.micro_batch_size or spec.training.batch_size
 
     def needed(examples: int) -> int:

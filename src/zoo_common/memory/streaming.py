@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 from zoo_common.memory import machine
 from zoo_common.memory.sizes import step_rows, step_sizes
@@ -76,17 +75,16 @@ def unit_values(graph: Graph, training: Training, framework: str | None = None) 
     gradients. Raises SpecError where nothing can be streamed or the limit leaves nothing, EnvironmentFault where what
     is free leaves nothing.
     """
-    resident = units(graph).resident
-    library = overhead_of(framework).library
-    kept = 2 * held_bytes(training.precision) * sum(each.size for each in resident.values())
-    room = training.memory_limit or machine.available_bytes()
-    if room <= library + kept:
-        _refuse(
-            training,
-            f"{bytes_text(room)} leave nothing to stream layers through: the framework takes {bytes_text(library)}, "
-            f"weights that stay in memory, with their gradients, {bytes_text(kept)}",
-        )
-    return max(1, int(_SHARE * (room - library - kept)) // (SLOTS * _Traffic.of(training).slot))
+    kept = 2 * held_bytes(training.precision)
+    return _values_within(graph, training.memory_limit, framework, kept, _Traffic.of(training).slot)
+
+
+def inference_unit_values(
+    graph: Graph, dtype: str, limit: int | None = None, framework: str | None = None
+) -> int:
+    """The same for a model that only computes, in ``dtype``: of weights alone, without gradients and moments."""
+    wide = held_bytes(dtype)
+    return _values_within(graph, limit, framework, wide, wide)
 
 
 def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, **given: int) -> Streamed:
@@ -103,7 +101,8 @@ def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, *
         frozen=frozen_names(graph, training),
         **sizes,
     )
-    values = _Values.of(_parts(graph, training, framework), graph, training)
+    parts = units_within(graph, unit_values(graph, training, framework), training.memory_limit)
+    values = _Values.of(parts, graph, training)
     rows = step_rows(spec)
     memory = _memory(
         values,
@@ -168,14 +167,30 @@ class _Values:
         return cls(parts, apart, streamed, streamed_trained, changed, *counted(parts.resident))
 
 
-def _parts(graph: Graph, training: Training, framework: str | None) -> Units:
-    most = unit_values(graph, training, framework)
+def units_within(graph: Graph, most: int, limit: int | None) -> Units:
+    """The units of at most so many values; raises EnvironmentFault where it is no limit that is too low."""
     try:
         return units(graph, most=most)
     except SpecError as error:
-        if training.memory_limit is not None:
+        if limit is not None:
             raise
         raise EnvironmentFault(f"{graph.name}: too little memory is free: {error}") from error
+
+
+def _values_within(graph: Graph, limit: int | None, framework: str | None, kept: int, slot: int) -> int:
+    """``kept`` and ``slot`` are the bytes of a value that stays, and of one in a slot."""
+    library = overhead_of(framework).library
+    stays = kept * sum(each.size for each in units(graph).resident.values())
+    room = limit or machine.available_bytes()
+    if room > library + stays:
+        return max(1, int(_SHARE * (room - library - stays)) // (SLOTS * slot))
+    why = (
+        f"{bytes_text(room)} leave nothing to stream layers through: the framework takes {bytes_text(library)}, "
+        f"weights that stay in memory, with what is computed of them, {bytes_text(stays)}"
+    )
+    if limit is not None:
+        raise SpecError(Problem(f"{why}; raise it", "training.memory_limit"))
+    raise EnvironmentFault(f"{why}; free some memory, or take a machine with more")
 
 
 def _memory(
@@ -240,9 +255,3 @@ def _phases(values: _Values, one: _Traffic, forward: int, backward: int) -> dict
         "backward": Phase(backward, again + weights, spilled),
         "update": Phase(0, changed + moments + spilled + resident, changed + moments + resident),
     }
-
-
-def _refuse(training: Training, why: str) -> NoReturn:
-    if training.memory_limit is not None:
-        raise SpecError(Problem(f"{why}; raise it", "training.memory_limit"))
-    raise EnvironmentFault(f"{why}; free some memory, or take a machine with more")
