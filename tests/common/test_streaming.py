@@ -1,6 +1,8 @@
 """Weights in files: what a host reads and writes, and what a save makes of its files. No framework is imported."""
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -183,8 +185,26 @@ def harmed(path, how):
     elif how == "a bit flipped":
         path.write_bytes(content[:-3] + bytes([content[-3] ^ 4]) + content[-2:])
     else:
-        other = host(path.parent.parent / "other", weights=InitialValues(GRAPH.parameters(), 1))
+        other = host(path.parent.parent.parent / "other", weights=InitialValues(GRAPH.parameters(), 1))
         path.write_bytes((other.folder / path.name).read_bytes())
+
+
+def test_a_host_that_nobody_has_any_more_takes_its_files_along_and_one_that_waits_holds_no_process_up(
+    tmp_path,
+):
+    found = host(tmp_path / "working", spills=True)
+    unit = UNITS.streamed[0]
+    with found.weights(unit) as slot:
+        found.spill(unit, dict(slot))
+    with found.spilled(unit):
+        pass
+    with found.weights(unit):  # From here on it waits, ahead, for gradients that never come.
+        pass
+    gone = weakref.ref(found)
+    del found, slot
+    gc.collect()
+    assert gone() is None
+    assert not list((tmp_path / "working").iterdir())
 
 
 @pytest.mark.parametrize("how", ["missing", "shorter", "a bit flipped", "of another run"])
@@ -256,7 +276,8 @@ def test_the_limit_says_what_goes_through_memory_and_what_is_too_large_for_it():
     assert inside | parts.resident.keys() == graph.parameters().keys()
     assert not inside & parts.resident.keys()
     with pytest.raises(
-        SpecError, match=r"training.memory_limit: leaves room for .*feed_forward.inner alone has"
+        SpecError,
+        match=r"training.memory_limit: leaves room for .*decoder.layers.0.attention.query alone has",
     ):
         within(16 * 10**9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import weakref
 from collections.abc import Collection, Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo_common.backend import FileTraffic, Written
+from zoo_common.files import explained
 from zoo_common.memory.streaming import SLOTS
 from zoo_common.streaming.slots import Buffer, Slot, buffer_bytes
 from zoo_common.streaming.stored import Piece, Stored
@@ -49,13 +51,11 @@ class Host:
     ) -> None:
         """``weights`` are what the units begin with, in ``dtype``; the moments of ``trained`` begin at zero.
 
-        ``spills`` where gradients are kept until all are there, as clipping needs them. ``folder`` is emptied; None:
-        a temporary one.
+        ``spills`` where gradients are kept until all are there, as clipping needs them. The files lie in a folder of
+        the host's own inside of ``folder``, for as long as the host lives; None: where temporary files are.
         """
         self.units = units
-        self._own = tempfile.TemporaryDirectory(prefix="zoo-") if folder is None else None
-        self.folder = folder or Path(self._own.name if self._own else "")
-        _emptied(self.folder)
+        self.folder = _folder_in(folder)
         self._files = [
             _UnitFiles.of(number, unit, self.folder, dtype, moments, frozenset(trained))
             for number, unit in enumerate(units.streamed, 1)
@@ -75,7 +75,7 @@ class Host:
         size = max([*sizes, _LEAST_BUFFER if self._resident else 0])
         self._at_once = size // (np.dtype(dtype).itemsize * max(len(moments), 1)) // _GRAIN * _GRAIN
         self._traffic: Traffic[Slot] = Traffic(SLOTS, size)
-        weakref.finalize(self, self._traffic.close)
+        weakref.finalize(self, _end, self._traffic, self.folder)
         self._tally = _Tally()
         self._told = FileTraffic(0, 0, 0.0)
         self._spilled: set[str] = set()
@@ -150,7 +150,7 @@ class Host:
 
     def import_weights(self, weights: WeightSource) -> None:
         """Have the units' weights be these. What does not last is read, and written, at once; else when needed."""
-        self._traffic.settle()
+        self._begin_anew()
         missing = [name for files in self._files for name in files.weights.entries if name not in weights]
         if missing:
             raise InputError(f"the weights lack {', '.join(missing[:5])}")
@@ -159,9 +159,15 @@ class Host:
 
     def import_moments(self, moments: WeightSource | None) -> None:
         """Have the moments be these, those of resident weights too; None: zeros."""
-        self._traffic.settle()
+        self._begin_anew()
         for stored in self._moment_files():
             stored.take(moments)
+
+    def _begin_anew(self) -> None:
+        self._traffic.reset()
+        self._spilled.clear()
+        with explained("make working files", self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)  # Whoever opened the run anew has tidied it.
 
     def settle(self) -> None:
         """Return once everything is in files; what goes wrong is raised."""
@@ -314,8 +320,13 @@ def _whole(arrays: Mapping[str, Array]) -> list[Piece]:
     return [Piece(name, 0, values.size, values) for name, values in arrays.items()]
 
 
-def _emptied(folder: Path) -> None:
-    """Make the folder, or remove what a process that was killed left in it."""
-    folder.mkdir(exist_ok=True)
-    for entry in folder.iterdir():
-        entry.unlink()
+def _folder_in(parent: Path | None) -> Path:
+    place = parent or Path(tempfile.gettempdir())
+    with explained("make working files", place):
+        place.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="", dir=place))
+
+
+def _end(traffic: Traffic[Slot], folder: Path) -> None:
+    traffic.close()
+    shutil.rmtree(folder, ignore_errors=True)

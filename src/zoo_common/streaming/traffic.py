@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Condition
+from functools import partial
+from queue import SimpleQueue
+from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 from zoo_common.streaming.slots import Buffer
@@ -49,8 +51,8 @@ class Traffic(Generic[Filled]):
         self._changing: set[Hashable] = set()
         self._given: set[Hashable] = set()
         self._state = Condition()
-        self._reader = ThreadPoolExecutor(1, "zoo-reads-ahead")
-        self._writer = ThreadPoolExecutor(1, "zoo-writes-behind")
+        self._reader = _Worker("zoo-reads-ahead")
+        self._writer = _Worker("zoo-writes-behind")
         self._follows: dict[Hashable, Load[Filled]] = {}
         self._last: Hashable = None
         self._ahead: _Ticket[Filled] | None = None
@@ -88,7 +90,7 @@ class Traffic(Generic[Filled]):
             self._release(load, buffer)
             return
         self._writing = [each for each in self._writing if not each.done()]
-        self._writing.append(self._writer.submit(self._write, load, buffer, filled))
+        self._writing.append(self._writer.submit(partial(self._write, load, buffer, filled)))
 
     def behind(self, what: Hashable, write: Callable[[], None]) -> None:
         """Have the other thread write what a load comes ``after``; waits while two writings are not done."""
@@ -97,7 +99,7 @@ class Traffic(Generic[Filled]):
             self._writing.pop(0).result()
         self.seconds_waited += time.perf_counter() - began
         self._raise_failed()
-        self._writing.append(self._writer.submit(self._give, what, write))
+        self._writing.append(self._writer.submit(partial(self._give, what, write)))
 
     def settle(self) -> None:
         """Return once everything is written, and nothing is read ahead."""
@@ -112,16 +114,28 @@ class Traffic(Generic[Filled]):
         self.seconds_waited += time.perf_counter() - began
         self._raise_failed()
 
+    def reset(self) -> None:
+        """Begin anew, whatever went wrong before."""
+        with suppress(BaseException):
+            self.settle()
+        self._failed = None
+        self._follows.clear()
+        self._last = None
+        self._given.clear()
+
     def close(self) -> None:
-        """Stop both threads; what is still to be written need not be."""
+        """Stop both threads; what is still to be written need not be, but nothing is being written on return."""
         if self._ahead is not None:
             self._drop(self._ahead)
-        self._reader.shutdown(wait=False, cancel_futures=True)
-        self._writer.shutdown(wait=True, cancel_futures=True)
+        self._failed = self._failed or RuntimeError("the host was closed")
+        self._reader.stop()
+        self._writer.stop()
+        for each in self._writing:
+            each.result()
 
     def _order(self, load: Load[Filled]) -> _Ticket[Filled]:
         ticket = _Ticket(load)
-        self._reader.submit(self._read, ticket)
+        self._reader.submit(partial(self._read, ticket))
         return ticket
 
     def _drop(self, ticket: _Ticket[Filled]) -> None:
@@ -193,3 +207,33 @@ class Traffic(Generic[Filled]):
     def _raise_failed(self) -> None:
         if self._failed is not None:
             raise self._failed
+
+
+class _Worker:
+    """A thread that does one thing after the other, and stays behind when the process ends, whatever it waits for."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = SimpleQueue()
+        Thread(target=_serve, args=(self._jobs,), name=name, daemon=True).start()
+
+    def submit(self, job: Callable[[], None]) -> Future[None]:
+        """Have it be done; the future says when, and what it raised."""
+        done: Future[None] = Future()
+        self._jobs.put((job, done))
+        return done
+
+    def stop(self) -> None:
+        """End once everything is done."""
+        self._jobs.put(None)
+
+
+def _serve(jobs: SimpleQueue[tuple[Callable[[], None], Future[None]] | None]) -> None:
+    while (found := jobs.get()) is not None:
+        job, done = found
+        try:
+            job()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        del found, job, done  # Or it would keep what it did last.
