@@ -229,7 +229,7 @@ class TrainingModel(InferenceModel, Protocol):
         """
 
     def export_state(self) -> State:
-        """A copy of everything that training changes."""
+        """A copy of everything that training changes; of what is in files, sources that hold until the next step."""
 
     def import_optimizer(self, optimizer: Mapping[str, Array], step: int) -> None:
         """Take over the optimizer of such a copy, from either framework, one moment at a time.
@@ -307,6 +307,12 @@ def import_state(model: TrainingModel, state: State) -> None:
     """Have a model be what another was, of either framework, when that gave its state."""
     model.set_weights(state.weights)
     model.import_optimizer(state.optimizer, state.step)
+
+
+def state_of(model: TrainingModel) -> State:
+    """What a model is now, in memory, whatever becomes of it."""
+    state = model.export_state()
+    return state if state.written is None else State(dict(state.weights), dict(state.optimizer), state.step)
 
 
 def backends() -> list[str]:

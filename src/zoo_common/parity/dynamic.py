@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo_common.backend import Batch, State, TrainingModel, import_state
+from zoo_common.backend import Batch, State, TrainingModel, import_state, state_of
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.data import Dataset
 from zoo_common.data.base import batch as make_batch
@@ -44,7 +44,7 @@ def _curve(
     short = bench.trained_as(training)
     rule = tolerances.CURVES[dtype]
     backends = {framework: short.fresh(framework, dtype) for framework in bench.frameworks}
-    starts = {framework: backend.export_state() for framework, backend in backends.items()}
+    starts = {framework: state_of(backend) for framework, backend in backends.items()}
     curves = {
         framework: _train(short, backend, training, dataset, 0, steps)
         for framework, backend in backends.items()
@@ -132,12 +132,12 @@ def checkpoint(bench: Bench, dataset: Dataset, before: int, after: int) -> Itera
             store = CheckpointStore(Path(folder))
             backend = again or short.fresh(one, "float64")
             _train(short, backend, training, dataset, 0, before)
-            state = backend.export_state()
+            state = state_of(backend)
             store.save(state.step, state.weights, state.optimizer, {"step": state.step}, "parity")
             straight = _train(short, backend, training, dataset, before, before + after)
             found = store.load(before)
             continued = short.fresh(other, "float64")
-            start = continued.export_state()
+            start = state_of(continued)
             kept = State(found.weights(), found.optimizer(), found.step)
             import_state(continued, kept)
             resumed = _train(short, continued, training, dataset, before, before + after)
@@ -164,11 +164,11 @@ def _carried_over(bench: Bench, dataset: Dataset, steps: int) -> LevelResult:
         _train(bench, backend, bench.spec.training, dataset, 0, steps)
         with tempfile.TemporaryDirectory(prefix="zoo-parity-") as folder:
             store = CheckpointStore(Path(folder))
-            state = backend.export_state()
+            state = state_of(backend)
             store.save(state.step, state.weights, state.optimizer, {"step": state.step}, "parity")
             found = store.load(steps)
             import_state(continued, State(found.weights(), found.optimizer(), found.step))
-        back = continued.export_state()
+        back = state_of(continued)
         for left, right in ((back.weights, state.weights), (back.optimizer, state.optimizer)):
             for name in sorted(set(left) | set(right)):
                 same = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from zoo_common.backend import Array, Batch, BlockCall, State, TrainingModel, Weights, import_state
+from zoo_common.backend import Array, Batch, BlockCall, State, TrainingModel, Weights, import_state, state_of
 from zoo_common.data import Dataset
 from zoo_common.data.base import batch as make_batch
 from zoo_common.parity import tolerances
@@ -27,10 +27,10 @@ def name_steps(bench: Bench, rates: Sequence[float], gradients: Callable[[int], 
     """The first of these optimizer steps that the frameworks do not make alike, both handed the same gradients."""
     backends = _started(bench, bench.weights)
     for number, rate in enumerate(rates):
-        before = {name: backend.export_state() for name, backend in backends.items()}
+        before = {name: state_of(backend) for name, backend in backends.items()}
         for backend in backends.values():
             backend.apply_gradients(gradients(number), rate)
-        found = parted(bench, [backend.export_state() for backend in backends.values()], tolerances.STEP)
+        found = parted(bench, [state_of(backend) for backend in backends.values()], tolerances.STEP)
         if found:
             side, why = _strayed(bench, backends, before[bench.frameworks[0]], gradients(number), rate)
             return Blame(
@@ -42,12 +42,12 @@ def name_steps(bench: Bench, rates: Sequence[float], gradients: Callable[[int], 
 def name_training(bench: Bench, dataset: Dataset) -> Blame:
     """What the first steps of a real training do not make alike in float64: a block, or what a step changes."""
     training = bench.spec.training
-    weights = next(iter(_started(bench, None).values())).export_state().weights
+    weights = state_of(next(iter(_started(bench, None).values()))).weights
     backends = _started(bench, weights)
     for index in range(_TRAINED):
         batch = make_batch(dataset, training.seed, index, training.batch_size)
         first: Batch = split(batch, training.micro_batch_size)[0] if training.micro_batch_size else batch
-        states = [backend.export_state() for backend in backends.values()]
+        states = [state_of(backend) for backend in backends.values()]
         calls = [backend.block_calls(first, training=True) for backend in backends.values()]
         party = ThirdParty(
             bench.graph,
@@ -62,7 +62,7 @@ def name_training(bench: Bench, dataset: Dataset) -> Blame:
         for backend, state in zip(backends.values(), states, strict=True):
             import_state(backend, state)  # A run in training moves statistics.
             train_on(backend, bench.graph, training, batch, index)
-        worst = parted(bench, [backend.export_state() for backend in backends.values()], tolerances.TRAINED)
+        worst = parted(bench, [state_of(backend) for backend in backends.values()], tolerances.TRAINED)
         if worst:
             text = f"{worst.name} parts at step {index + 1} of training in float64, by {worst.value:.1e}"
             return Blame(
@@ -84,7 +84,7 @@ def name_statistics(
             given = [run.given[0] for run in runs if run.path == place.path]
             if len(given) == 1:
                 wanted = running(place.block, given[0], *(bench.weights[name] for name in names))
-                found = backend.export_state().weights
+                found = state_of(backend).weights
                 kept = {leaf: found[f"{place.path}.{leaf}"] for leaf in wanted}
                 value = output_gap(kept, wanted).value
                 far |= {framework: value} if value > tolerances.FLOAT64_OUTPUTS else {}
@@ -104,7 +104,7 @@ def name_resumed(bench: Bench, framework: str, kept: State, gradients: Weights, 
     """What a framework does not take over from another's checkpoint, or not go on from."""
     backend = bench.fresh(framework, "float64")
     import_state(backend, kept)
-    found = parted(bench, [kept, backend.export_state()], 0.0)
+    found = parted(bench, [kept, state_of(backend)], 0.0)
     if found:
         text = f"{found.name} is not what the checkpoint holds once {framework} has read it, by {found.value:.1e}"
         return Blame(text, found.name, framework)
@@ -113,7 +113,7 @@ def name_resumed(bench: Bench, framework: str, kept: State, gradients: Weights, 
         wanted = _advanced(bench, kept, gradients, rate)
     except NoOpinionError as error:
         return Blame(f"which framework strayed is not known: there is no third opinion on {error}")
-    found = parted(bench, [wanted, backend.export_state()], tolerances.STEP)
+    found = parted(bench, [wanted, state_of(backend)], tolerances.STEP)
     if found:
         text = f"{found.name} parts from the formula at the first step of {framework} on it, by {found.value:.1e}"
         return Blame(text, found.name, framework)
@@ -164,9 +164,7 @@ def _strayed(
     except NoOpinionError as error:
         return "", f"which framework strayed is not known: there is no third opinion on {error}"
     far = [
-        name
-        for name, each in backends.items()
-        if parted(bench, [wanted, each.export_state()], tolerances.STEP)
+        name for name, each in backends.items() if parted(bench, [wanted, state_of(each)], tolerances.STEP)
     ]
     if len(far) == 1:
         return far[0], f"{far[0]} strayed from the formula"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from zoo_common.backend import Batch, State, TrainingModel, Weights, import_state
+from zoo_common.backend import Batch, State, TrainingModel, Weights, import_state, state_of
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import gap, largest
@@ -48,7 +48,7 @@ def trained_states(bench: Bench) -> list[Part]:
     if all(denominators(bench.graph, batch) is not None for batch in batches):
         training = training.model_copy(update={"micro_batch_size": MICRO})
     backends = {framework: _fresh(short, framework) for framework in bench.frameworks}
-    starts = {framework: backend.export_state() for framework, backend in backends.items()}
+    starts = {framework: state_of(backend) for framework, backend in backends.items()}
     states = {framework: _train(short, it, training, batches) for framework, it in backends.items()}
     moved: dict[str, list[list[State]]] = {framework: [] for framework in bench.frameworks}
     parts: list[Part] = []
@@ -132,7 +132,7 @@ def _train(bench: Bench, backend: TrainingModel, training: Training, batches: Se
     for index, batch in enumerate(batches):
         float(train_on(backend, bench.graph, training, batch, index).result.loss)
         if index + 1 in COMPARED:
-            states.append(backend.export_state())
+            states.append(state_of(backend))
     return states
 
 

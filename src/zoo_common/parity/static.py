@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zoo_common.backend import Array, TrainingModel, Weights
+from zoo_common.backend import Array, TrainingModel, Weights, state_of
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.compare import Gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
@@ -45,7 +45,7 @@ def _parameters(
     for dtype in bench.narrow or ("float32",):
         worst, detail, block, side = Gap.none(), "", "", ""
         for framework in bench.frameworks:
-            weights = make(framework, dtype).export_state().weights
+            weights = state_of(make(framework, dtype)).weights
             if set(weights) != set(table):
                 names = sorted(set(weights) ^ set(table))
                 worst, detail = Gap(float("inf"), names[0]), f"{framework}: {', '.join(names)} not in both"

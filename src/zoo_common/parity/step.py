@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.backend import State, Weights
+from zoo_common.backend import State, Weights, state_of
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.compare import gap, largest
@@ -67,7 +67,7 @@ def _optimizers(bench: Bench) -> list[Part]:
                 backend = bench.fresh(framework, "float64", bench.weights)
             for number, rate in enumerate(RATES):
                 backend.apply_gradients(drawn_gradients(bench, number), rate)
-            states.append(backend.export_state())
+            states.append(state_of(backend))
         first, last = states[0], states[-1]
         for left, right in ((last.weights, first.weights), (last.optimizer, first.optimizer)):
             for name in sorted(set(left) | set(right)):
