@@ -8,7 +8,8 @@ has to give an answer, of the step that it names. The disk is made slow (``--del
 kills fall between any two.
 
 45 kills in 100 are aimed at an operation of a save, 29 at a moment in time, the rest at the start, at steps, at
-evaluations and at logging. Prints where they hit and what was lost, then pass or FAIL.
+evaluations and at logging. Prints where they hit and what was lost, then pass or FAIL. With ``--execution
+weight_streaming`` a small GPT-3 is trained whose weights lie in files, a part of it frozen.
 """
 
 from __future__ import annotations
@@ -57,11 +58,13 @@ def aim(draw: Random, reference: Reference, startup: float) -> Aim:
     return Aim(seconds=draw.uniform(0.05, 1.5 * startup))
 
 
-def torture(framework: str, kills: int, seed: int, delay: float, root: Path, minutes: float) -> bool:
+def torture(
+    framework: str, kills: int, seed: int, delay: float, root: Path, minutes: float, execution: str
+) -> bool:
     """Kill that often, or for so long; print the table; whether nothing was lost."""
     ends = time.monotonic() + 60 * minutes
     draw = Random(seed)
-    reference = Reference(framework, root / "undisturbed", STEPS)
+    reference = Reference(framework, root / "undisturbed", STEPS, execution)
     hits: collections.Counter[str] = collections.Counter()
     lost: list[str] = []
     chains = 1
@@ -128,12 +131,19 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.01, help="seconds before each operation on the disk")
+    parser.add_argument("--execution", choices=("resident", "weight_streaming"), default="resident")
     options = parser.parse_args()
     passed = True
     for framework in options.framework or ("torch", "tf"):
         with tempfile.TemporaryDirectory(prefix="torture-") as root:
             passed &= torture(
-                framework, options.kills, options.seed, options.delay, Path(root), options.minutes
+                framework,
+                options.kills,
+                options.seed,
+                options.delay,
+                Path(root),
+                options.minutes,
+                options.execution,
             )
     return 0 if passed else 1
 

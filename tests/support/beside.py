@@ -89,9 +89,10 @@ def exported(directory: Path) -> dict[str, object]:
 
 
 def predicted(directory: Path) -> dict[str, object]:
-    """What ``zoo predict`` does, on an image of ones: the run's data is drawn, and tells no files."""
+    """What ``zoo predict`` does, on an image or a text of ones: the run's data is drawn, and tells no files."""
     run = reopen(find_backend(FRAMEWORK)(), directory, device="cpu", quiet=True)
-    rows = list(run.predict([{"image": np.ones((1, 12, 12, 1), np.float32)}]))
+    given = {"image": np.ones((1, 12, 12, 1), np.float32), "input_ids": np.ones((1, 8), np.int32)}
+    rows = list(run.predict([{name: given[name] for name in given.keys() & run.learner.graph.inputs}]))
     finite = all(np.isfinite(value).all() for row in rows for value in row.values())
     return {"status": 0 if finite and len(rows) == 1 else -1, "step": run.step, "error": ""}
 

@@ -20,16 +20,36 @@ from zoo_common.checkpoint import CheckpointStore, Manifest
 from zoo_common.training.run_directory import read_metrics
 
 FILES = {"spec.yaml", "versions.json", "metrics.jsonl", "log.txt", "run.lock", "checkpoints", "events"}
-MODEL = ("model.image_size=[12, 12]", "model.hidden_sizes=[32]", "model.dropout=0.5", "data.kind=generated")
+SPECS = {
+    "resident": (
+        "mnist_fc",
+        ("model.image_size=[12, 12]", "model.hidden_sizes=[32]", "model.dropout=0.5", "data.kind=generated"),
+    ),
+    "weight_streaming": (
+        "gpt3_tiny",
+        (
+            *(
+                "model.hidden_size=16",
+                "model.num_heads=2",
+                "model.intermediate_size=24",
+                "model.num_layers=3",
+            ),
+            *("model.vocab_size=50", "model.max_positions=12", "model.dropout=0.1", "data.kind=generated"),
+            *("training.execution=weight_streaming", "training.freeze=[decoder.layers.1.attention]"),
+        ),
+    ),
+}
+"""By execution what is trained, and its sizes."""
 TRAINING = ("batch_size=8", "log_every=1", "save_every=2", "evaluate_every=6", "schedule.kind=linear")
 
 
-def command(framework: str, directory: Path, steps: int) -> list[str]:
+def command(framework: str, directory: Path, steps: int, execution: str = "resident") -> list[str]:
     """The arguments of ``zoo`` for a run of tiny steps, with dropout, many saves and evaluations."""
-    changes = [*MODEL, *(f"training.{change}" for change in TRAINING), f"training.steps={steps}"]
+    spec, sizes = SPECS[execution]
+    changes = [*sizes, *(f"training.{change}" for change in TRAINING), f"training.steps={steps}"]
     options = [part for change in changes for part in ("--set", change)]
     where = ["--device", "cpu", "--run-dir", str(directory)]
-    return ["train", "--framework", framework, "--spec", "mnist_fc", *options, *where]
+    return ["train", "--framework", framework, "--spec", spec, *options, *where]
 
 
 def start(arguments: list[str], delay: float = 0.0, **options: object) -> subprocess.Popen[str]:
@@ -56,11 +76,12 @@ class Reference:
     framework: str
     directory: Path
     steps: int
+    execution: str = "resident"
     saved: dict[int, list[str]] = field(default_factory=dict)
     marks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        with start(command(self.framework, self.directory, self.steps)) as child:
+        with start(command(self.framework, self.directory, self.steps, self.execution)) as child:
             out, errors = child.communicate()
         assert child.returncode == 0, errors
         for line in out.splitlines():
@@ -191,7 +212,8 @@ class Chain:
                 self.lost.append(f"{at}: the lock is still held")
 
     def start(self, delay: float) -> subprocess.Popen[str]:
-        return start(command(self.reference.framework, self.directory, self.reference.steps), delay)
+        of = self.reference
+        return start(command(of.framework, self.directory, of.steps, of.execution), delay)
 
     def acknowledge(self, line: str) -> None:
         _, step, *digests = line.split()

@@ -108,7 +108,7 @@ def patch(framework):
     named(run.Run, "_evaluate", "evaluation", delay=4 * DELAY)
     named(metrics_file.MetricsFile, "append", "logging", delay=DELAY / 4)
     named(events.EventWriter, "add", "logging", delay=DELAY / 4)
-    for function in ("replace", "mkdir", "rmdir", "unlink"):
+    for function in ("replace", "link", "mkdir", "rmdir", "unlink"):
         slow(function, plain)
     slow("fsync", opened)
     saving.write_file = slow_write

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -75,7 +75,7 @@ class Host:
         size = max([*sizes, _LEAST_BUFFER if self._resident else 0])
         self._at_once = size // (np.dtype(dtype).itemsize * max(len(moments), 1)) // _GRAIN * _GRAIN
         self._traffic: Traffic[Slot] = Traffic(SLOTS, size)
-        weakref.finalize(self, _end, self._traffic, self.folder)
+        weakref.finalize(self, _end, self._traffic, self.folder, folder)
         self._tally = _Tally()
         self._told = FileTraffic(0, 0, 0.0)
         self._spilled: set[str] = set()
@@ -327,6 +327,9 @@ def _folder_in(parent: Path | None) -> Path:
         return Path(tempfile.mkdtemp(prefix="", dir=place))
 
 
-def _end(traffic: Traffic[Slot], folder: Path) -> None:
+def _end(traffic: Traffic[Slot], folder: Path, parent: Path | None) -> None:
     traffic.close()
     shutil.rmtree(folder, ignore_errors=True)
+    if parent is not None:
+        with suppress(OSError):  # Another host's files may be there.
+            parent.rmdir()
