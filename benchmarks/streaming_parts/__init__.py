@@ -1,0 +1,1 @@
+"""What ``streaming.py`` runs in processes of their own, each a script, and the run of a large model."""
