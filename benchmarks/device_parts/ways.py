@@ -1,0 +1,176 @@
+"""``ways.py FRAMEWORK DEVICE [--small]``: BERT-base's and GPT-2's training in bfloat16, as ``zoo train`` has it.
+
+With dropout and the optimizer; the share of the device's peak is that of the products which ``zoo describe`` counts.
+Then GPT-2 in the other ways to train it, whose losses must be the resident ones: divided over replicas of which there
+is one (FSDP2), by the time of a step and the memory on the device.
+"""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from device_parts.peak import matmul_flops, published
+from device_parts.place import place
+from device_parts.rows import row, say
+from device_parts.wheels import is_there
+from zoo_common.backend import find_backend
+from zoo_common.data import batch, open_dataset
+from zoo_common.memory import step_sizes
+from zoo_common.replicas import ALONE, Environment
+from zoo_common.training.loop import train_on
+from zoo_common.weights import Entry, WeightSource
+from zoo_spec import load_spec
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.graph import Graph
+
+MODELS = {"bert_base": (64, 128), "gpt2_small": (8, 1024)}
+"""Rows and tokens a step on a GPU."""
+TINY = {"bert_base": "bert_tiny", "gpt2_small": "gpt2_tiny"}
+NEAR = 0.01
+"""How far losses of the other ways may be from resident ones, of their size: bfloat16 keeps 8 bits."""
+
+
+class Drawn(WeightSource):
+    """Weights as they are before training, drawn in a second."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._parameters = graph.parameters()
+        self.entries = {name: Entry("float32", each.shape) for name, each in self._parameters.items()}
+
+    def read(self, name: str) -> np.ndarray:
+        shape = self.entries[name].shape
+        if self._parameters[name].role == "norm":
+            return np.full(shape, float(name.endswith("weight")), np.float32)
+        draw = np.random.default_rng(sum(name.encode()))
+        return 0.02 * draw.standard_normal(shape, np.float32)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What some steps were: the losses, the median time of one, and the most memory on the device."""
+
+    losses: list[float]
+    seconds: float
+    device_bytes: int
+
+
+def main() -> None:
+    framework, asked, *small = sys.argv[1:]
+    device = place(framework, asked)
+    count = 3 if small else 10
+    peak = matmul_flops(device, "bfloat16") if is_there("torch") else None
+    for name, (rows, length) in MODELS.items():
+        settings = _settings(*((2, 32) if small else (rows, length)))
+        spec = load_spec(TINY[name] if small else name, settings)
+        what = f"training, {spec.name}, {framework}, bfloat16, {device}"
+        wanted = run(framework, device, spec, count)
+        row(f"{what}: a step", 1e3 * wanted.seconds, None, "ms")
+        _shares(what, spec, wanted.seconds, peak)
+    for setting in others(framework):
+        told = f"{spec.name}, {setting}, {framework}, {device}"
+        try:
+            found = run(
+                framework, device, load_spec(TINY[name] if small else name, [*settings, setting]), count
+            )
+        except Exception as error:
+            say(f"{told}: {type(error).__name__}: {str(error)[:500]}")
+            row(f"{told}: did not run", 1, 0)
+            continue
+        apart = max(abs(a / b - 1) for a, b in zip(found.losses, wanted.losses, strict=True))
+        row(f"{told}: losses, against resident", apart, NEAR)
+        row(f"{told}: time of a step, over resident", found.seconds / wanted.seconds)
+        if found.device_bytes:
+            row(f"{told}: device memory, over resident", found.device_bytes / wanted.device_bytes)
+
+
+def others(framework: str) -> list[str]:
+    """The ways of training beside the resident one that a framework has."""
+    return ["training.sharding=full"] if framework == "torch" else []
+
+
+def run(framework: str, device: str, spec: ExperimentSpec, count: int) -> Steps:
+    """So many steps after two that warm up, each of which waits for its loss."""
+    graph, training = spec.graph(), spec.training
+    backend = find_backend(framework)()
+    replicas = ALONE
+    if training.sharding != "none":
+        replicas = backend.join(Environment(0, 1, 0, f"127.0.0.1:{_free_port()}"))
+    data = open_dataset(spec, None, "train")
+    given = [batch(data, training.seed, index, training.batch_size) for index in range(2 + count)]
+    losses, times = [], []
+    with tempfile.TemporaryDirectory(prefix="zoo-device-working-") as working:
+        model = backend.for_training(
+            graph,
+            training,
+            Drawn(graph),
+            dtype=training.precision,
+            device=device,
+            working=Path(working),
+            replicas=replicas,
+        )
+        _forget_peak(framework, device)
+        for index, each in enumerate(given):
+            start = time.perf_counter()
+            losses.append(float(train_on(model, graph, training, each, index, replicas=replicas).result.loss))
+            times.append(time.perf_counter() - start)
+        found = Steps(losses, statistics.median(times[2:]), _peak(framework, device))
+    replicas.leave()
+    return found
+
+
+def _settings(rows: int, length: int) -> list[str]:
+    return [
+        "training.precision=bfloat16",
+        f"training.batch_size={rows}",
+        "training.micro_batch_size=null",
+        "training.recompute=false",
+        "data.kind=generated",
+        f"data.sequence_length={length}",
+    ]
+
+
+def _shares(what: str, spec: ExperimentSpec, seconds: float, peak: float | None) -> None:
+    rate = spec.graph().cost(**step_sizes(spec, spec.graph())).training_flops / seconds
+    if peak:
+        row(f"{what}: of the measured peak", 100 * rate / peak, None, "%")
+    if is_there("torch"):
+        import torch
+
+        known = published(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
+        if known:
+            row(f"{what}: of the published peak", 100 * rate / known, None, "%")
+
+
+def _forget_peak(framework: str, device: str) -> None:
+    if framework == "torch" and device == "gpu":
+        import torch
+
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak(framework: str, device: str) -> int:
+    """The most bytes that tensors held on the device since; 0 where that is not known."""
+    if framework != "torch" or device != "gpu":
+        return 0
+    import torch
+
+    return torch.cuda.max_memory_allocated()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
