@@ -63,6 +63,8 @@ class State:
     step: int
     written: Written | None = None
     """Which of these lie in files already, that a save takes as they are."""
+    is_part: bool = False
+    """Whether this is one replica's share of the tensors: all of them together have each once."""
 
     @property
     def unwritten_weights(self) -> Mapping[str, Array]:

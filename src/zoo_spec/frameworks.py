@@ -67,6 +67,8 @@ class Framework(Spec):
     blocks: tuple[str, ...] | None = None
     """The kinds of blocks that it has halves of; left out, all that ship."""
 
+    shards: bool = False
+    """Whether it divides a model over replicas, for ``training.sharding``."""
     exports: tuple[str, ...] = ()
     """What ``zoo export --format`` calls the programs that it writes; the first is written where none is named."""
 

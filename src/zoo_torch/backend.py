@@ -12,7 +12,8 @@ from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_torch.inference import TorchInference
-from zoo_torch.replicas import join
+from zoo_torch.replicas import TorchReplicas, join
+from zoo_torch.sharding import ShardedTraining
 from zoo_torch.training import TorchTraining
 
 
@@ -48,6 +49,10 @@ class TorchBackend:
     ) -> TorchTraining:
         """The graph with these weights, and the optimizer."""
         refuse_streaming(self.name, training.streams)
+        if training.sharding == "full" and isinstance(
+            replicas, TorchReplicas
+        ):  # Alone there is nobody to share with.
+            return ShardedTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
         return TorchTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 
     def join(self, environment: Environment) -> Replicas:

@@ -16,6 +16,7 @@ from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT, INT, TensorSpec
 from zoo_torch.allocation import keep_large_tensors_apart
 from zoo_torch.compile import DTYPES, compiled
+from zoo_torch.container import Model
 from zoo_torch.device import choose_device, held_bytes
 from zoo_torch.formats import write
 from zoo_torch.precision import at_least_float32
@@ -40,8 +41,11 @@ class TorchInference:
                 use_fast_products()
         self.graph = graph
         self.dtype = DTYPES[dtype]
-        self.model = compiled(graph, weights, dtype, self.device)
+        self.model = self._made(weights, dtype)
         self._traced: Callable[..., dict[str, Tensor]] | None = None
+
+    def _made(self, weights: WeightSource, dtype: str) -> Model:
+        return compiled(self.graph, weights, dtype, self.device)
 
     @torch.no_grad()
     def evaluate_step(self, batch: Batch) -> Weights:

@@ -66,6 +66,7 @@ class Optimizer:
         self.parameters = dict(named_parameters)
         self.moments = dict(moments)
         self.max_gradient_norm = max_gradient_norm
+        self.norm = global_norm
         self._step = 0
         for parameter in self.parameters.values():
             # All but the step, which SGD has no use for, is in the parameter's dtype.
@@ -82,7 +83,7 @@ class Optimizer:
         is not finite, the parameters are lost: the caller looks at it and stops without saving them.
         """
         kept = [_set_gradient(parameter, gradients[name]) for name, parameter in self.parameters.items()]
-        norm = global_norm([parameter.grad for parameter in self.parameters.values()])
+        norm = self.norm([parameter.grad for parameter in self.parameters.values()])
         if self.max_gradient_norm is not None:
             scale = self.max_gradient_norm / norm.clamp(min=self.max_gradient_norm)
             own = []

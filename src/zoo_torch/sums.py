@@ -102,7 +102,7 @@ class BucketSums:
             while self._sent < len(self.buckets):
                 self._send(self.buckets[self._sent])
             self._sent = 0
-            found = self._others(losses, rows)
+            found = losses_of_all(losses, rows, self.norms, self.group)
             for bucket in self.buckets:
                 bucket.work.wait()
                 sizes = [parameter.numel() for parameter in bucket.parameters]
@@ -111,22 +111,29 @@ class BucketSums:
                 bucket.flat = bucket.work = None
         return found
 
-    @torch.no_grad()
-    def _others(self, losses: Mapping[str, Tensor], rows: int) -> dict[str, Tensor]:
-        """The losses, and the running statistics of norms of local ones: their mean, weighted by the rows."""
-        running = [each for norm in self.norms for each in (norm.running_mean, norm.running_var)]
-        device = next(iter(losses.values())).device
-        parts = [
-            torch.tensor([float(rows)], device=device),
-            *losses.values(),
-            *(rows * each for each in running),
-        ]
-        flat = torch.cat([part.detach().double().reshape(-1) for part in parts])
-        self.group.allreduce([flat]).wait()
-        count, *found = flat.split([part.numel() for part in parts])
-        for each, total in zip(running, found[len(losses) :], strict=True):
-            each.copy_((total / count).to(each.dtype))
-        return {name: total.squeeze() for name, total in zip(losses, found, strict=False)}
+
+@torch.no_grad()
+def losses_of_all(
+    losses: Mapping[str, Tensor], rows: int, norms: Sequence[BatchNorm], group: Group
+) -> dict[str, Tensor]:
+    """The losses' sums; the running statistics of these norms become their mean, weighted by the rows."""
+    running = [each for norm in norms for each in (norm.running_mean, norm.running_var)]
+    device = next(iter(losses.values())).device
+    parts = [torch.tensor([float(rows)], device=device), *losses.values(), *(rows * each for each in running)]
+    flat = torch.cat([part.detach().double().reshape(-1) for part in parts])
+    group.allreduce([flat]).wait()
+    count, *found = flat.split([part.numel() for part in parts])
+    for each, total in zip(running, found[len(losses) :], strict=True):
+        each.copy_((total / count).to(each.dtype).view(each.shape))
+    return {name: total.squeeze() for name, total in zip(losses, found, strict=False)}
+
+
+def norms_of(model: nn.Module, replicas: TorchReplicas) -> list[BatchNorm]:
+    """The batch norms whose statistics are each replica's own; those of all are told whom to ask."""
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm) and not module.fixed]
+    for norm in norms:
+        norm.group = replicas.group
+    return [norm for norm in norms if not norm.synchronized]
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> list[Bucket]:
@@ -155,8 +162,8 @@ def _dense(parameter: nn.Parameter) -> Tensor:
 def sums_of(model: nn.Module, parameters: Sequence[nn.Parameter], replicas: object) -> Sums:
     """What a model in training needs to be one of these replicas."""
     if not isinstance(replicas, TorchReplicas):
+        for module in model.modules():
+            if isinstance(module, BatchNorm):
+                module.synchronized = False  # Its batch is the whole one, whatever the process has joined.
         return OwnAlone()
-    norms = [module for module in model.modules() if isinstance(module, BatchNorm) and not module.fixed]
-    for norm in norms:
-        norm.group = replicas.group
-    return BucketSums(parameters, [norm for norm in norms if not norm.synchronized], replicas)
+    return BucketSums(parameters, norms_of(model, replicas), replicas)

@@ -57,14 +57,16 @@ class TorchTraining(TorchInference):
         mean_evaluation(self.model)  # By `gradients`.
         learned = trained(graph, training)
         freeze(self.model, learned)
-        self.parameters = {
-            name: value for name, value in self.model.named_parameters() if name in learned.factors
-        }
+        self.parameters = self._learned(learned.factors)
         roles = {name: each.role for name, each in graph.parameters().items() if each.trainable}
         self.optimizer = make_optimizer(training.optimizer, self.parameters, roles, learned.factors)
         self._rowless = graph.rowless_dropouts()
         self.random = self._randomness(portable=training.random == "portable")
         self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
+
+    def _learned(self, names: Mapping[str, float]) -> dict[str, Tensor]:
+        """What the optimizer updates."""
+        return {name: value for name, value in self.model.named_parameters() if name in names}
 
     def _randomness(self, *, portable: bool) -> StepRandomness:
         return StepRandomness(self.model, seed=self.seed, portable=portable, rowless=self._rowless)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from replica_threads import NumpyBackend, Room
+from zoo_common.backend import State
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.replicas import ALONE, PeerFailedError, PeerLostError, ToldError
+from zoo_common.training.saving_parts import save_parts
 from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -130,3 +132,41 @@ def test_one_that_dies_takes_the_others_with_it(tmp_path, monkeypatch):
     found = Room(2).each(lambda replicas: trained(tmp_path / "run", replicas))
     assert [type(each) for each in found] == [PeerLostError, RuntimeError]
     assert CheckpointStore(tmp_path / "run" / "checkpoints").steps() == [3]
+
+
+def test_replicas_that_have_parts_of_a_model_write_one_checkpoint_together(tmp_path):
+    tensors = {name: np.full(3, index, np.float32) for index, name in enumerate("abcde")}
+
+    def save(replicas):
+        own = {
+            name: value for index, (name, value) in enumerate(tensors.items()) if index % 2 == replicas.rank
+        }
+        moments = {f"{name}/momentum": -value for name, value in own.items()}
+        state = State(own, moments, 4, is_part=True)
+        return save_parts(replicas, CheckpointStore(tmp_path), state, {"step": 4}, "hash")
+
+    assert set(Room(2).each(save)) == {tmp_path / "step-00000004"}
+    checkpoint = CheckpointStore(tmp_path).latest()
+    np.testing.assert_equal(dict(checkpoint.weights()), tensors)
+    np.testing.assert_equal(
+        dict(checkpoint.optimizer()), {f"{name}/momentum": -value for name, value in tensors.items()}
+    )
+
+
+def test_a_part_that_cannot_be_written_leaves_the_checkpoints_before_it_and_nothing_else(tmp_path):
+    def save(replicas, step, fails):
+        store = CheckpointStore(tmp_path)
+        if replicas.rank and fails:
+            store.partial = lambda step: _FullDisk()
+        return save_parts(replicas, store, State({}, {}, step, is_part=True), {"step": step}, "hash")
+
+    Room(2).each(lambda replicas: save(replicas, 1, fails=False))
+    first, second = Room(2).each(lambda replicas: save(replicas, 2, fails=True))
+    assert (type(first), type(second)) == (PeerFailedError, ToldError)
+    assert "No space left" in str(first)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+
+
+class _FullDisk:
+    def write_part(self, *_):
+        raise OSError(28, "No space left on device")

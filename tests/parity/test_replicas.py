@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 import pytest
 
 from fleet import fleet
-from zoo_common.backend import State, find_backend
+from zoo_common.backend import State, TrainingModel, find_backend, import_state
 from zoo_common.data import batch, open_dataset
-from zoo_common.replicas import ALONE, Replicas
+from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.training.loop import train_on
 from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
+from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
+from zoo_spec.training.optimizers import AdamW
 
 LIMIT = 1e-12
 STEPS = 4
@@ -31,19 +35,19 @@ def made(name: str, *overrides: str) -> ExperimentSpec:
     return shrunk(load_spec(name, overrides))
 
 
+def model_of(framework: str, spec: ExperimentSpec, replicas: Replicas = ALONE) -> TrainingModel:
+    weights = InitialValues(spec.graph().parameters(), spec.training.seed)
+    return find_backend(framework)().for_training(
+        spec.graph(), spec.training, weights, dtype="float64", device="cpu", replicas=replicas
+    )
+
+
 def trained(
     framework: str, spec: ExperimentSpec, replicas: Replicas = ALONE, steps: int = STEPS
 ) -> tuple[list[float], State]:
     """The losses and norms of some steps, and the state after them."""
     graph, training = spec.graph(), spec.training
-    model = find_backend(framework)().for_training(
-        graph,
-        training,
-        InitialValues(graph.parameters(), training.seed),
-        dtype="float64",
-        device="cpu",
-        replicas=replicas,
-    )
+    model = model_of(framework, spec, replicas)
     data = open_dataset(spec, None, "train")
     told = []
     for index in range(steps):
@@ -84,6 +88,51 @@ def test_replicas_equal_one_process_and_each_other_bit_for_bit(size, name, overr
         np.testing.assert_allclose(told, losses, rtol=0, atol=LIMIT)
         assert apart(state, wanted) < LIMIT
         assert apart(state, found[0][1]) == 0
+
+
+@pytest.fixture
+def joined():
+    """A replica that has joined torch's own group, with nobody else in it."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    replicas = find_backend("torch")().join(Environment(0, 1, 0, f"127.0.0.1:{port}", timeout=60))
+    yield replicas
+    replicas.leave()
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("gpt2_tiny", (*TEXT, "training.batch_size=3", "training.micro_batch_size=1")),
+        ("t5_tiny", (*TEXT, "training.batch_size=2", "training.recompute=true")),
+        ("unet_tiny", ("training.batch_size=4", 'training.freeze=["encoder_0_*"]')),  # Nothing repeats.
+    ],
+)
+def test_a_model_that_is_divided_trains_as_a_whole_one_and_its_state_goes_on_whole(name, overrides, joined):
+    spec, divided = made(name, *overrides), made(name, *overrides, "training.sharding=full")
+    losses, wanted = trained("torch", spec)
+    told, state = trained("torch", divided, joined)
+    np.testing.assert_allclose(told, losses, rtol=0, atol=LIMIT)
+    assert set(state.weights) == set(wanted.weights)
+    assert apart(state, wanted) < LIMIT
+    again, whole = model_of("torch", divided, joined), model_of("torch", spec)
+    for model in (again, whole):
+        import_state(model, state)
+    data = batch(open_dataset(spec, None, "train"), 0, 9, spec.training.batch_size)
+    for found, other in (
+        (again.evaluate_step(data), whole.evaluate_step(data)),
+        (again.gradients(data), whole.gradients(data)),
+    ):
+        for key, value in other.items():
+            np.testing.assert_allclose(found[key], value, rtol=0, atol=LIMIT, err_msg=key)
+    assert apart(again.export_state(), whole.export_state()) == 0
+
+
+def test_an_optimizer_that_reads_whole_tensors_is_not_given_parts_of_them(joined, monkeypatch):
+    monkeypatch.setattr(AdamW, "elementwise", False)
+    with pytest.raises(InputError, match="the optimizer 'adamw' reads whole tensors"):
+        model_of("torch", made("gpt2_tiny", *TEXT, "training.sharding=full"), joined)
 
 
 def test_local_statistics_become_the_mean_of_the_replicas_weighted_by_their_rows():

@@ -18,17 +18,22 @@ from zoo_spec.graph import Graph
 
 
 def require_memory(
-    spec: ExperimentSpec, graph: Graph, framework: str | None = None, *, available: int | None = None
+    spec: ExperimentSpec,
+    graph: Graph,
+    framework: str | None = None,
+    *,
+    available: int | None = None,
+    replicas: int = 1,
 ) -> None:
     """Raise EnvironmentFault, with the arithmetic and the remedy, if training does not fit.
 
     ``available`` is measured unless it is given. It is the host's memory: a device's own is not known here. A
-    training that streams keeps within its ``memory_limit`` too.
+    training that streams keeps within its ``memory_limit`` too. Of several ``replicas`` one is to fit.
     """
     free = machine.available_bytes() if available is None else available
     limit = spec.training.memory_limit if spec.training.streams else None
     room = free if limit is None else min(free, limit)
-    parts = training_bytes(spec, graph, framework)
+    parts = training_bytes(spec, graph, framework, replicas=replicas)
     total = sum(parts.values())
     if total <= room:
         return
@@ -156,7 +161,8 @@ def _smaller(spec: ExperimentSpec, graph: Graph, framework: str | None, room: in
 
 def _streaming(spec: ExperimentSpec, graph: Graph, framework: str | None, room: int) -> str:
     """How it trains with its weights in files, in words; nothing where it does not, or does already."""
-    found = None if spec.training.streams else streams_within(spec, graph, room, framework)
+    alone = spec.training.sharding == "none" and not spec.training.streams
+    found = None if not alone else streams_within(spec, graph, room, framework)
     if found is None:
         return ""
     within, files = found

@@ -3,7 +3,7 @@
 from zoo_common.replicas.agreeing import PeerFailedError, ToldError, all_do, first_alone, same
 from zoo_common.replicas.base import ALONE, PeerLostError, Replicas, gathered, told
 from zoo_common.replicas.environment import Environment
-from zoo_common.replicas.share import MicroBatch, numbered, share, share_each
+from zoo_common.replicas.share import MicroBatch, meets, numbered, share, share_each
 
 __all__ = [
     "ALONE",
@@ -16,6 +16,7 @@ __all__ = [
     "all_do",
     "first_alone",
     "gathered",
+    "meets",
     "numbered",
     "same",
     "share",

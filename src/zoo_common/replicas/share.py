@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_spec.graph import Graph
+from zoo_spec.training import Training
+
 Batch = Mapping[str, NDArray[np.generic]]
 
 
@@ -66,6 +69,11 @@ def share_each(batch: Batch, micro_batch_size: int | None, rank: int, size: int)
         begin, end = _bounds(most, rank, size)
         found.append(_part(batch, number, start, most, start + begin, start + end))
     return found
+
+
+def meets(graph: Graph, training: Training) -> bool:
+    """Whether replicas meet within each micro-batch, so that all of them take part in every one."""
+    return graph.synchronizes or training.sharding != "none"
 
 
 def _count(batch: Batch) -> int:

@@ -12,10 +12,11 @@ from typing import TypeVar
 import numpy as np
 
 from zoo_common.backend import Batch, Scalar, StepResult, TrainingModel
-from zoo_common.replicas import ALONE, Replicas, share, share_each
+from zoo_common.replicas import ALONE, Replicas, meets, share, share_each
 from zoo_common.training.denominators import denominators
 from zoo_common.training.numbers import checked
-from zoo_spec.errors import InputError
+from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_spec.frameworks import entries, framework
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 
@@ -94,7 +95,7 @@ def train_on(
     the batch contributes is then not known before all of it ran.
     """
     rate = training.schedule.rate(index, training.optimizer.learning_rate, training.steps)
-    divide = share_each if graph.synchronizes else share
+    divide = share_each if meets(graph, training) else share
     micro_batches = divide(batch, training.micro_batch_size, replicas.rank, replicas.size)
     divisors = denominators(graph, batch)
     if divisors is None and replicas.size > 1:
@@ -123,6 +124,16 @@ def require_trainable(graph: Graph, training: Training, replicas: int = 1) -> No
         raise InputError(f"training.micro_batch_size needs {_KNOWN_SUMS}; leave it out")
     if replicas > 1:
         raise InputError(f"{replicas} replicas need {_KNOWN_SUMS}; train in one process")
+
+
+def require_sharding(training: Training, name: str) -> None:
+    """Raise EnvironmentFault where a model is to be divided over replicas, by a framework that cannot."""
+    if training.sharding != "none" and not framework(name).shards:
+        able = [framework(other).title or other for other in entries() if framework(other).shards]
+        raise EnvironmentFault(
+            f"training.sharding: {framework(name).title or name} does not divide a model over replicas, "
+            f"{' and '.join(able) or 'no framework'} does; set it to none"
+        )
 
 
 def require_parameters(graph: Graph) -> None:

@@ -20,6 +20,7 @@ from zoo_common.training.loop import Step
 from zoo_common.training.origin import Accepted, Claim, require_accepted
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.run_storage import RunStorage
+from zoo_common.training.saving_parts import save_parts
 from zoo_common.training.session import DivergedError, Record, Session, not_finite_after
 from zoo_common.training.taking_over import require_origin
 from zoo_common.training.train_and_evaluate import EvalSpec
@@ -219,6 +220,11 @@ class Run(Generic[Kind]):
 
     def _save(self) -> None:
         state = all_do(self.replicas, self.learner.export_state)
+        if state.is_part:
+            rest, fingerprint = self.learner.rest(state.step), self.learner.fingerprint()
+            self.checkpoint = save_parts(self.replicas, self.storage.store, state, rest, fingerprint)
+            self.step = state.step
+            return
         if self.replicas.size > 1:
             same(self.replicas, f"the weights after step {state.step}", f"of the hash {state_hash(state)}")
 

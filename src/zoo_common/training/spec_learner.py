@@ -29,7 +29,7 @@ from zoo_common.training.feed import InputFn, open_feed
 from zoo_common.training.fitting import fitted
 from zoo_common.training.idle import PATIENCE, IdleWatch
 from zoo_common.training.learner import ModeKeys, Start
-from zoo_common.training.loop import Step, require_trainable, run_batches, run_steps
+from zoo_common.training.loop import Step, require_sharding, require_trainable, run_batches, run_steps
 from zoo_common.training.metrics_file import losses, read_metrics
 from zoo_common.training.named_batches import named_batches
 from zoo_common.training.origin import (
@@ -147,7 +147,8 @@ class SpecLearner:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.title} has no loss to train; its outputs are {outputs}")
         require_trainable(self.graph, self.spec.training, self.replicas.size)
-        require_memory(self.spec, self.graph, self.name)
+        require_sharding(self.spec.training, self.name)
+        require_memory(self.spec, self.graph, self.name, replicas=self.replicas.size)
         require_disk(self.spec, self.graph, self.directory, self.name)
         first = self.replicas.rank == 0
         expected = outlook(self.spec, self.graph, self.directory, self.name) if first else None

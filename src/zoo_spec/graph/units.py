@@ -71,6 +71,17 @@ def units(graph: Graph, *, most: int | None = None) -> Units:
     return Units(tuple(found), rest)
 
 
+def outside_and_largest(graph: Graph) -> tuple[int, int]:
+    """How many values the weights outside of layers have, and those of the largest layer."""
+    inside, largest = 0, 0
+    for node in graph.nodes.values():
+        if node.owner == node.name:
+            for layer in _layers(BlockPlace(node.name, 0, node.block, node.specs)):
+                size = Unit(layer, _parameters(layer)).size
+                inside, largest = inside + size, max(largest, size)
+    return graph.value_count - inside, largest
+
+
 def _layers(place: BlockPlace) -> Iterator[BlockPlace]:
     """The outermost layers in a block, or the block itself."""
     if place.block.role == Layer.role:

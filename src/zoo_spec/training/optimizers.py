@@ -30,6 +30,8 @@ class Optimizer(Registered):
 
     role: ClassVar[str] = "optimizer"
     shipped_in: ClassVar[str] = "zoo_spec.training.optimizers"
+    elementwise: ClassVar[bool] = False
+    """Whether a value's update reads nothing of its tensor but that value: parts of one can then be updated apart."""
     learning_rate: PositiveFloat
     """The base rate, which the schedule scales step by step."""
     weight_decay: NonNegativeFloat
@@ -65,6 +67,7 @@ class Sgd(Optimizer):
     """
 
     kind: Literal["sgd"] = "sgd"
+    elementwise: ClassVar[bool] = True
     learning_rate: PositiveFloat = 0.01
     """The base rate (Keras' default; torch's is 0.001)."""
     momentum: Rate = 0.0
@@ -95,6 +98,7 @@ class AdamW(Optimizer):
     """
 
     kind: Literal["adamw"] = "adamw"
+    elementwise: ClassVar[bool] = True
     learning_rate: PositiveFloat = 1e-4
     """The base rate (torch's and Keras' default is 0.001)."""
     beta_1: Rate = 0.9

@@ -66,6 +66,10 @@ class Training(Spec):
     memory_limit: ByteCount | None = None
     """Bytes of memory that weight_streaming may take: "64GB", "16GiB" or a number. Layers whose state exceeds it go
     through memory in parts. Null: what the machine has free."""
+    sharding: Literal["none", "full"] = "none"
+    """none: every replica holds the whole model. full: weights, gradients and moments are divided over the replicas,
+    and a layer's weights are gathered while it computes, for models larger than a device; with PyTorch alone. The
+    results are the same, and a run may go on under the other one, and with any number of replicas."""
     recompute: bool = False
     """Whether training keeps only the input of each transformer layer, and computes the rest again on the way back:
     less memory for a third more computing, and the same results."""
@@ -85,6 +89,14 @@ class Training(Spec):
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
             raise ValueError(
                 f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_be_small(self) -> Training:
+        if self.streams and self.sharding != "none":
+            raise ValueError(
+                f"sharding {self.sharding!r} and execution 'weight_streaming' do not go together; leave one out"
             )
         return self
 
