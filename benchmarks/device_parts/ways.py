@@ -1,8 +1,8 @@
 """``ways.py FRAMEWORK DEVICE [--small]``: BERT-base's and GPT-2's training in bfloat16, as ``zoo train`` has it.
 
 With dropout and the optimizer; the share of the device's peak is that of the products which ``zoo describe`` counts.
-Then GPT-2 in the other ways to train it, whose losses must be the resident ones: divided over replicas of which there
-is one (FSDP2), by the time of a step and the memory on the device.
+Then GPT-2 in the other ways to train it, whose losses must be the resident ones: with gradients summed over replicas,
+of which there is one, and divided over these (FSDP2), by the time of a step and the memory on the device.
 """
 
 from __future__ import annotations
@@ -54,6 +54,15 @@ class Drawn(WeightSource):
 
 
 @dataclass(frozen=True)
+class Way:
+    """A way to train, by what of the spec it changes, and whether it has joined replicas, of which it is the one."""
+
+    name: str
+    settings: tuple[str, ...]
+    joined: bool
+
+
+@dataclass(frozen=True)
 class Steps:
     """What some steps were: the losses, the median time of one, and the most memory on the device."""
 
@@ -71,15 +80,14 @@ def main() -> None:
         settings = _settings(*((2, 32) if small else (rows, length)))
         spec = load_spec(TINY[name] if small else name, settings)
         what = f"training, {spec.name}, {framework}, bfloat16, {device}"
-        wanted = run(framework, device, spec, count)
+        wanted = run(framework, device, spec, count, joined=False)
         row(f"{what}: a step", 1e3 * wanted.seconds, None, "ms")
         _shares(what, spec, wanted.seconds, peak)
-    for setting in others(framework):
-        told = f"{spec.name}, {setting}, {framework}, {device}"
+    for way in ways(framework):
+        told = f"{spec.name}, {way.name}, {framework}, {device}"
         try:
-            found = run(
-                framework, device, load_spec(TINY[name] if small else name, [*settings, setting]), count
-            )
+            other = load_spec(TINY[name] if small else name, [*settings, *way.settings])
+            found = run(framework, device, other, count, joined=way.joined)
         except Exception as error:
             say(f"{told}: {type(error).__name__}: {str(error)[:500]}")
             row(f"{told}: did not run", 1, 0)
@@ -91,18 +99,19 @@ def main() -> None:
             row(f"{told}: device memory, over resident", found.device_bytes / wanted.device_bytes)
 
 
-def others(framework: str) -> list[str]:
-    """The ways of training beside the resident one that a framework has."""
-    return ["training.sharding=full"] if framework == "torch" else []
+def ways(framework: str) -> list[Way]:
+    """Those that a framework has beside the resident one."""
+    if framework != "torch":
+        return []
+    return [Way("one replica", (), True), Way("divided over one replica", ("training.sharding=full",), True)]
 
 
-def run(framework: str, device: str, spec: ExperimentSpec, count: int) -> Steps:
+def run(framework: str, device: str, spec: ExperimentSpec, count: int, *, joined: bool) -> Steps:
     """So many steps after two that warm up, each of which waits for its loss."""
     graph, training = spec.graph(), spec.training
     backend = find_backend(framework)()
-    replicas = ALONE
-    if training.sharding != "none":
-        replicas = backend.join(Environment(0, 1, 0, f"127.0.0.1:{_free_port()}"))
+    meeting = Environment(0, 1, 0, f"127.0.0.1:{_free_port()}")
+    replicas = backend.join(meeting) if joined else ALONE
     data = open_dataset(spec, None, "train")
     given = [batch(data, training.seed, index, training.batch_size) for index in range(2 + count)]
     losses, times = [], []
