@@ -10,10 +10,10 @@ import tensorflow as tf
 from zoo_common.backend import Streaming, refuse_streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
-from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_tf.inference import TensorFlowInference
+from zoo_tf.replicas import join
 from zoo_tf.training import TensorFlowTraining
 
 
@@ -52,10 +52,8 @@ class TensorFlowBackend:
         return TensorFlowTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 
     def join(self, environment: Environment) -> Replicas:
-        """Meet the other replicas."""
-        if environment.size == 1:
-            return ALONE
-        raise EnvironmentFault("TensorFlow has no replicas yet; leave them out")
+        """Meet the other replicas, by TensorFlow's own servers, and NCCL between GPUs."""
+        return join(environment)
 
     def versions(self) -> dict[str, str]:
         """Versions of TensorFlow and Keras."""

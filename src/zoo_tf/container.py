@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import declaring, legal_name_scope
-from zoo_tf.replicas import share_of_loss
+from zoo_tf.strategy_loss import share_of_loss
 
 _OF_EXAMPLES = ("example_ids", "positions", "pooled_positions")
 """Inputs of which one is given wherever a row has several examples, and so several labels of one kind."""

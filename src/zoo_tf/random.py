@@ -49,29 +49,35 @@ def bits(key: Key, count: int | tf.Tensor) -> tf.Tensor:
     return _unsigned(_words(key, count))
 
 
-def dropout_mask(key: Key, shape: tuple[int, ...] | tf.Tensor, rate: float) -> tf.Tensor:
-    """True where an element is kept; ``shape`` may be a tensor, such as ``tf.shape(x)``."""
+def dropout_mask(
+    key: Key, shape: tuple[int, ...] | tf.Tensor, rate: float, offset: int | tf.Tensor = 0
+) -> tf.Tensor:
+    """True where an element is kept; ``shape`` may be a tensor, such as ``tf.shape(x)``.
+
+    Its words are those from ``offset`` on, where the tensor is a part of a larger one.
+    """
     count = tf.reduce_prod(shape) if tf.is_tensor(shape) else math.prod(shape)
-    words = _words(key, count)
+    words = _words(key, count, offset)
     return tf.reshape(words >= _word(dropout_threshold(rate)), shape)
 
 
-def _words(key: Key, count: int | tf.Tensor) -> tf.Tensor:
-    """The first ``count`` words as uint32."""
-    return _drawn(_word(key[0]), _word(key[1]), tf.cast(count, tf.int64))
+def _words(key: Key, count: int | tf.Tensor, offset: int | tf.Tensor = 0) -> tf.Tensor:
+    """``count`` words from ``offset`` on, as uint32."""
+    return _drawn(_word(key[0]), _word(key[1]), tf.cast(count, tf.int64), tf.cast(offset, tf.int64))
 
 
 # A function of the graph that every mask calls: written out at each of them, the rounds are most of a step with many
 # dropouts, to trace and to optimize.
 @tf.function(
-    input_signature=[tf.TensorSpec((), tf.uint32), tf.TensorSpec((), tf.uint32), tf.TensorSpec((), tf.int64)],
+    input_signature=[tf.TensorSpec((), dtype) for dtype in (tf.uint32, tf.uint32, tf.int64, tf.int64)],
     autograph=False,
     experimental_attributes={"_noinline": True},
 )
-def _drawn(key0: tf.Tensor, key1: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    blocks = _word(tf.range((count + 1) // 2))
+def _drawn(key0: tf.Tensor, key1: tf.Tensor, count: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    skipped = offset % 2
+    blocks = _word(tf.range((count + skipped + 1) // 2) + offset // 2)
     words = tf.stack(threefry2x32(key0, key1, blocks, tf.zeros_like(blocks)), -1)
-    return tf.reshape(words, [-1])[:count]
+    return tf.reshape(words, [-1])[skipped : skipped + count]
 
 
 def _word(value: Word) -> tf.Tensor:

@@ -4,7 +4,7 @@ exactly, and, where asked for, the same bit for bit in both frameworks."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import keras
 import numpy as np
@@ -19,22 +19,35 @@ from zoo_tf.random import dropout_mask, fold_in
 class StepRandomness:
     """Seeds a model's dropout, micro-batch by micro-batch.
 
-    Native: TensorFlow's own stateless generator. Portable: each block's masks from the portable one. The keys of a
-    micro-batch are one variable, so that a compiled step is traced once.
+    Native: TensorFlow's own stateless generator, with other keys for each replica. Portable: each block's masks from
+    the portable one, of which a replica takes those of its own rows. The keys of a micro-batch are one variable, and
+    so is its first row, so that a compiled step is traced once. ``rowless`` are the paths of the dropouts whose
+    values belong to no row: every replica drops the same of them.
     """
 
-    def __init__(self, model: keras.Model, *, seed: int, portable: bool) -> None:
+    def __init__(
+        self, model: keras.Model, *, seed: int, portable: bool, rowless: Collection[str] = ()
+    ) -> None:
         self.portable = portable
         paths = {path: layer for path, layer in named_layers(model) if isinstance(layer, Dropout)}
         derived = [derive_key(seed, "dropout", path) for path in paths]
         self._derived = np.array(derived, np.uint32).reshape(-1, 2)
         self.keys = tf.Variable(self._derived.astype(np.int64), trainable=False)
-        self._drawers = [(layer, _Drawer(self, index)) for index, layer in enumerate(paths.values())]
+        self.first_row = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._by_row = np.array([path not in rowless for path in paths], bool).reshape(-1, 1)
+        self._drawers = [
+            (layer, _Drawer(self, index, path not in rowless))
+            for index, (path, layer) in enumerate(paths.items())
+        ]
 
     @contextlib.contextmanager
-    def at(self, step: int, micro_batch: int) -> Iterator[None]:
-        """A micro-batch of a step; afterwards the model draws afresh again."""
-        self.keys.assign(fold_in_each(fold_in_each(self._derived, step), micro_batch).astype(np.int64))
+    def at(self, step: int, micro_batch: int, first_row: int = 0) -> Iterator[None]:
+        """A micro-batch of a step, or what there is of it from a row on; afterwards the model draws afresh again."""
+        keys = fold_in_each(fold_in_each(self._derived, step), micro_batch)
+        if first_row and not self.portable:
+            keys = np.where(self._by_row, fold_in_each(keys, first_row), keys)
+        self.keys.assign(keys.astype(np.int64))
+        self.first_row.assign(first_row)
         for dropout, drawer in self._drawers:
             dropout.set_draw(drawer)
         try:
@@ -47,14 +60,16 @@ class StepRandomness:
 class _Drawer:
     """Masks of one block, another one each time that it is applied."""
 
-    def __init__(self, at: StepRandomness, index: int) -> None:
+    def __init__(self, at: StepRandomness, index: int, by_row: bool) -> None:
         self.at = at
         self.index = index
+        self.by_row = by_row
 
     def __call__(self, shape: tf.Tensor, rate: float, use: int) -> tf.Tensor:
         key = tf.unstack(self.at.keys[self.index])
         if use:
             key = fold_in(key, use)
         if self.at.portable:
-            return dropout_mask(key, shape, rate)
+            row = tf.reduce_prod(tf.cast(shape[1:], tf.int64))
+            return dropout_mask(key, shape, rate, self.at.first_row * row if self.by_row else 0)
         return tf.random.stateless_uniform(shape, tf.stack(key)) >= rate

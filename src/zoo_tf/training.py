@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
@@ -17,6 +18,7 @@ from zoo_spec.tensors import FLOAT32
 from zoo_spec.trained import trained
 from zoo_spec.training import Training
 from zoo_tf.blocks.base import recording
+from zoo_tf.blocks.norm import standing_in
 from zoo_tf.dropouts import watch_dropouts
 from zoo_tf.freezing import freeze
 from zoo_tf.inference import TensorFlowInference, Tensors, as_array
@@ -25,9 +27,12 @@ from zoo_tf.optimizers import make_optimizer
 from zoo_tf.precision import native_dtype
 from zoo_tf.randomness import StepRandomness
 from zoo_tf.recompute import recompute_layers
+from zoo_tf.replicas import talking
+from zoo_tf.sums import sums_of
 from zoo_tf.weights import get_weights
 
 _RATE = tf.TensorSpec((), tf.float64)
+_ROWS = tf.TensorSpec((), tf.int64)
 
 
 class TensorFlowTraining(TensorFlowInference):
@@ -62,8 +67,13 @@ class TensorFlowTraining(TensorFlowInference):
                 self._from_canonical,
                 learned.factors,
             )
-            self.random = StepRandomness(self.model, seed=self.seed, portable=training.random == "portable")
-        self._sums: list[tf.Variable] = []
+            self._rowless = graph.rowless_dropouts()
+            self.random = self._randomness(portable=training.random == "portable")
+        self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
+        self._totals: list[tf.Variable] = []
+
+    def _randomness(self, *, portable: bool) -> StepRandomness:
+        return StepRandomness(self.model, seed=self.seed, portable=portable, rowless=self._rowless)
 
     def train_step(
         self,
@@ -78,57 +88,89 @@ class TensorFlowTraining(TensorFlowInference):
                 f"{frozen[0]} is frozen (layer.trainable = False), and a run trains everything that training.freeze "
                 "does not name; name it there, or compile the spec by zoo_tf.compile and use Keras' fit for that"
             )
-        with tf.device(self.device):
+        with tf.device(self.device), talking():
             divisors = self._scalars(denominators or {})
             wide_rate = tf.constant(rate, tf.float64)
             given = numbered(micro_batches)
-            if len(given) == 1:
-                return self._whole_step(given[0], divisors, wide_rate)
-            try:
-                losses = [self._accumulate(each, divisors) for each in given]
-                norm = self._function("apply", self._apply_sums, None, _RATE)(wide_rate)
-            except BaseException:
-                self._clear_sums()  # Those of an interrupted step must not reach the next.
-                raise
-        totals = {name: tf.add_n([part[name] for part in losses]) for name in losses[0]}
-        return StepResult(totals.pop("loss"), totals, norm)
-
-    def _whole_step(self, micro_batch: MicroBatch, divisors: Tensors, rate: tf.Tensor) -> StepResult:
-        step = self._function("step", self._step, micro_batch.batch, self._scalar_specs(divisors), _RATE)
-        with self.random.at(self.optimizer.step, micro_batch.number):
-            losses, norm = step(self._tensors(micro_batch.batch), divisors, rate)
+            if len(given) == 1 and given[0].count:
+                losses, norm = self._whole_step(given[0], divisors, wide_rate)
+            else:
+                losses, norm = self._summed_step(given, divisors, wide_rate)
         return StepResult(losses.pop("loss"), losses, norm)
 
-    def _accumulate(self, micro_batch: MicroBatch, divisors: Tensors) -> Tensors:
-        if not self._sums:
-            self._sums = [
+    def _whole_step(
+        self, micro_batch: MicroBatch, divisors: Tensors, rate: tf.Tensor
+    ) -> tuple[Tensors, tf.Tensor]:
+        step = self._function("step", self._step, micro_batch.batch, self._scalar_specs(divisors), _RATE)
+        with self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first):
+            return step(self._tensors(micro_batch.batch), divisors, rate)
+
+    def _summed_step(
+        self, micro_batches: Sequence[MicroBatch], divisors: Tensors, rate: tf.Tensor
+    ) -> tuple[Tensors, tf.Tensor]:
+        """Over several micro-batches, or none: gradients add up in variables."""
+        if not self._totals:
+            self._totals = [
                 tf.Variable(tf.zeros(value.shape, value.dtype), trainable=False)
                 for value in self.parameters.values()
             ]
+        try:
+            losses = [self._accumulate(each, divisors) for each in micro_batches]
+            nothing = tf.zeros((), self._loss_dtype)
+            names = ["loss", *(part.name for part in self.graph.loss_parts)]
+            totals = {name: tf.add_n([part[name] for part in losses] or [nothing]) for name in names}
+            rows = tf.constant(sum(each.count for each in micro_batches), tf.int64)
+            apply = self._function(
+                "apply", self._apply_totals, None, self._scalar_specs(totals), _ROWS, _RATE
+            )
+            return apply(totals, rows, rate)
+        except BaseException:
+            self._clear_totals()  # Those of an interrupted step must not reach the next.
+            raise
+
+    def _accumulate(self, micro_batch: MicroBatch, divisors: Tensors) -> Tensors:
+        if not micro_batch.count:
+            return self._stand_in(micro_batch, divisors)
         add = self._function("add", self._add_gradients, micro_batch.batch, self._scalar_specs(divisors))
-        with self.random.at(self.optimizer.step, micro_batch.number):
+        with self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first):
             return add(self._tensors(micro_batch.batch), divisors)
+
+    def _stand_in(self, micro_batch: MicroBatch, divisors: Tensors) -> Tensors:
+        """Where replicas meet within a micro-batch of which this one has no rows: a row of zeros, without weight."""
+        row = {
+            name: np.zeros((1, *value.shape[1:]), value.dtype) for name, value in micro_batch.batch.items()
+        }
+        add = self._function("stand in", self._add_gradients, row, self._scalar_specs(divisors))
+        with standing_in(self.model), self.random.at(self.optimizer.step, micro_batch.number):
+            return add(self._tensors(row), self._scalars(dict.fromkeys(divisors, math.inf)))
 
     def _step(self, batch: Tensors, divisors: Tensors, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         losses, gradients = self._differentiate(batch, divisors)
-        return losses, self.optimizer.apply(dict(zip(self.parameters, gradients, strict=True)), rate)
+        rows = tf.shape(next(iter(batch.values())))[0]
+        return self._update(gradients, losses, rows, rate)
+
+    def _update(
+        self, gradients: list[tf.Tensor | None], losses: Tensors, rows: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[Tensors, tf.Tensor]:
+        sums, losses = self.sums.finish(gradients, losses, rows)
+        return losses, self.optimizer.apply(dict(zip(self.parameters, sums, strict=True)), rate)
 
     def _add_gradients(self, batch: Tensors, divisors: Tensors) -> Tensors:
         losses, gradients = self._differentiate(batch, divisors)
-        for total, gradient in zip(self._sums, gradients, strict=True):
+        for total, gradient in zip(self._totals, gradients, strict=True):
             if gradient is not None:
                 total.assign_add(gradient)
         return losses
 
-    def _apply_sums(self, rate: tf.Tensor) -> tf.Tensor:
-        sums = [tf.convert_to_tensor(total) for total in self._sums]
-        norm = self.optimizer.apply(dict(zip(self.parameters, sums, strict=True)), rate)
+    def _apply_totals(self, losses: Tensors, rows: tf.Tensor, rate: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+        totals = [tf.convert_to_tensor(total) for total in self._totals]
+        losses, norm = self._update(totals, losses, rows, rate)
         with tf.control_dependencies([norm]):
-            self._clear_sums()
-        return norm
+            self._clear_totals()
+        return losses, norm
 
-    def _clear_sums(self) -> None:
-        for total in self._sums:
+    def _clear_totals(self) -> None:
+        for total in self._totals:
             total.assign(tf.zeros_like(total))
 
     def _differentiate(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
@@ -172,7 +214,7 @@ class TensorFlowTraining(TensorFlowInference):
     def dropouts(self, batch: Batch, masks: Masks, at: tuple[int, int]) -> Sequence[Dropped]:
         """What each dropout does in a training pass."""
         with tf.device(self.device):
-            random = StepRandomness(self.model, seed=self.seed, portable=masks == "portable")
+            random = self._randomness(portable=masks == "portable")
             with nullcontext() if masks == "own" else random.at(*at):
                 uses = watch_dropouts(self.model, lambda: self.model(self._tensors(batch), training=True))
         return [Dropped(path, as_array(before), as_array(after)) for path, before, after in uses]

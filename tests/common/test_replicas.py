@@ -1,12 +1,14 @@
 """Whose rows are whose, and what the environment says of a replica."""
 
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from zoo_common.replicas import Environment, share, share_each
-from zoo_spec.errors import InputError
+from zoo_common.replicas import Environment, PeerLostError, addresses, share, share_each
+from zoo_spec.errors import EnvironmentFault, InputError
 
 
 def batch(count):
@@ -84,3 +86,36 @@ def test_an_environment_that_makes_no_sense_is_refused_by_name(variables, says):
 def test_an_environment_that_speaks_of_no_replicas_is_that_of_one_process():
     assert Environment.read({"HOME": "/"}) is None
     assert Environment.read({"TF_CONFIG": "{}"}) is None
+
+
+def met(rank: int, size: int, port: int, timeout: float = 20.0) -> tuple[str, ...]:
+    return addresses(Environment(rank, size, rank, f"127.0.0.1:{port}", timeout=timeout))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_replicas_that_know_where_the_first_is_all_learn_where_each_is():
+    port = free_port()
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda rank: met(rank, 3, port), (2, 1, 0)))
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0])) == 3
+    assert all(address.startswith("127.0.0.1:") for address in found[0])
+
+
+def test_one_that_does_not_come_is_named():
+    with pytest.raises(PeerLostError, match=r"replica 1, 2 did not come to 127.0.0.1:\d+ within 0.1 s"):
+        met(0, 3, free_port(), timeout=0.1)
+    with pytest.raises(PeerLostError, match=r"replica 1 met nobody at 127.0.0.1:\d+ within 0.1 s"):
+        met(1, 3, free_port(), timeout=0.1)
+
+
+def test_a_port_to_meet_at_that_is_in_use_is_named():
+    with (
+        socket.create_server(("", 0)) as server,
+        pytest.raises(EnvironmentFault, match=r"cannot meet at .*; give another port"),
+    ):
+        met(0, 2, server.getsockname()[1])

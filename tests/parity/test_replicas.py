@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import socket
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import launch
 from fleet import fleet
-from zoo_common.backend import State, TrainingModel, find_backend, import_state
+from replicated import apart, made, model_of, trained
+from zoo_common.backend import find_backend, import_state
 from zoo_common.data import batch, open_dataset
-from zoo_common.replicas import ALONE, Environment, Replicas
-from zoo_common.training.loop import train_on
-from zoo_common.weights import InitialValues
-from zoo_spec import load_spec
+from zoo_common.replicas import Environment
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
-from zoo_spec.shrink import shrunk
 from zoo_spec.training.optimizers import AdamW
 
 LIMIT = 1e-12
-STEPS = 4
 TEXT = (
     "data.kind=generated",
     "training.random=portable",
@@ -29,42 +30,6 @@ TEXT = (
     "training.optimizer={kind: adamw, weight_decay: 0.1, max_gradient_norm: 0.5}",
 )
 SYNCHRONIZED = "model.norm.statistics=synchronized"
-
-
-def made(name: str, *overrides: str) -> ExperimentSpec:
-    return shrunk(load_spec(name, overrides))
-
-
-def model_of(framework: str, spec: ExperimentSpec, replicas: Replicas = ALONE) -> TrainingModel:
-    weights = InitialValues(spec.graph().parameters(), spec.training.seed)
-    return find_backend(framework)().for_training(
-        spec.graph(), spec.training, weights, dtype="float64", device="cpu", replicas=replicas
-    )
-
-
-def trained(
-    framework: str, spec: ExperimentSpec, replicas: Replicas = ALONE, steps: int = STEPS
-) -> tuple[list[float], State]:
-    """The losses and norms of some steps, and the state after them."""
-    graph, training = spec.graph(), spec.training
-    model = model_of(framework, spec, replicas)
-    data = open_dataset(spec, None, "train")
-    told = []
-    for index in range(steps):
-        given = batch(data, training.seed, index, training.batch_size)
-        result = train_on(model, graph, training, given, index, replicas=replicas).result
-        told += [float(result.loss), float(result.gradient_norm)]
-    return told, model.export_state()
-
-
-def apart(found: State, wanted: State) -> float:
-    """The largest difference between two states."""
-    pairs = [(found.weights, wanted.weights), (found.optimizer, wanted.optimizer)]
-    return max(
-        float(np.max(np.abs(mine[name] - value), initial=0))
-        for mine, other in pairs
-        for name, value in other.items()
-    )
 
 
 @pytest.mark.parametrize(
@@ -172,3 +137,52 @@ def test_a_dropout_of_values_that_belong_to_no_row_drops_the_same_on_every_repli
     _, wanted = trained("torch", spec)
     for _, state in fleet(2, lambda replicas: trained("torch", spec, replicas)):
         assert apart(state, wanted) < LIMIT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the replicas are forked where TensorFlow is loaded")
+def test_replicas_of_tensorflow_equal_one_process_and_each_other_bit_for_bit(tmp_path):
+    frozen = 'training.freeze=["embeddings"]'
+    cases = [
+        ("gpt2_tiny", *TEXT, "training.batch_size=2", frozen),  # One of three has no rows.
+        # Of each micro-batch one has none, whose row of zeros meets the others' batch norms.
+        ("unet_tiny", "training.batch_size=4", "training.micro_batch_size=2", SYNCHRONIZED),
+    ]
+    done = launch.python(
+        "-c", REPLICAS, json.dumps(cases), path=[Path(launch.__file__).parent], cwd=tmp_path, loaded="tf"
+    )
+    assert done.returncode == 0, done.stderr
+    found = [pickle.loads((tmp_path / str(rank)).read_bytes()) for rank in range(3)]
+    for number, case in enumerate(cases):
+        losses, wanted = trained("tf", made(*case))
+        for told, state in (replica[number] for replica in found):
+            np.testing.assert_allclose(told, losses, rtol=0, atol=LIMIT)
+            assert apart(state, wanted) < LIMIT
+            assert apart(state, found[0][number][1]) == 0
+
+
+REPLICAS = """
+import json, os, pickle, socket, sys
+from replicated import made, trained
+from zoo_common.backend import find_backend
+from zoo_common.replicas import Environment
+
+backend = find_backend("tf")()
+with socket.create_server(("127.0.0.1", 0)) as server:
+    first = f"127.0.0.1:{server.getsockname()[1]}"
+children = []
+rank = 2
+for each in (0, 1):
+    child = os.fork()
+    if not child:
+        rank, children = each, []
+        break
+    children.append(child)
+replicas = backend.join(Environment(rank, 3, rank, first, timeout=120.0))
+said = ["", "one", "a" * 1000]
+assert replicas.gather(said[rank].encode()) == [each.encode() for each in said]
+found = [trained("tf", made(*case), replicas) for case in json.loads(sys.argv[1])]
+with open(str(rank), "wb") as file:
+    pickle.dump(found, file)
+replicas.leave()
+assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+"""

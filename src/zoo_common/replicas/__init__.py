@@ -3,6 +3,7 @@
 from zoo_common.replicas.agreeing import PeerFailedError, ToldError, all_do, first_alone, same
 from zoo_common.replicas.base import ALONE, PeerLostError, Replicas, gathered, told
 from zoo_common.replicas.environment import Environment
+from zoo_common.replicas.meeting import addresses
 from zoo_common.replicas.share import MicroBatch, meets, numbered, share, share_each
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "PeerLostError",
     "Replicas",
     "ToldError",
+    "addresses",
     "all_do",
     "first_alone",
     "gathered",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from zoo_spec.blocks import norm as specs
 from zoo_spec.blocks.base import Inputs
-from zoo_tf.blocks.base import Block
+from zoo_tf.blocks.base import Block, named_layers
 from zoo_tf.blocks.build import build
 from zoo_tf.precision import at_least_float32
+from zoo_tf.statistics import Group, group_of, shared
 
 
 class LayerNorm(Block):
@@ -54,15 +58,22 @@ class BatchNorm(Block):
     """Each channel of ``[B, ..., C]`` over the batch and all places; ``decay`` of the running statistics stays.
 
     As with Keras' own, one that is frozen (``trainable = False``) is no part of training: it uses the running
-    statistics and leaves them alone. So does one that is ``fixed``, whose weights may be trained.
+    statistics and leaves them alone. So does one that is ``fixed``, whose weights may be trained. One that is
+    ``synchronized`` takes the batch of all replicas, of ``group`` or else of the strategy that it is called in. While
+    ``stands_in`` its rows are no part of the batch.
     """
 
     fixed = False
+    group: Group | None = None
+    stands_in = False
 
-    def __init__(self, *, channels: int, epsilon: float, decay: float, **keras_: Any) -> None:
+    def __init__(
+        self, *, channels: int, epsilon: float, decay: float, synchronized: bool = False, **keras_: Any
+    ) -> None:
         super().__init__(**keras_)
         self.epsilon = epsilon
         self.decay = decay
+        self.synchronized = synchronized
         shape = (channels,)
         self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma", autocast=False)
         self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta", autocast=False)
@@ -75,7 +86,11 @@ class BatchNorm(Block):
 
     def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
         wide = at_least_float32(x)
-        if training and self.trainable and not self.fixed:
+        trains = training and self.trainable and not self.fixed
+        group = group_of(self.group) if trains and self.synchronized else None
+        if group is not None:
+            return tf.cast(affine(self._of_all(wide, group), self.gamma, self.beta), x.dtype)
+        if trains:
             mean, variance = self._statistics(wide)
         else:
             mean, variance = (
@@ -92,12 +107,33 @@ class BatchNorm(Block):
         variance = tf.reduce_mean(tf.square(wide - mean), axes)
         count = tf.cast(tf.size(wide) // tf.shape(wide)[-1], wide.dtype)
         one = tf.constant(1, wide.dtype)
-        unbiased = variance * count / tf.maximum(count - one, one)
-        for running, found in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+        self._move(mean, variance * count / tf.maximum(count - one, one))
+        return mean, variance
+
+    def _of_all(self, wide: tf.Tensor, group: Group) -> tf.Tensor:
+        """Normalised by the rows of all replicas; moves the running statistics."""
+        normal, mean, variance = shared(wide, self.epsilon, group, not self.stands_in)
+        self._move(tf.stop_gradient(mean), tf.stop_gradient(variance))
+        return normal
+
+    def _move(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        for running, found in ((self.moving_mean, mean), (self.moving_variance, variance)):
             before = tf.convert_to_tensor(running)
             kept, taken = (tf.constant(part, before.dtype) for part in (self.decay, 1 - self.decay))
             running.assign(kept * before + taken * tf.cast(found, before.dtype))
-        return mean, variance
+
+
+@contextlib.contextmanager
+def standing_in(model: keras.Model) -> Iterator[None]:
+    """While this runs, what the model is given is no part of any batch; it is there to meet other replicas."""
+    norms = [layer for _, layer in named_layers(model) if isinstance(layer, BatchNorm)]
+    for norm in norms:
+        norm.stands_in = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.stands_in = False
 
 
 class GroupNorm(Block):
@@ -139,7 +175,12 @@ def _rms_norm(spec: specs.RmsNorm, inputs: Inputs) -> RmsNorm:
 
 @build.register
 def _batch_norm(spec: specs.BatchNorm, inputs: Inputs) -> BatchNorm:
-    return BatchNorm(channels=inputs["x"].width, epsilon=spec.epsilon, decay=spec.decay)
+    return BatchNorm(
+        channels=inputs["x"].width,
+        epsilon=spec.epsilon,
+        decay=spec.decay,
+        synchronized=spec.statistics == "synchronized",
+    )
 
 
 @build.register
