@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 
 class ZooError(Exception):
     """Base of every error that is raised on purpose; its text is the whole message a user sees."""
 
-    exit_status: ClassVar[int] = 1
+    exit_status: int = 1
 
 
 class InputError(ZooError, ValueError):

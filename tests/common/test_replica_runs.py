@@ -105,7 +105,7 @@ def test_what_one_replica_cannot_do_ends_all_with_its_message(tmp_path, monkeypa
     found = Room(3).each(lambda replicas: trained(tmp_path / "run", replicas))
     assert [type(each) for each in found] == [PeerFailedError, ToldError, ToldError]
     assert str(found[0]) == "replica 1: there is no room here"
-    assert found[0].status == 2
+    assert found[0].exit_status == 2
 
 
 def test_replicas_that_are_given_other_batches_end_by_name(tmp_path):

@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(100_000, 20, 20)
     sys.stdout, sys.stderr = _screen(sys.stdout), _screen(sys.stderr)
     try:
-        application()(args=arguments, prog_name="zoo")
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        application()(args=given, prog_name="zoo", obj=given)
     except BrokenPipeError:
         mute()
         sys.exit(0)

@@ -20,6 +20,7 @@ from zoo_common.cli.options import (
     example,
 )
 from zoo_common.cli.options import directory as directory_of
+from zoo_common.cli.replicas import ReplicasOption, RestartsOption, TimeoutOption, joined
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
+    context: typer.Context,
     framework: FrameworkOption,
     spec: SpecOption,
     overrides: SetOption = None,
@@ -61,6 +63,9 @@ def train(
             "thread, until training is seen to wait for it.",
         ),
     ] = None,
+    replicas: ReplicasOption = None,
+    replica_timeout: TimeoutOption = None,
+    max_restarts: RestartsOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Train a spec; the same command again goes on where the run stopped.
@@ -71,8 +76,10 @@ def train(
     What it was trained on is part of the run: it goes on with the same content of the same files. --accept data goes
     on with other content; --accept training with another learning rate, schedule or constant of the optimizer, with
     fewer steps, or another micro-batch size. After a divergence those may change without asking.
+
+    With --replicas, or under torchrun or TF_CONFIG, several processes train one model with the results of one: each
+    learns from its rows of every batch. A run goes on with another number of them.
     """
-    from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
     from zoo_common.training.progress import format_metrics
     from zoo_common.training.spec_run import spec_run
@@ -80,10 +87,15 @@ def train(
 
     begins = [f"training.initialize_from={json.dumps(str(initialize_from))}"] if initialize_from else []
     loaded = load_spec(spec, [*(overrides or ()), *begins])
-    backend = find_backend(framework)
     directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
-    run = spec_run(backend(), loaded, directory, device=device, accept=accepted(accept), workers=workers)
-    logged = run.train()
+    accepts = accepted(accept)
+    with joined(context, framework, replicas, replica_timeout, max_restarts) as (backend, met):
+        run = spec_run(
+            backend, loaded, directory, device=device, accept=accepts, workers=workers, replicas=met
+        )
+        logged = run.train()
+    if met.rank:
+        return
     if as_json:
         final: dict[str, JsonValue] = {str(record["split"]): dict(record) for record in logged}
         print_json({"spec": loaded.name, "framework": framework, "run_dir": str(directory), "final": final})

@@ -18,7 +18,7 @@ class PeerFailedError(ZooError):
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
-        self.status = exit_status
+        self.exit_status = exit_status
 
 
 class ToldError(ZooError):
@@ -26,7 +26,7 @@ class ToldError(ZooError):
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
-        self.status = exit_status
+        self.exit_status = exit_status
 
 
 def all_do(replicas: Replicas, work: Callable[[], T]) -> T:

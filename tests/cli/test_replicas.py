@@ -1,0 +1,83 @@
+"""``zoo train --replicas``: the processes that it starts, what ends them, and what the environment says instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from kill_chain import MODEL
+from zoo_common.checkpoint import CheckpointStore
+from zoo_common.cli.main import application
+from zoo_common.training.run_directory import read_metrics
+
+TRAIN = ("train", "--framework", "torch", "--spec", "mnist_fc", "--device", "cpu")
+TORCHRUN = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29511"}
+
+
+def test_a_world_of_another_size_than_is_asked_for_is_refused_in_one_line(monkeypatch, tmp_path):
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    found = CliRunner().invoke(application(), [*TRAIN, "--run-dir", str(tmp_path / "run"), "--replicas", "3"])
+    assert found.exit_code == 2
+    (line,) = found.stderr.splitlines()
+    assert "--replicas is 3" in line
+    assert "speaks of 2" in line
+
+
+def test_a_port_that_is_in_use_is_told_by_its_number(monkeypatch, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        command = [*TRAIN, "--run-dir", str(tmp_path / "run"), "--replicas", "2"]
+        found = CliRunner().invoke(application(), command)
+    assert found.exit_code == 3
+    (line,) = found.stderr.splitlines()
+    assert f"port {port}" in line
+    assert "MASTER_PORT" in line
+
+
+def test_an_error_of_all_is_told_once_and_starts_nothing(tmp_path):
+    found = CliRunner().invoke(application(), [*TRAIN, "--replicas", "2", "--set", "training.steps=0"])
+    assert found.exit_code == 2
+    assert len(found.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by signals")
+def test_two_replicas_of_which_one_is_killed_begin_again_and_end_as_one_process_does(tmp_path):
+    changes = [*MODEL, "training.steps=12", "training.save_every=2", "training.batch_size=5"]
+    changes += ["training.precision=float64", "training.random=portable"]
+    command = [*TRAIN, *(part for change in changes for part in ("--set", change)), "--json"]
+    assert CliRunner().invoke(application(), [*command, "--run-dir", str(tmp_path / "one")]).exit_code == 0
+
+    options = ("--run-dir", str(tmp_path / "two"), "--replicas", "2", "--max-restarts", "1")
+    job = subprocess.Popen(
+        [sys.executable, "-m", "zoo_common.cli.main", *command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    killed, told = [], []
+    for line in job.stderr:
+        told.append(line)
+        if "step 1/12" in line and not killed:
+            killed = psutil.Process(job.pid).children()
+            killed[-1].kill()
+    said = job.stdout.read()
+    assert job.wait() == 0, told
+    assert len([line for line in told if "was ended by SIGKILL" in line and "started again" in line]) == 1
+    assert json.loads(said)["final"]["train"]["step"] == 12
+    assert not [each for each in killed if each.is_running()]
+    assert [row["step"] for row in read_metrics(tmp_path / "two" / "metrics.jsonl")][:12] == [*range(1, 13)]
+    one, two = (CheckpointStore(tmp_path / run / "checkpoints").latest() for run in ("one", "two"))
+    for name in one.weights():
+        np.testing.assert_allclose(two.weights()[name], one.weights()[name], rtol=0, atol=1e-12)
