@@ -6,14 +6,16 @@ from pathlib import Path
 
 import torch
 
-from zoo_common.backend import Streaming, refuse_streaming
+from zoo_common.backend import Streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
+from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_torch.inference import TorchInference
 from zoo_torch.replicas import TorchReplicas, join
 from zoo_torch.sharding import ShardedTraining
+from zoo_torch.streaming import StreamedInference, StreamedTraining
 from zoo_torch.training import TorchTraining
 
 
@@ -33,7 +35,8 @@ class TorchBackend:
         streaming: Streaming | None = None,
     ) -> TorchInference:
         """The graph with these weights, to compute with."""
-        refuse_streaming(self.name, streaming is not None)
+        if streaming is not None:
+            return StreamedInference(graph, weights, streaming, dtype=dtype, device=device, tf32=tf32)
         return TorchInference(graph, weights, dtype=dtype, device=device, tf32=tf32)
 
     def for_training(
@@ -48,7 +51,13 @@ class TorchBackend:
         replicas: Replicas = ALONE,
     ) -> TorchTraining:
         """The graph with these weights, and the optimizer."""
-        refuse_streaming(self.name, training.streams)
+        if training.streams:
+            if replicas.size > 1:
+                raise EnvironmentFault(
+                    f"PyTorch streams weights in one process, and there are {replicas.size} replicas; train without "
+                    "them, or set training.execution to 'resident'"
+                )
+            return StreamedTraining(graph, training, weights, dtype=dtype, device=device, working=working)
         if training.sharding == "full" and isinstance(
             replicas, TorchReplicas
         ):  # Alone there is nobody to share with.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import nn
 
@@ -12,7 +14,7 @@ from zoo_spec.plugins import tell_broken_halves
 from zoo_torch.blocks.base import build
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.container import Model, assemble, compute_in
-from zoo_torch.weights import set_weights
+from zoo_torch.weights import fill, set_weights
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
@@ -42,9 +44,17 @@ def compile(
 
 
 def compiled(
-    graph: Graph, weights: WeightSource, dtype: str, device: str | torch.device | None = None
+    graph: Graph,
+    weights: WeightSource,
+    dtype: str,
+    device: str | torch.device | None = None,
+    *,
+    without: Collection[str] = (),
 ) -> Model:
-    """As ``compile``, with these weights; none is read where the model gets no memory for them."""
+    """As ``compile``, with these weights; none is read where the model gets no memory for them.
+
+    Those ``without`` stay on ``meta``.
+    """
     with torch.device("meta"):
         modules = {
             node.name: build(node.block, node.specs)
@@ -63,6 +73,10 @@ def compiled(
     where = torch.get_default_device() if device is None else torch.device(device)
     if _gives_no_memory():
         return model
+    if without:
+        values = {name: tensor for name, tensor in model.state_dict().items() if name not in without}
+        fill(model, values, weights)
+        return model._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(where))
     if where.type != "meta":
         set_weights(model, weights)
     return model.to(where)

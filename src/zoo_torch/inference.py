@@ -30,13 +30,15 @@ class TorchInference:
     """A compiled ``nn.Module``."""
 
     name = "torch"
+    allocate = staticmethod(keep_large_tensors_apart)
+    """How memory of the CPU is to be given to tensors."""
 
     def __init__(self, graph: Graph, weights: WeightSource, *, dtype: str, device: str, tf32: bool) -> None:
         self.device = choose_device(device, dtype)
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
         if self.device.type == "cpu":
-            keep_large_tensors_apart()
+            self.allocate()
             if dtype == "float32":
                 use_fast_products()
         self.graph = graph

@@ -6,7 +6,7 @@ decay of SGD, which a hook does instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -37,16 +37,39 @@ def make_optimizer(
     ``factors`` multiply the rate of these parameters, decay included. Raises SpecError where ``no_decay`` names a
     role that no parameter has.
     """
-    decays = spec.decay_mask(roles)
-    found: dict[tuple[bool, float], list[Tensor]] = {}
-    for name, parameter in named_parameters.items():
-        found.setdefault((not decays[name], (factors or {}).get(name, 1.0)), []).append(parameter)
-    groups = [
-        {"params": found[key], "decay": 0.0 if key[0] else spec.weight_decay, "factor": key[1]}
-        for key in sorted(found)
-    ]
-    native, moments = make_native(spec, groups)
-    return Optimizer(native, named_parameters, moments, spec.max_gradient_norm)
+    return Rule(spec, roles, factors).over(named_parameters)
+
+
+class Rule:
+    """What a spec does to each parameter of a model, for an optimizer over all of them or over a few at a time."""
+
+    def __init__(
+        self, spec: specs.Optimizer, roles: Mapping[str, str], factors: Mapping[str, float] | None = None
+    ) -> None:
+        """As ``make_optimizer``."""
+        self.spec = spec
+        self._decays = spec.decay_mask(roles)
+        self._factors = factors or {}
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each value's update needs nothing of the others, so that a part of a tensor has its own."""
+        return isinstance(self.spec, specs.Sgd | specs.AdamW)
+
+    def over(
+        self, named_parameters: Mapping[str, Tensor], state: Mapping[str, Tensor] | None = None
+    ) -> Optimizer:
+        """An optimizer whose moments are the tensors of ``state``, by ``<name>/<moment>``; None: new ones."""
+        found: dict[tuple[bool, float], list[Tensor]] = {}
+        for name, parameter in named_parameters.items():
+            key = not self._decays[name], self._factors.get(name, 1.0)
+            found.setdefault(key, []).append(parameter)
+        groups = [
+            {"params": found[key], "decay": 0.0 if key[0] else self.spec.weight_decay, "factor": key[1]}
+            for key in sorted(found)
+        ]
+        native, moments = make_native(self.spec, groups)
+        return Optimizer(native, named_parameters, moments, self.spec.max_gradient_norm, state)
 
 
 class Optimizer:
@@ -61,18 +84,23 @@ class Optimizer:
         named_parameters: Mapping[str, Tensor],
         moments: Mapping[str, str],
         max_gradient_norm: float | None,
+        state: Mapping[str, Tensor] | None = None,
     ) -> None:
+        """``state`` as of ``Rule.over``."""
         self.native = native
         self.parameters = dict(named_parameters)
         self.moments = dict(moments)
         self.max_gradient_norm = max_gradient_norm
         self.norm = global_norm
         self._step = 0
-        for parameter in self.parameters.values():
+        for name, parameter in self.parameters.items():
             # All but the step, which SGD has no use for, is in the parameter's dtype.
             native.state[parameter] = {
                 "step": torch.zeros((), device=parameter.device),
-                **{key: torch.zeros_like(parameter) for key in moments.values()},
+                **{
+                    key: torch.zeros_like(parameter) if state is None else state[f"{name}/{moment}"]
+                    for moment, key in moments.items()
+                },
             }
 
     def apply(self, gradients: Mapping[str, Tensor | None], rate: float) -> Tensor:
@@ -82,10 +110,10 @@ class Optimizer:
         gradient that stands in its parameter's ``grad`` is used up, any other is left as it is. If the norm
         is not finite, the parameters are lost: the caller looks at it and stops without saving them.
         """
-        kept = [_set_gradient(parameter, gradients[name]) for name, parameter in self.parameters.items()]
+        kept = [set_gradient(parameter, gradients[name]) for name, parameter in self.parameters.items()]
         norm = self.norm([parameter.grad for parameter in self.parameters.values()])
         if self.max_gradient_norm is not None:
-            scale = self.max_gradient_norm / norm.clamp(min=self.max_gradient_norm)
+            scale = clipping(norm, self.max_gradient_norm)
             own = []
             for parameter, keep in zip(self.parameters.values(), kept, strict=True):
                 if keep:
@@ -94,12 +122,16 @@ class Optimizer:
                     own.append(parameter.grad)
             if own:
                 torch._foreach_mul_(own, scale)  # A few kernels on a GPU, in the place of one a tensor.
+        self.update(rate)
+        return norm
+
+    def update(self, rate: float) -> None:
+        """Update every parameter by its ``grad``, which is used up, with no regard to the norm."""
         for group in self.native.param_groups:
             group["lr"] = float(rate) * group["factor"]
         self.native.step()
         self.native.zero_grad(set_to_none=True)
         self._step += 1
-        return norm
 
     @property
     def step(self) -> int:
@@ -139,16 +171,33 @@ class Optimizer:
         }
 
 
-def global_norm(gradients: list[Tensor]) -> Tensor:
-    """The root of the sum of all squares, in the gradients' dtype.
+def global_norm(gradients: Sequence[Tensor]) -> Tensor:
+    """The root of the sum of all squares, in the gradients' dtype."""
+    return norm_of(norm_parts(gradients))
+
+
+def norm_parts(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """What each tensor brings to ``norm_of`` all: the sum of its squares, in its dtype; on a GPU the root of that.
 
     ``torch.nn.utils.get_total_norm`` adds the squares of a float32 tensor on the CPU one after the other: over
     BERT-base's 23 million embedding values that is off by 1.3e-3, where a pairwise sum is by 2e-8. A GPU adds them
     pairwise, and all tensors' in a few kernels, of which there are otherwise two a tensor.
     """
-    if gradients[0].device.type != "cpu":
-        return torch.nn.utils.get_total_norm(gradients, foreach=True)
-    return torch.stack([(gradient * gradient).sum() for gradient in gradients]).sum().sqrt()
+    if gradients and gradients[0].device.type != "cpu":
+        return list(torch._foreach_norm(gradients))
+    return [(gradient * gradient).sum() for gradient in gradients]
+
+
+def norm_of(parts: Sequence[Tensor]) -> Tensor:
+    """The root of the sum of all squares, of what ``norm_parts`` gave, in the model's order."""
+    if parts[0].device.type != "cpu":
+        return torch.linalg.vector_norm(torch.stack(list(parts)))
+    return torch.stack(list(parts)).sum().sqrt()
+
+
+def clipping(norm: Tensor, most: float) -> Tensor:
+    """What gradients of this global norm are multiplied by."""
+    return most / norm.clamp(min=most)
 
 
 @singledispatch
@@ -187,7 +236,7 @@ def _decay(native: Native, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Non
                 parameter.mul_(1.0 - group["lr"] * group["decay"])
 
 
-def _set_gradient(parameter: Tensor, gradient: Tensor | None) -> bool:
+def set_gradient(parameter: Tensor, gradient: Tensor | None) -> bool:
     """Make ``gradient`` the parameter's; True if it is still the caller's and must not be written to."""
     if gradient is None:
         parameter.grad = torch.zeros_like(parameter)

@@ -6,14 +6,26 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zoo_spec.random import derive_key, fold_in, fold_in_each
-from zoo_torch.blocks.dropout import Dropout
+from zoo_torch.blocks.dropout import Draw, Dropout
 from zoo_torch.random import dropout_mask
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is in its dropout: the same masks follow whenever it is there again."""
+
+    keys: list[tuple[int, int]]
+    first_row: int
+    uses: tuple[tuple[Draw | None, int], ...]
+    generator: Tensor
+    device_generator: Tensor | None
 
 
 class StepRandomness:
@@ -36,6 +48,7 @@ class StepRandomness:
             (module, _Drawer(self, index, path not in rowless))
             for index, (path, module) in enumerate(paths.items())
         ]
+        self._uses_cuda = any(value.device.type == "cuda" for value in model.parameters())
 
     @contextlib.contextmanager
     def at(self, step: int, micro_batch: int, first_row: int = 0) -> Iterator[None]:
@@ -59,6 +72,26 @@ class StepRandomness:
         finally:
             for dropout, _ in self._drawers:
                 dropout.set_draw(None)
+
+    def place(self) -> Place:
+        """Where the model is now; a block of a user's own may draw from torch's generator beside our dropout."""
+        return Place(
+            self.keys,
+            self.first_row,
+            tuple((dropout.draw, dropout.uses) for dropout, _ in self._drawers),
+            torch.get_rng_state(),
+            torch.cuda.get_rng_state() if self._uses_cuda else None,
+        )
+
+    def go_to(self, place: Place) -> None:
+        """Have the model be there."""
+        self.keys, self.first_row = place.keys, place.first_row
+        for (dropout, _), (draw, uses) in zip(self._drawers, place.uses, strict=True):
+            dropout.set_draw(draw)
+            dropout.uses = uses
+        torch.set_rng_state(place.generator)
+        if place.device_generator is not None:
+            torch.cuda.set_rng_state(place.device_generator)
 
 
 class _Drawer:

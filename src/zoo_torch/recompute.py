@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from torch import nn
 
 from zoo_spec.errors import EnvironmentFault
@@ -9,12 +11,14 @@ from zoo_spec.graph import Graph
 from zoo_torch.blocks.layer import Layer
 
 
-def recompute_layers(model: nn.Module, graph: Graph) -> None:
-    """Switch it on in every layer of the model.
+def recompute_layers(model: nn.Module, graph: Graph, apart: Collection[str] = ()) -> None:
+    """Switch it on in every layer of the model, but for those at the paths ``apart``, and what is in them.
 
     Raises SpecError if the graph has no layer, EnvironmentFault for a layer whose torch half cannot do it.
     """
     for place in graph.layers():
+        if any(f"{place.path}.".startswith(f"{path}.") for path in apart):
+            continue
         layer = model.get_submodule(place.path)
         if not isinstance(layer, Layer):
             kind = place.block.kind

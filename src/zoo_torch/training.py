@@ -16,7 +16,7 @@ from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, S
 from zoo_common.replicas import ALONE, MicroBatch, Replicas, numbered
 from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
-from zoo_spec.trained import trained
+from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
 from zoo_torch.blocks.embedding import Embedding
 from zoo_torch.blocks.norm import standing_in
@@ -24,7 +24,7 @@ from zoo_torch.dropouts import watch_dropouts
 from zoo_torch.freezing import freeze
 from zoo_torch.inference import TorchInference, as_array
 from zoo_torch.modes import mean_evaluation
-from zoo_torch.optimizers import make_optimizer
+from zoo_torch.optimizers import Optimizer, Rule
 from zoo_torch.randomness import StepRandomness
 from zoo_torch.recompute import recompute_layers
 from zoo_torch.sums import sums_of
@@ -47,8 +47,7 @@ class TorchTraining(TorchInference):
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=training.tf32)
         self.seed = training.seed
         self.replicas = replicas
-        if training.recompute:
-            recompute_layers(self.model, graph)
+        self._recompute(training)
         for module in self.model.modules():
             if isinstance(module, Embedding):
                 module.sparse = (
@@ -59,7 +58,7 @@ class TorchTraining(TorchInference):
         freeze(self.model, learned)
         self.parameters = self._learned(learned.factors)
         roles = {name: each.role for name, each in graph.parameters().items() if each.trainable}
-        self.optimizer = make_optimizer(training.optimizer, self.parameters, roles, learned.factors)
+        self.optimizer = self._optimizer(Rule(training.optimizer, roles, learned.factors), learned)
         self._rowless = graph.rowless_dropouts()
         self.random = self._randomness(portable=training.random == "portable")
         self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
@@ -70,6 +69,13 @@ class TorchTraining(TorchInference):
 
     def _randomness(self, *, portable: bool) -> StepRandomness:
         return StepRandomness(self.model, seed=self.seed, portable=portable, rowless=self._rowless)
+
+    def _recompute(self, training: Training) -> None:
+        if training.recompute:
+            recompute_layers(self.model, self.graph)
+
+    def _optimizer(self, rule: Rule, learned: Trained) -> Optimizer:
+        return rule.over(self.parameters)
 
     def train_step(
         self,
@@ -93,13 +99,19 @@ class TorchTraining(TorchInference):
         self, micro_batches: Sequence[MicroBatch], denominators: Mapping[str, float] | None
     ) -> dict[str, Tensor]:
         """The losses over all micro-batches and replicas, whose gradients are then in the parameters' ``grad``."""
-        losses = [self._accumulate(each, denominators) for each in micro_batches[:-1]]
-        with self.sums.watching():
-            losses += [self._accumulate(each, denominators) for each in micro_batches[-1:]]
+        losses = self._each(micro_batches, denominators)
         names = list(losses[0]) if losses else ["loss", *(part.name for part in self.graph.loss_parts)]
         nothing = torch.zeros((), device=self.device)
         totals = {name: torch.stack([part[name] for part in losses] or [nothing]).sum() for name in names}
         return self.sums.finish(totals, sum(each.count for each in micro_batches))
+
+    def _each(
+        self, micro_batches: Sequence[MicroBatch], denominators: Mapping[str, float] | None
+    ) -> list[dict[str, Tensor]]:
+        """The losses of each micro-batch."""
+        losses = [self._accumulate(each, denominators) for each in micro_batches[:-1]]
+        with self.sums.watching():
+            return losses + [self._accumulate(each, denominators) for each in micro_batches[-1:]]
 
     def _accumulate(
         self, micro_batch: MicroBatch, denominators: Mapping[str, float] | None

@@ -24,16 +24,26 @@ def set_weights(model: nn.Module, weights: Mapping[str, object]) -> None:
     Raises InputError, changing nothing, unless every name and every shape fits.
     """
     state, source = model.state_dict(), as_source(weights)
+    check(state, source)
+    fill(model, state, source)
+
+
+def check(state: Mapping[str, Tensor], source: WeightSource) -> None:
+    """Raise InputError unless the source has every tensor of the state in its shape, and no other."""
     check_names(state, source.entries)
     for name, tensor in state.items():
         check_shape(name, tuple(tensor.shape), source.entries[name].shape)
-    with torch.no_grad():
-        if any(tensor.is_meta for tensor in state.values()):  # Which would take nothing, in silence.
-            filled = {name: _tensor(source, name).to(tensor.dtype) for name, tensor in state.items()}
-            model.load_state_dict(filled, assign=True)
-            return
-        for name, tensor in state.items():
-            tensor.copy_(_tensor(source, name))
+
+
+@torch.no_grad()
+def fill(model: nn.Module, state: Mapping[str, Tensor], source: WeightSource) -> None:
+    """Set those of a model's tensors that ``state`` has."""
+    if any(tensor.is_meta for tensor in state.values()):  # Which would take nothing, in silence.
+        filled = {name: _tensor(source, name).to(tensor.dtype) for name, tensor in state.items()}
+        model.load_state_dict(filled, assign=True, strict=False)
+        return
+    for name, tensor in state.items():
+        tensor.copy_(_tensor(source, name))
 
 
 def _tensor(source: WeightSource, name: str) -> Tensor:
