@@ -54,7 +54,7 @@ class Rule:
     @property
     def is_elementwise(self) -> bool:
         """Whether each value's update needs nothing of the others, so that a part of a tensor has its own."""
-        return isinstance(self.spec, specs.Sgd | specs.AdamW)
+        return self.spec.elementwise
 
     def over(
         self, named_parameters: Mapping[str, Tensor], state: Mapping[str, Tensor] | None = None

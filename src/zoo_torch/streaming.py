@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from zoo_common.backend import Array, Batch, Exported, State, StepResult, Streaming, Weights
+from zoo_common.memory import unit_values
+from zoo_common.memory.streaming import SLOTS
 from zoo_common.replicas import MicroBatch
 from zoo_common.streaming import Host
 from zoo_common.weights import Arrays, Choice, WeightSource, as_source
@@ -49,7 +51,9 @@ class StreamedInference(TorchInference):
         device: str,
         tf32: bool,
     ) -> None:
-        self.host = Host(units(graph), weights, folder=streaming.folder, dtype=_kept(dtype))
+        kept = _kept(dtype)
+        most = None if streaming.limit is None else streaming.limit // (2 * SLOTS * np.dtype(kept).itemsize)
+        self.host = Host(units(graph, most=most), weights, folder=streaming.folder, dtype=kept)
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=tf32)
         self.streams = Streams(self.model, self.host, (), self.device)
 
@@ -84,7 +88,7 @@ class StreamedTraining(TorchTraining):
         working: Path | None,
     ) -> None:
         self.host = Host(
-            units(graph),
+            units(graph, most=unit_values(graph, training, self.name)),
             weights,
             folder=working,
             dtype=_kept(dtype),

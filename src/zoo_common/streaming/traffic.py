@@ -42,8 +42,9 @@ class _Ticket(Generic[Filled]):
 class Traffic(Generic[Filled]):
     """One thread that reads, one that writes.
 
-    What followed a load the last time is read while that one is computed with. Nothing is read that is still to be
-    written. What goes wrong in a thread is raised by the next call.
+    What followed two loads the last time is read while the second is computed with: the way back reads the same units
+    as the way there, in another order. Nothing is read that is still to be written. What goes wrong in a thread is
+    raised by the next call.
     """
 
     def __init__(self, buffers: int, size: int) -> None:
@@ -53,8 +54,8 @@ class Traffic(Generic[Filled]):
         self._state = Condition()
         self._reader = _Worker("zoo-reads-ahead")
         self._writer = _Worker("zoo-writes-behind")
-        self._follows: dict[Hashable, Load[Filled]] = {}
-        self._last: Hashable = None
+        self._follows: dict[tuple[Hashable, Hashable], Load[Filled]] = {}
+        self._last: tuple[Hashable, Hashable] = (None, None)
         self._ahead: _Ticket[Filled] | None = None
         self._writing: list[Future[None]] = []
         self._failed: BaseException | None = None
@@ -79,9 +80,9 @@ class Traffic(Generic[Filled]):
             with self._state:
                 self._changing.add(load.of)
                 self._given.discard(load.after)
-        self._follows[self._last], self._last = load, load.key
-        if load.key in self._follows:
-            self._ahead = self._order(self._follows[load.key])
+        self._follows[self._last], self._last = load, (self._last[1], load.key)
+        if self._last in self._follows:
+            self._ahead = self._order(self._follows[self._last])
         return found
 
     def end(self, load: Load[Filled], buffer: Buffer, filled: Filled, *, is_good: bool) -> None:
@@ -120,7 +121,7 @@ class Traffic(Generic[Filled]):
             self.settle()
         self._failed = None
         self._follows.clear()
-        self._last = None
+        self._last = None, None
         self._given.clear()
 
     def close(self) -> None:
