@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from zoo_common.backend import Array, Batch, Exported, State, StepResult, Streaming, Weights
-from zoo_common.memory import unit_values
-from zoo_common.memory.streaming import SLOTS
+from zoo_common.memory import inference_unit_values, unit_values
+from zoo_common.memory.streaming import units_within
 from zoo_common.replicas import MicroBatch
 from zoo_common.streaming import Host
 from zoo_common.weights import Arrays, Choice, WeightSource, as_source
-from zoo_spec.graph import Graph, Units, units
+from zoo_spec.graph import Graph, Units
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
 from zoo_torch.allocation import give_back_what_is_free
@@ -51,9 +51,9 @@ class StreamedInference(TorchInference):
         device: str,
         tf32: bool,
     ) -> None:
-        kept = _kept(dtype)
-        most = None if streaming.limit is None else streaming.limit // (2 * SLOTS * np.dtype(kept).itemsize)
-        self.host = Host(units(graph, most=most), weights, folder=streaming.folder, dtype=kept)
+        most = inference_unit_values(graph, dtype, streaming.limit, self.name)
+        found = units_within(graph, most, streaming.limit)
+        self.host = Host(found, weights, folder=streaming.folder, dtype=_kept(dtype))
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=tf32)
         self.streams = Streams(self.model, self.host, (), self.device)
 
@@ -88,7 +88,7 @@ class StreamedTraining(TorchTraining):
         working: Path | None,
     ) -> None:
         self.host = Host(
-            units(graph, most=unit_values(graph, training, self.name)),
+            units_within(graph, unit_values(graph, training, self.name), training.memory_limit),
             weights,
             folder=working,
             dtype=_kept(dtype),
