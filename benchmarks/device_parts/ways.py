@@ -31,7 +31,7 @@ from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 
-MODELS = {"bert_base": (64, 128), "gpt2_small": (8, 1024)}
+MODELS = {"bert_base": (256, 128), "gpt2_small": (16, 1024)}
 """Rows and tokens a step on a GPU."""
 TINY = {"bert_base": "bert_tiny", "gpt2_small": "gpt2_tiny"}
 NEAR = 0.01

@@ -106,8 +106,8 @@ class Training(Spec):
         return self.execution == "weight_streaming"
 
     def as_resident(self) -> Training:
-        """The same training with all weights in memory."""
-        return self.model_copy(update={"execution": "resident", "memory_limit": None})
+        """The same training with all weights in memory, in that of each replica."""
+        return self.model_copy(update={"execution": "resident", "memory_limit": None, "sharding": "none"})
 
     @property
     def names_weights(self) -> bool:
