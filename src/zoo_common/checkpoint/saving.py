@@ -53,13 +53,16 @@ class PartialCheckpoint:
     def write_part(
         self, number: int, weights: Mapping[str, Array], optimizer: Mapping[str, Array]
     ) -> Records:
-        """Write the files of this number, counted from 1, of a checkpoint of version 2.
+        """Write the files of this number, counted from 1, of a checkpoint of version 2; none where it has no tensor.
 
         No name is in two parts, and no number is given twice.
         """
-        names = numbered(WEIGHTS, number), numbered(OPTIMIZER, number)
-        both = zip(names, (weights, optimizer), strict=True)
-        return {name: write_file(self.path / name, tensor_chunks(tensors)) for name, tensors in both}
+        parts = {numbered(WEIGHTS, number): weights, numbered(OPTIMIZER, number): optimizer}
+        return {
+            name: write_file(self.path / name, tensor_chunks(tensors))
+            for name, tensors in parts.items()
+            if tensors
+        }
 
     def take(self, written: Written) -> tuple[Records, dict[WrittenFile, str]]:
         """Have files that are written already be of it, from number 2 on, and say what each is called there."""
