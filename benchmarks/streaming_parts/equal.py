@@ -109,7 +109,7 @@ def trained(framework: str, case: Case, folder: Path, execution: str) -> dict[st
     }
     saved = CheckpointStore(RunDirectory(folder).checkpoints).latest()
     assert saved is not None
-    for part in (saved.weights, saved.optimizer):
+    for part in (saved.weights(), saved.optimizer()):
         found |= {name: np.array(part[name]) for name in part}
     return found
 

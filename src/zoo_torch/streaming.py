@@ -7,6 +7,7 @@ that unit alone: gradients of what several units read, such as a bias or a memor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -108,7 +109,8 @@ class StreamedTraining(TorchTraining):
     ) -> StepResult:
         """One optimizer step over all micro-batches, which share each reading of a unit."""
         self.optimizer.begin(rate)
-        return super().train_step(micro_batches, denominators, rate)
+        found = super().train_step(micro_batches, denominators, rate)
+        return replace(found, files=self.host.traffic())
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""
