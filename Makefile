@@ -19,6 +19,8 @@ STAMP := $(VENV)/set-up-$(KEY)
 
 # Waiting OpenMP threads that spin slow PyTorch down tenfold where other programs want the cores too.
 export OMP_WAIT_POLICY ?= passive
+# Tests begin a few hundred processes, each of which would compile all our modules: a quarter of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What `benchmarks/device.py` takes along to a machine with a GPU, torch and no network; Python and folder of there.
 DEVICE_PYTHON ?= 3.12
