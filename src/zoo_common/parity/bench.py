@@ -134,7 +134,7 @@ class Bench:
         if level not in self._sizes:
             self._sizes[level] = {name: {} for name in self.inputs}
             if level in ("loss", "gradient"):
-                backend = self.backend(self.frameworks[0], "float64")
+                backend = self.backend(self.frameworks[-1], "float64")
                 find = backend.gradients if level == "gradient" else backend.evaluate_step
                 for name, batch in self.subject.contrasts.items():
                     self._sizes[level][name] = {
