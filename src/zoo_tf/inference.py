@@ -99,7 +99,7 @@ class TensorFlowInference:
         if key not in self._functions:
             inputs = {other: self._signature(other, rank) for other, rank in ranks.items()}
             signature = [*([] if batch is None else [inputs]), *others]
-            self._functions[key] = tf.function(function, input_signature=signature)
+            self._functions[key] = tf.function(function, input_signature=signature, autograph=False)
         return self._functions[key]
 
     def _signature(self, name: str, rank: int) -> tf.TensorSpec:
