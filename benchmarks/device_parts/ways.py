@@ -1,8 +1,9 @@
 """``ways.py FRAMEWORK DEVICE [--small]``: BERT-base's and GPT-2's training in bfloat16, as ``zoo train`` has it.
 
 With dropout and the optimizer; the share of the device's peak is that of the products which ``zoo describe`` counts.
-Then GPT-2 in the other ways to train it, whose losses must be the resident ones: with gradients summed over replicas,
-of which there is one, and divided over these (FSDP2), by the time of a step and the memory on the device.
+Then GPT-2 in the other ways to train it, whose losses must be the resident ones, by the time of a step and the memory
+on the device: with its weights on the host, divided over replicas of which there is one (FSDP2), and as this one
+replica, whose gradients are summed.
 """
 
 from __future__ import annotations
@@ -101,9 +102,11 @@ def main() -> None:
 
 def ways(framework: str) -> list[Way]:
     """Those that a framework has beside the resident one."""
+    streamed = Way("weights on the host", ("training.execution=weight_streaming",), False)
     if framework != "torch":
-        return []
-    return [Way("one replica", (), True), Way("divided over one replica", ("training.sharding=full",), True)]
+        return [streamed]
+    divided = Way("divided over one replica", ("training.sharding=full",), True)
+    return [streamed, divided, Way("one replica", (), True)]
 
 
 def run(framework: str, device: str, spec: ExperimentSpec, count: int, *, joined: bool) -> Steps:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from zoo_common.backend import Array
-from zoo_common.replicas import Environment, PeerLostError
+from zoo_common.replicas import Environment, PeerLostError, Replicas
 from zoo_spec.errors import EnvironmentFault
 from zoo_torch.statistics import Group
 
@@ -94,6 +94,18 @@ def join(environment: Environment) -> TorchReplicas:
                 backend, store=store, rank=environment.rank, world_size=environment.size, timeout=patience
             )
     return TorchReplicas(dist.group.WORLD, environment.local_rank)
+
+
+def require_own_device(replicas: Replicas, device: str) -> None:
+    """Raise EnvironmentFault where a replica is to compute on a GPU and there is none that is its own."""
+    if not isinstance(replicas, TorchReplicas) or device not in ("auto", "gpu"):
+        return
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if 0 < count <= replicas.local_rank:
+        raise EnvironmentFault(
+            f"replica {replicas.rank} has no GPU of its own: this machine has {count}; start as many replicas on it, "
+            "or give --device cpu"
+        )
 
 
 @contextlib.contextmanager

@@ -83,6 +83,11 @@ class ShardedTraining(TorchTraining):
             self.parameters[name].grad = None if value.grad is None else _local(value.grad)
             value.grad = None
 
+    def evaluate_step(self, batch: Batch) -> Weights:
+        """All outputs for a batch with labels, without dropout; every replica has a batch at the same time."""
+        with talking():
+            return super().evaluate_step(batch)
+
     def set_weights(self, weights: Mapping[str, Array]) -> None:
         """Set all weights and nothing else; this replica's parts of them are kept."""
         fill(self.model, weights)
@@ -154,8 +159,7 @@ class ShardSums:
     def finish(self, losses: Mapping[str, Tensor], rows: int) -> dict[str, Tensor]:
         """The losses' sums."""
         self.model.take_gradients()
-        with talking():
-            return losses_of_all(losses, rows, self.norms, self.group)
+        return losses_of_all(losses, rows, self.norms, self.group)
 
 
 class _Parts(WeightSource):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_torch.blocks.norm import BatchNorm
-from zoo_torch.replicas import TorchReplicas, talking
+from zoo_torch.replicas import TorchReplicas
 from zoo_torch.statistics import Group
 
 BUCKET = 25 << 20
@@ -98,17 +98,16 @@ class BucketSums:
 
     def finish(self, losses: Mapping[str, Tensor], rows: int) -> dict[str, Tensor]:
         """Send the rest, wait for all, and give each parameter its part; the losses go with them."""
-        with talking():
-            while self._sent < len(self.buckets):
-                self._send(self.buckets[self._sent])
-            self._sent = 0
-            found = losses_of_all(losses, rows, self.norms, self.group)
-            for bucket in self.buckets:
-                bucket.work.wait()
-                sizes = [parameter.numel() for parameter in bucket.parameters]
-                for parameter, part in zip(bucket.parameters, bucket.flat.split(sizes), strict=True):
-                    parameter.grad = part.view(parameter.shape)
-                bucket.flat = bucket.work = None
+        while self._sent < len(self.buckets):
+            self._send(self.buckets[self._sent])
+        self._sent = 0
+        found = losses_of_all(losses, rows, self.norms, self.group)
+        for bucket in self.buckets:
+            bucket.work.wait()
+            sizes = [parameter.numel() for parameter in bucket.parameters]
+            for parameter, part in zip(bucket.parameters, bucket.flat.split(sizes), strict=True):
+                parameter.grad = part.view(parameter.shape)
+            bucket.flat = bucket.work = None
         return found
 
 

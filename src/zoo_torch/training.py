@@ -27,6 +27,7 @@ from zoo_torch.modes import mean_evaluation
 from zoo_torch.optimizers import Optimizer, Rule
 from zoo_torch.randomness import StepRandomness
 from zoo_torch.recompute import recompute_layers
+from zoo_torch.replicas import require_own_device, talking
 from zoo_torch.sums import sums_of
 from zoo_torch.weights import get_weights
 
@@ -44,6 +45,7 @@ class TorchTraining(TorchInference):
         device: str,
         replicas: Replicas = ALONE,
     ) -> None:
+        require_own_device(replicas, device)
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=training.tf32)
         self.seed = training.seed
         self.replicas = replicas
@@ -86,8 +88,10 @@ class TorchTraining(TorchInference):
         """One optimizer step over all micro-batches."""
         self.model.train()
         try:
-            totals = self._summed(numbered(micro_batches), denominators)
-            norm = self.optimizer.apply({name: value.grad for name, value in self.parameters.items()}, rate)
+            with talking():
+                totals = self._summed(numbered(micro_batches), denominators)
+                given = {name: value.grad for name, value in self.parameters.items()}
+                norm = self.optimizer.apply(given, rate)
         except BaseException:
             self.model.zero_grad(set_to_none=True)  # Those of an interrupted step must not reach the next.
             raise

@@ -46,6 +46,7 @@ def test_every_stage_runs_on_a_cpu_and_the_table_has_its_rows(tmp_path):
         "bert_tiny, curve, float32",
         "training step, torch, bfloat16, cpu, of the measured peak",
         "training, gpt2_tiny, torch, bfloat16, cpu: of the measured peak",
+        "gpt2_tiny, weights on the host, torch, cpu: losses, against resident",
         "gpt2_tiny, divided over one replica, torch, cpu: losses, against resident",
         "forward, torch / transformers, bfloat16",
         "zoo train, torch, cpu to cpu to cpu, against cpu alone",
