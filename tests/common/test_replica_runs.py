@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib import import_module
 
 import numpy as np
@@ -12,12 +13,18 @@ from replica_threads import NumpyBackend, Room
 from zoo_common.backend import State
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.replicas import ALONE, PeerFailedError, PeerLostError, ToldError
+from zoo_common.training.evaluation import evaluate_batches
 from zoo_common.training.saving_parts import save_parts
 from zoo_common.training.spec_run import spec_run
+from zoo_common.training.spread import brought, in_turn
+from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
 
 SETTINGS = (
+    "model.image_size=[12, 12]",
+    "model.hidden_sizes=[32]",
+    "data.kind=generated",
     "training.precision=float64",
     "training.steps=6",
     "training.batch_size=7",
@@ -112,7 +119,7 @@ def test_replicas_that_are_given_other_batches_end_by_name(tmp_path):
     def batches(rank):
         for step in range(3):
             count = 4 if step == 2 and rank else 5
-            yield {"image": np.zeros((count, 28, 28, 1), np.float32), "labels": np.ones(count, np.int32)}
+            yield {"image": np.zeros((count, 12, 12, 1), np.float32), "labels": np.ones(count, np.int32)}
 
     found = Room(2).each(
         lambda replicas: trained(tmp_path / "run", replicas, input_fn=lambda: batches(replicas.rank))
@@ -170,3 +177,39 @@ def test_a_part_that_cannot_be_written_leaves_the_checkpoints_before_it_and_noth
 class _FullDisk:
     def write_part(self, *_):
         raise OSError(28, "No space left on device")
+
+
+def test_an_evaluation_of_several_gives_the_numbers_of_one_also_where_a_metric_needs_all_outputs(tmp_path):
+    spec = load_spec("mnist_fc", SETTINGS)
+    graph, rng = spec.graph(), np.random.default_rng(5)
+    model = NumpyBackend().for_inference(graph, InitialValues(graph.parameters(), 3), dtype="float64")
+    batches = [
+        {
+            "image": rng.normal(size=(count, 12, 12, 1)).astype(np.float32),
+            "labels": rng.integers(0, 10, count).astype(np.int32),
+        }
+        for count in (4, 4, 3, 4, 2)
+    ]
+    wanted = evaluate_batches(model, spec, graph, batches)
+    for size in (2, 4, 7):
+        for found in Room(size).each(
+            lambda replicas: evaluate_batches(model, spec, graph, batches, replicas=replicas)
+        ):
+            assert found == pytest.approx(wanted, rel=0, abs=1e-12)
+            for mine, theirs in zip(found.classes, wanted.classes, strict=True):
+                assert asdict(mine) == pytest.approx(asdict(theirs), rel=0, abs=1e-12)
+
+
+def test_outputs_that_a_metric_needs_all_of_come_to_the_first_in_the_order_of_the_batches():
+    batches = [{"x": np.array([number])} for number in range(5)]
+
+    def come(replicas):
+        return [
+            (int(batch["x"][0]), int(outputs["y"][0]))
+            for turn in in_turn(batches, replicas)
+            for batch, outputs in brought(replicas, turn, {"y": turn[0]["x"] * 10, "z": turn[0]["x"]}, {"y"})
+        ]
+
+    first, *others = Room(3).each(come)
+    assert first == [(number, 10 * number) for number in range(5)]
+    assert others == [[], []]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, JsonOption, accepted, example
+from zoo_common.cli.replicas import ReplicasOption, TimeoutOption, joined
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     framework: FrameworkOption,
     run_dir: Annotated[Path, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")],
     at_least: Annotated[
@@ -44,22 +46,28 @@ def evaluate(
     ] = False,
     accept: AcceptOption = None,
     device: DeviceOption = "auto",
+    replicas: ReplicasOption = None,
+    replica_timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's newest checkpoint, in either framework, whichever trained it.
 
     It is evaluated on the evaluation data of the run's spec. A classification has precision, recall and F1 of each
     class, by its name, or of each type of entities, a share of nothing being 0. A run that was trained on batches of
-    a program, or on files whose content is another by now, is evaluated with --accept data only.
+    a program, or on files whose content is another by now, is evaluated with --accept data only. With --replicas, or
+    under torchrun or TF_CONFIG, each process runs its share of the batches.
     """
-    from zoo_common.backend import find_backend
     from zoo_common.cli.output import print_json
     from zoo_common.training.spec_run import reopen
     from zoo_spec.reading import printable
 
     limits = dict(_limit(text) for text in at_least or ())
-    run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
-    metrics = run.evaluate()
+    accepts = accepted(accept)
+    with joined(context, framework, replicas, replica_timeout) as (backend, met):
+        run = reopen(backend, run_dir, device=device, accept=accepts, replicas=met)
+        metrics = run.evaluate()
+    if met.rank:
+        return
     _require_numbers(metrics)
     blind = run.learner.blind_scores() if baseline else {}
     scores = _by_label(metrics, run.learner.graph, run.directory)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_common.cli.options import AcceptOption, DeviceOption, FrameworkOption, accepted, example, refuse
+from zoo_common.cli.replicas import ReplicasOption, TimeoutOption, joined
 
 if TYPE_CHECKING:
     from zoo_common.prediction import Answer, Line, Predictor
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
+    context: typer.Context,
     framework: FrameworkOption,
     run_dir: Annotated[Path, typer.Option("--run-dir", metavar="DIR", help="The run's directory.")],
     inputs: Annotated[
@@ -78,6 +80,8 @@ def predict(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    replicas: ReplicasOption = None,
+    replica_timeout: TimeoutOption = None,
 ) -> None:
     """Answer inputs with a run's newest weights, in either framework, whichever trained it.
 
@@ -91,11 +95,12 @@ def predict(
     input is read, an input a line. There is a line of JSON for each, in order; an input that cannot be answered has
     "error" there, and the exit status is 2 in the end.
 
-    A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another.
+    A vocabulary that a run reads from the user's own file has to be what it was; --accept data takes another. With
+    --replicas, or under torchrun or TF_CONFIG, each process answers its share, of INPUT or --input.
     """
     import sys
+    from collections import deque
 
-    from zoo_common.backend import find_backend
     from zoo_common.prediction import open_predictor
     from zoo_common.prediction import predict as answers
     from zoo_common.prediction.glue_submission import submit
@@ -105,45 +110,66 @@ def predict(
     from zoo_spec.errors import InputError
     from zoo_spec.tasks.question_answering import QuestionAnswering
 
-    run = reopen(find_backend(framework)(), run_dir, device=device, accept=accepted(accept))
-    learner = run.learner
-    learner.require_vocabulary()
-    data = with_limits(learner.spec.data.asked, limit or [])
-    spec = learner.spec.model_copy(update={"data": data})
-    if squad is not None and not isinstance(spec.task, QuestionAnswering):
-        raise InputError(
-            f"--squad is for answers to questions, and the task is {spec.task.kind}; leave it out"
+    accepts = accepted(accept)
+    with joined(context, framework, replicas, replica_timeout) as (backend, met):
+        run = reopen(backend, run_dir, device=device, accept=accepts, replicas=met)
+        learner = run.learner
+        learner.require_vocabulary()
+        data = with_limits(learner.spec.data.asked, limit or [])
+        spec = learner.spec.model_copy(update={"data": data})
+        if squad is not None and not isinstance(spec.task, QuestionAnswering):
+            raise InputError(
+                f"--squad is for answers to questions, and the task is {spec.task.kind}; leave it out"
+            )
+        if squad is not None and top is None:
+            top = _RANKED
+        predictor = open_predictor(
+            spec,
+            learner.graph,
+            run.directory,
+            top=top,
+            embeddings=embeddings,
+            every_word=words,
+            output=output,
         )
-    if squad is not None and top is None:
-        top = _RANKED
-    predictor = open_predictor(
-        spec, learner.graph, run.directory, top=top, embeddings=embeddings, every_word=words, output=output
-    )
-    if glue is not None:
-        others = {"--squad": squad, "--output": output, "--embeddings": embeddings}
-        refuse(
-            {"INPUT": inputs, "--input": file, **others},
-            "no --glue",
-            "it reads the test files of the run's data",
-        )
+        if met.size > 1:
+            stdin = not inputs and file is None
+            refuse(
+                {"--glue": glue, "standard input": stdin},
+                "one process",
+                "leave --replicas out, or give --input",
+            )
+        if glue is not None:
+            others = {"--squad": squad, "--output": output, "--embeddings": embeddings}
+            refuse(
+                {"INPUT": inputs, "--input": file, **others},
+                "no --glue",
+                "it reads the test files of the run's data",
+            )
+            run.load()
+            size = batch_size or learner.examples_at_once
+            for path in submit(learner.at_work(), predictor, data, glue, batch_size=size):
+                print(path, file=sys.stderr)
+            return
+        vectors = _vectors(predictor, embeddings, output)
+        said = limits_of(data)
+        limits = said if isinstance(said, TextLimits) else TextLimits()
+        lines, is_typed = _lines(inputs or [], file, predictor, limits)
         run.load()
-        size = batch_size or learner.examples_at_once
-        for path in submit(learner.at_work(), predictor, data, glue, batch_size=size):
-            print(path, file=sys.stderr)
-        return
-    vectors = _vectors(predictor, embeddings, output)
-    said = limits_of(data)
-    limits = said if isinstance(said, TextLimits) else TextLimits()
-    lines, is_typed = _lines(inputs or [], file, predictor, limits)
-    run.load()
-    print(f"{run.checkpoint}: answers come from these weights", file=sys.stderr)
-    size = 1 if is_typed else learner.examples_at_once
-    found = answers(learner.at_work(), predictor, lines, batch_size=batch_size or size, strict=False)
-    if output is not None and vectors is not None:
-        from zoo_common.prediction.vectors_file import write_vectors
+        if met.rank == 0:
+            print(f"{run.checkpoint}: answers come from these weights", file=sys.stderr)
+        size = 1 if is_typed else learner.examples_at_once
+        found = answers(
+            learner.at_work(), predictor, lines, batch_size=batch_size or size, strict=False, replicas=met
+        )
+        if met.rank:
+            deque(found, maxlen=0)  # Replica 0 prints them.
+            return
+        if output is not None and vectors is not None:
+            from zoo_common.prediction.vectors_file import write_vectors
 
-        found = write_vectors(output, vectors, found)
-    _print(found if squad is None else written(found, squad))
+            found = write_vectors(output, vectors, found)
+        _print(found if squad is None else written(found, squad))
 
 
 def _vectors(predictor: Predictor, embeddings: str | None, output: Path | None) -> str | None:

@@ -6,7 +6,7 @@ by any number of workers, in either framework, with the same result.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -158,15 +158,18 @@ def evaluation_batches(
     weights: Collection[str] = (),
     *,
     least: Mapping[str, int] | None = None,
+    numbers: Iterable[int] | None = None,
 ) -> Iterator[Example]:
     """Every example of epoch 0 once, in order.
 
     ``weights`` are the inputs that weigh all labels, none if some have no weights: the last batch is then
     smaller, else it is filled up with copies of its first row whose weights are all 0. With ``least`` sizes a batch
-    is filled up to its own longest example, or to these; without, as far as there may be any.
+    is filled up to its own longest example, or to these; without, as far as there may be any. ``numbers`` are the
+    batches to give, counted from 0: all of them.
     """
     count = len(dataset)
-    for start in range(0, count, batch_size):
+    for number in range(-(-count // batch_size)) if numbers is None else numbers:
+        start = number * batch_size
         rows = dataset.examples([(0, index) for index in range(start, min(start + batch_size, count))])
         missing = batch_size - len(rows)
         if missing and weights and rows[0].keys() >= set(weights):

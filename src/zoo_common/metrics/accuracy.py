@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo_common.backend import Batch
-from zoo_common.metrics.base import open_metric, ratio, weights_of
+from zoo_common.metrics.base import Float64, open_metric, ratio, weights_of
 from zoo_spec.tasks import metrics as specs
 
 
@@ -14,21 +14,20 @@ class Accuracy:
 
     def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
-        self._hits = 0.0
-        self._weights = 0.0
+        self.sums: Float64 = np.zeros(2)
+        """Of hits, and of weights."""
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
         labels = batch[self.metric.labels]
         hits = np.argmax(outputs[self.metric.logits], axis=-1) == labels
         weights = weights_of(self.metric, batch, labels.shape)
-        self._hits += float((hits * weights).sum())
-        self._weights += float(weights.sum())
+        self.sums += (hits * weights).sum(), weights.sum()
 
     @property
     def value(self) -> float:
         """Hits over weights; 0 before anything was counted."""
-        return ratio(self._hits, self._weights)
+        return ratio(*self.sums)
 
 
 @open_metric.register

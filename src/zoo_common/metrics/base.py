@@ -6,7 +6,7 @@ What counts a kind of metric is registered on its class, ``@open_metric.register
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,14 @@ class Counter(Protocol):
     @property
     def value(self) -> float:
         """The number; 0 before anything was counted."""
+
+
+@runtime_checkable
+class Adds(Counter, Protocol):
+    """One whose numbers over batches apart add up to those over all of them."""
+
+    sums: Float64
+    """What it has counted; of no size before it has counted anything, where its shape is not known by then."""
 
 
 @singledispatch

@@ -14,7 +14,7 @@ class _Binary:
 
     def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
-        self._found: Float64 = np.zeros((2, 2))
+        self.sums: Float64 = np.zeros((2, 2))
         """By label, then by what the logit says."""
 
     def add(self, batch: Batch, outputs: Batch) -> None:
@@ -22,7 +22,7 @@ class _Binary:
         labels = np.asarray(batch[self.metric.labels]) == 1
         says = np.asarray(outputs[self.metric.logits], np.float64) > 0
         weights = weights_of(self.metric, batch, labels.shape)
-        self._found += np.bincount((2 * labels + says).ravel(), weights.ravel(), 4).reshape(2, 2)
+        self.sums += np.bincount((2 * labels + says).ravel(), weights.ravel(), 4).reshape(2, 2)
 
 
 class BinaryAccuracy(_Binary):
@@ -31,7 +31,7 @@ class BinaryAccuracy(_Binary):
     @property
     def value(self) -> float:
         """Right ones over all; 0 before anything was counted."""
-        return ratio(np.trace(self._found), self._found.sum())
+        return ratio(np.trace(self.sums), self.sums.sum())
 
 
 class BinaryF1(_Binary):
@@ -40,7 +40,7 @@ class BinaryF1(_Binary):
     @property
     def value(self) -> float:
         """``2 TP / (2 TP + FP + FN)``; 0 if nothing is 1."""
-        (_, false_positives), (false_negatives, true_positives) = self._found
+        (_, false_positives), (false_negatives, true_positives) = self.sums
         return ratio(2 * true_positives, 2 * true_positives + false_positives + false_negatives)
 
 
@@ -50,7 +50,7 @@ class BinaryIou(_Binary):
     @property
     def value(self) -> float:
         """``TP / (TP + FP + FN)``; 0 if nothing is 1."""
-        (_, false_positives), (false_negatives, true_positives) = self._found
+        (_, false_positives), (false_negatives, true_positives) = self.sums
         return ratio(true_positives, true_positives + false_positives + false_negatives)
 
 

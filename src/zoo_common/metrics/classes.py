@@ -50,9 +50,20 @@ class _Macro:
 
     def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
-        self._labelled: Float64 = np.zeros(0)
-        self._said: Float64 = np.zeros(0)
-        self._both: Float64 = np.zeros(0)
+        self.sums: Float64 = np.zeros((3, 0))
+        """``[3, classes]``: labelled, said, both."""
+
+    @property
+    def _labelled(self) -> Float64:
+        return np.asarray(self.sums[0])
+
+    @property
+    def _said(self) -> Float64:
+        return np.asarray(self.sums[1])
+
+    @property
+    def _both(self) -> Float64:
+        return np.asarray(self.sums[2])
 
     @property
     def classes(self) -> tuple[ClassScores, ...]:
@@ -80,11 +91,9 @@ class _Macro:
         return np.asarray(self._said + self._labelled > 0)
 
     def _add(self, labelled: Float64, said: Float64, both: Float64) -> None:
-        if not len(self._labelled):
-            self._labelled, self._said, self._both = (np.zeros(len(labelled)) for _ in range(3))
-        self._labelled = self._labelled + labelled
-        self._said = self._said + said
-        self._both = self._both + both
+        if not self.sums.size:
+            self.sums = np.zeros((3, len(labelled)))
+        self.sums = self.sums + np.stack([labelled, said, both])
 
 
 class Ranked(_Macro):

@@ -18,7 +18,8 @@ class ImageDice:
 
     def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
-        self._sum, self._count = 0.0, 0
+        self.sums: Float64 = np.zeros(2)
+        """Of Dice, and of what has one."""
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
@@ -29,8 +30,7 @@ class ImageDice:
         is_image = weights.any(axis=(1, 2))
         for kind in range(1, 2 if is_binary else logits.shape[-1]):
             found = self._of(said == kind, labels == kind, weights)[is_image]
-            self._sum += float(found.sum())
-            self._count += len(found)
+            self.sums += found.sum(), len(found)
 
     def _of(self, said: NDArray[np.bool_], labelled: NDArray[np.bool_], weights: Float64) -> Float64:
         """Of each image ``[batch]``."""
@@ -41,7 +41,7 @@ class ImageDice:
     @property
     def value(self) -> float:
         """Between 0 and 1; 0 before anything was counted."""
-        return ratio(self._sum, self._count)
+        return ratio(*self.sums)
 
 
 @open_metric.register

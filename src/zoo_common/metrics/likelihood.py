@@ -33,7 +33,17 @@ class _Likelihood:
 
     def __init__(self, metric: specs.Metric) -> None:
         self._of = metric
-        self.nats, self.weight = 0.0, 0.0
+        self.sums: Float64 = np.zeros(2)
+
+    @property
+    def nats(self) -> float:
+        """Of all labels."""
+        return float(self.sums[0])
+
+    @property
+    def weight(self) -> float:
+        """Of all labels."""
+        return float(self.sums[1])
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
@@ -44,8 +54,8 @@ class _Likelihood:
         rows = max(1, _LOGITS // logits.shape[-1])
         for start in range(0, len(counted), rows):
             chosen = counted[start : start + rows]
-            self.nats += float(weights[chosen] @ _surprise(logits[chosen], labels.ravel()[chosen]))
-        self.weight += float(weights.sum())
+            self.sums[0] += float(weights[chosen] @ _surprise(logits[chosen], labels.ravel()[chosen]))
+        self.sums[1] += float(weights.sum())
 
 
 class Perplexity:
@@ -58,6 +68,15 @@ class Perplexity:
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
         self._found.add(batch, outputs)
+
+    @property
+    def sums(self) -> Float64:
+        """Nats and weights."""
+        return self._found.sums
+
+    @sums.setter
+    def sums(self, sums: Float64) -> None:
+        self._found.sums = sums
 
     @property
     def value(self) -> float:

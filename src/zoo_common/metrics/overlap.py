@@ -14,7 +14,7 @@ class _Overlap:
 
     def __init__(self, metric: specs.Metric) -> None:
         self.metric = metric
-        self._found: Float64 | None = None
+        self.sums: Float64 = np.zeros((0, 0))
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
@@ -25,17 +25,17 @@ class _Overlap:
         cells = (labels * classes + np.argmax(logits, axis=-1)).ravel()
         counts = np.bincount(cells, weights.ravel(), classes * classes)
         found = np.asarray(counts.reshape(classes, classes), np.float64)
-        self._found = found if self._found is None else self._found + found
+        self.sums = self.sums + found if self.sums.size else found
 
     def _mean(self, *, twice: bool) -> float:
         """The mean of overlap over union, or, ``twice``, of twice the overlap over the sum of both.
 
         Over the classes that are labelled or predicted anywhere; 0 before anything was counted.
         """
-        if self._found is None:
+        if not self.sums.size:
             return 0.0
-        shared = np.diag(self._found)
-        both = self._found.sum(axis=0) + self._found.sum(axis=1)
+        shared = np.diag(self.sums)
+        both = self.sums.sum(axis=0) + self.sums.sum(axis=1)
         occurs = both > 0
         ratios = 2 * shared[occurs] / both[occurs] if twice else shared[occurs] / (both - shared)[occurs]
         return float(ratios.mean()) if occurs.any() else 0.0

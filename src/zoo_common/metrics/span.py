@@ -47,8 +47,8 @@ class _Span:
     def __init__(self, metric: specs.SpanMetric) -> None:
         self.metric: specs.Metric = metric
         self._span = metric
-        self._sum = 0.0
-        self._weights = 0.0
+        self.sums: Float64 = np.zeros(2)
+        """Of scores, and of weights."""
 
     def add(self, batch: Batch, outputs: Batch) -> None:
         """Count a batch."""
@@ -66,13 +66,12 @@ class _Span:
         types = batch.get("token_type_ids")
         found = best_spans(start, end, _answers(real, None if types is None else rows(types)))
         weights = weights_of(metric, batch, labels.shape).ravel()
-        self._sum += float((weights * self._score(found, wanted)).sum())
-        self._weights += float(weights.sum())
+        self.sums += (weights * self._score(found, wanted)).sum(), weights.sum()
 
     @property
     def value(self) -> float:
         """The mean; 0 before anything was counted."""
-        return ratio(self._sum, self._weights)
+        return ratio(*self.sums)
 
     @abstractmethod
     def _score(self, found: Positions, wanted: Positions) -> Float64: ...

@@ -6,8 +6,10 @@ Nothing but one batch is held, so any number of inputs can stream through.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +19,7 @@ from pydantic import JsonValue
 from zoo_common.backend import Array, Batch, InferenceModel, Weights
 from zoo_common.data.base import Example
 from zoo_common.prediction.lines import Line
+from zoo_common.replicas import ALONE, Replicas, all_do, gathered
 from zoo_spec.data.limits import TextLimits
 from zoo_spec.errors import InputError
 
@@ -83,19 +86,32 @@ def predict(
     *,
     batch_size: int,
     strict: bool = True,
+    replicas: Replicas = ALONE,
 ) -> Iterator[Answer]:
     """The answers to all lines, in order, a batch at a time; the backend has its weights.
 
-    An input that cannot be answered raises InputError, or, if not ``strict``, has an answer with ``error``,
+    Of replicas, all of which are given all lines, each answers every so many batches, and all know the answers. An
+    input that cannot be answered raises InputError, or, if not ``strict``, has an answer with ``error``,
     what is wrong with it, and the rest are answered.
     """
-    for chunk in _chunks(_entries(predictor, lines, strict), batch_size):
-        items = [entry for entry in chunk if isinstance(entry, Item)]
-        rows = iter(_outputs(model, predictor, items))
-        for entry in chunk:
-            found = entry.answer(next(rows)) if isinstance(entry, Item) else entry
-            if found is not None:
-                yield {**entry.where, **found} if isinstance(entry, Item) else found
+    chunks = _chunks(_entries(predictor, lines, strict), batch_size)
+    while turn := list(islice(chunks, replicas.size)):
+        own = turn[replicas.rank] if replicas.rank < len(turn) else []
+        answers = _answers(model, predictor, own)
+        if replicas.size == 1:
+            yield from answers
+            continue
+        for each in gathered(replicas, all_do(replicas, partial(list[JsonValue], answers))):
+            assert isinstance(each, list)
+            yield from (answer for answer in each if isinstance(answer, dict))
+
+
+def _answers(model: InferenceModel, predictor: Predictor, chunk: Sequence[Item | Answer]) -> Iterator[Answer]:
+    rows = iter(_outputs(model, predictor, [entry for entry in chunk if isinstance(entry, Item)]))
+    for entry in chunk:
+        found = entry.answer(next(rows)) if isinstance(entry, Item) else entry
+        if found is not None:
+            yield {**entry.where, **found} if isinstance(entry, Item) else found
 
 
 def _entries(predictor: Predictor, lines: Iterable[Line], strict: bool) -> Iterator[Item | Answer]:

@@ -1,7 +1,7 @@
 """Several processes that train one model together, each a replica of it on a device of its own."""
 
 from zoo_common.replicas.agreeing import PeerFailedError, ToldError, all_do, first_alone, same
-from zoo_common.replicas.base import ALONE, PeerLostError, Replicas, gathered, told
+from zoo_common.replicas.base import ALONE, PeerLostError, Replicas, gathered, least, told
 from zoo_common.replicas.environment import Environment
 from zoo_common.replicas.meeting import addresses
 from zoo_common.replicas.share import MicroBatch, meets, numbered, share, share_each
@@ -18,6 +18,7 @@ __all__ = [
     "all_do",
     "first_alone",
     "gathered",
+    "least",
     "meets",
     "numbered",
     "same",

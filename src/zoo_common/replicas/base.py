@@ -70,6 +70,11 @@ def told(replicas: Replicas, value: JsonValue) -> JsonValue:
     return found
 
 
+def least(replicas: Replicas, value: int) -> int:
+    """The smallest of what they give, on every one of them."""
+    return min(each for each in gathered(replicas, value) if isinstance(each, int))
+
+
 def gathered(replicas: Replicas, value: JsonValue) -> list[JsonValue]:
     """What each gives, by rank, on every one of them."""
     return [json.loads(item) for item in _gathered(replicas, value)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -10,7 +11,7 @@ from typing import Generic, TypeVar
 from zoo_common.backend import Array, NotFiniteError
 from zoo_common.checkpoint import Checkpoint, SavedWeights
 from zoo_common.log import LOG
-from zoo_common.replicas import ALONE, Replicas, all_do, same, told
+from zoo_common.replicas import ALONE, Replicas, all_do, least, same, told
 from zoo_common.training.agreed import code_hash, state_hash
 from zoo_common.training.cadence import EvaluatingWhereSaved, stop_step
 from zoo_common.training.evaluation import Passes
@@ -171,10 +172,18 @@ class Run(Generic[Kind]):
         """Take the newest checkpoint's weights, unless this object has trained or loaded it; InputError if none."""
         if self._is_ready:
             return
-        with contextlib.closing(self.storage.newest()) as newest:
-            self.require_own(newest)
+        with contextlib.closing(self._newest_weights()) as newest:
+            all_do(self.replicas, lambda: self.require_own(newest))
             self.learner.load(newest)
             self._note(newest)
+
+    def _newest_weights(self) -> SavedWeights:
+        """Those that replica 0 finds, on all of them."""
+        if self.replicas.size == 1:
+            return self.storage.newest()
+        steps = all_do(self.replicas, lambda: [] if self.replicas.rank else [self.storage.newest().step])
+        step = least(self.replicas, steps[0] if steps else sys.maxsize)
+        return all_do(self.replicas, lambda: self.storage.store.load_weights(step))
 
     def require_own(self, checkpoint: SavedWeights) -> None:
         """Raise InputError unless this run saved the checkpoint, and it fits the model as far as that is known."""

@@ -19,7 +19,7 @@ from zoo_common.data.subwords.tokenizer_files import FILE as TOKENIZER
 from zoo_common.export import export
 from zoo_common.log import LOG
 from zoo_common.memory import examples_at_once, outlook, require_disk, require_memory
-from zoo_common.replicas import ALONE, Replicas, all_do, first_alone, same
+from zoo_common.replicas import ALONE, Replicas, all_do, first_alone, least, same
 from zoo_common.training.agreed import same_batches
 from zoo_common.training.blind import blind_scores
 from zoo_common.training.cadence import stop_step
@@ -290,7 +290,7 @@ class SpecLearner:
         if self._model is not None:
             self._model.set_weights(weights)
             return
-        self._fits = examples_at_once(self.spec, self.graph, self.name)
+        self._fits = least(self.replicas, examples_at_once(self.spec, self.graph, self.name))
         self._model = self.backend.for_inference(
             self.graph,
             weights,
@@ -310,10 +310,12 @@ class SpecLearner:
                     f"steps={steps} goes with an input_fn; the spec's own evaluation data is read as a whole"
                 )
             dataset = self._evaluation_data()
-            return evaluate(self.at_work(), self.spec, self.graph, dataset, self.examples_at_once, passes)
+            return evaluate(
+                self.at_work(), self.spec, self.graph, dataset, self.examples_at_once, passes, self.replicas
+            )
         feed = open_feed(input_fn, {"mode": ModeKeys.EVAL, "start_step": 0})
         batches = islice(named_batches(feed, self.graph), steps)
-        return evaluate_batches(self.at_work(), self.spec, self.graph, batches)
+        return evaluate_batches(self.at_work(), self.spec, self.graph, batches, replicas=self.replicas)
 
     def blind_scores(self) -> dict[str, float]:
         """What is scored over the evaluation data without a look at the input (``training.blind``)."""

@@ -64,11 +64,13 @@ def reopen(
     device: str = "auto",
     quiet: bool = False,
     accept: Collection[Accepted] = (),
+    replicas: Replicas = ALONE,
 ) -> SpecRun:
     """The run of a spec that a directory holds; InputError if it holds none."""
     run = RunDirectory(directory)
     run.require()
-    return spec_run(backend, spec_in(run.spec_file), directory, device=device, quiet=quiet, accept=accept)
+    spec = spec_in(run.spec_file)
+    return spec_run(backend, spec, directory, device=device, quiet=quiet, accept=accept, replicas=replicas)
 
 
 def spec_of(
