@@ -7,13 +7,15 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from zoo_common.backend import Streaming, refuse_streaming
+from zoo_common.backend import Streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
+from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_tf.inference import TensorFlowInference
 from zoo_tf.replicas import join
+from zoo_tf.streaming import StreamedInference, StreamedTraining
 from zoo_tf.training import TensorFlowTraining
 
 
@@ -33,7 +35,10 @@ class TensorFlowBackend:
         streaming: Streaming | None = None,
     ) -> TensorFlowInference:
         """The graph with these weights, to compute with."""
-        refuse_streaming(self.name, streaming is not None)
+        if streaming is not None:
+            return StreamedInference(
+                graph, weights, dtype=dtype, device=device, tf32=tf32, streaming=streaming
+            )
         return TensorFlowInference(graph, weights, dtype=dtype, device=device, tf32=tf32)
 
     def for_training(
@@ -46,9 +51,15 @@ class TensorFlowBackend:
         device: str = "auto",
         working: Path | None = None,
         replicas: Replicas = ALONE,
-    ) -> TensorFlowTraining:
+    ) -> TensorFlowTraining | StreamedTraining:
         """The graph with these weights, and the optimizer."""
-        refuse_streaming(self.name, training.streams)
+        if training.streams and replicas.size > 1:
+            raise EnvironmentFault(
+                f"TensorFlow streams weights in one process, and there are {replicas.size} replicas; train without "
+                "them, or set training.execution to 'resident'"
+            )
+        if training.streams:
+            return StreamedTraining(graph, training, weights, dtype=dtype, device=device, working=working)
         return TensorFlowTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 
     def join(self, environment: Environment) -> Replicas:

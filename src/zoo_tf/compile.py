@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import keras
 from keras.src.backend.common import global_state
@@ -40,9 +40,9 @@ def compile(spec: ExperimentSpec | Graph, seed: int = 0, dtype: str | None = Non
     return compiled(graph, InitialValues(graph.parameters(), seed), dtype)
 
 
-def compiled(graph: Graph, weights: WeightSource, dtype: str) -> GraphModel:
-    """As ``compile``, with these weights."""
-    with _policy(POLICIES[dtype]), without_memory():
+def compiled(graph: Graph, weights: WeightSource, dtype: str, without: Collection[str] = ()) -> GraphModel:
+    """As ``compile``, with these weights; those ``without`` have no values, and their layers cannot run."""
+    with policy(POLICIES[dtype]), without_memory():
         model = _assemble(graph, dtype)
     tell_broken_halves("tf")
     if any(getattr(layer, "_remat_mode", None) is not None for layer in model.layers):
@@ -50,7 +50,7 @@ def compiled(graph: Graph, weights: WeightSource, dtype: str) -> GraphModel:
             "keras.RematScope knows no optional inputs, and most blocks have some: compile outside of it, and "
             "call zoo_tf.recompute.recompute_layers(model, spec.graph()) on it"
         )
-    fill(model, weights)
+    fill(model, weights, without)
     return model
 
 
@@ -109,7 +109,7 @@ def _shape(spec: TensorSpec) -> tuple[int | None, ...]:
 
 
 @contextlib.contextmanager
-def _policy(name: str) -> Iterator[None]:
+def policy(name: str) -> Iterator[None]:
     """Keras' global dtype policy, which layers take when they are made, for as long as it lasts."""
     # None where the user set none: then it follows set_floatx, which one that was set would not.
     before = global_state.get_global_attribute("dtype_policy")

@@ -13,6 +13,7 @@ from zoo_common.backend import Array, Batch, Exported, Weights
 from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
 from zoo_tf.compile import compiled
+from zoo_tf.container import GraphModel
 from zoo_tf.device import choose_device, held_bytes
 from zoo_tf.formats import write
 from zoo_tf.precision import native_dtype
@@ -37,11 +38,14 @@ class TensorFlowInference:
         self.graph = graph
         self.dtype = dtype
         with tf.device(self.device):
-            self.model = compiled(graph, weights, dtype)
+            self.model = self._compiled(weights)
         self._functions: dict[
             tuple[str, tuple[tuple[str, int], ...]], tf.types.experimental.PolymorphicFunction
         ] = {}
         self._predicted: set[frozenset[str]] = set()
+
+    def _compiled(self, weights: WeightSource) -> GraphModel:
+        return compiled(self.graph, weights, self.dtype)
 
     def evaluate_step(self, batch: Batch) -> Weights:
         """All outputs for a batch with labels, without dropout."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -34,7 +34,12 @@ TO_TORCH = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
 
 def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
     """Every variable of the model by canonical name, each once."""
-    for path, layer in named_layers(model):
+    return variables_of(named_layers(model))
+
+
+def variables_of(layers: Iterable[tuple[str, keras.layers.Layer]]) -> Iterator[tuple[str, keras.Variable]]:
+    """Every variable of these layers, which stand with their paths, by canonical name."""
+    for path, layer in layers:
         for attribute, value in vars(layer).items():
             if isinstance(value, keras.Variable) and attribute in LEAVES:
                 yield f"{path}.{LEAVES[attribute]}", value

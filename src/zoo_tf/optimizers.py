@@ -56,13 +56,7 @@ def make_optimizer(
         name="learning_rate",
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     )
-    native, moments = make_native(spec, lambda: rate)
-    if not isinstance(native, TorchsForm):
-        # Keras' own would take gradients that are not clipped yet, and add them up over replicas once more.
-        raise EnvironmentFault(
-            f"the TensorFlow form of optimizer {spec.kind!r}, {type(native).__name__}, is no "
-            "zoo_tf.optimizers.TorchsForm; put that before its Keras class"
-        )
+    native, moments = native_optimizer(spec, lambda: rate)
     native.exclude_from_weight_decay(
         var_list=[each for name, each in named_parameters.items() if not decays[name]]
     )
@@ -70,6 +64,20 @@ def make_optimizer(
     native.factors = tuple((factors or {}).get(name, 1.0) for name in named_parameters)
     clip = spec.max_gradient_norm
     return Optimizer(native, named_parameters, moments, clip, rate, to_canonical, from_canonical)
+
+
+def native_optimizer(
+    spec: specs.Optimizer, rate: Callable[[], tf.Tensor]
+) -> tuple[TorchsForm, dict[str, str]]:
+    """As ``make_native``; EnvironmentFault for what is not in torch's form."""
+    native, moments = make_native(spec, rate)
+    if not isinstance(native, TorchsForm):
+        # Keras' own would take gradients that are not clipped yet, and add them up over replicas once more.
+        raise EnvironmentFault(
+            f"the TensorFlow form of optimizer {spec.kind!r}, {type(native).__name__}, is no "
+            "zoo_tf.optimizers.TorchsForm; put that before its Keras class"
+        )
+    return native, moments
 
 
 class Optimizer:
@@ -226,10 +234,10 @@ class TorchsForm:
         decays = bool(self.weight_decay and self._use_weight_decay(variable))
         key = (decays, variable.dtype, self.factors[index] if self.factors else 1.0)
         if key not in self._scalars:
-            self._scalars[key] = self._scalars_of(*key, tf.cast(learning_rate, tf.float64))
+            self._scalars[key] = self.scalars_of(*key, tf.cast(learning_rate, tf.float64))
         form(type(self), self.constants())(handles, gradient, *self._scalars[key])
 
-    def _scalars_of(self, decays: bool, dtype: tf.DType, factor: float, rate: tf.Tensor) -> list[tf.Tensor]:
+    def scalars_of(self, decays: bool, dtype: tf.DType, factor: float, rate: tf.Tensor) -> list[tf.Tensor]:
         """What a step's updates of such variables have in common: with its powers, as much to trace as an update."""
         rate = rate * tf.constant(factor, tf.float64)
         kept = 1.0 - rate * self.weight_decay if decays else tf.ones((), tf.float64)

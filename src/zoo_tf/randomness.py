@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -32,35 +33,55 @@ class StepRandomness:
         paths = {path: layer for path, layer in named_layers(model) if isinstance(layer, Dropout)}
         derived = [derive_key(seed, "dropout", path) for path in paths]
         self._derived = np.array(derived, np.uint32).reshape(-1, 2)
+        self.paths = list(paths)
+        self.now: Keys | None = None
+        """The keys, while a micro-batch of a step is at work."""
         self.keys = tf.Variable(self._derived.astype(np.int64), trainable=False)
         self.first_row = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._by_row = np.array([path not in rowless for path in paths], bool).reshape(-1, 1)
-        self._drawers = [
-            (layer, _Drawer(self, index, path not in rowless))
-            for index, (path, layer) in enumerate(paths.items())
-        ]
+        self._dropouts = list(paths.values())
 
-    @contextlib.contextmanager
-    def at(self, step: int, micro_batch: int, first_row: int = 0) -> Iterator[None]:
-        """A micro-batch of a step, or what there is of it from a row on; afterwards the model draws afresh again."""
+    def keys_at(self, step: int, micro_batch: int, first_row: int = 0) -> np.ndarray:
+        """The key of each path, ``[paths, 2]`` int64, in a micro-batch, or what there is of it from a row on."""
         keys = fold_in_each(fold_in_each(self._derived, step), micro_batch)
         if first_row and not self.portable:
             keys = np.where(self._by_row, fold_in_each(keys, first_row), keys)
-        self.keys.assign(keys.astype(np.int64))
-        self.first_row.assign(first_row)
-        for dropout, drawer in self._drawers:
-            dropout.set_draw(drawer)
+        return keys.astype(np.int64)
+
+    @contextlib.contextmanager
+    def drawing(self, keys: Keys) -> Iterator[None]:
+        """Masks of these keys; afterwards the model draws afresh again."""
+        self.now = keys
+        for index, (dropout, by_row) in enumerate(zip(self._dropouts, self._by_row[:, 0], strict=True)):
+            dropout.set_draw(Drawer(keys, index, bool(by_row)))
         try:
             yield
         finally:
-            for dropout, _ in self._drawers:
+            self.now = None
+            for dropout in self._dropouts:
                 dropout.set_draw(None)
 
+    @contextlib.contextmanager
+    def at(self, step: int, micro_batch: int, first_row: int = 0) -> Iterator[None]:
+        """A micro-batch of a step, or what there is of it from a row on."""
+        self.keys.assign(self.keys_at(step, micro_batch, first_row))
+        self.first_row.assign(first_row)
+        with self.drawing(Keys(self.keys, self.portable, self.first_row)):
+            yield
 
-class _Drawer:
+
+class Keys(NamedTuple):
+    """The keys of several blocks, ``[blocks, 2]`` int64, whose masks they are keys of, and from which row on."""
+
+    keys: tf.Tensor | tf.Variable
+    portable: bool
+    first_row: int | tf.Variable = 0
+
+
+class Drawer:
     """Masks of one block, another one each time that it is applied."""
 
-    def __init__(self, at: StepRandomness, index: int, by_row: bool) -> None:
+    def __init__(self, at: Keys, index: int, by_row: bool = True) -> None:
         self.at = at
         self.index = index
         self.by_row = by_row

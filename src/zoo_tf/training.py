@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,7 +18,7 @@ from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT32
 from zoo_spec.trained import trained
 from zoo_spec.training import Training
-from zoo_tf.blocks.base import recording
+from zoo_tf.blocks.base import Call, recording
 from zoo_tf.blocks.norm import standing_in
 from zoo_tf.dropouts import watch_dropouts
 from zoo_tf.freezing import freeze
@@ -82,12 +83,7 @@ class TensorFlowTraining(TensorFlowInference):
         rate: float,
     ) -> StepResult:
         """One optimizer step over all micro-batches; InputError where a layer was frozen, which no run obeys."""
-        frozen = [name for name, variable in self.parameters.items() if not variable.trainable]
-        if frozen:
-            raise InputError(
-                f"{frozen[0]} is frozen (layer.trainable = False), and a run trains everything that training.freeze "
-                "does not name; name it there, or compile the spec by zoo_tf.compile and use Keras' fit for that"
-            )
+        refuse_frozen(self.parameters)
         with tf.device(self.device), talking():
             divisors = self._scalars(denominators or {})
             wide_rate = tf.constant(rate, tf.float64)
@@ -178,17 +174,9 @@ class TensorFlowTraining(TensorFlowInference):
         watched = [variable.value for variable in self.parameters.values()]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
-            losses = self._losses(self.model(batch, training=True), divisors)
+            losses = losses_of(self.graph, self.model(batch, training=True), divisors)
         gradients = tape.gradient(losses["loss"], watched)
         return losses, [None if value is None else tf.convert_to_tensor(value) for value in gradients]
-
-    def _losses(self, outputs: Tensors, divisors: Tensors) -> Tensors:
-        parts = self.graph.loss_parts
-        if not divisors:
-            return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
-        terms = {part.name: outputs[f"{part.name}_numerator"] / divisors[part.name] for part in parts}
-        factors = {part.name: tf.constant(part.factor, terms[part.name].dtype) for part in parts}
-        return {"loss": tf.add_n([factors[name] * term for name, term in terms.items()]), **terms}
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""
@@ -224,15 +212,7 @@ class TensorFlowTraining(TensorFlowInference):
         with tf.device(self.device), self.random.at(self.optimizer.step, 0), recording(self.model) as calls:
             said = {} if training is None else {"training": training}
             self.model(self._tensors(batch), **said)
-        return [
-            BlockCall(
-                call.path,
-                tuple(as_array(value) for value in call.args if tf.is_tensor(value)),
-                {name: as_array(value) for name, value in call.kwargs.items() if tf.is_tensor(value)},
-                {name: as_array(value) for name, value in _named(call.output).items() if tf.is_tensor(value)},
-            )
-            for call in calls
-        ]
+        return block_calls(calls)
 
     def export_state(self) -> State:
         """A copy of everything that training changes."""
@@ -258,6 +238,39 @@ class TensorFlowTraining(TensorFlowInference):
 
     def _from_canonical(self, name: str, value: Array) -> Array:
         return from_canonical(self.variables[name], value)
+
+
+def refuse_frozen(parameters: Mapping[str, keras.Variable]) -> None:
+    """Raise InputError where a layer was frozen, which no run obeys."""
+    frozen = [name for name, variable in parameters.items() if not variable.trainable]
+    if frozen:
+        raise InputError(
+            f"{frozen[0]} is frozen (layer.trainable = False), and a run trains everything that training.freeze "
+            "does not name; name it there, or compile the spec by zoo_tf.compile and use Keras' fit for that"
+        )
+
+
+def losses_of(graph: Graph, outputs: Tensors, divisors: Tensors) -> Tensors:
+    """The loss, and each part's by name, of a pass over these divisors; the model's own where there are none."""
+    parts = graph.loss_parts
+    if not divisors:
+        return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
+    terms = {part.name: outputs[f"{part.name}_numerator"] / divisors[part.name] for part in parts}
+    factors = {part.name: tf.constant(part.factor, terms[part.name].dtype) for part in parts}
+    return {"loss": tf.add_n([factors[name] * term for name, term in terms.items()]), **terms}
+
+
+def block_calls(calls: Sequence[Call]) -> list[BlockCall]:
+    """What was recorded, as arrays."""
+    return [
+        BlockCall(
+            call.path,
+            tuple(as_array(value) for value in call.args if tf.is_tensor(value)),
+            {name: as_array(value) for name, value in call.kwargs.items() if tf.is_tensor(value)},
+            {name: as_array(value) for name, value in _named(call.output).items() if tf.is_tensor(value)},
+        )
+        for call in calls
+    ]
 
 
 def _named(output: tf.Tensor | Tensors) -> Tensors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, object]) -> None:
     Raises InputError, changing nothing, unless every name and every shape fits.
     """
     source = as_source(weights)
-    for name, variable in _fitting(model, source).items():
+    for name, variable in fitting(model, source).items():
         variable.assign(from_canonical(variable, source.read(name)))
 
 
@@ -44,13 +44,19 @@ def without_memory() -> Iterator[None]:
         yield
 
 
-def fill(model: keras.Model, source: WeightSource) -> None:
-    """Give a model that was made ``without_memory`` its weights, one at a time; errors as of ``set_weights``."""
+def fill(model: keras.Model, source: WeightSource, without: Collection[str] = ()) -> None:
+    """Give a model that was made ``without_memory`` its weights, one at a time; errors as of ``set_weights``.
+
+    Those ``without`` never get any memory.
+    """
     waiting = global_state.get_global_attribute(_WAITING, [])
     global_state.set_global_attribute(_WAITING, [])
-    for name, variable in _fitting(model, source).items():
+    hollow = set()
+    for name, variable in fitting(model, source).items():
+        if name in without:
+            hollow.add(id(variable))
         variable._initializer = functools.partial(_value, source, name, variable)
-    kept = {id(variable) for variable in model.variables}
+    kept = {id(variable) for variable in model.variables} - hollow
     for (
         variable
     ) in waiting:  # Those of random generators too, and not those of layers that were given up again.
@@ -69,7 +75,7 @@ def _value(
     return tf.constant(array, dtype)
 
 
-def _fitting(model: keras.Model, source: WeightSource) -> dict[str, keras.Variable]:
+def fitting(model: keras.Model, source: WeightSource) -> dict[str, keras.Variable]:
     """The model's variables by name; InputError unless the source has each of them, in its shape, and no more."""
     variables = dict(named_variables(model))
     check_names(variables, source.entries)

@@ -93,7 +93,7 @@ def not_scaled(patch) -> None:
 
 
 def the_same_each_step(patch) -> None:
-    drawer = zoo_tf.randomness._Drawer
+    drawer = zoo_tf.randomness.Drawer
     patch.setattr(
         drawer,
         "__call__",

@@ -13,7 +13,14 @@ from zoo_common.memory.inference import examples_at_once, inference_bytes
 from zoo_common.memory.machine import available_bytes
 from zoo_common.memory.seconds import StepTime, step_time
 from zoo_common.memory.sizes import step_rows, step_sizes, uncut
-from zoo_common.memory.streaming import Phase, Streamed, inference_unit_values, streamed, unit_values
+from zoo_common.memory.streaming import (
+    Phase,
+    Streamed,
+    inference_unit_values,
+    streamed,
+    unit_values,
+    units_within,
+)
 from zoo_common.memory.training import training_bytes
 
 __all__ = [
@@ -39,4 +46,5 @@ __all__ = [
     "training_bytes",
     "uncut",
     "unit_values",
+    "units_within",
 ]

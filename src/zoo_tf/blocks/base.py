@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -12,6 +12,9 @@ import keras
 import tensorflow as tf
 
 from zoo_spec.errors import InputError
+
+Host = Callable[[tuple[Any, ...], Mapping[str, Any], bool | None], Any]
+"""What answers a block's call: its positional arguments, its keywords, and whether it trains, if that is said."""
 
 _FROZEN = "frozen"
 """The entry of a config that lists the inner layers which are not trainable: Keras keeps that of the outermost."""
@@ -51,6 +54,7 @@ class Block(keras.layers.Layer):
         object.__setattr__(block, "_given", _Given(kwargs))
         object.__setattr__(block, "_output_keys", None)
         object.__setattr__(block, "_declared", None)
+        object.__setattr__(block, "_host", None)
         return block
 
     def build(self, *shapes: Any) -> None:
@@ -64,6 +68,10 @@ class Block(keras.layers.Layer):
         """Calls the layer as Keras does, unless a required (positional) input is None."""
         if any(value is None for value in args):
             return None if self._output_keys is None else dict.fromkeys(self._output_keys)
+        if self._host is not None:
+            said = kwargs.pop("training", None)
+            training = self._get_call_context().get_value("training") if said is None else said
+            return self._host(args, kwargs, training)
         outputs = super().__call__(*args, **kwargs)
         if self._output_keys is None and isinstance(outputs, dict):
             object.__setattr__(self, "_output_keys", tuple(outputs))
@@ -71,6 +79,11 @@ class Block(keras.layers.Layer):
         if log is not None and tf.executing_eagerly():
             log.add(self, args, kwargs, outputs)
         return outputs
+
+    def set_host(self, host: Host | None) -> None:
+        """Have another answer the block's calls, which then needs no weights of its own."""
+        # Past Keras' __setattr__, since it is no part of a saved layer.
+        object.__setattr__(self, "_host", host)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """What the graph says that the block gives, while it is wired into one; else found by tracing `call`.
@@ -160,7 +173,7 @@ def recording(model: keras.Model) -> Iterator[list[Call]]:
 
     Runs inside a `tf.function` or of symbolic tensors leave no entry, nor do blocks of other models.
     """
-    log = _Log({id(layer): path for path, layer in named_layers(model)}, [])
+    log = Log({id(layer): path for path, layer in named_layers(model)}, [])
     token = _log.set(log)
     try:
         yield log.calls
@@ -205,7 +218,9 @@ class _Given:
         self.arguments = arguments
 
 
-class _Log(NamedTuple):
+class Log(NamedTuple):
+    """Whose runs are noted, by identity of the layer, and those that were."""
+
     paths: dict[int, str]
     calls: list[Call]
 
@@ -216,7 +231,12 @@ class _Log(NamedTuple):
             self.calls.append(Call(path, args, kwargs, output))
 
 
-_log: ContextVar[_Log | None] = ContextVar("recording", default=None)
+def recording_now() -> Log | None:
+    """What notes runs at the moment, if anything does."""
+    return _log.get()
+
+
+_log: ContextVar[Log | None] = ContextVar("recording", default=None)
 
 
 def _origin(cls: type) -> str:

@@ -1,0 +1,100 @@
+"""A registered optimizer's update of weights that are not variables: values in, values out, a unit at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import keras
+import tensorflow as tf
+
+from zoo_spec.training import optimizers as specs
+from zoo_tf.optimizers import SMALL, UPDATE, TorchsForm, native_optimizer
+
+
+class StreamedOptimizer:
+    """The same steps as ``zoo_tf.optimizers.Optimizer`` takes, bit for bit, over whatever holds weights and moments.
+
+    ``factors`` has every weight that is trained, in the model's order, and what its rate is multiplied by.
+    """
+
+    def __init__(self, spec: specs.Optimizer, factors: Mapping[str, float], roles: Mapping[str, str]) -> None:
+        self._native, attributes = native_optimizer(spec, lambda: tf.constant(spec.learning_rate, tf.float64))
+        self._factors = dict(factors)
+        self._decays = spec.decay_mask(roles)
+        self._clip = spec.max_gradient_norm
+        self._scalars: dict[tuple[bool, tf.DType, float], list[tf.Tensor]] = {}
+        self.moments = _order(self._native, attributes)
+        self._native.iterations.assign(0)
+
+    @property
+    def clips(self) -> bool:
+        """Whether no update can be made before the gradients are all there."""
+        return self._clip is not None
+
+    @property
+    def step(self) -> int:
+        """Number of updates made; settable."""
+        return int(self._native.iterations.numpy())
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._native.iterations.assign(step)
+
+    def begin(self, rate: float) -> None:
+        """The next step's updates are at this rate."""
+        self._rate = tf.constant(rate, tf.float64)
+        self._scalars.clear()
+
+    def clip(self, norm: tf.Tensor) -> None:
+        """Scale the gradients of this step, whose global norm this is, as the spec says."""
+        self._scalars.clear()
+        self._native.gradient_scale = 1.0
+        if self._clip is not None:
+            self._native.gradient_scale = self._clip / tf.maximum(norm, self._clip)
+
+    def update(
+        self, name: str, old: Sequence[tf.Tensor], gradient: tf.Tensor, *, of: int | None = None
+    ) -> list[tf.Tensor]:
+        """The weight and its ``moments`` after the step, from those before it; all of one layout.
+
+        They may be a part of what has so many values.
+        """
+        size = gradient.shape.num_elements() if of is None else of
+        dtype, decays = gradient.dtype, bool(self._native.weight_decay and self._decays[name])
+        key = (decays, dtype, self._factors[name])
+        if key not in self._scalars:
+            self._scalars[key] = self._native.scalars_of(decays, dtype, self._factors[name], self._rate)
+        on_gpu = "GPU" in gradient.device
+        way = UPDATE.taken("plain" if on_gpu or size <= SMALL else "compiled")
+        compiled = way == "compiled" and tf.test.is_built_with_xla()
+        form = (_compiled if compiled else _plain)(type(self._native), self._native.constants())
+        return form(list(old), gradient, *self._scalars[key])
+
+    def end(self) -> None:
+        """All updates of the step are made."""
+        self._native.iterations.assign_add(1)
+        self._native.gradient_scale = 1.0
+
+
+def global_norm(halves: Sequence[tf.Tensor]) -> tf.Tensor:
+    """As ``tf.linalg.global_norm``, of the halved squared norms of the tensors one by one."""
+    total = tf.reduce_sum(tf.stack(halves))
+    return tf.sqrt(total * tf.constant(2.0, total.dtype))
+
+
+def _plain(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., list[tf.Tensor]]:
+    return lambda old, gradient, *scalars: kind.update(old, gradient, *scalars, *constants)
+
+
+@cache
+def _compiled(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., list[tf.Tensor]]:
+    """The same by XLA, one for all: TensorFlow never lets go of what XLA made."""
+    return tf.function(_plain(kind, constants), jit_compile=True, autograph=False)
+
+
+def _order(native: TorchsForm, attributes: Mapping[str, str]) -> list[str]:
+    """The neutral names of the moments in the order in which ``update`` takes them, by a variable of one number."""
+    native.build([keras.Variable([0.0])])
+    lists = {id(getattr(native, attribute)[0]): name for name, attribute in attributes.items()}
+    return [lists[id(moment)] for moment in native.moments_of(0)]

@@ -1,0 +1,193 @@
+"""A step over units: gradients go to the update as soon as they are there, or wait in files for their norm."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from zoo_common.backend import Array, Weights
+from zoo_common.streaming import Slot
+from zoo_spec.graph import Unit
+from zoo_tf.streaming_layers import BackwardCall, ForwardCall, StreamedLayers
+from zoo_tf.streaming_optimizer import StreamedOptimizer, global_norm
+from zoo_tf.streaming_program import Call, Compute, Program
+from zoo_tf.streaming_units import Template, canonical, shared
+
+
+class Pass:
+    """One run of a program, whose micro-batches have these keys for their dropouts; backward it gathers gradients.
+
+    What becomes of a unit's gradients, summed over micro-batches, is the subclass's to say.
+    """
+
+    def __init__(self, layers: StreamedLayers, program: Program, keys: Sequence[tf.Tensor | None]) -> None:
+        self.layers = layers
+        self._keys = keys
+        self._left = Counter(call.unit.path for call in program.calls if isinstance(call, BackwardCall))
+        self._gathered: dict[str, list[list[list[tf.Tensor]]]] = {}
+
+    @contextlib.contextmanager
+    def perform(self, call: Call) -> Iterator[Compute]:
+        """Make a call with its unit's weights in memory."""
+        if isinstance(call, ForwardCall):
+            with self.layers.host.weights(call.unit) as weights:
+                self.layers.template(call.unit).load(call.unit.path, weights)
+                keys = self._keys_of(call.unit)
+                yield lambda number, given: call.way.forward(keys[number], given)
+        else:
+            assert isinstance(call, BackwardCall)
+            self._left[call.unit.path] -= 1
+            with self.backward(call, is_last=not self._left[call.unit.path]) as compute:
+                yield compute
+
+    @contextlib.contextmanager
+    def backward(self, call: BackwardCall, *, is_last: bool) -> Iterator[Compute]:
+        """Make a call on the way back; the last one of its unit has all its gradients."""
+        with self.layers.host.weights(call.unit) as weights:
+            with self.gathering(call, weights) as compute:
+                yield compute
+            if is_last:
+                self.take(call.unit, self.sums(call.unit))
+
+    def take(self, unit: Unit, gradients: list[tf.Tensor]) -> None:
+        """The gradients of a unit's learned leaves, in the layout of its variables."""
+
+    @contextlib.contextmanager
+    def gathering(self, call: BackwardCall, weights: Mapping[str, Array]) -> Iterator[Compute]:
+        """Keep the gradients of a call, by micro-batch."""
+        path = call.unit.path
+        self.layers.template(call.unit).load(path, weights)
+        keys = self._keys_of(call.unit)
+        gathered = self._gathered.setdefault(path, [[] for _ in self._keys])
+        is_only = not self._left[path] and not any(gathered)
+
+        def compute(number: int, given: list[tf.Tensor]) -> list[tf.Tensor]:
+            floats, gradients = call.way.backward(keys[number], given)
+            if is_only and number:  # Nothing else is to come between these sums.
+                before = gathered[0].pop()
+                gathered[0].append([old + new for old, new in zip(before, gradients, strict=True)])
+            else:
+                gathered[number].append(gradients)
+            return floats
+
+        yield compute
+
+    def sums(self, unit: Unit) -> list[tf.Tensor]:
+        """A unit's gradients: those of its calls added up, then those of micro-batches, as a resident step does."""
+        total: list[tf.Tensor] = []
+        for calls in self._gathered.pop(unit.path):
+            if calls:
+                each = [tf.add_n(parts) if len(parts) > 1 else parts[0] for parts in zip(*calls, strict=True)]
+                total = [old + new for old, new in zip(total, each, strict=True)] if total else each
+        return total
+
+    def _keys_of(self, unit: Unit) -> list[tf.Tensor]:
+        return [self.layers.keys(unit, keys) for keys in self._keys]
+
+
+class GradientPass(Pass):
+    """Keeps all gradients, by canonical name."""
+
+    def __init__(self, layers: StreamedLayers, program: Program, keys: Sequence[tf.Tensor | None]) -> None:
+        super().__init__(layers, program, keys)
+        self.found: Weights = {}
+
+    def take(self, unit: Unit, gradients: list[tf.Tensor]) -> None:
+        """Keep them."""
+        template = self.layers.template(unit)
+        for leaf, gradient in zip(template.learned, gradients, strict=True):
+            self.found[unit.path + leaf] = canonical(template.variables[leaf], gradient).numpy()
+
+
+class StepPass(Pass):
+    """Updates each unit with its gradients: at once, or in ``finish`` where they are clipped by their norm."""
+
+    def __init__(
+        self,
+        layers: StreamedLayers,
+        program: Program,
+        keys: Sequence[tf.Tensor | None],
+        optimizer: StreamedOptimizer,
+    ) -> None:
+        super().__init__(layers, program, keys)
+        self._optimizer = optimizer
+        self._waiting: list[Unit] = []
+        self._statistics: dict[str, dict[str, Array]] = {}
+        self.halves: dict[str, tf.Tensor] = {}
+        """Half the squared norm of each weight's gradient, by canonical name."""
+
+    @contextlib.contextmanager
+    def backward(self, call: BackwardCall, *, is_last: bool) -> Iterator[Compute]:
+        """Make a call on the way back, and the update after the last one."""
+        unit, template = call.unit, self.layers.template(call.unit)
+        changes = template.learned or template.statistics
+        if not is_last or not changes or self._optimizer.clips:
+            with self.layers.host.weights(unit) as weights:
+                with self.gathering(call, weights) as compute:
+                    yield compute
+                if is_last and changes:
+                    self._wait(unit, template)
+            return
+        with self.layers.host.state(unit) as slot:
+            with self.gathering(call, slot.weights) as compute:
+                yield compute
+            gradients = dict(zip(template.learned, self.sums(unit), strict=True))
+            self._measure(unit, gradients)
+            _store(unit, template, slot, _moved(template))
+            for leaf in template.learned:
+                gradient = canonical(template.variables[leaf], gradients.pop(leaf))
+                update(self._optimizer, unit.path + leaf, slot, gradient)
+
+    def finish(self, names: Sequence[str]) -> tf.Tensor:
+        """The global norm over these weights' gradients, after the updates that waited for it."""
+        nothing = next(iter(self.halves.values())) * 0
+        norm = global_norm([self.halves.get(name, nothing) for name in names])
+        self._optimizer.clip(norm)
+        for unit in reversed(self._waiting):
+            with self.layers.host.spilled(unit) as slot:
+                _store(unit, self.layers.template(unit), slot, self._statistics.pop(unit.path))
+                for name, gradient in slot.gradients.items():
+                    update(self._optimizer, name, slot, shared(gradient))
+        return norm
+
+    def _wait(self, unit: Unit, template: Template) -> None:
+        """Keep the gradients until their norm is known."""
+        gradients = dict(zip(template.learned, self.sums(unit), strict=True))
+        self._measure(unit, gradients)
+        self._statistics[unit.path] = _moved(template)
+        kept = {}
+        for leaf in template.learned:
+            kept[unit.path + leaf] = np.asarray(canonical(template.variables[leaf], gradients.pop(leaf)))
+        self.layers.host.spill(unit, kept)
+        self._waiting.append(unit)
+
+    def _measure(self, unit: Unit, gradients: Mapping[str, tf.Tensor]) -> None:
+        for leaf, gradient in gradients.items():
+            self.halves[unit.path + leaf] = tf.nn.l2_loss(gradient)
+
+
+def update(optimizer: StreamedOptimizer, name: str, slot: Slot, gradient: tf.Tensor) -> None:
+    """Update a weight and its moments where they are; the gradient is in their layout."""
+    places = [slot.weights[name], *(slot.moments[f"{name}/{moment}"] for moment in optimizer.moments)]
+    new = optimizer.update(name, [shared(place) for place in places], gradient)
+    for place, value in zip(places, new, strict=True):
+        np.copyto(place, np.asarray(value))
+
+
+def _moved(template: Template) -> dict[str, Array]:
+    """The statistics that the layer's last run in training left."""
+    return {
+        leaf: canonical(
+            template.variables[leaf], tf.convert_to_tensor(template.variables[leaf].value)
+        ).numpy()
+        for leaf in template.statistics
+    }
+
+
+def _store(unit: Unit, template: Template, slot: Slot, statistics: Mapping[str, Array]) -> None:
+    for leaf, value in statistics.items():
+        np.copyto(slot.weights[unit.path + leaf], value)

@@ -1,0 +1,193 @@
+"""One native layer stands for all units of a kind, and takes the weights of each in turn."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo_common.backend import Array
+from zoo_spec.graph import Unit
+from zoo_tf.blocks.base import Log, walk
+from zoo_tf.blocks.build import build
+from zoo_tf.blocks.dropout import Dropout
+from zoo_tf.blocks.norm import BatchNorm
+from zoo_tf.compile import POLICIES, policy
+from zoo_tf.dropouts import Use, watch
+from zoo_tf.leaves import TO_TORCH, variables_of
+from zoo_tf.randomness import Drawer, Keys
+
+_ALIGNED = 64
+"""Bytes, at multiples of which TensorFlow's kernels have their tensors begin."""
+
+
+class Template:
+    """The native layer of a kind of unit, whose trained leaves are ``learned``; names here go on from the unit's.
+
+    What a unit is given, and where, decides how it is called: each such ``Way`` is traced once.
+    """
+
+    def __init__(
+        self, unit: Unit, learned: frozenset[str], fixed: frozenset[str], *, dtype: str, portable: bool
+    ) -> None:
+        self.key = (unit.place.block, unit.place.inputs, learned, fixed)
+        self.portable = portable
+        self.traces = 0
+        with policy(POLICIES[dtype]):
+            self.layer = build(unit.place.block, unit.place.inputs)
+        layers = list(walk("", self.layer, set()))
+        self.variables = dict(variables_of(layers))
+        self.learned = [leaf for leaf in self.variables if leaf in learned]
+        self.dropouts = [(path, layer) for path, layer in layers if isinstance(layer, Dropout)]
+        for path, layer in layers:
+            if path in fixed:
+                assert isinstance(layer, BatchNorm)
+                layer.fixed = True
+        for leaf, variable in self.variables.items():
+            if variable.trainable and leaf not in learned:
+                variable.trainable = False
+        kept = {leaf for leaf, each in self.variables.items() if leaf not in learned and not each.trainable}
+        moving = {f"{path}.{leaf}" for path, layer in layers for leaf in _moving(layer)}
+        self.statistics = [leaf for leaf in self.variables if leaf in kept & moving]
+        self._ways: dict[object, Way] = {}
+
+    def load(self, path: str, weights: Mapping[str, Array]) -> None:
+        """Be the unit at ``path``, as long as the arrays keep their values."""
+        for leaf, variable in self.variables.items():
+            variable.assign(native(variable, weights[path + leaf]))
+
+    def way(self, args: Sequence[Any], kwargs: Mapping[str, Any], training: bool | None, uses: Uses) -> Way:
+        """How it is called with such arguments; ``uses`` are the masks that each dropout has given before."""
+        leaves = tf.nest.flatten((tuple(args), dict(kwargs)))
+        specs = tuple(
+            tf.TensorSpec(leaf.shape, leaf.dtype) if tf.is_tensor(leaf) else leaf for leaf in leaves
+        )
+        key = (len(args), tuple(sorted(kwargs)), specs, training, uses)
+        if key not in self._ways:
+            self._ways[key] = Way(self, (tuple(args), dict(kwargs)), specs, training, uses)
+        return self._ways[key]
+
+    @contextlib.contextmanager
+    def drawing(self, keys: Keys | None, uses: Uses) -> Iterator[None]:
+        """Dropout's masks of these keys, going on from these uses; drawn afresh without keys."""
+        for index, (_, dropout) in enumerate(self.dropouts):
+            dropout.set_draw(None if keys is None else Drawer(keys, index))
+            dropout.set_uses(uses[index])
+        try:
+            yield
+        finally:
+            for _, dropout in self.dropouts:
+                dropout.set_draw(None)
+
+    @contextlib.contextmanager
+    def recorded(self, path: str, log: Log | None, uses: list[Use] | None) -> Iterator[None]:
+        """Have who looks on see the unit at ``path`` in it: each run of a block, and what each dropout does."""
+        if log is not None:
+            log.paths.update((id(layer), path + inner) for inner, layer in walk("", self.layer, set()))
+        named = [(path + inner, dropout) for inner, dropout in self.dropouts]
+        with contextlib.nullcontext() if uses is None else watch(named, uses):
+            yield
+
+
+Uses = tuple[int, ...]
+
+
+class Way:
+    """One way to call a kind: what is a tensor, of which shape, and what else is given."""
+
+    def __init__(
+        self, template: Template, structure: Any, specs: Sequence[Any], training: bool | None, uses: Uses
+    ) -> None:
+        self.template = template
+        self.uses_before = uses
+        self._structure = structure
+        self._specs = specs
+        self._said = {} if training is None else {"training": training}
+        given = [spec for spec in specs if isinstance(spec, tf.TensorSpec)]
+        self.floats = [index for index, spec in enumerate(given) if spec.dtype.is_floating]
+        keys = tf.TensorSpec((len(template.dropouts), 2), tf.int64)
+        self._forward = tf.function(self._run, autograph=False, input_signature=[keys, *given])
+        with tf.init_scope():  # Not within the trace that met this call.
+            self._forward.get_concrete_function()
+        self._backward = tf.function(
+            self._differentiate, autograph=False, input_signature=[keys, *given, *self.gave]
+        )
+
+    def pack(self, outputs: Sequence[tf.Tensor]) -> Any:
+        """The outputs as the layer gives them."""
+        waiting = iter(outputs)
+        leaves = [None if leaf is None else next(waiting) for leaf in tf.nest.flatten(self._output)]
+        return tf.nest.pack_sequence_as(self._output, leaves)
+
+    def forward(self, keys: tf.Tensor, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """What the layer gives."""
+        return self._forward(keys, *given)
+
+    def backward(
+        self, keys: tf.Tensor, given: Sequence[tf.Tensor]
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Gradients of what is given in floats, and of the learned leaves; the outputs' gradients stand behind it."""
+        return self._backward(keys, *given)
+
+    def _run(self, keys: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
+        self.template.traces += 1
+        waiting = iter(given)
+        leaves = [next(waiting) if isinstance(spec, tf.TensorSpec) else spec for spec in self._specs]
+        args, kwargs = tf.nest.pack_sequence_as(self._structure, leaves)
+        with self.template.drawing(Keys(keys, self.template.portable), self.uses_before):
+            output = self.template.layer(*args, **kwargs, **self._said)
+            self.uses_after = tuple(dropout.uses for _, dropout in self.template.dropouts)
+        found = [leaf for leaf in tf.nest.flatten(output) if leaf is not None]
+        self._output = tf.nest.map_structure(lambda leaf: None if leaf is None else True, output)
+        self.gave = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in found]
+        return found
+
+    def _differentiate(self, keys: tf.Tensor, *given: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        count = len(given) - len(self.gave)
+        given, from_outputs = given[:count], given[count:]
+        floats = [given[index] for index in self.floats]
+        watched = [self.template.variables[leaf].value for leaf in self.template.learned]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([*floats, *watched])
+            outputs = self._run(keys, *given)
+        found = tape.gradient(outputs, [*floats, *watched], list(from_outputs), tf.UnconnectedGradients.ZERO)
+        dense = [tf.convert_to_tensor(each) for each in found]
+        return dense[: len(floats)], dense[len(floats) :]
+
+
+def native(variable: keras.Variable, array: Array | tf.Tensor) -> tf.Tensor:
+    """An array in torch's layout as a tensor in the variable's own, which shares the memory where it can."""
+    tensor = array if tf.is_tensor(array) else shared(array)
+    if variable.name != "kernel":
+        return tensor
+    return tf.transpose(tensor, np.argsort(TO_TORCH[tensor.shape.rank]))
+
+
+def canonical(variable: keras.Variable, tensor: tf.Tensor) -> tf.Tensor:
+    """A tensor in the variable's layout in torch's."""
+    return tf.transpose(tensor, TO_TORCH[tensor.shape.rank]) if variable.name == "kernel" else tensor
+
+
+def shared(array: Array) -> tf.Tensor:
+    """A tensor of an array's own memory; of a copy where it does not begin where TensorFlow would have it."""
+    if array.ctypes.data % _ALIGNED or not array.flags.writeable or not array.flags.c_contiguous:
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def aligned(shape: tuple[int, ...], dtype: str) -> Array:
+    """An array, of no values yet, whose memory ``shared`` can share."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.empty(size + _ALIGNED, np.uint8)
+    start = -room.ctypes.data % _ALIGNED
+    return room[start : start + size].view(dtype).reshape(shape)
+
+
+def _moving(layer: keras.layers.Layer) -> tuple[str, ...]:
+    """The leaves that a layer changes by itself while it is trained."""
+    return ("running_mean", "running_var") if isinstance(layer, BatchNorm) and not layer.fixed else ()
