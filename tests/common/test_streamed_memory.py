@@ -162,6 +162,7 @@ def test_the_largest_batch_that_fits_is_named_where_a_streamed_one_does_not():
         require_memory(spec, spec.graph(), "torch", available=GB)
     batch = largest_batch(spec, spec.graph(), 400 * MB, "torch")
     assert f"training.batch_size (at most {batch})" in str(refusal.value)
+    assert "raise training.memory_limit" in str(refusal.value)
     for size, fits in ((batch, True), (batch + 1, False)):
         one = small("training.memory_limit=400MB", batch_size=size, micro_batch_size=1)
         assert (sum(training_bytes(one, one.graph(), "torch").values()) <= 400 * MB) == fits

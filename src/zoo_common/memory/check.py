@@ -184,7 +184,8 @@ def _nothing(spec: ExperimentSpec, graph: Graph, framework: str | None, room: in
         batch = largest_batch(spec, graph, room, framework)
         most = "" if batch is None else f" (at most {batch:,})"
         fewer = f"fewer examples a step, all of which keep their layers' inputs: training.batch_size{most}, "
+    more = "raise training.memory_limit" if room == spec.training.memory_limit else "free some memory"
     return (
-        f"no training.micro_batch_size makes it fit, the least is {least}: free some memory, or take "
+        f"no training.micro_batch_size makes it fit, the least is {least}: {more}, or take "
         f"{fewer}{shorter}a smaller model, or a machine with more"
     )
