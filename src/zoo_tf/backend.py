@@ -64,7 +64,7 @@ class TensorFlowBackend:
 
     def join(self, environment: Environment) -> Replicas:
         """Meet the other replicas, by TensorFlow's own servers, and NCCL between GPUs."""
-        return join(environment)
+        return ALONE if environment.size == 1 else join(environment)
 
     def versions(self) -> dict[str, str]:
         """Versions of TensorFlow and Keras."""

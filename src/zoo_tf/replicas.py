@@ -145,10 +145,13 @@ def _strategy(environment: Environment, workers: tuple[str, ...]) -> tf.distribu
 
 
 def _take_gpu(local_rank: int) -> int:
-    """Have TensorFlow see this replica's own GPU alone; how many it then sees."""
+    """Have TensorFlow see this replica's own GPU alone; how many it then sees.
+
+    A scheduler may show each replica of a machine no other's: then it is the first, whatever the rank.
+    """
     choose_device("auto")
     gpus = tf.config.list_physical_devices("GPU")
-    own = gpus[local_rank : local_rank + 1]
+    own = gpus[local_rank : local_rank + 1] or gpus[:1]
     tf.config.set_visible_devices(own, "GPU")
     return len(own)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,19 +45,102 @@ RestartsOption = Annotated[
 ]
 
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="KIND",
+        help="Where --replicas are started: ray, the Ray cluster of RAY_ADDRESS or of this machine. By default as "
+        "processes of this machine.",
+    ),
+]
+LeastOption = Annotated[
+    int | None,
+    typer.Option(
+        "--min-replicas",
+        min=1,
+        metavar="N",
+        help="With --cluster: begin, and go on, with as few, where there is no room for more. By default all of "
+        "--replicas.",
+    ),
+]
+_LAUNCHERS = ("--replicas", "--min-replicas", "--cluster", "--max-restarts", "--replica-timeout")
+"""Options that say how replicas are started, and mean nothing to a replica."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where replicas are started, other than on this machine, and with how few they may begin."""
+
+    kind: str | None = None
+    least: int | None = None
+    device: str = "auto"
+
+    def check(self, count: int | None) -> None:
+        """Raise InputError for options that do not go together."""
+        from zoo_spec.errors import InputError
+
+        if self.kind not in (None, "ray"):
+            raise InputError(f"no cluster {self.kind!r}; there is: ray")
+        if self.kind is not None and count is None:
+            raise InputError(f"--cluster {self.kind} needs --replicas, the number to start")
+        if self.least is not None and self.kind is None:
+            raise InputError("--min-replicas goes with --cluster; leave it out")
+        if self.least is not None and count is not None and self.least > count:
+            raise InputError(
+                f"--min-replicas is {self.least}, and --replicas {count}; ask for at least as many"
+            )
+
+    def start(self, arguments: Sequence[str], count: int, frozen_after: float | None, restarts: int) -> int:
+        """Start them, there or on this machine, and return the job's exit status."""
+        if self.kind is None:
+            from zoo_common.replicas.launcher import launch
+
+            return launch(arguments, count, frozen_after=frozen_after, restarts=restarts)
+        from zoo_common.replicas.on_ray import launch_on_ray
+
+        return launch_on_ray(
+            _without(arguments, _LAUNCHERS),
+            count,
+            least=self.least,
+            gpus=self.device != "cpu",
+            frozen_after=frozen_after,
+            restarts=restarts,
+        )
+
+
+_HERE = Cluster()
+
+
+def _without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The arguments without these options and their values."""
+    kept: list[str] = []
+    given = iter(arguments)
+    for each in given:
+        if each in names:
+            next(given, None)
+        elif each.partition("=")[0] not in names:
+            kept.append(each)
+    return kept
+
+
 @contextlib.contextmanager
 def joined(
-    context: typer.Context, framework: str, count: int | None, timeout: float | None = None, restarts: int = 0
+    context: typer.Context,
+    framework: str,
+    count: int | None,
+    timeout: float | None = None,
+    restarts: int = 0,
+    cluster: Cluster = _HERE,
 ) -> Iterator[tuple[Backend, Replicas]]:
     """The backend, and the replicas that the environment speaks of, which this process has joined; else one alone.
 
-    Where ``count`` are asked for and nobody has started them, this process starts them, and ends with their exit
+    Where several are asked for and nobody has started them, this process starts them, and ends with their exit
     status; it imports no framework. Of all but replica 0, nothing is printed that replica 0 prints too.
     """
     from zoo_common.backend import backends, find_backend
     from zoo_common.replicas import ALONE, Environment, PeerLostError, ToldError
     from zoo_common.replicas.child import LOST, is_launched, tie_to_launcher
-    from zoo_common.replicas.launcher import launch
     from zoo_common.training.session import DivergedError
     from zoo_common.training.stop import TerminatedError
     from zoo_spec.errors import InputError
@@ -64,15 +148,13 @@ def joined(
     is_ours = is_launched(os.environ)
     if is_ours:
         tie_to_launcher()
+    cluster.check(count)
     environment = Environment.read(os.environ, None if is_ours else timeout)
     if environment is None:
-        if (count or 1) > 1:
-            assert count is not None
+        if count is not None and (count > 1 or cluster.kind is not None):
             if framework not in backends():
                 find_backend(framework)  # Says which there are.
-            raise typer.Exit(
-                launch(context.obj or sys.argv[1:], count, frozen_after=timeout, restarts=restarts)
-            )
+            raise typer.Exit(cluster.start(context.obj or sys.argv[1:], count, timeout, restarts))
         yield find_backend(framework)(), ALONE
         return
     if count is not None and count != environment.size:

@@ -20,7 +20,15 @@ from zoo_common.cli.options import (
     example,
 )
 from zoo_common.cli.options import directory as directory_of
-from zoo_common.cli.replicas import ReplicasOption, RestartsOption, TimeoutOption, joined
+from zoo_common.cli.replicas import (
+    Cluster,
+    ClusterOption,
+    LeastOption,
+    ReplicasOption,
+    RestartsOption,
+    TimeoutOption,
+    joined,
+)
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -66,6 +74,8 @@ def train(
     replicas: ReplicasOption = None,
     replica_timeout: TimeoutOption = None,
     max_restarts: RestartsOption = 0,
+    cluster: ClusterOption = None,
+    min_replicas: LeastOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a spec; the same command again goes on where the run stopped.
@@ -78,7 +88,8 @@ def train(
     fewer steps, or another micro-batch size. After a divergence those may change without asking.
 
     With --replicas, or under torchrun or TF_CONFIG, several processes train one model with the results of one: each
-    learns from its rows of every batch. A run goes on with another number of them.
+    learns from its rows of every batch. A run goes on with another number of them. --cluster ray finds a place for
+    each on a Ray cluster (docs/clusters.md).
     """
     from zoo_common.cli.output import print_json
     from zoo_common.training.progress import format_metrics
@@ -89,7 +100,8 @@ def train(
     loaded = load_spec(spec, [*(overrides or ()), *begins])
     directory = run_dir if run_dir is not None else Path("runs") / f"{loaded.name}-{framework}"
     accepts = accepted(accept)
-    with joined(context, framework, replicas, replica_timeout, max_restarts) as (backend, met):
+    place = Cluster(cluster, min_replicas, device)
+    with joined(context, framework, replicas, replica_timeout, max_restarts, place) as (backend, met):
         run = spec_run(
             backend, loaded, directory, device=device, accept=accepts, workers=workers, replicas=met
         )

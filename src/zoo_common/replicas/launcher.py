@@ -9,11 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from threading import Thread
 from types import FrameType
 
 import psutil
@@ -55,9 +55,18 @@ def launch(
 
     Raises EnvironmentFault where a process cannot be started, or the port that ``MASTER_PORT`` names is in use.
     """
-    for left in range(restarts, -1, -1):
+
+    def attempt() -> Outcome:
         with _started(arguments, count) as replicas:
-            ended = _Watch(replicas, FROZEN_AFTER if frozen_after is None else frozen_after).outcome()
+            return _Watch(replicas, FROZEN_AFTER if frozen_after is None else frozen_after).outcome()
+
+    return until_done(attempt, restarts)
+
+
+def until_done(attempt: Callable[[], Outcome], restarts: int) -> int:
+    """The exit status of a job, of which another attempt is made where the last may have failed by chance."""
+    for left in range(restarts, -1, -1):
+        ended = attempt()
         again = left > 0 and ended.may_pass
         if ended.line:
             then = (
@@ -71,8 +80,18 @@ def launch(
     return ended.status
 
 
+def run_one(
+    arguments: Sequence[str], environment: Environment, beside: int, frozen_after: float | None
+) -> Outcome:
+    """Run ``zoo`` as one replica of those that others start, of which ``beside`` are on this machine."""
+    with _ended() as replicas:
+        process = _process(arguments, environment, beside)
+        replicas.append(_Replica(environment.rank, environment.size, process))
+        return _Watch(replicas, FROZEN_AFTER if frozen_after is None else frozen_after).outcome()
+
+
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
     """How a job ended: its exit status, what to print, and whether another try may do better."""
 
     status: int
@@ -91,9 +110,9 @@ class _Replica:
             process,
         )
         self._said = deque[bytes](maxlen=20)
-        self._reader: Thread | None = None
+        self._reader: threading.Thread | None = None
         if process.stderr is not None:
-            self._reader = Thread(target=self._read, daemon=True)
+            self._reader = threading.Thread(target=self._read, daemon=True)
             self._reader.start()
 
     def _read(self) -> None:
@@ -123,7 +142,7 @@ class _Watch:
         self._stopped: dict[int, float] = {}
         self._is_terminated = False
 
-    def outcome(self) -> _Outcome:
+    def outcome(self) -> Outcome:
         """Return when the job has ended, with why."""
         try:
             with self._passing_on_sigterm():
@@ -131,19 +150,19 @@ class _Watch:
         except KeyboardInterrupt:
             return self._interrupted()
 
-    def _watched(self) -> _Outcome:
+    def _watched(self) -> Outcome:
         while True:
             self._look()
             failed = [each for each in self._ended if each.process.returncode]
             frozen = self._frozen()
             if frozen is not None:
                 line = f"{frozen.name} has stood still for {self._frozen_after:g} s, and the job ends"
-                return _Outcome(_FAULT, line, f"; {_GOES_ON}", may_pass=True)
+                return Outcome(_FAULT, line, f"; {_GOES_ON}", may_pass=True)
             if failed:
                 self._wait(_GRACE)
                 return self._why()
             if len(self._ended) == len(self._replicas):
-                return _Outcome(0)
+                return Outcome(0)
             time.sleep(_LOOKS_EVERY)
 
     def _look(self) -> None:
@@ -174,15 +193,15 @@ class _Watch:
             each.process.returncode in (0, _TERMINATED) for each in self._ended
         )
 
-    def _why(self) -> _Outcome:
+    def _why(self) -> Outcome:
         if self._is_terminated and all(
             each.process.returncode in (0, LOST, _TERMINATED, -signal.SIGTERM) for each in self._ended
         ):
-            return _Outcome(_TERMINATED)
+            return Outcome(_TERMINATED)
         guilty = [each for each in self._ended if each.process.returncode not in (0, LOST)]
         if not guilty:
             line = "the replicas have lost each other, and the job ends"
-            return _Outcome(_FAULT, line, f"; {_GOES_ON}", may_pass=True)
+            return Outcome(_FAULT, line, f"; {_GOES_ON}", may_pass=True)
         first = guilty[0]
         if first.process.returncode > 0:  # Replica 0 tells what all have raised.
             first = next((each for each in guilty if each.rank == 0 and each.process.returncode > 0), first)
@@ -190,23 +209,23 @@ class _Watch:
         if status < 0:
             by = signal.Signals(-status).name
             said = f"{first.name} was ended by {by}, and the job with it"
-            return _Outcome(_FAULT, said, f"; {_GOES_ON}", may_pass=True)
+            return Outcome(_FAULT, said, f"; {_GOES_ON}", may_pass=True)
         if first.rank == 0:
-            return _Outcome(status, may_pass=status == _FAULT)  # It has said why.
-        return _Outcome(
+            return Outcome(status, may_pass=status == _FAULT)  # It has said why.
+        return Outcome(
             status,
             f"replica {first.rank}: {first.said() or f'exit status {status}'}",
             may_pass=status == _FAULT,
         )
 
-    def _interrupted(self) -> _Outcome:
+    def _interrupted(self) -> Outcome:
         """Ctrl-C is replica 0's, which says so; the others go on until it has ended, or it would wait for them."""
         first = self._replicas[0].process
         with contextlib.suppress(ProcessLookupError, KeyboardInterrupt, subprocess.TimeoutExpired):
             first.send_signal(signal.SIGINT)
             first.wait(_INTERRUPTED_WITHIN)
         told = first.returncode == _INTERRUPTED
-        return _Outcome(_INTERRUPTED, "" if told else "interrupted")
+        return Outcome(_INTERRUPTED, "" if told else "interrupted")
 
     @contextlib.contextmanager
     def _passing_on_sigterm(self) -> Iterator[None]:
@@ -216,6 +235,9 @@ class _Watch:
                 with contextlib.suppress(ProcessLookupError):
                     each.process.send_signal(signal.SIGTERM)
 
+        if threading.current_thread() is not threading.main_thread():  # Whose signals they are.
+            yield
+            return
         before = signal.signal(signal.SIGTERM, note)
         try:
             yield
@@ -229,11 +251,18 @@ def _started(arguments: Sequence[str], count: int) -> Iterator[list[_Replica]]:
     host = "localhost"
     first, *ports = _free_ports(count + 1)
     workers = tuple(f"{host}:{port}" for port in ports)
-    replicas: list[_Replica] = []
-    try:
+    with _ended() as replicas:
         for rank in range(count):
             environment = Environment(rank, count, rank, f"{host}:{first}", workers)
-            replicas.append(_Replica(rank, count, _process(arguments, environment)))
+            replicas.append(_Replica(rank, count, _process(arguments, environment, count)))
+        yield replicas
+
+
+@contextlib.contextmanager
+def _ended() -> Iterator[list[_Replica]]:
+    """A list of replicas, none of which outlives the block."""
+    replicas: list[_Replica] = []
+    try:
         yield replicas
     finally:
         for each in replicas:
@@ -246,11 +275,11 @@ def _started(arguments: Sequence[str], count: int) -> Iterator[list[_Replica]]:
                     pipe.close()
 
 
-def _process(arguments: Sequence[str], environment: Environment) -> subprocess.Popen[bytes]:
-    """In a group of its own, so that a terminal's Ctrl-C reaches the launcher alone."""
-    share = str(max(1, _cores() // environment.size))
+def _process(arguments: Sequence[str], environment: Environment, beside: int) -> subprocess.Popen[bytes]:
+    """In a group of its own, so that a terminal's Ctrl-C reaches the launcher alone; ``beside`` share the machine."""
+    share = str(max(1, _cores() // beside))
     threads = {name: os.environ.get(name, share) for name in _THREADS}
-    own = {**environment.variables(), "LOCAL_WORLD_SIZE": str(environment.size), LAUNCHER: str(os.getpid())}
+    own = {**environment.variables(), "LOCAL_WORLD_SIZE": str(beside), LAUNCHER: str(os.getpid())}
     options = ["-B"] if sys.dont_write_bytecode else []
     is_first = environment.rank == 0
     try:

@@ -37,7 +37,7 @@ def addresses(environment: Environment) -> tuple[str, ...]:
 
 
 def _receive(environment: Environment, host: str, port: int, ends: float) -> tuple[str, ...]:
-    found = {0: f"{host}:{_free_port()}"}
+    found = {0: f"{host}:{free_port()}"}
     callers: list[socket.socket] = []
     try:
         server = socket.create_server(("", port))
@@ -74,7 +74,7 @@ def _receive(environment: Environment, host: str, port: int, ends: float) -> tup
 
 
 def _introduce(environment: Environment, host: str, port: int, ends: float) -> tuple[str, ...]:
-    hello = _Hello(rank=environment.rank, port=_free_port())
+    hello = _Hello(rank=environment.rank, port=free_port())
     while True:
         left = ends - time.monotonic()
         try:
@@ -95,7 +95,8 @@ def _line(connection: socket.socket) -> bytes:
         return lines.readline(_MOST_BYTES)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
     with socket.create_server(("", 0)) as server:
         port: int = server.getsockname()[1]
     return port
