@@ -12,10 +12,11 @@ import pytest
 from replica_threads import NumpyBackend, Room
 from zoo_common.backend import State
 from zoo_common.checkpoint import CheckpointStore
-from zoo_common.replicas import ALONE, PeerFailedError, PeerLostError, ToldError
+from zoo_common.replicas import ALONE, Environment, PeerFailedError, PeerLostError, ToldError
 from zoo_common.training.evaluation import evaluate_batches
+from zoo_common.training.run_config import RunConfig
 from zoo_common.training.saving_parts import save_parts
-from zoo_common.training.spec_run import spec_run
+from zoo_common.training.spec_run import run_of, spec_run
 from zoo_common.training.spread import brought, in_turn
 from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
@@ -67,6 +68,30 @@ def test_replicas_do_what_one_process_does(tmp_path, size, micro):
         np.testing.assert_allclose(many[name], value, rtol=0, atol=1e-12)
     lines = (tmp_path / "many" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in lines if "train" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_replicas_without_rows_are_told_by_number(tmp_path, caplog):
+    Room(8).each(lambda replicas: trained(tmp_path / "run", replicas, max_steps=1))
+    (line,) = {each.getMessage() for each in caplog.records if "replicas, and a step" in each.getMessage()}
+    assert "those from 7 on have nothing to compute" in line
+
+
+def test_a_strategy_in_the_place_of_the_environment_is_refused_with_the_remedy():
+    with pytest.raises(InputError, match="give 'environment'"):
+        RunConfig(train_distribute=object())
+
+
+def test_a_runner_joins_what_its_environment_speaks_of(tmp_path, monkeypatch):
+    met = []
+    monkeypatch.setattr(NumpyBackend, "join", lambda self, environment: met.append(environment) or ALONE)
+    for name, value in Environment(1, 2, 1, "localhost:5").variables().items():
+        monkeypatch.setenv(name, value)
+    for _ in range(2):
+        run_of(
+            NumpyBackend(), load_spec("mnist_fc"), tmp_path, RunConfig(train_distribute="environment"), None
+        )
+    run_of(NumpyBackend(), load_spec("mnist_fc"), tmp_path, RunConfig(), None)
+    assert [(each.rank, each.size, each.first) for each in met] == [(1, 2, "localhost:5")]
 
 
 def test_a_run_of_three_goes_on_with_two_and_with_one(tmp_path):

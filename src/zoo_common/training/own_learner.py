@@ -42,6 +42,11 @@ class OwnLearner(ABC):
     def __init__(
         self, title: str, told_by: Mapping[str, JsonValue], config: RunConfig, params: object = None
     ) -> None:
+        if config.train_distribute is not None:
+            raise InputError(
+                "RunConfig: train_distribute is for specs, whose losses say by what they are divided; of a model of "
+                "your own nobody knows that: leave it out, and use the framework's own replicas"
+            )
         self.title = title
         self.config = config
         self.params = params

@@ -165,7 +165,12 @@ class Run(Generic[Kind]):
         Raises InputError if there is no checkpoint yet, or ``output`` is there and no empty directory.
         """
         self.load()
-        self.learner.export(output, features, step=self.step)
+
+        def export() -> None:
+            if self.replicas.rank == 0:
+                self.learner.export(output, features, step=self.step)
+
+        all_do(self.replicas, export)
         return output
 
     def load(self) -> None:

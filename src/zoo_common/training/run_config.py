@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 from zoo_common.training.origin import Accepted, require_accepted
 from zoo_spec.errors import InputError
@@ -39,6 +40,9 @@ class RunConfig:
     workers: int | None = None
     """Processes that make the batches of a spec's data, the same whatever their number; 0 is a thread of this one.
     By default it is that thread, until it is seen that training waits for it and processes would pay."""
+    train_distribute: Literal["environment"] | None = None
+    """environment: of a spec, join the replicas that torchrun's variables or ``TF_CONFIG`` speak of, if they do.
+    Every process then makes the same calls, with the same batches, and has the results of one. None: one process."""
 
     def __post_init__(self) -> None:
         least = {
@@ -49,6 +53,11 @@ class RunConfig:
             "workers": (self.workers, 0),
         }
         require_accepted(self.accept)
+        if self.train_distribute not in (None, "environment"):
+            raise InputError(
+                f"RunConfig: train_distribute is {self.train_distribute!r}; give 'environment', to join the replicas "
+                "that torchrun's variables or TF_CONFIG speak of, or None for one process"
+            )
         for name, (value, minimum) in least.items():
             if value is not None and (not isinstance(value, int) or value < minimum):
                 raise InputError(f"RunConfig: {name} is {value!r}; give a whole number of at least {minimum}")

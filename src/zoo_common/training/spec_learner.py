@@ -222,6 +222,7 @@ class SpecLearner:
             + (f", going on from step {start.step}" if start.step else "")
         )
         self._tell_rates()
+        self._tell_idle()
         watch = IdleWatch(f"{self.title} ({self.name})", ends=not done)
         if dataset is not None:
             epoch = dataset.epoch_steps(training.batch_size)
@@ -246,6 +247,15 @@ class SpecLearner:
         if self.spec.training.names_weights:
             rates = trained(self.graph, self.spec.training).in_words()
             LOG.info("rates, as the schedule's: " + "; ".join(f"{path} {said}" for path, said in rates))
+
+    def _tell_idle(self) -> None:
+        """Which replicas have nothing to do, if any."""
+        rows, size = self.spec.training.batch_size, self.replicas.size
+        if size > rows:
+            LOG.warning(
+                f"{size} replicas, and a step has {rows} rows (training.batch_size): those from {rows} on have "
+                f"nothing to compute; {rows} replicas would be as fast"
+            )
 
     def _training_model(self, start: Start) -> TrainingModel:
         """The model in training, made anew unless it is there and goes on from a checkpoint."""

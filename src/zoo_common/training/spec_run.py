@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 from collections.abc import Collection, Mapping
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
 from zoo_common.backend import Backend
-from zoo_common.replicas import ALONE, Replicas
+from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.training.origin import Accepted
 from zoo_common.training.run import Run
 from zoo_common.training.run_config import RunConfig
@@ -99,6 +102,7 @@ def run_of(
 ) -> SpecRun:
     """A spec's run, for a runner that was given these."""
     said = config if isinstance(config, RunConfig) else RunConfig()
+    replicas = ALONE if said.train_distribute is None else _met(type(backend))
     return spec_run(
         backend,
         spec_of(model, config),
@@ -108,4 +112,16 @@ def run_of(
         warm_start_from=warm_start_from,
         accept=said.accept,
         workers=said.workers,
+        replicas=replicas,
     )
+
+
+@cache
+def _met(backend: type[Backend]) -> Replicas:
+    """Those that the environment speaks of, which a process joins once and leaves as it ends."""
+    environment = Environment.read(os.environ)
+    if environment is None:
+        return ALONE
+    found = backend().join(environment)
+    atexit.register(found.leave)
+    return found
