@@ -15,7 +15,7 @@ from defects import DEFECTS
 from defects.unproven import UNPROVEN
 from planting import ROOT
 
-DRAWN = 4
+DRAWN = 3
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=str)
