@@ -11,6 +11,7 @@ import secrets
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -63,8 +64,26 @@ def _set_apart_what_stays():
 
     Over a run they became four million, and each search, such as pytest ends with where a test runs it, took 3 s.
     """
-    gc.collect()
+    _let_go()
     gc.freeze()
+
+
+MORE = 500_000_000
+"""Bytes that a process may come to hold before it lets go of what it can."""
+_held = [0]
+
+
+def _resident_bytes():
+    return psutil.Process().memory_info().rss
+
+
+def _let_go():
+    """Of models, which are circles, and of TensorFlow's kernels of every function that it ran."""
+    keras = sys.modules.get("keras")
+    if keras is not None and "tensorflow" in sys.modules:
+        keras.utils.clear_session(free_memory=False)
+    gc.collect()
+    _held[0] = _resident_bytes()
 
 
 def pytest_report_header():
@@ -104,12 +123,23 @@ def _is_case(report):
 
 
 @pytest.fixture(autouse=True)
-def _let_go_of_compiled_kernels():
-    """TensorFlow keeps those of every function that it ran: of thousands of models, several GB a process."""
+def _as_traced(request):
+    """Have TensorFlow run graphs as they were traced, without rewriting each, which takes a third of a parity run.
+
+    What its rewriter (grappler) makes of a graph is not ours. Commands that tests run in processes of their own have
+    it, as users do, and all tests with ``--all-cases``.
+    """
+    tensorflow = sys.modules.get("tensorflow")
+    if hasattr(tensorflow, "config") and not request.config.getoption("--all-cases"):
+        tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(autouse=True)
+def _let_go_of_what_grows():
+    """Not after every test: TensorFlow makes all kernels of a model anew then, which takes as long as running it."""
     yield
-    keras = sys.modules.get("keras")
-    if keras is not None and "tensorflow" in sys.modules:
-        keras.utils.clear_session(free_memory=False)
+    if _resident_bytes() > _held[0] + MORE:
+        _let_go()
 
 
 @pytest.hookimpl(wrapper=True)
