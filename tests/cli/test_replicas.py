@@ -13,7 +13,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from kill_chain import MODEL
+from kill_chain import SPECS
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
 from zoo_common.training.run_directory import read_metrics
@@ -54,7 +54,7 @@ def test_an_error_of_all_is_told_once_and_starts_nothing(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="kills by signals")
 def test_two_replicas_of_which_one_is_killed_begin_again_and_end_as_one_process_does(tmp_path):
-    changes = [*MODEL, "training.steps=12", "training.save_every=2", "training.batch_size=5"]
+    changes = [*SPECS["resident"][1], "training.steps=12", "training.save_every=2", "training.batch_size=5"]
     changes += ["training.precision=float64", "training.random=portable"]
     command = [*TRAIN, *(part for change in changes for part in ("--set", change)), "--json"]
     assert CliRunner().invoke(application(), [*command, "--run-dir", str(tmp_path / "one")]).exit_code == 0
