@@ -1,0 +1,238 @@
+"""A model whose weights are streamed computes, learns and gives what it does with all of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from models import training_model
+from zoo_common.backend import Streaming, TrainingModel, find_backend, import_state
+from zoo_common.data import batch, open_dataset
+from zoo_common.training.loop import train_on
+from zoo_common.weights import InitialValues
+from zoo_spec import load_spec
+from zoo_spec.experiment import ExperimentSpec
+from zoo_spec.shrink import shrunk
+
+each_framework = pytest.mark.parametrize("framework", ["torch"])
+DROPS = ("model.dropout=0.1", "model.attention_dropout=0.1")
+UNCLIPPED = "training.optimizer.max_gradient_norm=null"
+ROWS = 4
+
+
+class Trial:
+    """A small spec, and models of it, streamed or resident."""
+
+    def __init__(self, framework: str, name: str, *overrides: str) -> None:
+        self.framework = framework
+        self.spec = shrunk(load_spec(name, list(overrides)))
+        self.graph = self.spec.graph()
+        self.data = open_dataset(self.spec, None, "train")
+
+    def model(self, *, streams: bool) -> TrainingModel:
+        execution = "weight_streaming" if streams else "resident"
+        update = {"batch_size": ROWS, "execution": execution, "recompute": True}
+        self.training = self.spec.training.model_copy(update=update)
+        return training_model(self.framework, self.graph, self.training, self.spec.training.precision)
+
+    def batch(self, index: int) -> Mapping[str, np.ndarray]:
+        return batch(self.data, 0, index, ROWS)
+
+    def train(self, model: TrainingModel, *steps: int) -> list[tuple[float, float]]:
+        """Loss and norm of each step."""
+        results = [
+            train_on(model, self.graph, self.training, self.batch(index), index).result for index in steps
+        ]
+        return [(float(each.loss), float(each.gradient_norm)) for each in results]
+
+    def state(self, model: TrainingModel) -> dict[str, np.ndarray]:
+        state = model.export_state()
+        return {**dict(state.weights), **dict(state.optimizer)}
+
+
+def same(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], atol: float = 0.0) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        np.testing.assert_allclose(ours[name], value, rtol=0, atol=atol, err_msg=name)
+
+
+@each_framework
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("gpt3_tiny", (*DROPS, "training.micro_batch_size=2", "training.precision=float64")),
+        ("bert_tiny", (*DROPS, UNCLIPPED, "training.random=portable", "training.micro_batch_size=1")),
+        (
+            "bert_tiny",
+            (
+                *("training.precision=bfloat16", "training.optimizer={kind: sgd, momentum: 0.9}"),
+                "training.freeze=[encoder.layers.0.attention, embeddings.position]",
+                *("training.rate_multipliers={encoder.layers.1: 0.5}", "training.layer_decay=0.9"),
+            ),
+        ),
+        ("vit_tiny", ("training.precision=float64", "training.freeze=[embeddings, encoder.layers.0]")),
+    ],
+    ids=["two micro-batches", "not clipped", "half width, partly frozen", "frozen from the input on"],
+)
+def test_a_run_is_that_of_resident_weights_bit_for_bit(framework, name, overrides):
+    trial = Trial(framework, name, *overrides)
+    whole, streamed = trial.model(streams=False), trial.model(streams=True)
+    assert trial.train(streamed, 0, 1) == trial.train(whole, 0, 1)
+    same(trial.state(streamed), trial.state(whole))
+    same(streamed.gradients(trial.batch(2)), whole.gradients(trial.batch(2)))
+    same(streamed.evaluate_step(trial.batch(2)), whole.evaluate_step(trial.batch(2)))
+
+
+@each_framework
+def test_what_several_layers_read_adds_up_in_another_grouping_alone(framework):
+    trial = Trial(framework, "t5_tiny", "training.precision=float64", "training.micro_batch_size=2")
+    whole, streamed = trial.model(streams=False), trial.model(streams=True)
+    np.testing.assert_allclose(trial.train(streamed, 0, 1), trial.train(whole, 0, 1), rtol=1e-12)
+    same(trial.state(streamed), trial.state(whole), atol=1e-12)
+
+
+@each_framework
+@pytest.mark.parametrize(("clipped", "expected"), [(True, 40), (False, 28)])
+def test_a_step_moves_as_many_bytes_a_parameter_however_many_micro_batches_there_are(
+    framework, clipped, expected
+):
+    for micro in (2, 4):
+        overrides = () if clipped else (UNCLIPPED,)
+        trial = Trial(
+            framework, "gpt3_tiny", f"training.micro_batch_size={micro}", "model.num_layers=3", *overrides
+        )
+        model = trial.model(streams=True)
+        trial.train(model, 0, 1)  # The first finds out in which order units come.
+        host = model.host
+        before = host.bytes_read + host.bytes_written
+        trial.train(model, 2)
+        moved = host.bytes_read + host.bytes_written - before
+        own = sum(unit.size for unit in host.units.streamed)
+        # Of resident weights the moments alone are in files.
+        rest = sum(each.size for each in host.units.resident.values())
+        # The reader may be one unit further at the end than at the beginning.
+        assert abs(moved - expected * own - 16 * rest) <= 8 * host.units.largest.size
+
+
+@each_framework
+def test_parts_of_a_layer_give_what_the_layer_does(framework, monkeypatch):
+    trial = Trial(framework, "gpt3_tiny", *DROPS, "training.micro_batch_size=2", "training.precision=float64")
+    whole = trial.model(streams=False)
+    layer = max(whole.graph.parameters().items(), key=lambda item: item[1].size if "layers" in item[0] else 0)
+    monkeypatch.setattr(f"zoo_{framework}.streaming.unit_values", lambda *args: layer[1].size + 100)
+    streamed = trial.model(streams=True)
+    assert all(unit.place.block.role != "layer" for unit in streamed.host.units.streamed)
+    assert trial.train(streamed, 0, 1) == trial.train(whole, 0, 1)
+    same(trial.state(streamed), trial.state(whole))
+
+
+@each_framework
+def test_a_run_goes_on_streamed_and_resident_again(framework):
+    trial = Trial(framework, "bert_tiny", *DROPS, "training.precision=float64")
+    whole = trial.model(streams=False)
+    expected = trial.train(whole, 0, 1, 2)
+    found, model = [], trial.model(streams=False)
+    for step, streams in enumerate((True, False, True)):
+        following = trial.model(streams=streams)
+        import_state(following, model.export_state())
+        model = following
+        found += trial.train(model, step)
+    assert found == expected
+    same(trial.state(model), trial.state(whole))
+
+
+@each_framework
+def test_a_step_that_failed_changes_no_weights_of_the_next(framework, monkeypatch):
+    """One micro-batch of three fails, between units that are in memory for all of them."""
+    trial = Trial(framework, "bert_tiny", *DROPS, "training.micro_batch_size=1")
+    model = trial.model(streams=True)
+    trial.train(model, 0)
+    before = trial.state(model)
+    losses, seen = type(model)._losses, []
+
+    def failing(self, *args):
+        seen.append(1)
+        if len(seen) == 2:
+            raise OSError("no more")
+        return losses(self, *args)
+
+    monkeypatch.setattr(type(model), "_losses", failing)
+    with pytest.raises(OSError, match="no more"):
+        trial.train(model, 1)
+    monkeypatch.undo()
+    whole = trial.model(streams=False)
+    trial.train(whole, 0)
+    assert trial.train(model, 1) == trial.train(whole, 1)
+    same(trial.state(model), trial.state(whole))
+    assert any(not np.array_equal(value, before[name]) for name, value in trial.state(model).items())
+
+
+@each_framework
+def test_whoever_computes_alone_reads_a_unit_at_a_time_too(framework, tmp_path):
+    trial = Trial(framework, "gpt3_tiny", "training.precision=float64")
+    weights = InitialValues(trial.graph.parameters(), 3)
+    backend = find_backend(framework)()
+    whole = backend.for_inference(trial.graph, weights, dtype="float64", device="cpu")
+    streamed = backend.for_inference(
+        trial.graph, weights, dtype="float64", device="cpu", streaming=Streaming()
+    )
+    for model in (whole, streamed):
+        model.set_weights(InitialValues(trial.graph.parameters(), 4))
+    given = trial.batch(0)
+    same(streamed.predict_step(given), whole.predict_step(given))
+    same(streamed.call(given), whole.call(given))
+
+
+@each_framework
+def test_every_block_is_seen_to_compute_what_it_does_with_resident_weights(framework):
+    trial = Trial(framework, "bert_tiny", *DROPS, "training.precision=float64")
+    calls = [
+        trial.model(streams=streams).block_calls(trial.batch(0), training=True) for streams in (True, False)
+    ]
+    assert [call.path for call in calls[0]] == [call.path for call in calls[1]]
+    for ours, theirs in zip(*calls, strict=True):
+        same(ours.gave, theirs.gave)
+
+
+@each_framework
+def test_layers_that_two_nodes_apply_stay_in_memory_and_others_are_streamed(framework):
+    layer = {
+        "kind": "post_norm_layer",
+        "attention": {"kind": "attention", "num_heads": 2, "dropout": 0.2},
+        "feed_forward": {"kind": "feed_forward", "size": 8, "activation": "gelu_erf"},
+        "norm": {"kind": "layer_norm", "epsilon": 1e-5},
+        "dropout": 0.2,
+    }
+    spec = ExperimentSpec.model_validate(
+        {
+            "model": {
+                "kind": "graph",
+                "inputs": {
+                    "x": {"shape": ("batch", 5, 6)},
+                    "labels": {"shape": ("batch", 5), "dtype": "int32", "label": True},
+                },
+                "nodes": {
+                    "once": {"block": layer, "inputs": "x"},
+                    "between": {"block": layer, "inputs": "once"},
+                    "again": {"like": "once", "inputs": "between"},
+                    "classes": {"block": {"kind": "dense", "size": 3}, "inputs": "again"},
+                    "class_loss": {
+                        "block": {"kind": "softmax_cross_entropy"},
+                        "inputs": ("classes", "labels"),
+                    },
+                },
+                "outputs": {"logits": "classes", "loss": "class_loss"},
+            },
+            "task": {"kind": "representation"},
+            "data": {"kind": "generated"},
+            "training": {"precision": "float64", "micro_batch_size": 2, "batch_size": ROWS},
+        }
+    )
+    trial = Trial(framework, "bert_tiny")
+    trial.spec, trial.graph, trial.data = spec, spec.graph(), open_dataset(spec, None, "train")
+    whole, streamed = trial.model(streams=False), trial.model(streams=True)
+    assert [unit.path for unit in streamed.host.units.streamed] == ["between"]
+    assert trial.train(streamed, 0, 1) == trial.train(whole, 0, 1)
+    same(trial.state(streamed), trial.state(whole))
