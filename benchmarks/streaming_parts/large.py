@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from measure import Row, in_process
+from measure import ROOT, Row, in_process
 
-from streaming_parts.watched import Watched, plot, watched
+from streaming_parts.watched import plot, watched
 from zoo_common.memory import training_bytes
 from zoo_common.training.metrics_file import losses, read_metrics
 from zoo_common.units import bytes_text
@@ -18,18 +19,26 @@ LIMIT = 4 << 30
 """Bytes that may be resident."""
 FIRST = 2
 """Layers that are trained in memory too."""
+FEW = (f"model.num_layers={FIRST}",)
+STREAMED = ("training.execution=weight_streaming", f"training.memory_limit={LIMIT}")
+OWN_RUN = "streaming_parts/own_run.py"
 
 
 def rows(name: str, framework: str, steps: int, picture: Path | None, folder: Path | None) -> list[Row]:
     """Train it streamed, then its first layers both ways."""
     with tempfile.TemporaryDirectory(prefix="zoo-", dir=folder) as place:
-        run = _trained(name, framework, steps, Path(place) / "run")
-        found = losses(read_metrics(Path(place) / "run" / "metrics.jsonl"))
-    print(f"{name}, {framework}: losses {', '.join(f'{found[step]:.6f}' for step in sorted(found))}")
-    first = [
-        in_process("streaming_parts/first_layers.py", framework, name, str(FIRST), str(steps), way)
-        for way in ("resident", "weight_streaming")
-    ]
+        run_dir = Path(place) / "run"
+        run = watched(
+            [sys.executable, str(ROOT / OWN_RUN), framework, name, str(steps), str(run_dir), *STREAMED],
+            lambda: _steps(run_dir / "metrics.jsonl"),
+        )
+        found = losses(read_metrics(run_dir / "metrics.jsonl"))
+        print(f"{name}, {framework}: losses {', '.join(f'{found[step]:.6f}' for step in sorted(found))}")
+        shutil.rmtree(run_dir)
+        first = [
+            in_process(OWN_RUN, framework, name, str(steps), str(Path(place) / way), *FEW, *settings)
+            for way, settings in (("resident", ("training.recompute=true",)), ("streamed", STREAMED))
+        ]
     apart = max(abs(a - b) for a, b in zip(first[0]["losses"], first[1]["losses"], strict=True))
     if picture is not None:
         spec = load_spec(name, ["training.batch_size=1", "training.micro_batch_size=1"])
@@ -41,19 +50,6 @@ def rows(name: str, framework: str, steps: int, picture: Path | None, folder: Pa
         Row(f"{name}, {framework}: peak of {steps} steps", run.peak / 2**30, LIMIT / 2**30, "GiB"),
         Row(f"{name}, {framework}: loss of its first {FIRST} layers, off resident", apart, 0.0),
     ]
-
-
-def _trained(name: str, framework: str, steps: int, run_dir: Path) -> Watched:
-    settings = [
-        "training.execution=weight_streaming", f"training.memory_limit={LIMIT}", "training.batch_size=1",
-        "training.micro_batch_size=1", f"training.steps={steps}", f"training.save_every={steps}",
-        "training.log_every=1", "training.schedule=constant",
-    ]  # fmt: skip
-    command = [
-        sys.executable, "-m", "zoo_common.cli.main", "train", "--framework", framework, "--spec", name,
-        "--run-dir", str(run_dir), "--device", "cpu", *(part for each in settings for part in ("--set", each)),
-    ]  # fmt: skip
-    return watched(command, lambda: _steps(run_dir / "metrics.jsonl"))
 
 
 def _steps(path: Path) -> int:
