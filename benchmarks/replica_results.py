@@ -1,12 +1,13 @@
-"""Two, three and four replicas against one process, PyTorch, float64: what fifty steps give.
+"""Two, three and four replicas against one process, float64: what fifty steps give.
 
-``python benchmarks/replica_results.py`` (a minute or two) prints a row a case: the largest difference of weights and
-moments from one process', of all replicas, which must have the same bits. They are threads here, joined by gloo as
-processes are.
+``python benchmarks/replica_results.py [--framework tf]`` (a minute or two; in TensorFlow some ten) prints a row a
+case: the largest difference of weights and moments from one process', of all replicas, which must have the same bits.
+Those of PyTorch are threads here, joined by gloo as processes are; those of TensorFlow are processes.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from zoo_spec.shrink import shrunk
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from fleet import fleet
+from forked import forked
 from uneven import UnevenExamples
 
 STEPS = 50
@@ -54,19 +56,35 @@ CASES = {
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--framework", choices=("torch", "tf"), default="torch")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2, 3, 4])
+    given = parser.parse_args()
+    all_of = {"torch": fleet, "tf": forked}[given.framework]
+    # TensorFlow's processes are forked before this one computes.
+    found = {
+        size: all_of(size, lambda replicas: every(given.framework, replicas.size, replicas))
+        for size in given.sizes
+    }
     rows = []
-    for size in (2, 3, 4):
-        none = ("gpt2_tiny", (*TEXT, f"training.batch_size={size - 1}"))
-        for what, (name, settings) in {**CASES, "a replica with no rows": none}.items():
-            spec = shrunk(load_spec(name, settings))
-            given = batches(spec, packed=what == "packed rows")
-            wanted = trained(spec, given)
-            found = fleet(size, lambda replicas, spec=spec, given=given: trained(spec, given, replicas))
-            apart = max(difference(state, wanted) for state in found)
+    for size, replicas in found.items():
+        for what, wanted in every(given.framework, size).items():
+            states = [each[what] for each in replicas]
+            apart = max(difference(state, wanted) for state in states)
             rows.append(Row(f"{size} replicas, {what}", apart, LIMIT))
-            same = max(difference(state, found[0]) for state in found)
+            same = max(difference(state, states[0]) for state in states)
             rows.append(Row(f"{size} replicas, {what}: from each other", same, 0))
     finish(rows)
+
+
+def every(framework: str, size: int, replicas: Replicas = ALONE) -> dict[str, State]:
+    """What each case gives: those for so many replicas."""
+    none = ("gpt2_tiny", (*TEXT, f"training.batch_size={size - 1}"))
+    found = {}
+    for what, (name, settings) in {**CASES, "a replica with no rows": none}.items():
+        spec = shrunk(load_spec(name, settings))
+        found[what] = trained(framework, spec, batches(spec, packed=what == "packed rows"), replicas)
+    return found
 
 
 def batches(spec: ExperimentSpec, *, packed: bool) -> Callable[[int], Batch]:
@@ -78,11 +96,13 @@ def batches(spec: ExperimentSpec, *, packed: bool) -> Callable[[int], Batch]:
     return lambda step: data.batch(0, step, spec.training.batch_size)
 
 
-def trained(spec: ExperimentSpec, given: Callable[[int], Batch], replicas: Replicas = ALONE) -> State:
+def trained(
+    framework: str, spec: ExperimentSpec, given: Callable[[int], Batch], replicas: Replicas = ALONE
+) -> State:
     """The state after all steps."""
     graph, training = spec.graph(), spec.training
     weights = InitialValues(graph.parameters(), training.seed)
-    model = find_backend("torch")().for_training(
+    model = find_backend(framework)().for_training(
         graph, training, weights, dtype="float64", device="cpu", replicas=replicas
     )
     for step in range(STEPS):

@@ -1,14 +1,15 @@
-"""Two replicas on two cores against one process on both, PyTorch, the same global batch.
+"""Two replicas on two cores against one process on both, the same global batch.
 
-``python benchmarks/replicas.py`` (some minutes) prints a row a limit: the time of a step, with the sum of gradients
-overlapped with the backward pass and after it, and the bytes on the wire, by the loopback's counters. One machine has
-nothing to gain from replicas; this shows what they cost.
+``python benchmarks/replicas.py [--framework tf]`` (some minutes) prints a row a limit: the time of a step, with the
+sum of gradients overlapped with the backward pass and, in PyTorch, after it, and the bytes on the wire, by the
+loopback's counters. One machine has nothing to gain from replicas; this shows what they cost.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import socket
 import statistics
@@ -41,30 +42,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--framework", choices=("torch", "tf"), default="torch")
     parser.add_argument("--worker", nargs=4, metavar=("RANK", "SIZE", "PORT", "WAY"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
         rank, size, port, way = given.worker
-        worker(int(rank), int(size), int(port), way, given.steps)
+        worker(given.framework, int(rank), int(size), int(port), way, given.steps)
         return
     print(processor())
-    ways = {"alone": 1, "overlapped": CORES, "after": CORES}
+    ways = {"alone": 1, "overlapped": CORES}
+    if given.framework == "torch":
+        ways["after"] = CORES
     found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for _ in range(given.rounds):
         for way, size in ways.items():
-            found[way].append(together(way, size, given.steps))
+            found[way].append(together(given.framework, way, size, given.steps))
     seconds = {way: [each["seconds"] for each in rounds] for way, rounds in found.items()}
     told = ", ".join(f"{way} {min(times):.2f} s" for way, times in seconds.items())
     rows = [
         Row(
             f"a step of two replicas / of one process ({told})", _ratio(seconds, "overlapped", "alone"), RATIO
         ),
-        Row(
-            "the sum overlapped with the backward pass / after it",
-            _ratio(seconds, "overlapped", "after"),
-            None,
-        ),
     ]
+    if "after" in ways:
+        what = "the sum overlapped with the backward pass / after it"
+        rows.append(Row(what, _ratio(seconds, "overlapped", "after"), None))
     wire = min(each["wire"] for each in found["overlapped"])
     expected = 2 * (CORES - 1) * found["overlapped"][0]["gradients"]
     rows.append(
@@ -77,15 +79,17 @@ def main() -> None:
     finish(rows)
 
 
-def together(way: str, size: int, steps: int) -> dict[str, float]:
+def together(framework: str, way: str, size: int, steps: int) -> dict[str, float]:
     """Replica 0's numbers, of replicas that share the cores evenly."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(CORES // size), "OMP_WAIT_POLICY": "passive"}
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, str(CORES // size)), "OMP_WAIT_POLICY": "passive"}
+    command = [sys.executable, __file__, "--steps", str(steps), "--framework", framework, "--worker"]
     processes = [
         subprocess.Popen(
-            [sys.executable, __file__, "--steps", str(steps), "--worker", *map(str, (rank, size, port, way))],
+            [*command, *map(str, (rank, size, port, way))],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
@@ -98,7 +102,7 @@ def together(way: str, size: int, steps: int) -> dict[str, float]:
     return json.loads(answers[0].strip().splitlines()[-1])
 
 
-def worker(rank: int, size: int, port: int, way: str, steps: int) -> None:
+def worker(framework: str, rank: int, size: int, port: int, way: str, steps: int) -> None:
     """Train, and print the median time of a step, the bytes on the wire a step, and those of the gradients."""
     from zoo_common.backend import find_backend
     from zoo_common.data import batch, open_dataset
@@ -109,7 +113,7 @@ def worker(rank: int, size: int, port: int, way: str, steps: int) -> None:
 
     spec = load_spec("bert_base", SIZES)
     graph, training = spec.graph(), spec.training
-    backend = find_backend("torch")()
+    backend = find_backend(framework)()
     replicas = ALONE if size == 1 else backend.join(Environment(rank, size, rank, f"127.0.0.1:{port}"))
     weights = InitialValues(graph.parameters(), 0)
     model = backend.for_training(graph, training, weights, dtype="float32", device="cpu", replicas=replicas)
@@ -124,7 +128,7 @@ def worker(rank: int, size: int, port: int, way: str, steps: int) -> None:
         times.append(time.perf_counter() - start)
         replicas.barrier()
         wire.append(psutil.net_io_counters(pernic=True)["lo"].bytes_sent - before)
-    gradients = sum(value.numel() * value.element_size() for value in model.parameters.values())
+    gradients = sum(4 * math.prod(value.shape) for value in model.parameters.values())
     found = {"seconds": statistics.median(times[2:]), "wire": min(wire[2:]), "gradients": gradients}
     print(json.dumps(found), flush=True)
     replicas.leave()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -165,8 +166,6 @@ def talking() -> Iterator[None]:
         gone = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError)
         if not isinstance(error, gone) and "ollective" not in str(error):
             raise
-        said = next(
-            (line for line in str(error).splitlines() if "ollective" in line and "node" not in line), ""
-        )
-        what = said.strip().rstrip(".") or type(error).__name__
+        said = re.search(r"Collective [a-z ]+", str(error))
+        what = said[0] if said else type(error).__name__
         raise PeerLostError(f"another replica has gone, or does not answer: {what}") from error

@@ -16,7 +16,7 @@ from fleet import fleet
 from replicated import apart, made, model_of, trained
 from zoo_common.backend import find_backend, import_state
 from zoo_common.data import batch, open_dataset
-from zoo_common.replicas import Environment
+from zoo_common.replicas import Environment, PeerLostError
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.training.optimizers import AdamW
@@ -151,7 +151,7 @@ def test_replicas_of_tensorflow_equal_one_process_and_each_other_bit_for_bit(tmp
         "-c", REPLICAS, json.dumps(cases), path=[Path(launch.__file__).parent], cwd=tmp_path, loaded="tf"
     )
     assert done.returncode == 0, done.stderr
-    found = [pickle.loads((tmp_path / str(rank)).read_bytes()) for rank in range(3)]
+    found = pickle.loads((tmp_path / "found").read_bytes())
     for number, case in enumerate(cases):
         losses, wanted = trained("tf", made(*case))
         for told, state in (replica[number] for replica in found):
@@ -160,29 +160,29 @@ def test_replicas_of_tensorflow_equal_one_process_and_each_other_bit_for_bit(tmp
             assert apart(state, found[0][number][1]) == 0
 
 
-REPLICAS = """
-import json, os, pickle, socket, sys
-from replicated import made, trained
-from zoo_common.backend import find_backend
-from zoo_common.replicas import Environment
+def test_tensorflow_says_in_one_line_that_another_replica_has_gone():
+    import tensorflow as tf
 
-backend = find_backend("tf")()
-with socket.create_server(("127.0.0.1", 0)) as server:
-    first = f"127.0.0.1:{server.getsockname()[1]}"
-children = []
-rank = 2
-for each in (0, 1):
-    child = os.fork()
-    if not child:
-        rank, children = each, []
-        break
-    children.append(child)
-replicas = backend.join(Environment(rank, 3, rank, first, timeout=120.0))
-said = ["", "one", "a" * 1000]
-assert replicas.gather(said[rank].encode()) == [each.encode() for each in said]
-found = [trained("tf", made(*case), replicas) for case in json.loads(sys.argv[1])]
-with open(str(rank), "wb") as file:
-    pickle.dump(found, file)
-replicas.leave()
-assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+    from zoo_tf.replicas import talking
+
+    said = "{{function_node x}} Collective has timed out waiting for other workers. [Op:CollectiveReduceV2] name:"
+    line = r"has gone.*: Collective has timed out waiting for other workers$"
+    with pytest.raises(PeerLostError, match=line), talking():
+        raise tf.errors.DeadlineExceededError(None, None, said)
+    with pytest.raises(tf.errors.InvalidArgumentError), talking():
+        raise tf.errors.InvalidArgumentError(None, None, "logits and labels must be broadcastable")
+
+
+REPLICAS = """
+import json, pickle, sys
+from forked import forked
+from replicated import made, trained
+
+def run(replicas):
+    said = ["", "one", "a" * 1000]
+    assert replicas.gather(said[replicas.rank].encode()) == [each.encode() for each in said]
+    return [trained("tf", made(*case), replicas) for case in json.loads(sys.argv[1])]
+
+with open("found", "wb") as file:
+    pickle.dump(forked(3, run), file)
 """

@@ -300,6 +300,35 @@ def test_replicas_train_as_one_does():
             for compiled in modes:
                 np.testing.assert_allclose(steps(spec, mirrored, compiled), expected, rtol=0, atol=1e-12)
 
+        # A batch norm of all replicas' rows.
+        rows, weights = draw.normal(size=(2, 6, 3, 4))
+
+        def normalised(strategy, parts):
+            with strategy.scope() if strategy else contextlib.nullcontext():
+                norm = zoo_tf.blocks.norm.BatchNorm(
+                    channels=4, epsilon=1e-5, decay=0.9, synchronized=True, dtype="float64"
+                )
+                norm(rows[:1])
+
+            def replica():
+                own = tf.distribute.get_replica_context().replica_id_in_sync_group
+                x, w = (tf.gather(tf.constant(np.stack(np.split(each, parts))), own) for each in (rows, weights))
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    y = norm(x, training=True)
+                    loss = tf.reduce_sum(y * w)
+                return y, tape.gradient(loss, x)
+
+            gave = tf.function(lambda: strategy.run(replica) if strategy else replica())()
+            moved = norm.moving_variance.value
+            return [
+                *(np.concatenate([part.numpy() for part in getattr(each, "values", [each])]) for each in gave),
+                *(part.numpy() for part in getattr(moved, "values", [moved] * 2)),
+            ]
+
+        for found, expected in zip(normalised(mirrored, 2), normalised(None, 1)):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
         # Keras' fit: 5 rows are 3 and 2, and the labels are not spread evenly.
         graph = load_spec("bert_tiny", ["model.hidden_size=8", "model.num_heads=2", "model.vocab_size=40",
             "model.intermediate_size=8", "model.num_layers=1", "model.dropout=0.0",
