@@ -95,11 +95,19 @@ def test_memory_grows_with_depth_by_the_layers_inputs_alone():
 
 def test_micro_batches_share_a_reading_and_each_keeps_its_inputs():
     one, four = (taken(small(micro_batch_size=size)) for size in (8, 2))
-    assert (one.read, one.written) == (four.read, four.written)
-    assert four.flops == one.flops
-    assert four.memory["recomputed"] == one.memory["recomputed"] // 4
-    # Of the head, which keeps its input and its logits, there is one at a time.
-    assert one.memory["activations"] - four.memory["activations"] == 3 * 8 * 32 // 4 * (64 + 100) * 4
+    assert (one.read, one.written, one.flops) == (four.read, four.written, four.flops)
+    inputs = (4 * 64 + 64 + 2) * 8 * 32 * 4  # Of four layers and the last norm, which keeps two sums too.
+    head = (64 + 100) * 2 * 32 * 4  # It keeps its input and its logits, of one micro-batch at a time.
+    assert one.memory["activations"] == inputs
+    assert four.memory["activations"] == inputs + head
+
+
+def test_what_follows_the_layers_and_a_layer_computed_again_are_not_there_at_once():
+    at_head, in_layer = (taken(small(batch_size=rows)).memory for rows in (1, 8))
+    assert at_head["recomputed"] == 0
+    assert at_head["working"] == 2 * 2048 * 64 * 4 + round(0.2 * (64 + 100) * 32 * 4)
+    again = small().graph().cost(recompute=True, batch=8, sequence=32).bytes["recomputed"]
+    assert (in_layer["recomputed"], in_layer["working"]) == (again, round(0.2 * again))
 
 
 def test_a_limit_takes_layers_apart_and_one_that_leaves_nothing_is_refused():

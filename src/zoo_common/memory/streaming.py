@@ -198,22 +198,26 @@ def _memory(
 ) -> dict[str, int]:
     """The peak by name; ``after`` are the bytes that what follows the last layer keeps of one micro-batch.
 
-    ``together`` micro-batches share one reading of a layer, and each keeps the layers' inputs.
+    ``together`` micro-batches share one reading of a layer, and each keeps the layers' inputs. Beside these there is
+    either what follows the layers, with the gradient of a table, or one layer that is computed again: never both.
     """
     one, wide = _Traffic.of(training), held_bytes(training.precision)
     largest = values.units.largest.size
     biggest = max((each.size for each in values.units.resident.values()), default=0)
     gradients = (values.resident_trained + largest) * wide
-    kept, recomputed = cost.bytes["activations"], cost.bytes["recomputed"]
+    inputs, again = (cost.bytes["activations"] - after) * together, cost.bytes["recomputed"]
+    at_head = round(overhead.working * after) + overhead.largest * biggest * wide
+    in_layer = round(overhead.working * again)
+    is_at_head = after + at_head > again + in_layer
     return {
         "weights": values.resident * wide,
         "copies": cost.bytes["copies"],
         "gradients": gradients,
         "accumulated": gradients if together > 1 and overhead.sums else 0,
         "slots": SLOTS * largest * one.slot,
-        "activations": (kept - after) * together + after,
-        "recomputed": recomputed,
-        "working": round(overhead.working * (after + recomputed)) + overhead.largest * biggest * wide,
+        "activations": inputs + (after if is_at_head else 0),
+        "recomputed": 0 if is_at_head else again,
+        "working": at_head if is_at_head else in_layer,
         "library": overhead.library,
     }
 
