@@ -21,6 +21,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -33,7 +34,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 
-from kill_chain import Aim, Chain, Readers, Reference  # noqa: E402
+from forked_lives import Forked  # noqa: E402
+from kill_chain import Aim, AnyLife, Chain, Readers, Reference, start  # noqa: E402
 
 STEPS = 120
 WAIT = 0.5
@@ -59,7 +61,14 @@ def aim(draw: Random, reference: Reference, startup: float) -> Aim:
 
 
 def torture(
-    framework: str, kills: int, seed: int, delay: float, root: Path, minutes: float, execution: str
+    framework: str,
+    kills: int,
+    seed: int,
+    delay: float,
+    root: Path,
+    minutes: float,
+    execution: str,
+    begin: Callable[[list[str], float], AnyLife],
 ) -> bool:
     """Kill that often, or for so long; print the table; whether nothing was lost."""
     ends = time.monotonic() + 60 * minutes
@@ -68,7 +77,7 @@ def torture(
     hits: collections.Counter[str] = collections.Counter()
     lost: list[str] = []
     chains = 1
-    chain = Chain(reference, root / "1" / "run", delay)
+    chain = Chain(reference, root / "1" / "run", delay, begin=begin)
     readers = Readers(reference, WAIT)
     readers.look_at(chain.directory)
     while hits.total() < kills and time.monotonic() < ends:
@@ -79,7 +88,7 @@ def torture(
             chain.finish()
             lost += chain.lost
             chains += 1
-            chain = Chain(reference, root / str(chains) / "run", delay)
+            chain = Chain(reference, root / str(chains) / "run", delay, begin=begin)
             readers.look_at(chain.directory)
         if sys.stderr.isatty():
             print(f"\r{framework}: {hits.total()}/{kills} kills", end="", file=sys.stderr)
@@ -132,6 +141,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.01, help="seconds before each operation on the disk")
     parser.add_argument("--execution", choices=("resident", "weight_streaming"), default="resident")
+    parser.add_argument("--forked", action="store_true", help="fork each life from one that has imported all")
     options = parser.parse_args()
     passed = True
     for framework in options.framework or ("torch", "tf"):
@@ -144,6 +154,7 @@ def main() -> int:
                 Path(root),
                 options.minutes,
                 options.execution,
+                Forked if options.forked else start,
             )
     return 0 if passed else 1
 

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 import numpy as np
 from filelock import FileLock
 
+from forked_lives import Forked
 from zoo_common.checkpoint import CheckpointStore, Manifest
 from zoo_common.training.run_directory import read_metrics
 
@@ -58,6 +61,9 @@ def start(arguments: list[str], delay: float = 0.0, **options: object) -> subpro
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen([*program, *arguments], env=environment, text=True, **pipes)
+
+
+AnyLife: TypeAlias = subprocess.Popen[str] | Forked
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,8 @@ class Chain:
     lost: list[str] = field(default_factory=list)
     startup: float = 4.0
     """Seconds that the last life took to its first step."""
+    begin: Callable[[list[str], float], AnyLife] = start
+    """How a life begins."""
 
     def kill(self, aim: Aim, draw: Random) -> str | None:
         """Start the run, or go on with it, and kill it; where it was hit, None if it ended before.
@@ -211,9 +219,9 @@ class Chain:
             except TimeoutError:
                 self.lost.append(f"{at}: the lock is still held")
 
-    def start(self, delay: float) -> subprocess.Popen[str]:
+    def start(self, delay: float) -> AnyLife:
         of = self.reference
-        return start(command(of.framework, self.directory, of.steps, of.execution), delay)
+        return self.begin(command(of.framework, self.directory, of.steps, of.execution), delay)
 
     def acknowledge(self, line: str) -> None:
         _, step, *digests = line.split()

@@ -17,7 +17,8 @@ def mark(text):
     os.write(1, f"@{text}\n".encode())  # At once, past every buffer, for a kill may follow.
 
 
-mark("start-up: imports")
+if __name__ == "__main__":
+    mark("start-up: imports")
 
 import contextlib  # noqa: E402 (the first mark comes before everything that takes time)
 from functools import wraps  # noqa: E402
@@ -28,7 +29,7 @@ from zoo_common.checkpoint import manifest, saving, store  # noqa: E402
 from zoo_common.cli import main as command  # noqa: E402
 from zoo_common.training import events, metrics_file, run, run_directory  # noqa: E402
 
-DELAY = float(sys.argv[1])
+DELAY = 0.0
 PHASES = ["between"]
 
 
@@ -120,7 +121,8 @@ def patch(framework):
 
 
 def main():
-    arguments = sys.argv[2:]
+    global DELAY
+    DELAY, arguments = float(sys.argv[1]), sys.argv[2:]
     patch(arguments[arguments.index("--framework") + 1])
     command.main(arguments)
 
