@@ -117,7 +117,9 @@ def patch(framework):
     named(run.Run, "_save", "save")
     names = {"torch": "TorchTraining", "tf": "TensorFlowTraining"}
     trained = getattr(import_module(f"zoo_{framework}.training"), names[framework])
-    named(trained, "train_step", "step", delay=DELAY / 4)
+    streamed = import_module(f"zoo_{framework}.streaming").StreamedTraining
+    for each in (trained,) if issubclass(streamed, trained) else (trained, streamed):
+        named(each, "train_step", "step", delay=DELAY / 4)
 
 
 def main():
