@@ -1,6 +1,6 @@
 """Lives of ``slow_zoo`` that are forked from a process which has the imports done, so that each begins at once.
 
-``ZOO_FORKED_FRAMEWORK`` in the environment says whose; the process that forks computes nothing, and so has no threads.
+``ZOO_FORKED_FRAMEWORK`` in the environment says whose; the process that forks computes nothing, so it has no threads.
 """
 
 from __future__ import annotations
