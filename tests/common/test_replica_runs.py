@@ -18,6 +18,8 @@ from zoo_common.training.run_config import RunConfig
 from zoo_common.training.saving_parts import save_parts
 from zoo_common.training.spec_run import run_of, spec_run
 from zoo_common.training.spread import brought, in_turn
+from zoo_common.training.stop import StopRequest
+from zoo_common.training.stopping import stopping
 from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
@@ -117,6 +119,31 @@ def test_replicas_of_two_specs_are_told_apart_by_name(tmp_path):
     assert "replica 0: mnist_fc" in str(found[0])
     assert "replica 1: mnist_fc" in str(found[0])
     assert not (tmp_path / "run").exists()
+
+
+def test_replicas_of_other_code_are_told_apart_by_name(tmp_path, monkeypatch):
+    hashes = iter(["abc", "def"])
+    monkeypatch.setattr("zoo_common.training.run.code_hash", lambda: next(hashes))
+    first, _ = Room(2).each(lambda replicas: trained(tmp_path / "run", replicas))
+    assert "disagree on the versions" in str(first)
+    assert {line.partition(", ")[2] for line in str(first).splitlines()[1:]} == {
+        "code of the hash abc",
+        "code of the hash def",
+    }
+
+
+def test_a_request_to_end_that_one_has_got_is_that_of_all_at_one_step():
+    def ends(replicas):
+        request = StopRequest()
+        asked = stopping(request, replicas)
+        for step in range(1, 100_000):
+            request.is_made = replicas.rank == 1 and step >= 3
+            if asked.asked(step):
+                return step
+        return None
+
+    first, second = Room(2).each(ends)
+    assert first == second >= 3
 
 
 def test_a_directory_that_is_not_shared_is_refused_on_all(tmp_path):

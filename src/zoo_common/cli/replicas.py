@@ -140,7 +140,7 @@ def joined(
     """
     from zoo_common.backend import backends, find_backend
     from zoo_common.replicas import ALONE, Environment, PeerLostError, ToldError
-    from zoo_common.replicas.child import LOST, is_launched, tie_to_launcher
+    from zoo_common.replicas.child import INTERRUPTED, LOST, is_launched, tie_to_launcher
     from zoo_common.training.session import DivergedError
     from zoo_common.training.stop import TerminatedError
     from zoo_spec.errors import InputError
@@ -170,6 +170,10 @@ def joined(
             yield backend, replicas
             replicas.barrier()
             replicas.leave()
+    except KeyboardInterrupt:
+        if is_ours:  # The launcher says so.
+            raise typer.Exit(INTERRUPTED) from None
+        raise
     except PeerLostError:
         if is_ours:
             raise typer.Exit(LOST) from None

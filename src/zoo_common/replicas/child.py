@@ -13,6 +13,8 @@ LAUNCHER = "ZOO_LAUNCHER"
 """The environment variable with the launcher's process id."""
 LOST = 75
 """The exit status of a replica that has nothing to say but that another has gone (sysexits' EX_TEMPFAIL)."""
+INTERRUPTED = 128 + signal.SIGINT
+"""That of one which Ctrl-C has ended, and of its job."""
 _PR_SET_PDEATHSIG = 1
 
 

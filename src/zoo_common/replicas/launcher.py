@@ -18,7 +18,7 @@ from types import FrameType
 
 import psutil
 
-from zoo_common.replicas.child import LAUNCHER, LOST
+from zoo_common.replicas.child import INTERRUPTED, LAUNCHER, LOST
 from zoo_common.replicas.environment import Environment
 from zoo_spec.errors import EnvironmentFault
 
@@ -40,7 +40,7 @@ _LOOKS_EVERY = 0.05
 _GRACE = 2.0
 """Seconds that the others have to end by themselves once one has: what a checkpoint lacks is lost anyway."""
 _INTERRUPTED_WITHIN = 10.0
-_TERMINATED, _INTERRUPTED, _FAULT = 128 + signal.SIGTERM, 128 + signal.SIGINT, EnvironmentFault.exit_status
+_TERMINATED, _FAULT = 128 + signal.SIGTERM, EnvironmentFault.exit_status
 _GOES_ON = "what was saved is whole, and the same command goes on from there"
 
 
@@ -219,13 +219,12 @@ class _Watch:
         )
 
     def _interrupted(self) -> Outcome:
-        """Ctrl-C is replica 0's, which says so; the others go on until it has ended, or it would wait for them."""
+        """Ctrl-C is replica 0's, which tidies up; the others go on until it has ended, or it would wait for them."""
         first = self._replicas[0].process
         with contextlib.suppress(ProcessLookupError, KeyboardInterrupt, subprocess.TimeoutExpired):
             first.send_signal(signal.SIGINT)
             first.wait(_INTERRUPTED_WITHIN)
-        told = first.returncode == _INTERRUPTED
-        return Outcome(_INTERRUPTED, "" if told else "interrupted")
+        return Outcome(INTERRUPTED, "interrupted")
 
     @contextlib.contextmanager
     def _passing_on_sigterm(self) -> Iterator[None]:
