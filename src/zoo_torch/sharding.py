@@ -111,7 +111,8 @@ class ShardedTraining(TorchTraining):
             for name, value in self._shards.items()
             for moment, key in self.optimizer.moments.items()
         }
-        own = _shared_out({**weights, **moments}, self.replicas.rank, self.replicas.size)
+        rank, size = self.replicas.rank, self.replicas.size
+        own = _shared_out(weights, rank, size) | _shared_out(moments, rank, size)
         held = {name: whole for name, whole in _gathered({**weights, **moments}) if name in own}
         return State(
             {name: held[name] for name in weights if name in held},

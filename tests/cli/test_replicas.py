@@ -54,12 +54,17 @@ def test_an_error_of_all_is_told_once_and_starts_nothing(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="kills by signals")
 def test_two_replicas_of_which_one_is_killed_begin_again_and_end_as_one_process_does(tmp_path):
-    changes = [*SPECS["resident"][1], "training.steps=12", "training.save_every=2", "training.batch_size=5"]
-    changes += ["training.precision=float64", "training.random=portable"]
-    command = [*TRAIN, *(part for change in changes for part in ("--set", change)), "--json"]
+    name, sizes = SPECS["weight_streaming"]
+    changes = [*(each for each in sizes if "execution" not in each), "training.steps=12"]
+    changes += ["training.save_every=2", "training.batch_size=5", "training.precision=float64"]
+    changes += ["training.random=portable"]
+    train = ["train", "--framework", "torch", "--spec", name, "--device", "cpu"]
+    command = [*train, *(part for change in changes for part in ("--set", change)), "--json"]
     assert CliRunner().invoke(application(), [*command, "--run-dir", str(tmp_path / "one")]).exit_code == 0
 
+    # Divided, so that both write the checkpoint.
     options = ("--run-dir", str(tmp_path / "two"), "--replicas", "2", "--max-restarts", "1")
+    options += ("--set", "training.sharding=full")
     job = subprocess.Popen(
         [sys.executable, "-m", "zoo_common.cli.main", *command, *options],
         stdout=subprocess.PIPE,
@@ -79,5 +84,8 @@ def test_two_replicas_of_which_one_is_killed_begin_again_and_end_as_one_process_
     assert not [each for each in killed if each.is_running()]
     assert [row["step"] for row in read_metrics(tmp_path / "two" / "metrics.jsonl")][:12] == [*range(1, 13)]
     one, two = (CheckpointStore(tmp_path / run / "checkpoints").latest() for run in ("one", "two"))
-    for name in one.weights():
-        np.testing.assert_allclose(two.weights()[name], one.weights()[name], rtol=0, atol=1e-12)
+    assert len(list(two.path.glob("weights-*.safetensors"))) == 2
+    for found, wanted in ((two.weights(), one.weights()), (two.optimizer(), one.optimizer())):
+        assert set(found) == set(wanted)
+        for name, value in wanted.items():
+            np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-12)

@@ -51,6 +51,7 @@ from zoo_spec import load_spec
 from zoo_spec.errors import InputError, SpecError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
+from zoo_spec.tasks.metrics import TextMetric
 from zoo_spec.trained import trained
 
 
@@ -320,12 +321,25 @@ class SpecLearner:
                     f"steps={steps} goes with an input_fn; the spec's own evaluation data is read as a whole"
                 )
             dataset = self._evaluation_data()
+            self._require_whole(passes)
             return evaluate(
                 self.at_work(), self.spec, self.graph, dataset, self.examples_at_once, passes, self.replicas
             )
         feed = open_feed(input_fn, {"mode": ModeKeys.EVAL, "start_step": 0})
         batches = islice(named_batches(feed, self.graph), steps)
         return evaluate_batches(self.at_work(), self.spec, self.graph, batches, replicas=self.replicas)
+
+    def _require_whole(self, passes: Passes) -> None:
+        """InputError where replica 0 is to ask a model of which it has a part."""
+        asks = [
+            each.name for each in self.spec.task.metrics() if isinstance(each, TextMetric) and each.asks_model
+        ]
+        divided = self._trained is not None and self.spec.training.sharding != "none"
+        if asks and passes == "all" and divided and self.replicas.size > 1:
+            raise InputError(
+                f"{', '.join(asks)}: a model that is divided over replicas is not asked for texts in training; "
+                "evaluate its checkpoint, as zoo eval does"
+            )
 
     def blind_scores(self) -> dict[str, float]:
         """What is scored over the evaluation data without a look at the input (``training.blind``)."""
