@@ -69,17 +69,20 @@ def torture(
     minutes: float,
     execution: str,
     begin: Callable[[list[str], float], AnyLife],
+    steps: int,
+    reads: bool,
 ) -> bool:
     """Kill that often, or for so long; print the table; whether nothing was lost."""
     ends = time.monotonic() + 60 * minutes
     draw = Random(seed)
-    reference = Reference(framework, root / "undisturbed", STEPS, execution)
+    reference = Reference(framework, root / "undisturbed", steps, execution)
     hits: collections.Counter[str] = collections.Counter()
     lost: list[str] = []
     chains = 1
     chain = Chain(reference, root / "1" / "run", delay, begin=begin)
-    readers = Readers(reference, WAIT)
-    readers.look_at(chain.directory)
+    readers = Readers(reference, WAIT) if reads else None
+    if readers is not None:
+        readers.look_at(chain.directory)
     while hits.total() < kills and time.monotonic() < ends:
         at = chain.kill(aim(draw, reference, chain.startup), draw)
         if at is not None:
@@ -89,13 +92,16 @@ def torture(
             lost += chain.lost
             chains += 1
             chain = Chain(reference, root / str(chains) / "run", delay, begin=begin)
-            readers.look_at(chain.directory)
+            if readers is not None:
+                readers.look_at(chain.directory)
         if sys.stderr.isatty():
             print(f"\r{framework}: {hits.total()}/{kills} kills", end="", file=sys.stderr)
     chain.finish()
     lost += chain.lost
-    readers.close()
     passed = report(framework, seed, hits, chains, lost)
+    if readers is None:
+        return passed
+    readers.close()
     return report_readers(readers) and passed
 
 
@@ -142,6 +148,8 @@ def main() -> int:
     parser.add_argument("--delay", type=float, default=0.01, help="seconds before each operation on the disk")
     parser.add_argument("--execution", choices=("resident", "weight_streaming"), default="resident")
     parser.add_argument("--forked", action="store_true", help="fork each life from one that has imported all")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each run")
+    parser.add_argument("--alone", action="store_true", help="with nobody who reads beside the trainer")
     options = parser.parse_args()
     passed = True
     for framework in options.framework or ("torch", "tf"):
@@ -155,6 +163,8 @@ def main() -> int:
                 options.minutes,
                 options.execution,
                 Forked if options.forked else start,
+                options.steps,
+                not options.alone,
             )
     return 0 if passed else 1
 

@@ -38,7 +38,11 @@ SPECS = {
                 "model.num_layers=3",
             ),
             *("model.vocab_size=50", "model.max_positions=12", "model.dropout=0.1", "data.kind=generated"),
-            *("training.execution=weight_streaming", "training.freeze=[decoder.layers.1.attention]"),
+            *(
+                "data.samples=16",
+                "training.execution=weight_streaming",
+                "training.freeze=[decoder.layers.1.attention]",
+            ),
         ),
     ),
 }
