@@ -100,6 +100,8 @@ def test_micro_batches_share_a_reading_and_each_keeps_its_inputs():
     head = (64 + 100) * 2 * 32 * 4  # It keeps its input and its logits, of one micro-batch at a time.
     assert one.memory["activations"] == inputs
     assert four.memory["activations"] == inputs + head
+    # In TensorFlow there is one sum of all gradients; else each has its own of the table, which logits read too.
+    assert (one.memory["accumulated"], four.memory["accumulated"]) == (0, 3 * 100 * 64 * 4)
 
 
 def test_what_follows_the_layers_and_a_layer_computed_again_are_not_there_at_once():

@@ -141,11 +141,13 @@ class _Traffic:
 class _Values:
     """Numbers of values, and of those among them that are trained.
 
-    ``changed`` are in units with any of these; ``apart`` are in units that are a part of a layer.
+    ``changed`` are in units with any of these; ``apart`` are in units that are a part of a layer; ``tied`` are in
+    tables that are read before and behind the layers.
     """
 
     units: Units
     apart: int
+    tied: int
     streamed: int
     streamed_trained: int
     changed: int
@@ -164,7 +166,21 @@ class _Values:
         changed = sum(values for values, trained in inside if trained)
         streamed, streamed_trained = (sum(each) for each in zip(*inside, strict=True))
         apart = sum(unit.size for unit in parts.streamed if unit.place.block.role != Layer.role)
-        return cls(parts, apart, streamed, streamed_trained, changed, *counted(parts.resident))
+        tables = {
+            ref.source: graph.spec_of(ref).elements
+            for node in graph.nodes.values()
+            for ref in node.inputs.values()
+            if ref.output == "table"
+        }
+        tied = sum(
+            size
+            for source, size in tables.items()
+            if any(
+                name.startswith(f"{source}.") and each.size == size and name not in frozen
+                for name, each in parts.resident.items()
+            )
+        )
+        return cls(parts, apart, tied, streamed, streamed_trained, changed, *counted(parts.resident))
 
 
 def units_within(graph: Graph, most: int, limit: int | None) -> Units:
@@ -198,7 +214,8 @@ def _memory(
 ) -> dict[str, int]:
     """The peak by name; ``after`` are the bytes that what follows the last layer keeps of one micro-batch.
 
-    ``together`` micro-batches share one reading of a layer, and each keeps the layers' inputs. Beside these there is
+    ``together`` micro-batches share one reading of a layer, and each keeps the layers' inputs, and its gradient of a
+    table that is read at both ends unless there is one sum for all. Beside these there is
     either what follows the layers, with the gradient of a table, or one layer that is computed again: never both.
     """
     one, wide = _Traffic.of(training), held_bytes(training.precision)
@@ -213,7 +230,7 @@ def _memory(
         "weights": values.resident * wide,
         "copies": cost.bytes["copies"],
         "gradients": gradients,
-        "accumulated": gradients if together > 1 and overhead.sums else 0,
+        "accumulated": gradients if together > 1 and overhead.sums else (together - 1) * values.tied * wide,
         "slots": SLOTS * largest * one.slot,
         "activations": inputs + (after if is_at_head else 0),
         "recomputed": 0 if is_at_head else again,
