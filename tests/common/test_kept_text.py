@@ -14,12 +14,12 @@ import pytest
 
 from bert_corpus import make_corpus, make_examples
 from hard_disk import little_room, read_only
+from whole_text import read_corpus, running
 from zoo_common.data import open_dataset
 from zoo_common.data.base import DataDescription
 from zoo_common.data.crew import Crew
 from zoo_common.data.makers import kept_text
 from zoo_common.data.makers.causal_examples import CausalExamples
-from zoo_common.data.makers.documents import read_corpus, running
 from zoo_common.data.makers.span_examples import SpanExamples
 from zoo_common.data.preparing import prepare
 from zoo_common.data.sources import plain_text

@@ -14,10 +14,10 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
+from whole_text import read_corpus
 from zoo_common.data import open_dataset
 from zoo_common.data.base import DataDescription
 from zoo_common.data.file_marks import sources
-from zoo_common.data.makers.documents import read_corpus
 from zoo_common.data.records import read_records
 from zoo_spec import load_spec
 from zoo_spec.data import RunningTextData, RunningTextTable, TextData

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo_common.data.makers.documents import hold_out, read_corpus
+from whole_text import hold_out, read_corpus
 from zoo_common.data.sentences import split_sentences
 from zoo_spec.data import TextData
 from zoo_spec.errors import InputError

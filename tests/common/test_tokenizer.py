@@ -10,8 +10,8 @@ from itertools import chain
 
 import pytest
 
+from whole_text import read_corpus
 from zoo_common.data import files
-from zoo_common.data.makers.documents import read_corpus
 from zoo_common.data.subwords.tokenizer import SPECIALS, train
 from zoo_common.data.subwords.tokenizer_files import FILE, RECORD, open_tokenizer
 from zoo_spec.data import TextData
@@ -22,7 +22,7 @@ TEXT = ["the cat sat on the mat", "the dog sat on the cat", "a naïve cat, a dog
 FRESH = """
 import hashlib
 from itertools import chain
-from zoo_common.data.makers.documents import read_corpus
+from whole_text import read_corpus
 from zoo_spec.data import TextData
 from zoo_common.data.subwords.tokenizer import train
 found = train(chain(*read_corpus(TextData()).documents), {size}, True)
@@ -44,7 +44,12 @@ def _open(run_dir, text=TEXT, size=200, vocabulary=None, made_from="text"):
 def test_training_gives_the_same_in_fresh_processes_with_any_hash_seed_and_threads():
     found = set()
     for hash_seed, threads in [("1", "1"), ("2", "2"), ("3", "4")]:
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "RAYON_NUM_THREADS": threads}
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": hash_seed,
+            "RAYON_NUM_THREADS": threads,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        }
         command = [sys.executable, "-c", FRESH.format(size=2000)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         found.add(done.stdout)

@@ -10,7 +10,7 @@ import pytest
 import sentencepiece
 import transformers
 
-from zoo_common.data.makers.documents import read_corpus, running
+from whole_text import read_corpus, running
 from zoo_common.data.subwords import byte_level_bpe, sentence_piece_training, tokenizer
 from zoo_common.data.subwords.vocabularies import read_vocabulary
 from zoo_spec.data import TextData

@@ -11,8 +11,8 @@ import resource
 import sys
 from pathlib import Path
 
+from whole_text import read_corpus
 from zoo_common.containers import open_container
-from zoo_common.data.makers.documents import read_corpus
 from zoo_common.data.sources.idx import read_idx
 from zoo_common.data.subwords import byte_level_bpe, tokenizer
 from zoo_common.data.subwords.vocabularies import read_vocabulary

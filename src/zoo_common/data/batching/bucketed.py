@@ -9,10 +9,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, stack
+from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, stack
 from zoo_common.data.batching.batched import batched
 from zoo_common.data.batching.bounds import best_bounds, histogram
 from zoo_common.data.batching.plan import Plan
+from zoo_common.data.batching.regrouped import Regrouped
 from zoo_common.data.batching.some import own_lengths, some
 from zoo_common.data.order import order
 from zoo_common.data.reader import Wanted
@@ -39,38 +40,20 @@ class Bucket:
     sizes: Mapping[str, int]
 
 
-class BucketedExamples(Dataset):
+class BucketedExamples(Regrouped):
     """The same examples; a batch has those of one bucket, in an order of its own for each of the bucket's epochs.
 
     Beside the dimension that a bucket bounds, others are filled up to the least that holds for all of its examples.
     """
 
     def __init__(self, examples: Dataset, buckets: Sequence[Bucket], batching: Bucketed) -> None:
-        self._examples, self._buckets, self._batching = examples, tuple(buckets), batching
+        super().__init__(examples)
+        self._buckets, self._batching = tuple(buckets), batching
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
         """From the shortest to the longest."""
         return self._buckets
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def example(self, epoch: int, index: int) -> Example:
-        """One example, as it is without buckets."""
-        return self._examples.example(epoch, index)
-
-    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
-        """Several."""
-        return self._examples.examples(wanted)
-
-    def padding(self) -> Padding:
-        """To the longest that there may be; a batch says less."""
-        return self._examples.padding()
-
-    def lengths(self) -> Lengths:
-        """Those of the examples."""
-        return self._examples.lengths()
 
     def batch(self, seed: int, step: int, batch_size: int) -> Example:
         """That of one step, of one bucket, by a plan that is a closed form of seed and step."""
@@ -95,15 +78,11 @@ class BucketedExamples(Dataset):
 
     def description(self) -> DataDescription:
         """That of the examples, and their bounds."""
-        about = self._examples.description()
+        about = super().description()
         bounds = ", ".join(f"{bucket.bound:,}" for bucket in self._buckets)
         return replace(
             about, notes=(*about.notes, f"batches of {len(self._buckets)} bucket(s), up to {bounds}")
         )
-
-    def why_weightless(self) -> str:
-        """As the examples."""
-        return self._examples.why_weightless()
 
 
 def by_length(examples: Dataset) -> Dataset:

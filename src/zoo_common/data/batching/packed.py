@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding
 from zoo_common.data.batching.batched import batched
+from zoo_common.data.batching.regrouped import Regrouped
 from zoo_common.data.batching.row_layout import RowLayout
 from zoo_common.data.batching.row_plan import Pattern, histogram, patterns
 from zoo_common.data.order import DRAWN_WHOLE, Order, order
@@ -24,7 +25,7 @@ _SLACK = 1.05
 """By how much rows may have more masked positions, or sentences, than a full row of average examples has."""
 
 
-class PackedExamples(Dataset):
+class PackedExamples(Regrouped):
     """The same examples, several a row.
 
     Which lengths stand together is the same in every epoch, and so is the number of rows; which examples of these
@@ -34,7 +35,7 @@ class PackedExamples(Dataset):
 
     def __init__(self, examples: Dataset, graph: Graph, most_examples: int | None = None) -> None:
         """InputError for examples that are not told apart by an input that the graph has."""
-        self._examples = examples
+        super().__init__(examples)
         padding = examples.padding()
         told = [str(dimension) for dimension in graph.row_inputs.examples.values()]
         lacks = [dimension for dimension in told if dimension not in padding.sizes]
@@ -57,36 +58,13 @@ class PackedExamples(Dataset):
         sizes = dict(zip(dimensions, map(int, room), strict=True))
         self._layout = RowLayout(graph, padding.within(sizes), self._most)
 
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def example(self, epoch: int, index: int) -> Example:
-        """As of the examples."""
-        return self._examples.example(epoch, index)
-
-    def examples(self, wanted: Sequence[EpochIndex]) -> list[Example]:
-        """As of the examples."""
-        return self._examples.examples(wanted)
-
-    def padding(self) -> Padding:
-        """As of the examples, each in a row of its own."""
-        return self._examples.padding()
-
-    def lengths(self) -> Mapping[str, NDArray[np.int32]]:
-        """As of the examples."""
-        return self._examples.lengths()
-
     def description(self) -> DataDescription:
         """That of the examples, and how full rows are."""
-        about = self._examples.description()
+        about = super().description()
         rows = (
             f"packed in {self.rows:,} rows of up to {self._most} examples, which are full by {self.share:.1%}"
         )
         return replace(about, notes=(*about.notes, rows))
-
-    def why_weightless(self) -> str:
-        """As of the examples."""
-        return self._examples.why_weightless()
 
     def batch(self, seed: int, step: int, batch_size: int) -> Example:
         """The batch of one training step: rows ``step * batch_size`` onwards, epoch after epoch."""

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from zoo_common.data.subwords.tokenizer import Subwords
 
-_MOST_WORDS = 1 << 20
-"""Kinds that are kept; a text without spaces has no end of them."""
+_MOST_WORDS = 1 << 18
+"""Kinds that are kept, some 50 MB in each process that cuts words; a text without spaces has no end of them. The
+common ones of a text that has more are soon there again."""
 _WITH_SPACE = re.compile(" ?[^ ]+")
 Ids = NDArray[np.int32]
 
