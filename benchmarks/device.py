@@ -59,8 +59,8 @@ def stages(frameworks: list[str], device: str, small: bool) -> list[Stage]:
     found = [Stage("machine", "machine.py", (device,), 60)]
     found += [Stage(f"parity, {name}", "parity.py", (name, device, *sizes), 110) for name in frameworks]
     found += [Stage(f"ways, {name}", "ways.py", (name, device, *sizes), 100) for name in frameworks]
-    found += [Stage(f"BERT, {name}", "bert.py", (name, device, *sizes), 150) for name in frameworks]
     found += [Stage(f"training, {name}", "training.py", (name, device, *sizes), 90) for name in frameworks]
+    found += [Stage(f"BERT, {name}", "bert.py", (name, device, *sizes), 150) for name in frameworks]
     return found
 
 
@@ -76,7 +76,7 @@ def run(stage: Stage, seconds: float, environment: dict[str, str]) -> list[Row |
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=environment,
+            env={**environment, "DEVICE_STAGE_SECONDS": str(seconds)},
             start_new_session=True,
         )
         late = threading.Event()

@@ -187,3 +187,22 @@ def test_parity_of_weights_that_do_not_fit_is_refused_before_any_is_drawn():
 
     with pytest.raises(EnvironmentFault, match="parity of bert_tiny does not fit into memory: its weights"):
         run_parity(load_spec("bert_tiny", ["model.num_layers=100000"]), level="parameters")
+
+
+def test_of_a_model_that_is_divided_a_replica_holds_its_part_and_a_layer_as_a_whole():
+    spec = load_spec("bert_base", ["training.batch_size=16", "training.micro_batch_size=null"])
+    divided = load_spec(
+        "bert_base", ["training.sharding=full", "training.batch_size=16", "training.micro_batch_size=null"]
+    )
+    graph = spec.graph()
+    whole = training_bytes(spec, graph, "torch", replicas=4)
+    part = training_bytes(divided, graph, "torch", replicas=4)
+    for name in ("weights", "gradients", "optimizer"):
+        assert part[name] == -(-whole[name] // 4)
+    assert part["activations"] == whole["activations"]
+    layer = (
+        4 * 768 * (768 + 1) + 2 * 4 * 768 * 768 + 4 * 768 + 768 + 4 * 768
+    )  # Products, feed-forward, two norms.
+    outside = graph.value_count - 12 * layer
+    assert part["gathered"] == 4 * (2 * outside + 4 * layer)
+    assert whole["activations"] * 4 == training_bytes(spec, graph, "torch")["activations"]

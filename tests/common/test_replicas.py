@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from zoo_common.replicas import Environment, PeerLostError, addresses, share, share_each
-from zoo_spec.errors import EnvironmentFault, InputError
+from zoo_common.training.loop import require_sharding
+from zoo_spec import load_spec
+from zoo_spec.errors import EnvironmentFault, InputError, SpecError
 
 
 def batch(count):
@@ -119,3 +121,12 @@ def test_a_port_to_meet_at_that_is_in_use_is_named():
         pytest.raises(EnvironmentFault, match=r"cannot meet at .*; give another port"),
     ):
         met(0, 2, server.getsockname()[1])
+
+
+def test_a_model_is_divided_by_a_framework_that_can_and_not_where_it_is_streamed():
+    divided = load_spec("bert_tiny", ["training.sharding=full"]).training
+    require_sharding(divided, "torch")
+    with pytest.raises(EnvironmentFault, match="Keras does not divide a model over replicas, PyTorch does"):
+        require_sharding(divided, "tf")
+    with pytest.raises(SpecError, match="'full' and execution 'weight_streaming' do not go together"):
+        load_spec("bert_tiny", ["training.sharding=full", "training.execution=weight_streaming"])
