@@ -352,3 +352,21 @@ def test_two_files_with_one_name_are_damage(tmp_path):
         DamagedCheckpointError, match=r"weights-00002.safetensors: has a, which weights-00001"
     ):
         store.load(1)
+
+
+def test_a_checkpoint_of_more_files_than_a_process_may_open_is_read(tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")  # Not on Windows.
+    monkeypatch.setattr("zoo_common.checkpoint.manifest.fsync_file", lambda descriptor: None)
+    store, before = CheckpointStore(tmp_path), resource.getrlimit(resource.RLIMIT_NOFILE)
+    with store.saving(1, 0) as saving:
+        records = {}
+        for number in range(1, 201):
+            records |= saving.partial.write_part(number, {f"w{number}": np.full(2, number, np.float32)}, {})
+        saving.finish(records, {"step": 1}, "hash")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (160, before[1]))
+    try:
+        saved = store.load(1)
+        assert [saved.weights()[f"w{number}"][0] for number in (1, 200)] == [1, 200]
+        saved.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
