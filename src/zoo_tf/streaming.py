@@ -44,7 +44,7 @@ from zoo_tf.streaming_layers import StreamedLayers
 from zoo_tf.streaming_optimizer import StreamedOptimizer, global_norm
 from zoo_tf.streaming_program import Program
 from zoo_tf.streaming_resident import ResidentWeights
-from zoo_tf.streaming_step import GradientPass, Pass, StepPass, update
+from zoo_tf.streaming_step import GradientPass, Pass, StepPass, update_unit
 from zoo_tf.streaming_units import native
 from zoo_tf.training import block_calls, losses_of, refuse_frozen
 from zoo_tf.weights import fitting
@@ -277,8 +277,7 @@ class StreamedTraining(StreamedInference):
                 names = [name for name in unit.parameters if name in given]
                 if names:
                     with self.host.state(unit) as slot:
-                        for name in names:
-                            update(self.optimizer, name, slot, given[name])
+                        update_unit(self.optimizer, slot, ((name, given[name]) for name in names))
             for name, variable in self._resident.items():
                 self.resident.update(name, native(variable, given[name]), self.optimizer, self.host)
             self.optimizer.end()

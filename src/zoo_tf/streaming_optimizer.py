@@ -61,15 +61,28 @@ class StreamedOptimizer:
         They may be a part of what has so many values.
         """
         size = gradient.shape.num_elements() if of is None else of
-        dtype, decays = gradient.dtype, bool(self._native.weight_decay and self._decays[name])
-        key = (decays, dtype, self._factors[name])
-        if key not in self._scalars:
-            self._scalars[key] = self._native.scalars_of(decays, dtype, self._factors[name], self._rate)
         on_gpu = "GPU" in gradient.device
         way = UPDATE.taken("plain" if on_gpu or size <= SMALL else "compiled")
         compiled = way == "compiled" and tf.test.is_built_with_xla()
         form = (_compiled if compiled else _plain)(type(self._native), self._native.constants())
-        return form(list(old), gradient, *self._scalars[key])
+        return form(list(old), gradient, *self._scalars_of(name, gradient.dtype))
+
+    def update_small(
+        self, old: Mapping[str, Sequence[tf.Tensor]], gradients: Mapping[str, tf.Tensor]
+    ) -> dict[str, list[tf.Tensor]]:
+        """The same of several, whole and of no more than ``SMALL`` values each, in one call, which is faster."""
+        scalars = {name: self._scalars_of(name, gradient.dtype) for name, gradient in gradients.items()}
+        form = _together(type(self._native), self._native.constants())
+        found = form(
+            [list(old[name]) for name in gradients], list(gradients.values()), list(scalars.values())
+        )
+        return dict(zip(gradients, found, strict=True))
+
+    def _scalars_of(self, name: str, dtype: tf.DType) -> list[tf.Tensor]:
+        key = (bool(self._native.weight_decay and self._decays[name]), dtype, self._factors[name])
+        if key not in self._scalars:
+            self._scalars[key] = self._native.scalars_of(*key, self._rate)
+        return self._scalars[key]
 
     def end(self) -> None:
         """All updates of the step are made."""
@@ -85,6 +98,19 @@ def global_norm(halves: Sequence[tf.Tensor]) -> tf.Tensor:
 
 def _plain(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., list[tf.Tensor]]:
     return lambda old, gradient, *scalars: kind.update(old, gradient, *scalars, *constants)
+
+
+@cache
+def _together(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., list[list[tf.Tensor]]]:
+    """Of several at once: each of old values, gradients and scalars is a list."""
+    one = _plain(kind, constants)
+
+    def run(
+        old: list[list[tf.Tensor]], gradients: list[tf.Tensor], scalars: list[list[tf.Tensor]]
+    ) -> list[list[tf.Tensor]]:
+        return [one(*each[:2], *each[2]) for each in zip(old, gradients, scalars, strict=True)]
+
+    return tf.function(run, autograph=False)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,7 @@ import tensorflow as tf
 from zoo_common.backend import Array, Weights
 from zoo_common.streaming import Slot
 from zoo_spec.graph import Unit
+from zoo_tf.optimizers import SMALL
 from zoo_tf.streaming_layers import BackwardCall, ForwardCall, StreamedLayers
 from zoo_tf.streaming_optimizer import StreamedOptimizer, global_norm
 from zoo_tf.streaming_program import Call, Compute, Program
@@ -115,6 +116,7 @@ class StepPass(Pass):
     ) -> None:
         super().__init__(layers, program, keys)
         self._optimizer = optimizer
+        self._reached = frozenset(self._left)
         self._waiting: list[Unit] = []
         self._statistics: dict[str, dict[str, Array]] = {}
         self.halves: dict[str, tf.Tensor] = {}
@@ -138,20 +140,25 @@ class StepPass(Pass):
             gradients = dict(zip(template.learned, self.sums(unit), strict=True))
             self._measure(unit, gradients)
             _store(unit, template, slot, _moved(template))
-            for leaf in template.learned:
-                gradient = canonical(template.variables[leaf], gradients.pop(leaf))
-                update(self._optimizer, unit.path + leaf, slot, gradient)
+            update_unit(self._optimizer, slot, _in_torchs_layout(unit, template, gradients))
 
     def finish(self, names: Sequence[str]) -> tf.Tensor:
         """The global norm over these weights' gradients, after the updates that waited for it."""
         nothing = next(iter(self.halves.values())) * 0
         norm = global_norm([self.halves.get(name, nothing) for name in names])
         self._optimizer.clip(norm)
+        for unit in self.layers.units.streamed:
+            template = self.layers.template(unit)
+            if template.learned and unit.path not in self._reached:  # Weights decay all the same.
+                with self.layers.host.state(unit) as slot:
+                    zeros = {leaf: tf.zeros_like(template.variables[leaf].value) for leaf in template.learned}
+                    update_unit(self._optimizer, slot, _in_torchs_layout(unit, template, zeros))
         for unit in reversed(self._waiting):
             with self.layers.host.spilled(unit) as slot:
                 _store(unit, self.layers.template(unit), slot, self._statistics.pop(unit.path))
-                for name, gradient in slot.gradients.items():
-                    update(self._optimizer, name, slot, shared(gradient))
+                update_unit(
+                    self._optimizer, slot, ((name, shared(each)) for name, each in slot.gradients.items())
+                )
         return norm
 
     def _wait(self, unit: Unit, template: Template) -> None:
@@ -159,23 +166,49 @@ class StepPass(Pass):
         gradients = dict(zip(template.learned, self.sums(unit), strict=True))
         self._measure(unit, gradients)
         self._statistics[unit.path] = _moved(template)
-        kept = {}
-        for leaf in template.learned:
-            kept[unit.path + leaf] = np.asarray(canonical(template.variables[leaf], gradients.pop(leaf)))
-        self.layers.host.spill(unit, kept)
+        kept = _in_torchs_layout(unit, template, gradients)
+        self.layers.host.spill(unit, {name: np.asarray(gradient) for name, gradient in kept})
         self._waiting.append(unit)
 
     def _measure(self, unit: Unit, gradients: Mapping[str, tf.Tensor]) -> None:
-        for leaf, gradient in gradients.items():
-            self.halves[unit.path + leaf] = tf.nn.l2_loss(gradient)
+        names = [unit.path + leaf for leaf in gradients]
+        self.halves |= zip(names, _halves(list(gradients.values())), strict=True)
 
 
-def update(optimizer: StreamedOptimizer, name: str, slot: Slot, gradient: tf.Tensor) -> None:
-    """Update a weight and its moments where they are; the gradient is in their layout."""
-    places = [slot.weights[name], *(slot.moments[f"{name}/{moment}"] for moment in optimizer.moments)]
-    new = optimizer.update(name, [shared(place) for place in places], gradient)
-    for place, value in zip(places, new, strict=True):
+def update_unit(optimizer: StreamedOptimizer, slot: Slot, gradients: Iterable[tuple[str, tf.Tensor]]) -> None:
+    """Update weights and their moments where they are, one after the other; the gradients are in their layout."""
+    small: dict[str, tf.Tensor] = {}
+    for name, gradient in gradients:
+        if gradient.shape.num_elements() <= SMALL:
+            small[name] = gradient
+        else:
+            places = _places(optimizer, slot, name)
+            _put(places, optimizer.update(name, [shared(place) for place in places], gradient))
+    old = {name: [shared(place) for place in _places(optimizer, slot, name)] for name in small}
+    for name, new in (optimizer.update_small(old, small) if small else {}).items():
+        _put(_places(optimizer, slot, name), new)
+
+
+def _places(optimizer: StreamedOptimizer, slot: Slot, name: str) -> list[Array]:
+    return [slot.weights[name], *(slot.moments[f"{name}/{moment}"] for moment in optimizer.moments)]
+
+
+def _put(places: Sequence[Array], values: Sequence[tf.Tensor]) -> None:
+    for place, value in zip(places, values, strict=True):
         np.copyto(place, np.asarray(value))
+
+
+def _in_torchs_layout(
+    unit: Unit, template: Template, gradients: dict[str, tf.Tensor]
+) -> Iterator[tuple[str, tf.Tensor]]:
+    """The gradients by canonical name, each let go of when the next is asked for."""
+    for leaf in template.learned:
+        yield unit.path + leaf, canonical(template.variables[leaf], gradients.pop(leaf))
+
+
+@tf.function(autograph=False)
+def _halves(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    return [tf.nn.l2_loss(gradient) for gradient in gradients]
 
 
 def _moved(template: Template) -> dict[str, Array]:

@@ -19,7 +19,7 @@ from zoo_tf.blocks.dropout import Dropout
 from zoo_tf.blocks.norm import BatchNorm
 from zoo_tf.compile import POLICIES, policy
 from zoo_tf.dropouts import Use, watch
-from zoo_tf.leaves import TO_TORCH, variables_of
+from zoo_tf.leaves import TO_TORCH, canonical_shape, variables_of
 from zoo_tf.randomness import Drawer, Keys
 
 _ALIGNED = 64
@@ -55,11 +55,16 @@ class Template:
         moving = {f"{path}.{leaf}" for path, layer in layers for leaf in _moving(layer)}
         self.statistics = [leaf for leaf in self.variables if leaf in kept & moving]
         self._ways: dict[object, Way] = {}
+        signature = [tf.TensorSpec(canonical_shape(each), each.dtype) for each in self.variables.values()]
+        self._take = tf.function(self._assign, autograph=False, input_signature=signature)
 
     def load(self, path: str, weights: Mapping[str, Array]) -> None:
         """Be the unit at ``path``, as long as the arrays keep their values."""
-        for leaf, variable in self.variables.items():
-            variable.assign(native(variable, weights[path + leaf]))
+        self._take(*(shared(weights[path + leaf]) for leaf in self.variables))
+
+    def _assign(self, *weights: tf.Tensor) -> None:
+        for variable, weight in zip(self.variables.values(), weights, strict=True):
+            variable.value.assign(native(variable, weight))
 
     def way(self, args: Sequence[Any], kwargs: Mapping[str, Any], training: bool | None, uses: Uses) -> Way:
         """How it is called with such arguments; ``uses`` are the masks that each dropout has given before."""
