@@ -84,7 +84,13 @@ class StreamedInference(TensorFlowInference):
         with tf.device(self.device):
             nothing = Trained((), {})
             return StreamedLayers(
-                self.model, self.units, self.host, nothing, dtype=self.dtype, portable=False
+                self.model,
+                self.graph.layers(),
+                self.units,
+                self.host,
+                nothing,
+                dtype=self.dtype,
+                portable=False,
             )
 
     def _compiled(self, weights: WeightSource) -> GraphModel:
@@ -182,7 +188,13 @@ class StreamedTraining(StreamedInference):
         with tf.device(self.device):
             freeze(self.model, self._learned)
             layers = StreamedLayers(
-                self.model, self.units, self.host, self._learned, dtype=self.dtype, portable=self._portable
+                self.model,
+                self.graph.layers(),
+                self.units,
+                self.host,
+                self._learned,
+                dtype=self.dtype,
+                portable=self._portable,
             )
             self.random = StepRandomness(self.model, seed=self.seed, portable=self._portable)
             layers.random = self.random

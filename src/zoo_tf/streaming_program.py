@@ -8,15 +8,14 @@ calls by turns, which can be run for several micro-batches side by side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 Tensors = Sequence[tf.Tensor]
-Compute = Callable[[int, list[tf.Tensor]], Iterable[tf.Tensor]]
-"""(micro-batch, what a call is given) -> what it gives."""
+Given = list[list[tf.Tensor]]
+"""Tensors by micro-batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class Program:
         self._last_uses = self._count_uses()
 
     def run(
-        self, arguments: Sequence[Sequence[Any]], perform: Callable[[Call], AbstractContextManager[Compute]]
+        self, arguments: Sequence[Sequence[Any]], perform: Callable[[Any, Given], Sequence[Tensors]]
     ) -> list[Any]:
         """The results for each micro-batch, in order; ``perform`` makes a call, once for all of them."""
         kept = [
@@ -62,16 +61,15 @@ class Program:
             for given in arguments
         ]
         for place, part in enumerate(self._parts):
-            for values in kept:
-                if part.function is not None:
+            if part.function is not None:
+                for values in kept:
                     given = self._take(values, part.given, 2 * place)
                     self._keep(values, part.gave, part.function(*given), 2 * place)
             if place < len(self.calls):
                 call = self.calls[place]
-                with perform(call) as compute:
-                    for number, values in enumerate(kept):
-                        given = self._take(values, call.given, 2 * place + 1)
-                        self._keep(values, call.gave, compute(number, given), 2 * place + 1)
+                of_all = [self._take(values, call.given, 2 * place + 1) for values in kept]
+                for values, found in zip(kept, perform(call, of_all), strict=True):
+                    self._keep(values, call.gave, found, 2 * place + 1)
         return [
             tf.nest.map_structure(lambda tensor, values=values: values[_source(tensor).name], self._results)
             for values in kept

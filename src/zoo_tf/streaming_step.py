@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -13,10 +12,19 @@ from zoo_common.backend import Array, Weights
 from zoo_common.streaming import Slot
 from zoo_spec.graph import Unit
 from zoo_tf.optimizers import SMALL
-from zoo_tf.streaming_layers import BackwardCall, ForwardCall, StreamedLayers
+from zoo_tf.streaming_layers import (
+    BackwardCall,
+    ForwardCall,
+    LayerBackwardCall,
+    LayerCall,
+    LayerForwardCall,
+    Move,
+    StreamedLayers,
+    UnitCall,
+)
 from zoo_tf.streaming_optimizer import StreamedOptimizer, global_norm
-from zoo_tf.streaming_program import Call, Compute, Program
-from zoo_tf.streaming_units import Template, canonical, shared
+from zoo_tf.streaming_program import Call, Given, Program
+from zoo_tf.streaming_units import Template, Way, canonical, shared
 
 
 class Pass:
@@ -28,54 +36,56 @@ class Pass:
     def __init__(self, layers: StreamedLayers, program: Program, keys: Sequence[tf.Tensor | None]) -> None:
         self.layers = layers
         self._keys = keys
-        self._left = Counter(call.unit.path for call in program.calls if isinstance(call, BackwardCall))
+        self._left = Counter(_learning(layers, program.calls, None))
         self._gathered: dict[str, list[list[list[tf.Tensor]]]] = {}
 
-    @contextlib.contextmanager
-    def perform(self, call: Call) -> Iterator[Compute]:
-        """Make a call with its unit's weights in memory."""
+    def perform(self, call: Call, given: Given, at: Move | None = None) -> list[list[tf.Tensor]]:
+        """Make a call with its unit's weights in memory; ``at`` says where, for one within a layer."""
+        if isinstance(call, LayerCall):
+            keys = [self.layers.keys(call.way.paths_at(call.path), each) for each in self._keys]
+            program = call.way.forward if isinstance(call, LayerForwardCall) else call.way.backward
+            inside = Move(call.way.path, call.path)
+            arguments = [[key, *each] for key, each in zip(keys, given, strict=True)]
+            return program.run(arguments, lambda inner, tensors: self.perform(inner, tensors, inside))
+        assert isinstance(call, UnitCall)
+        unit = self.layers.unit(call.unit, at)
         if isinstance(call, ForwardCall):
-            with self.layers.host.weights(call.unit) as weights:
-                self.layers.template(call.unit).load(call.unit.path, weights)
-                keys = self._keys_of(call.unit)
-                yield lambda number, given: call.way.forward(keys[number], given)
-        else:
-            assert isinstance(call, BackwardCall)
-            self._left[call.unit.path] -= 1
-            with self.backward(call, is_last=not self._left[call.unit.path]) as compute:
-                yield compute
+            with self.layers.host.weights(unit) as weights:
+                self.layers.template(unit).load(unit.path, weights)
+                runs = zip(self._keys_of(unit), given, strict=True)
+                return [call.way.forward(keys, each) for keys, each in runs]
+        self._left[unit.path] -= 1
+        return self.backward(unit, call.way, given, is_last=not self._left[unit.path])
 
-    @contextlib.contextmanager
-    def backward(self, call: BackwardCall, *, is_last: bool) -> Iterator[Compute]:
+    def backward(self, unit: Unit, way: Way, given: Given, *, is_last: bool) -> list[list[tf.Tensor]]:
         """Make a call on the way back; the last one of its unit has all its gradients."""
-        with self.layers.host.weights(call.unit) as weights:
-            with self.gathering(call, weights) as compute:
-                yield compute
+        with self.layers.host.weights(unit) as weights:
+            found = self.gather(unit, way, given, weights)
             if is_last:
-                self.take(call.unit, self.sums(call.unit))
+                self.take(unit, self.sums(unit))
+        return found
 
     def take(self, unit: Unit, gradients: list[tf.Tensor]) -> None:
         """The gradients of a unit's learned leaves, in the layout of its variables."""
 
-    @contextlib.contextmanager
-    def gathering(self, call: BackwardCall, weights: Mapping[str, Array]) -> Iterator[Compute]:
-        """Keep the gradients of a call, by micro-batch."""
-        path = call.unit.path
-        self.layers.template(call.unit).load(path, weights)
-        keys = self._keys_of(call.unit)
-        gathered = self._gathered.setdefault(path, [[] for _ in self._keys])
-        is_only = not self._left[path] and not any(gathered)
-
-        def compute(number: int, given: list[tf.Tensor]) -> list[tf.Tensor]:
-            floats, gradients = call.way.backward(keys[number], given)
+    def gather(
+        self, unit: Unit, way: Way, given: Given, weights: Mapping[str, Array]
+    ) -> list[list[tf.Tensor]]:
+        """Gradients of what a call was given; those of the weights are kept, by micro-batch."""
+        self.layers.template(unit).load(unit.path, weights)
+        gathered = self._gathered.setdefault(unit.path, [[] for _ in self._keys])
+        is_only = not self._left[unit.path] and not any(gathered)
+        found = []
+        for number, keys in enumerate(self._keys_of(unit)):
+            floats, gradients = way.backward(keys, given[number])
+            given[number].clear()
+            found.append(floats)
             if is_only and number:  # Nothing else is to come between these sums.
                 before = gathered[0].pop()
                 gathered[0].append([old + new for old, new in zip(before, gradients, strict=True)])
             else:
                 gathered[number].append(gradients)
-            return floats
-
-        yield compute
+        return found
 
     def sums(self, unit: Unit) -> list[tf.Tensor]:
         """A unit's gradients: those of its calls added up, then those of micro-batches, as a resident step does."""
@@ -87,7 +97,8 @@ class Pass:
         return total
 
     def _keys_of(self, unit: Unit) -> list[tf.Tensor]:
-        return [self.layers.keys(unit, keys) for keys in self._keys]
+        paths = [unit.path + inner for inner, _ in self.layers.template(unit).dropouts]
+        return [self.layers.keys(paths, keys) for keys in self._keys]
 
 
 class GradientPass(Pass):
@@ -122,25 +133,23 @@ class StepPass(Pass):
         self.halves: dict[str, tf.Tensor] = {}
         """Half the squared norm of each weight's gradient, by canonical name."""
 
-    @contextlib.contextmanager
-    def backward(self, call: BackwardCall, *, is_last: bool) -> Iterator[Compute]:
+    def backward(self, unit: Unit, way: Way, given: Given, *, is_last: bool) -> list[list[tf.Tensor]]:
         """Make a call on the way back, and the update after the last one."""
-        unit, template = call.unit, self.layers.template(call.unit)
+        template = self.layers.template(unit)
         changes = template.learned or template.statistics
         if not is_last or not changes or self._optimizer.clips:
             with self.layers.host.weights(unit) as weights:
-                with self.gathering(call, weights) as compute:
-                    yield compute
+                found = self.gather(unit, way, given, weights)
                 if is_last and changes:
                     self._wait(unit, template)
-            return
+            return found
         with self.layers.host.state(unit) as slot:
-            with self.gathering(call, slot.weights) as compute:
-                yield compute
+            found = self.gather(unit, way, given, slot.weights)
             gradients = dict(zip(template.learned, self.sums(unit), strict=True))
             self._measure(unit, gradients)
             _store(unit, template, slot, _moved(template))
             update_unit(self._optimizer, slot, _in_torchs_layout(unit, template, gradients))
+        return found
 
     def finish(self, names: Sequence[str]) -> tf.Tensor:
         """The global norm over these weights' gradients, after the updates that waited for it."""
@@ -173,6 +182,15 @@ class StepPass(Pass):
     def _measure(self, unit: Unit, gradients: Mapping[str, tf.Tensor]) -> None:
         names = [unit.path + leaf for leaf in gradients]
         self.halves |= zip(names, _halves(list(gradients.values())), strict=True)
+
+
+def _learning(layers: StreamedLayers, calls: Iterable[Call], at: Move | None) -> Iterator[str]:
+    """The paths of the units that a program calls on the way back, as often as it does."""
+    for call in calls:
+        if isinstance(call, LayerBackwardCall):
+            yield from _learning(layers, call.way.backward.calls, Move(call.way.path, call.path))
+        elif isinstance(call, BackwardCall):
+            yield layers.unit(call.unit, at).path
 
 
 def update_unit(optimizer: StreamedOptimizer, slot: Slot, gradients: Iterable[tuple[str, tf.Tensor]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -66,15 +66,11 @@ class Template:
         for variable, weight in zip(self.variables.values(), weights, strict=True):
             variable.value.assign(native(variable, weight))
 
-    def way(self, args: Sequence[Any], kwargs: Mapping[str, Any], training: bool | None, uses: Uses) -> Way:
+    def way(self, call: Arguments, training: bool | None, uses: Uses) -> Way:
         """How it is called with such arguments; ``uses`` are the masks that each dropout has given before."""
-        leaves = tf.nest.flatten((tuple(args), dict(kwargs)))
-        specs = tuple(
-            tf.TensorSpec(leaf.shape, leaf.dtype) if tf.is_tensor(leaf) else leaf for leaf in leaves
-        )
-        key = (len(args), tuple(sorted(kwargs)), specs, training, uses)
+        key = (call.key, training, uses)
         if key not in self._ways:
-            self._ways[key] = Way(self, (tuple(args), dict(kwargs)), specs, training, uses)
+            self._ways[key] = Way(self, call, training, uses)
         return self._ways[key]
 
     @contextlib.contextmanager
@@ -102,19 +98,51 @@ class Template:
 Uses = tuple[int, ...]
 
 
+class Arguments:
+    """What a call is given: a structure, whose leaves are the specs of tensors, or what they are themselves."""
+
+    def __init__(self, structure: Any, specs: Sequence[Any], key: Hashable) -> None:
+        self.key = key
+        self._structure = structure
+        self._specs = specs
+        self.given = [spec for spec in specs if isinstance(spec, tf.TensorSpec)]
+        self.floats = [index for index, spec in enumerate(self.given) if spec.dtype.is_floating]
+
+    def unpack(self, given: Sequence[tf.Tensor]) -> Any:
+        """Positional arguments and keywords, with these tensors."""
+        waiting = iter(given)
+        leaves = [next(waiting) if isinstance(spec, tf.TensorSpec) else spec for spec in self._specs]
+        return tf.nest.pack_sequence_as(self._structure, leaves)
+
+    def tensors(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tf.Tensor]:
+        """Those of a call."""
+        return [leaf for leaf in tf.nest.flatten((tuple(args), dict(kwargs))) if tf.is_tensor(leaf)]
+
+
+def specs_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+    """What a call is given."""
+    leaves = tf.nest.flatten((tuple(args), dict(kwargs)))
+    specs = tuple(tf.TensorSpec(leaf.shape, leaf.dtype) if tf.is_tensor(leaf) else leaf for leaf in leaves)
+    structure = tf.nest.pack_sequence_as((tuple(args), dict(kwargs)), [None] * len(leaves))
+    return Arguments(structure, specs, (len(args), tuple(sorted(kwargs)), specs))
+
+
+def packed(like: Any, tensors: Sequence[tf.Tensor]) -> Any:
+    """Tensors in a structure that says where each is, and where there is None."""
+    waiting = iter(tensors)
+    leaves = [None if leaf is None else next(waiting) for leaf in tf.nest.flatten(like)]
+    return tf.nest.pack_sequence_as(like, leaves)
+
+
 class Way:
     """One way to call a kind: what is a tensor, of which shape, and what else is given."""
 
-    def __init__(
-        self, template: Template, structure: Any, specs: Sequence[Any], training: bool | None, uses: Uses
-    ) -> None:
+    def __init__(self, template: Template, call: Arguments, training: bool | None, uses: Uses) -> None:
         self.template = template
         self.uses_before = uses
-        self._structure = structure
-        self._specs = specs
+        self._call = call
         self._said = {} if training is None else {"training": training}
-        given = [spec for spec in specs if isinstance(spec, tf.TensorSpec)]
-        self.floats = [index for index, spec in enumerate(given) if spec.dtype.is_floating]
+        given, self.floats = self._call.given, self._call.floats
         keys = tf.TensorSpec((len(template.dropouts), 2), tf.int64)
         self._forward = tf.function(self._run, autograph=False, input_signature=[keys, *given])
         with tf.init_scope():  # Not within the trace that met this call.
@@ -125,9 +153,7 @@ class Way:
 
     def pack(self, outputs: Sequence[tf.Tensor]) -> Any:
         """The outputs as the layer gives them."""
-        waiting = iter(outputs)
-        leaves = [None if leaf is None else next(waiting) for leaf in tf.nest.flatten(self._output)]
-        return tf.nest.pack_sequence_as(self._output, leaves)
+        return packed(self._output, outputs)
 
     def forward(self, keys: tf.Tensor, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """What the layer gives."""
@@ -141,9 +167,7 @@ class Way:
 
     def _run(self, keys: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
         self.template.traces += 1
-        waiting = iter(given)
-        leaves = [next(waiting) if isinstance(spec, tf.TensorSpec) else spec for spec in self._specs]
-        args, kwargs = tf.nest.pack_sequence_as(self._structure, leaves)
+        args, kwargs = self._call.unpack(given)
         with self.template.drawing(Keys(keys, self.template.portable), self.uses_before):
             output = self.template.layer(*args, **kwargs, **self._said)
             self.uses_after = tuple(dropout.uses for _, dropout in self.template.dropouts)

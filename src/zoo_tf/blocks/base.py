@@ -80,10 +80,12 @@ class Block(keras.layers.Layer):
             log.add(self, args, kwargs, outputs)
         return outputs
 
-    def set_host(self, host: Host | None) -> None:
-        """Have another answer the block's calls, which then needs no weights of its own."""
+    def set_host(self, host: Host | None) -> Host | None:
+        """Have another answer the block's calls, which then needs no weights of its own; returns who did before."""
+        before: Host | None = self._host
         # Past Keras' __setattr__, since it is no part of a saved layer.
         object.__setattr__(self, "_host", host)
+        return before
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """What the graph says that the block gives, while it is wired into one; else found by tracing `call`.
