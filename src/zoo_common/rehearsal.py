@@ -16,7 +16,7 @@ from zoo_common.data.generated import open_generated
 from zoo_common.memory import available_bytes, require_memory, training_bytes
 from zoo_common.training.denominators import denominators
 from zoo_common.training.loop import require_trainable
-from zoo_common.training.spec_learner import beginning
+from zoo_common.training.spec_beginning import beginning
 from zoo_common.units import bytes_text, counted
 from zoo_common.weights import InitialValues
 from zoo_spec.data import GeneratedData

@@ -157,7 +157,7 @@ def _check_data(spec: ExperimentSpec, graph: Graph, resolved: Resolved, *, opene
 
 def _check_beginning(spec: ExperimentSpec, graph: Graph, resolved: Resolved) -> None:
     """Raise SpecError, with file and line, where the weights to begin with are not there, or do not fit."""
-    from zoo_common.training.spec_learner import beginning
+    from zoo_common.training.spec_beginning import beginning
     from zoo_spec.errors import InputError, SpecError
 
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.run_storage import RunStorage
-from zoo_common.training.spec_learner import spec_in
+from zoo_common.training.spec_beginning import spec_in
 from zoo_common.training.taking_over import finite, require_fit, require_origin
 from zoo_common.weights import WeightSource
 from zoo_spec.experiment import ExperimentSpec

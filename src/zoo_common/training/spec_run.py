@@ -18,7 +18,8 @@ from zoo_common.training.run import Run
 from zoo_common.training.run_config import RunConfig
 from zoo_common.training.run_directory import RunDirectory
 from zoo_common.training.run_storage import KEEP, RunStorage
-from zoo_common.training.spec_learner import SpecLearner, spec_in
+from zoo_common.training.spec_beginning import spec_in
+from zoo_common.training.spec_learner import SpecLearner
 from zoo_common.training.warm_start import WarmStart, directory_of
 from zoo_spec import load_spec
 from zoo_spec.errors import InputError
