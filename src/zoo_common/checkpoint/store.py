@@ -88,7 +88,7 @@ class CheckpointStore:
             if not self.directory.exists():
                 self.directory.mkdir(exist_ok=True)  # Not its parent: a run that was deleted stays so.
                 fsync_directory(self.directory.parent)
-            self._clean()
+            self.tidy()
             self._require_room(target, needed)
             partial = self.partial(step)
             with _new_directory(partial.path):
@@ -197,8 +197,10 @@ class CheckpointStore:
                 f"the disk; free some room (the checkpoints saved before are untouched)"
             )
 
-    def _clean(self) -> None:
-        """Remove what a killed process left: checkpoints begun, given up or replaced by a whole one."""
+    def tidy(self) -> None:
+        """Remove what a killed process left, checkpoints begun, given up or replaced; raises OSError."""
+        if not self.directory.is_dir():
+            return
         for entry in list(self.directory.iterdir()):
             step, suffix = _parse(entry.name)
             whole = suffix == ".replaced" and not (self.directory / _directory_name(step)).exists()
@@ -213,7 +215,7 @@ class CheckpointStore:
                     path = self._path(step)
                     # Renamed first, so that a kill halfway leaves no half of a checkpoint under its name.
                     os.replace(path, path.with_name(f"{_directory_name(step)}.deleted"))
-            self._clean()
+            self.tidy()
         except OSError as error:
             _LOG.warning("cannot remove an old checkpoint in %s: %s", self.directory, error)
 

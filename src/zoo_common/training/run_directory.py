@@ -234,8 +234,9 @@ class RunDirectory:
         return f"process {pid} on {host}"
 
     def _remove_partial(self) -> None:
-        """Remove what a process that was killed left: the file that it was writing, and its working files."""
+        """Remove what a process that was killed left: files that it was writing, half a checkpoint, working files."""
         with explained("tidy", self.path):
+            CheckpointStore(self.checkpoints).tidy()
             if self.working.is_dir():
                 shutil.rmtree(self.working)
             for entry in list(self.path.iterdir()):
