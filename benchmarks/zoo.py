@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -107,7 +108,7 @@ def table(rows: dict[str, dict[str, Trained]]) -> str:
         "Each is trained as its file says, on the data that it has by default, with no download (`make zoo`), and",
         "evaluated on what was held out. *Blind* is the answer that does not look at its input: every label by its",
         "share in training (`zoo eval --baseline`). Seconds are those of the whole `zoo train`, imports and all, on",
-        f"{processor()}.",
+        f"{processor()}, whose load was {os.getloadavg()[2]:.0f} at the end; what shares it makes them longer.",
         "",
         "| spec | task | data | metric | blind | PyTorch | TensorFlow | seconds, PyTorch | TensorFlow |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
