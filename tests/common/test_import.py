@@ -17,7 +17,7 @@ import torch
 import transformers
 
 from hub_folders import WORDS, bert, config_of, draw, hub_folder, write_tensors
-from zoo_common.checkpoint import CheckpointStore, store
+from zoo_common.checkpoint import CheckpointStore, saving
 from zoo_common.containers.safetensors import Safetensors
 from zoo_common.data.subwords.tokenizer_files import run_tokenizer
 from zoo_common.published import import_published
@@ -628,7 +628,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "write_file", refuse)
+    monkeypatch.setattr(saving, "write_file", refuse)
     with pytest.raises(EnvironmentFault, match="No space left on device"):
         import_published(tmp_path / "hub", tmp_path / "run")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hub"]

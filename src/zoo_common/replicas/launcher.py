@@ -37,7 +37,7 @@ _THREADS = (
     "TF_NUM_INTEROP_THREADS",
 )
 _LOOKS_EVERY = 0.05
-_GRACE = 2.0
+_GRACE = 1.0
 """Seconds that the others have to end by themselves once one has: what a checkpoint lacks is lost anyway."""
 _INTERRUPTED_WITHIN = 10.0
 _TERMINATED, _FAULT = 128 + signal.SIGTERM, EnvironmentFault.exit_status
