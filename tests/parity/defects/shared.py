@@ -110,7 +110,10 @@ SHARED: tuple[Defect, ...] = (
         "losses",
         "zoo_common/training/evaluation.py",
         "bert_tiny",
-        ('total[1] += float(outputs[f"{name}_denominator"])', "total[1] += 1.0"),
+        (
+            'total += [float(outputs[f"{name}_{what}"]) for what in ("numerator", "denominator")]',
+            'total += [float(outputs[f"{name}_numerator"]), 1.0]',
+        ),
     ),
     *common(
         "spans may be one token too long",

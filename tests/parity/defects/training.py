@@ -132,8 +132,8 @@ TRAINING: tuple[Defect, ...] = (
         "unet_tiny",
         "*norm*",
         tf=(
-            "if training and self.trainable and not self.fixed:",
-            "if training is not False and self.trainable and not self.fixed:",
+            "trains = training and self.trainable and not self.fixed",
+            "trains = training is not False and self.trainable and not self.fixed",
         ),
     ),
     *halves(
@@ -209,7 +209,7 @@ TRAINING: tuple[Defect, ...] = (
         "optimizers.py",
         "mnist_fc",
         "*bias",
-        torch=("0.0 if key[0] else spec.weight_decay", "spec.weight_decay"),
+        torch=("0.0 if key[0] else self.spec.weight_decay", "self.spec.weight_decay"),
         tf=(
             "for name, each in named_parameters.items() if not decays[name]]",
             "for name, each in named_parameters.items() if not name]",
@@ -245,7 +245,7 @@ TRAINING: tuple[Defect, ...] = (
         "optimizers.py",
         "bert_tiny",
         "*",
-        torch=("norm.clamp(min=self.max_gradient_norm)", "norm"),
+        torch=("norm.clamp(min=most)", "norm"),
         tf=("tf.maximum(norm, self.max_gradient_norm)", "norm"),
     ),
     *halves(
@@ -312,7 +312,10 @@ TRAINING: tuple[Defect, ...] = (
         "training.py",
         "bert_tiny",
         "*",
-        tf=("            self._clear_sums()\n        return norm", "            pass\n        return norm"),
+        tf=(
+            "            self._clear_totals()\n        return losses, norm",
+            "            pass\n        return losses, norm",
+        ),
         sets=ACCUMULATED,
     ),
     *halves(
