@@ -91,9 +91,9 @@ def test_either_framework_with_any_number_of_workers_goes_on_where_any_other_sto
 ):
     fed, learn = [], loop.train_on
 
-    def noting(model, graph, training, batch, index, waited=0.0):
+    def noting(model, graph, training, batch, index, *more):
         fed.append((index, {name: value.copy() for name, value in batch.items()}))
-        return learn(model, graph, training, batch, index, waited)
+        return learn(model, graph, training, batch, index, *more)
 
     monkeypatch.setattr(loop, "train_on", noting)
     spec = spec_of("padded")

@@ -79,7 +79,11 @@ def half_afresh(patch) -> None:
 
 def half_portable(patch) -> None:
     mask = zoo_torch.randomness.dropout_mask
-    patch.setattr(zoo_torch.randomness, "dropout_mask", lambda key, shape, rate: mask(key, shape, rate / 2))
+    patch.setattr(
+        zoo_torch.randomness,
+        "dropout_mask",
+        lambda key, shape, rate, *place, **named: mask(key, shape, rate / 2, *place, **named),
+    )
 
 
 def not_scaled(patch) -> None:
@@ -183,7 +187,7 @@ def masks_drawn_anew(patch) -> None:
 
 
 def sums_kept(patch) -> None:
-    patch.setattr(zoo_tf.training.TensorFlowTraining, "_clear_sums", lambda self: None)
+    patch.setattr(zoo_tf.training.TensorFlowTraining, "_clear_totals", lambda self: None)
 
 
 STATES = {
