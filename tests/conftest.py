@@ -122,15 +122,26 @@ def _is_case(report):
     return report.when == "call" and "test_cases.py::test_a_case_agrees" in report.nodeid
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _a_modules_fixtures_as_traced(request):
+    """As its tests: what both compute is compared bit for bit."""
+    _run_as_traced(request.config)
+
+
 @pytest.fixture(autouse=True)
 def _as_traced(request):
+    """The same where a test before has imported it."""
+    _run_as_traced(request.config)
+
+
+def _run_as_traced(config):
     """Have TensorFlow run graphs as they were traced, without rewriting each, which takes a third of a parity run.
 
     What its rewriter (grappler) makes of a graph is not ours. Commands that tests run in processes of their own have
     it, as users do, and all tests with ``--all-cases``.
     """
     tensorflow = sys.modules.get("tensorflow")
-    if hasattr(tensorflow, "config") and not request.config.getoption("--all-cases"):
+    if hasattr(tensorflow, "config") and not config.getoption("--all-cases"):
         tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
