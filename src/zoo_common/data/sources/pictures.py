@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from zoo_common.data.sources import jpeg
 from zoo_common.data.sources.tiff_rows import plain_rows
 from zoo_spec.data.limits import ImageLimits
 from zoo_spec.data.records import Window
@@ -35,6 +36,8 @@ _DEEP = ("I;16", "I;16L", "I;16B", "I")
 """Modes of grey of 16 bits a pixel, of which the upper eight are taken, as Pillow does with colours."""
 _READABLE = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", *_DEEP)
 _ORIENTATION = 0x0112
+_ABOUT = frozenset(("exif", "xmp", "XML:com.adobe.xmp"))
+"""Where Pillow finds what a camera said."""
 
 
 class PictureFile:
@@ -75,7 +78,12 @@ def read_picture(path: str, channels: int, limits: ImageLimits) -> Pixels:
     """
     _check_channels(path, channels)
     with _opened(path, limits) as (file, picture):
-        _check_scans(file, path, limits)
+        data = _checked_jpeg(file, path, limits)
+        # What needs more than its pixels, or has a fault, is for Pillow to say.
+        if data and picture.mode == _MODES[channels] and _orientation(picture) == 1:
+            pixels = jpeg.decode(data, picture.height, picture.width, channels)
+            if pixels is not None:
+                return pixels
         ImageOps.exif_transpose(picture, in_place=True)
         if not _is_opaque(picture) and channels != 4:
             raise UnreadableFileError(path, "is transparent in places; put it on a background first")
@@ -88,11 +96,9 @@ def read_values(path: str, limits: ImageLimits) -> Pixels:
     Raises InputError as of ``read_picture``.
     """
     with _opened(path, limits) as (file, picture):
-        _check_scans(file, path, limits)
+        _checked_jpeg(file, path, limits)
         ImageOps.exif_transpose(picture, in_place=True)
-        if picture.mode in ("L", "P"):
-            return np.array(picture, np.uint8)
-        if picture.mode == "1":
+        if picture.mode in ("L", "P", "1"):
             return np.array(picture, np.uint8)
         return _converted(picture, 3)
 
@@ -129,10 +135,17 @@ def _opened(path: str, limits: ImageLimits) -> Iterator[tuple[BinaryIO, Image.Im
 
 def _size(picture: Image.Image) -> tuple[int, int]:
     width, height = picture.size
-    turned = (
-        picture.format != "TIFF" and "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) > 4
-    )
+    # Pillow turns a TIFF by itself.
+    turned = picture.format != "TIFF" and _orientation(picture) > 4
     return (width, height) if turned else (height, width)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """How a camera says that the picture stands: 1 is upright, above 4 lies on its side."""
+    # Pillow decodes a whole PNG to look for it.
+    if not _ABOUT.intersection(picture.info):
+        return 1
+    return int(picture.getexif().get(_ORIENTATION, 1))
 
 
 def check_pixels(path: str, size: tuple[int, ...], limits: ImageLimits) -> None:
@@ -153,8 +166,12 @@ def _check_channels(path: str, channels: int) -> None:
         )
 
 
-def _check_scans(file: BinaryIO, path: str, limits: ImageLimits) -> None:
-    """A progressive JPEG is gone over once for each of its scans, and one takes a hundred bytes."""
+def _checked_jpeg(file: BinaryIO, path: str, limits: ImageLimits) -> bytes:
+    """All bytes of a JPEG, none of another picture; the file stays at its place.
+
+    A progressive JPEG is gone over once for each of its scans, and one takes a hundred bytes: raises InputError for
+    too many, and for a picture that is too long.
+    """
     size, most = os.fstat(file.fileno()).st_size, limits.unpacked_bytes
     if size > most:
         raise UnreadableFileError(
@@ -162,12 +179,16 @@ def _check_scans(file: BinaryIO, path: str, limits: ImageLimits) -> None:
         )
     place = file.tell()
     file.seek(0)
-    scans = file.read(size).count(_SCAN) if file.read(len(_JPEG)) == _JPEG else 0
+    data = file.read(size) if file.read(len(_JPEG)) == _JPEG else b""
     file.seek(place)
+    if not data:
+        return b""
+    scans = data.count(_SCAN)
     if scans > _MOST_SCANS:
         raise UnreadableFileError(
             path, f"goes over its picture {scans:,} times, and {_MOST_SCANS} are the most; save it again"
         )
+    return _JPEG + data
 
 
 def _check_mode(picture: Image.Image, path: str) -> None:
