@@ -10,18 +10,13 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 
 LARGE = 8 << 20
 """Bytes. Smaller limits keep less memory and pay for it in page faults: at 1 MB a step took a third longer."""
 
-RETURNED = 1 << 20
-"""Bytes from which memory goes back by itself as soon as it is free, where weights are streamed. At 128 KB a step of
-few tokens took a tenth longer; at 8 MB more layers cost three times the memory of their inputs."""
-KEPT = 64 << 20
-"""Bytes of smaller pieces that are free and stay all the same, for the next layer."""
-
 # glibc's names for mallopt, and for the environment where a user says otherwise.
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_MMAP_THRESHOLD, _TRIM_THRESHOLD, _ARENA_MAX = -3, -1, -8
 _NEVER = -1
 
 
@@ -30,22 +25,30 @@ def keep_large_tensors_apart() -> bool:
 
     Nothing changes under another C library, or where the environment says what the user wants.
     """
-    return _set(LARGE, _NEVER)
+    return _set({_MMAP_THRESHOLD: LARGE, _TRIM_THRESHOLD: _NEVER})
 
 
-def give_back_what_is_free() -> bool:
-    """Have glibc give the system back what is freed; say whether it does.
+def keep_one_heap() -> bool:
+    """The same, where threads that take turns would otherwise each keep a heap of their own."""
+    return keep_large_tensors_apart() and _set({_ARENA_MAX: 1})
 
-    Where weights are streamed, what stays with the process would grow with the number of layers.
+
+def give_back_what_is_free() -> None:
+    """Have glibc give the system back what is kept and free.
+
+    It comes again in pages of 4 KB, each of which is cleared: done once a step that is little, after each layer it
+    was a quarter of a step.
     """
-    return _set(RETURNED, KEPT)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if _is_ours() else None
+    if trim is not None:
+        trim(0)
 
 
-def _set(mapped: int, kept: int) -> bool:
-    said = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} & set(os.environ)
-    if not sys.platform.startswith("linux") or said:
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, mapped)) and bool(mallopt(_TRIM_THRESHOLD, kept))
+def _is_ours() -> bool:
+    said = {f"MALLOC_{name}_" for name in ("MMAP_THRESHOLD", "TRIM_THRESHOLD", "ARENA_MAX")} & set(os.environ)
+    return sys.platform.startswith("linux") and not said
+
+
+def _set(wanted: Mapping[int, int]) -> bool:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if _is_ours() else None
+    return mallopt is not None and all(mallopt(name, value) for name, value in wanted.items())

@@ -24,7 +24,7 @@ from zoo_common.weights import Arrays, Choice, WeightSource, as_source
 from zoo_spec.graph import Graph, Units
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
-from zoo_torch.allocation import give_back_what_is_free
+from zoo_torch.allocation import keep_one_heap
 from zoo_torch.compile import DTYPES, compiled
 from zoo_torch.container import Model
 from zoo_torch.formats import write
@@ -40,7 +40,7 @@ from zoo_torch.weights import check, fill
 class StreamedInference(TorchInference):
     """A compiled ``nn.Module`` whose units' weights are read when they are computed with."""
 
-    allocate = staticmethod(give_back_what_is_free)
+    allocate = staticmethod(keep_one_heap)
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class StreamedInference(TorchInference):
 class StreamedTraining(TorchTraining):
     """As ``TorchTraining``, of a model whose units' weights and moments lie in files."""
 
-    allocate = staticmethod(give_back_what_is_free)
+    allocate = staticmethod(keep_one_heap)
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from zoo_common.backend import Array
 from zoo_common.streaming import Host
 from zoo_common.weights import WeightSource, as_source
 from zoo_spec.training.optimizers import check_state
+from zoo_torch.allocation import give_back_what_is_free
 from zoo_torch.optimizers import Rule, clipping, norm_of, norm_parts, set_gradient
 from zoo_torch.streaming_units import Gradients, Lesson, StreamedUnit, Streams
 
@@ -63,8 +64,10 @@ class StreamedOptimizer:
     def apply(self, gradients: Mapping[str, Tensor | None], rate: float) -> Tensor:
         """Finish the step that began, as ``Optimizer.apply``: ``gradients`` are those of the resident parameters.
 
-        A unit that no gradient came to has zeros.
+        A unit that no gradient came to has zeros. What the way back leaves free goes to the system, for now there are
+        moments in memory.
         """
+        give_back_what_is_free()
         for unit in self.streams.units:
             if unit.learned and unit.unit.path not in self._pass.done:
                 with self.at_work(unit) as lesson:

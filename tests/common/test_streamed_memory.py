@@ -90,7 +90,7 @@ def test_memory_grows_with_depth_by_the_layers_inputs_alone():
     assert {name: many[name] - few[name] for name in few if many[name] != few[name]} == {
         "activations": inputs
     }
-    assert few["slots"] == 3 * 16 * LAYER
+    assert few["slots"] == (3 * 16 + 2 * 4) * LAYER
 
 
 def test_micro_batches_share_a_reading_and_each_keeps_its_inputs():

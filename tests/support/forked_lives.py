@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import sys
@@ -75,4 +76,9 @@ def live(arguments: list[str], delay: float, *to: object) -> None:
     for name, descriptor in (("stdout", 1), ("stderr", 2)):  # The server's own are of another place.
         setattr(sys, name, os.fdopen(descriptor, "w"))
     sys.argv = ["slow_zoo.py", str(delay), *arguments]
-    slow_zoo.main()
+    try:
+        slow_zoo.main()
+    finally:
+        # As every process does but a forked one. A run's working files are tidied then at the latest: torch's first
+        # optimizer imports modules of which one keeps the frames that called, and with them the model.
+        atexit._run_exitfuncs()

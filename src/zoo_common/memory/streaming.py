@@ -24,6 +24,8 @@ from zoo_spec.training import Training
 
 SLOTS = 3
 """One unit is computed with, one is read, one is written."""
+SPARES = 2
+"""Gradients of a unit that are being written, where they are kept in files until all are there."""
 SETS = 2
 """Copies of weights and moments on the disk: the checkpoint, and what the next one will be."""
 _SHARE = 0.5
@@ -231,7 +233,7 @@ def _memory(
         "copies": cost.bytes["copies"],
         "gradients": gradients,
         "accumulated": gradients if together > 1 and overhead.sums else (together - 1) * values.tied * wide,
-        "slots": SLOTS * largest * one.slot,
+        "slots": SLOTS * largest * one.slot + SPARES * largest * one.spilled,
         "activations": inputs + (after if is_at_head else 0),
         "recomputed": 0 if is_at_head else again,
         "working": at_head if is_at_head else in_layer,

@@ -16,7 +16,7 @@ import numpy as np
 
 from zoo_common.backend import FileTraffic, Written
 from zoo_common.files import explained
-from zoo_common.memory.streaming import SLOTS
+from zoo_common.memory.streaming import SLOTS, SPARES
 from zoo_common.streaming.slots import Buffer, Slot, buffer_bytes
 from zoo_common.streaming.stored import Piece, Stored
 from zoo_common.streaming.traffic import Load, Traffic
@@ -75,6 +75,8 @@ class Host:
         size = max([*sizes, _LEAST_BUFFER if self._resident else 0])
         self._at_once = size // (np.dtype(dtype).itemsize * max(len(moments), 1)) // _GRAIN * _GRAIN
         self._traffic: Traffic[Slot] = Traffic(SLOTS, size)
+        largest = max(buffer_bytes(files.gradients.entries) for files in self._files) if spills else 0
+        self._spares = [Buffer(number, largest) for number in range(SPARES)]
         weakref.finalize(self, _end, self._traffic, self.folder, folder)
         self._tally = _Tally()
         self._told = FileTraffic(0, 0, 0.0)
@@ -118,14 +120,19 @@ class Host:
             yield slot
 
     def spill(self, unit: Unit, gradients: Mapping[str, Array]) -> None:
-        """Keep the gradients of a unit's trained weights until ``spilled``.
+        """Keep the gradients of a unit's trained weights, as they are now, until ``spilled``.
 
-        They are written while the computing goes on, so nobody changes the arrays any more.
+        They are written while the computing goes on, from a buffer of the host's: memory of the engine's that
+        outlived a layer's run would leave gaps in the next one's.
         """
         stored = self._by_path[unit.path].gradients
-        pieces = [Piece(name, 0, gradients[name].size, gradients[name]) for name in stored.entries]
+        self._traffic.room()
+        self._spares.append(self._spares.pop(0))  # What was written last of all may still be.
+        (copies,) = self._spares[-1].views(stored.entries)
+        for name, copy in copies.items():
+            np.copyto(copy, gradients[name])
         self._spilled.add(unit.path)
-        self._traffic.behind(("gradients", unit.path), partial(self._tally.write, stored, pieces))
+        self._traffic.behind(("gradients", unit.path), partial(self._tally.write, stored, _whole(copies)))
 
     @contextmanager
     def spilled(self, unit: Unit) -> Iterator[Slot]:

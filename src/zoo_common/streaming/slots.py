@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -37,6 +38,9 @@ class Buffer:
     def __init__(self, number: int, size: int) -> None:
         self.number = number
         self._map = mmap.mmap(-1, max(size, 1), **_PRIVATE)  # Of no cost until it is written to.
+        if _PRIVATE:
+            with suppress(OSError):  # A kernel without large pages.
+                self._map.madvise(mmap.MADV_HUGEPAGE)  # Pages of 4 KB take three times as long to come.
         self._bytes = np.frombuffer(self._map, np.uint8)
         self._used = 0
 

@@ -93,13 +93,16 @@ class Traffic(Generic[Filled]):
         self._writing = [each for each in self._writing if not each.done()]
         self._writing.append(self._writer.submit(partial(self._write, load, buffer, filled)))
 
-    def behind(self, what: Hashable, write: Callable[[], None]) -> None:
-        """Have the other thread write what a load comes ``after``; waits while two writings are not done."""
+    def room(self) -> None:
+        """Return once no more than one writing is not done."""
         began = time.perf_counter()
         while len(self._writing) > 1:
             self._writing.pop(0).result()
         self.seconds_waited += time.perf_counter() - began
         self._raise_failed()
+
+    def behind(self, what: Hashable, write: Callable[[], None]) -> None:
+        """Have the other thread write what a load comes ``after``."""
         self._writing.append(self._writer.submit(partial(self._give, what, write)))
 
     def settle(self) -> None:
