@@ -62,8 +62,16 @@ def ratio(times: Mapping[str, list[float]], ours: str, other: str) -> float:
     return statistics.median(a / b for a, b in zip(times[ours], times[other], strict=True))
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What one run took: seconds that passed, and those of all processors together."""
+
+    seconds: float
+    processor: float
+
+
 class Worker:
-    """A script of this folder in a process of its own, which runs what it is told and says how long that took.
+    """A script of this folder in a process of its own, which runs what it is told and says what that took.
 
     Settings that one way makes for its whole process, such as how torch multiplies, do not reach another's.
     """
@@ -77,42 +85,40 @@ class Worker:
             encoding="utf-8",
         )
 
-    def run(self, what: str) -> float:
-        """Seconds of one run of ``what``."""
-        self._process.stdin.write(what + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise SystemExit(f"{' '.join(self._process.args)} ended with status {self._process.wait()}")
-        return float(answer)
+    def run(self, what: str) -> Cost:
+        """One run of ``what``."""
+        return Cost(*json.loads(self._ask(what)))
+
+    def value(self, what: str) -> float:
+        """What the worker says of itself."""
+        return float(self._ask(what))
 
     def close(self) -> None:
         self._process.stdin.close()
         self._process.wait()
 
+    def _ask(self, what: str) -> str:
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{' '.join(self._process.args)} ended with status {self._process.wait()}")
+        return answer
 
-def serve(ways: Mapping[str, Callable[[], object]]) -> None:
-    """A worker's side: run the ways whose names come in, until nothing more comes."""
+
+def serve(ways: Mapping[str, Callable[[], object]], values: Mapping[str, Callable[[], float]]) -> None:
+    """A worker's side: run the ways, and give the values, whose names come in, until nothing more comes."""
     answers = sys.stdout
     sys.stdout = sys.stderr  # Whatever a library prints is no answer.
     for line in sys.stdin:
-        start = time.perf_counter()
-        ways[line.strip()]()
-        print(time.perf_counter() - start, file=answers, flush=True)
-
-
-def alternate_workers(
-    workers: Mapping[str, Worker], what: str, rounds: int, warm: int = 2
-) -> dict[str, list[float]]:
-    """As ``alternate``, each way in its own process; all are warm before the first is timed."""
-    for worker in workers.values():
-        for _ in range(warm):
-            worker.run(what)
-    times: dict[str, list[float]] = {name: [] for name in workers}
-    for turn in range(rounds):
-        for name in workers if turn % 2 == 0 else reversed(list(workers)):
-            times[name].append(workers[name].run(what))
-    return times
+        name = line.strip()
+        if name in values:
+            print(values[name](), file=answers, flush=True)
+            continue
+        start, used = time.perf_counter(), time.process_time()
+        ways[name]()
+        took = [time.perf_counter() - start, time.process_time() - used]
+        print(json.dumps(took), file=answers, flush=True)
 
 
 def in_process(script: str, *arguments: str) -> dict[str, float]:
@@ -132,20 +138,25 @@ def in_process(script: str, *arguments: str) -> dict[str, float]:
 
 def processor() -> str:
     """The name of what this machine computes with, its cores, and how wide its vectors are."""
-    name, wide = platform.processor(), ""
+    name = platform.processor()
     if sys.platform == "darwin":
         asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
         name = subprocess.run(asked, capture_output=True, text=True).stdout.strip() or name
-    elif Path("/proc/cpuinfo").exists():
-        about = dict(
-            (part.strip() for part in line.split(":", 1))
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if ":" in line
-        )
-        name = about.get("model name", name)
-        flags = about.get("flags", "").split()
-        wide = ", ".join(flag for flag in ("avx2", "avx512f", "amx_tile") if flag in flags)
+    name = _cpuinfo().get("model name", name)
+    wide = ", ".join(flag for flag in ("avx2", "avx512f", "amx_tile") if flag in processor_flags())
     return f"{name or 'a processor without a name'}, {os.cpu_count()} cores{f' ({wide})' if wide else ''}"
+
+
+def processor_flags() -> list[str]:
+    """What it can do, where the system says so."""
+    about = _cpuinfo()
+    return about.get("flags", about.get("Features", "")).split()
+
+
+def _cpuinfo() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return dict([part.strip() for part in line.split(":", 1)] for line in lines if ":" in line)
 
 
 def peak_bytes() -> int:

@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 
-from bert_steps import RATE, Case, batch
+from family_steps import Case
 from measure import Row, finish, in_process, peak_bytes
 
 from zoo_common.memory import step_sizes, training_bytes
@@ -102,7 +102,7 @@ def _kept(spec: ExperimentSpec) -> int:
 
     backend.model.train()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        outputs = backend.model(**backend._tensors(batch(Case())))
+        outputs = backend.model(**backend._tensors(Case().batch()))
     del outputs
     return sum(storage.nbytes() for storage in storages.values())
 
@@ -110,9 +110,13 @@ def _kept(spec: ExperimentSpec) -> int:
 def _step(spec: ExperimentSpec, framework: str, overrides: list[str]) -> int:
     from zoo_common.training.denominators import denominators
 
-    backend, given = _backend(spec, framework), batch(Case())
+    backend, given = _backend(spec, framework), Case().batch()
     for _ in range(2):
-        float(backend.train_step([given], denominators(spec.graph(), given), RATE).loss)
+        float(
+            backend.train_step(
+                [given], denominators(spec.graph(), given), spec.training.optimizer.learning_rate
+            ).loss
+        )
     return peak_bytes()
 
 

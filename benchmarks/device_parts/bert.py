@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import replace
 
-from bert_steps import PEERS, Case, Run, setup
+from family_steps import PEERS, Case, Steps, setup
 
 from device_parts.peak import matmul_flops, published
 from device_parts.place import place
@@ -48,7 +48,7 @@ def main() -> None:
             label = f"{name}{', compiled' if compiled else ''}, {dtype}, {device}"
             try:
                 way = replace(case, dtype=dtype, compiled=compiled)
-                timed[name] = _timed(*setup(name, way), repeats=2 if small else 10)
+                timed[name] = _timed(setup(name, way), way.rows, repeats=2 if small else 10)
             except Exception as error:
                 say(f"{label}: {type(error).__name__}: {str(error)[:500]}")
                 row(f"{label}: did not run", 1, 0)
@@ -71,10 +71,10 @@ def _of_published(what: str, label: str, flops: float) -> None:
         row(f"{what}, {label}, of the published peak", 100 * flops / known, None, "%")
 
 
-def _timed(train: Run, forward: Run, repeats: int) -> tuple[float, float]:
+def _timed(steps: Steps, rows: int, repeats: int) -> tuple[float, float]:
     """Seconds of a training step and a forward pass, medians after two that warm up; each waits for its result."""
     found = []
-    for run in (train, forward):
+    for run in (steps.train, steps.forward(rows)):
         times = []
         for _ in range(2 + repeats):
             start = time.perf_counter()

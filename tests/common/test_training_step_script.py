@@ -16,8 +16,9 @@ def script(monkeypatch):
     import training_step
 
     yield training_step
-    for name in ("training_step", "bert_steps", "measure"):
-        sys.modules.pop(name, None)
+    own = ("training_step", "family_steps", "measure", "step_worker", "turns")
+    for name in [name for name in sys.modules if name.split(".")[0] in own]:
+        del sys.modules[name]
 
 
 def test_the_flops_of_a_step_are_those_of_berts_products(script):
@@ -44,10 +45,10 @@ def test_a_steps_rate_is_a_share_of_the_fastest_product_of_either_framework(scri
 
 
 def test_a_product_is_as_many_flops_as_are_counted(script):
-    import bert_steps
+    from family_steps.products import products
     from torch.utils.flop_counter import FlopCounterMode
 
-    for name, run in bert_steps.products("torch").items():
+    for name, run in products("torch", script.Case()).items():
         with FlopCounterMode(display=False) as counter:
             run()
         rows, inner, columns = (int(size) for size in name.removeprefix("product (").rstrip(")").split(","))
