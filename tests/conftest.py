@@ -20,6 +20,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("ZOO_CHOICES", "default")
 
 # Tracing makes many objects and few circles: looking for these at the usual rate took a twelfth of the time.
 gc.set_threshold(100_000, 20, 20)

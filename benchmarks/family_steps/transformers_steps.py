@@ -56,14 +56,14 @@ def transformers_steps(case: Case) -> Steps:
 
         return once
 
-    if len(own.attention) > 1 and not case.compiled:
+    if len(own.attention) > 1 and device == "cpu" and not case.compiled:
         _take_faster(model, own.attention, lambda: run(**arguments).loss.backward())
         model.zero_grad(set_to_none=True)
     return Steps(train, forward)
 
 
 def _take_faster(model, implementations: tuple[str, ...], step: Run) -> None:
-    """By two passes of each after one that warms up."""
+    """By the processor's time of two passes of each after one that warms up."""
     times: dict[str, float] = {}
     for name in implementations:
         model.set_attn_implementation(name)

@@ -11,6 +11,7 @@ from zoo_common.weights import InitialValues, WeightSource
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
 from zoo_spec.plugins import tell_broken_halves
+from zoo_torch.attention_path import choose_open_lengths
 from zoo_torch.blocks.base import build
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.container import Model, assemble, compute_in
@@ -73,6 +74,8 @@ def compiled(
     where = torch.get_default_device() if device is None else torch.device(device)
     if _gives_no_memory():
         return model
+    if where.type == "cpu":
+        choose_open_lengths(model, DTYPES[dtype])
     if without:
         values = {name: tensor for name, tensor in model.state_dict().items() if name not in without}
         fill(model, values, weights)

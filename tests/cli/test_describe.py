@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from zoo_common.cli.main import application
 from zoo_common.data import open_dataset
+from zoo_common.measured import Choices
 from zoo_spec import list_specs, load_spec
 
 
@@ -246,3 +247,17 @@ def test_memory_and_flops_are_those_of_the_largest_bucket():
     assert short["flops"]["training_step"] < whole["flops"]["training_step"]
     assert budget["dimensions"]["batch"]["size"] == 10
     assert budget["training"]["batch_size"] == 10
+
+
+def test_what_was_measured_of_a_framework_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("ZOO_CHOICES", "measured")
+    rounds = {"open": [0.004] * 3, "fused": [0.002] * 3}
+    Choices("torch", {"torch": "2.0"}, 1).take("attention of 64 tokens", "open", lambda: rounds)
+    given = ("--spec", "bert_tiny", "--no-data", "--framework", "torch")
+    found = run(*given, COLUMNS="120").stdout
+    assert "Measured on this processor, torch 2.0, 1 thread" in found
+    assert "attention of 64 tokens  fused (open 4.00 ms, fused 2.00 ms)" in found
+    (answers,) = json.loads(run(*given, "--json").stdout)["choices"].values()
+    assert answers["attention of 64 tokens"]["way"] == "fused"
+    assert "Measured" not in run(*given[:3], COLUMNS="120").stdout

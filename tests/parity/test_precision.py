@@ -29,6 +29,7 @@ from zoo_common.parity.results import LEVELS
 from zoo_common.parity.rounded_once import rounded_once, to_bfloat16
 from zoo_common.parity.rounding import judge
 from zoo_common.parity.suite import run_parity
+from zoo_common.paths import fixed
 from zoo_common.training.loop import train_on
 from zoo_spec import load_spec
 from zoo_spec.blocks.activation import activation
@@ -198,12 +199,12 @@ def test_attention_s_softmax_is_float32(framework, biased):
     assert softmax_beyond_one_rounding(framework, biased) <= 1
 
 
-def test_torch_s_fused_softmax_rounds_the_numerators_alone(monkeypatch):
+def test_torch_s_fused_softmax_rounds_the_numerators_alone():
     """Its kernel rounds what it divides too: twice a weight, and never the sum."""
-    monkeypatch.setattr("zoo_torch.blocks.attend.OPEN_LENGTH", 0)
     q, k = np.zeros((2, 1, 1, 40, 40), np.float32)
     v = np.broadcast_to(np.eye(40, dtype=np.float32), (1, 1, 40, 40)).copy()
-    found = attended("torch", q, k, v, None, np.ones((1, 1, 40, 40), bool))
+    with fixed("attention fused"):
+        found = attended("torch", q, k, v, None, np.ones((1, 1, 40, 40), bool))
     assert np.abs(found * 40 - 1).max() <= 2.0**-8
 
 

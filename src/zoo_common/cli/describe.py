@@ -78,7 +78,8 @@ def describe(
     and nothing is allocated, so that a model of any size is described in a moment. Several specs are described
     one after the other, in JSON as a list; a folder stands for every YAML file in it. Where weights are streamed,
     the disk of --run-dir (runs by default) is measured for a second, and it is said what files take of it and of
-    the time; exit status 3 where they have no room. --framework has memory be that of one.
+    the time; exit status 3 where they have no room. --framework has memory be that of one, and
+    shows what was measured for it on this processor.
     """
     if as_json + as_markdown + (svg is not None) > 1:
         raise typer.BadParameter("give one of --json, --markdown and --svg", param_hint="--markdown")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.backend import Array, Batch, Weights, find_backend
+from zoo_common.measured import defaults
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import largest
@@ -126,9 +127,10 @@ def _batch(graph: Graph, seed: int) -> Batch:
 def _outputs(
     bench: Bench, framework: str, graph: Graph, dtype: str, weights: Mapping[str, Array], batch: Batch
 ) -> Weights:
-    model = find_backend(framework)().for_inference(
-        graph, as_source(weights), dtype=dtype, device=bench.device, tf32=bench.spec.training.tf32
-    )
+    with defaults():
+        model = find_backend(framework)().for_inference(
+            graph, as_source(weights), dtype=dtype, device=bench.device, tf32=bench.spec.training.tf32
+        )
     return model.evaluate_step(batch)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zoo_common.data.generated import id_limits
+from zoo_common.measured import kept
 from zoo_common.memory import step_rows, step_sizes, training_bytes
 from zoo_common.report.blocks import block_tree, count_kernels, count_layers
 from zoo_common.report.datasets import describe_data
@@ -94,6 +95,7 @@ def describe(
         needed_libraries=needed_libraries(),
         preprocessing_libraries=libraries(imported),
         placement=_placement(spec, graph, framework, folder, given),
+        choices={} if framework is None else kept(framework),
     )
 
 

@@ -49,6 +49,10 @@ def to_json(found: Description) -> dict[str, JsonValue]:
         },
         "training": asdict(found.training),
         **({} if found.placement is None else {"streaming": placement_json(found.placement)}),
+        "choices": {
+            versions: {question: asdict(each) for question, each in answers.items()}
+            for versions, answers in found.choices.items()
+        },
         "data": {split.split: _split(split) for split in found.data},
         "libraries": {
             "needed": _libraries(found.needed_libraries),

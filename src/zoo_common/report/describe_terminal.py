@@ -12,6 +12,7 @@ from zoo_common.report.description import Description, TensorDescription
 from zoo_common.report.phrases import (
     block_flops,
     block_parameters,
+    choice_rows,
     data_rows,
     kernel_line,
     layer_line,
@@ -51,6 +52,8 @@ def print_description(found: Description, console: Console) -> None:
     if found.data:
         rows = [(name, "\n".join(lines)) for name, lines in data_rows(found.data)]
         section(console, "Data", facts(rows))
+    for versions, answers in found.choices.items():
+        section(console, f"Measured on this processor, {versions}", facts(choice_rows(answers)))
     section(console, "Libraries beyond the framework", facts(_library_rows(found)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from zoo_common.measured import Answer
 from zoo_common.report.placement import Placement
 
 
@@ -166,7 +167,7 @@ class Description:
     (forward and backward), of a whole ``training_step`` and of the whole ``training_run``. ``size_bytes`` are
     the parameters' by precision; ``training_bytes`` what training holds at its peak, by framework and
     by name. ``drawn`` is what of the data is drawn at random, in words. ``placement`` is what streaming takes here,
-    where that was measured.
+    where that was measured, and ``choices`` what one framework's were measured to be, by its versions.
     """
 
     name: str
@@ -194,6 +195,7 @@ class Description:
     needed_libraries: tuple[Library, ...]
     preprocessing_libraries: tuple[Library, ...]
     placement: Placement | None = None
+    choices: Mapping[str, Mapping[str, Answer]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from zoo_common.measured import Answer
 from zoo_common.report.description import BlockDescription, Description, Library, SplitDescription
 from zoo_common.units import bytes_text, counted, short
 
@@ -99,6 +100,19 @@ def memory_rows(found: Description) -> tuple[list[str], list[tuple[str, list[str
         if any(column[name] for column in columns)
     ]
     return list(found.training_bytes), rows, [bytes_text(sum(column.values())) for column in columns]
+
+
+def choice_rows(answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
+    """Each question with the way that was taken, and what the ways took."""
+    return [
+        (question, f"{answer.way} ({', '.join(map(_took, answer.seconds.items()))})")
+        for question, answer in answers.items()
+    ]
+
+
+def _took(way: tuple[str, float]) -> str:
+    name, seconds = way
+    return f"{name} {1e3 * seconds:.2f} ms"
 
 
 def _memory_note(found: Description, name: str) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo_spec.blocks import attention as specs
 from zoo_spec.blocks.base import Inputs
-from zoo_torch.blocks.attend import attend, join, split, visible
+from zoo_torch.blocks.attend import UNMEASURED, OpenLengths, attend, join, split, visible
 from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.blocks.dropout import Dropout
@@ -33,8 +33,10 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.scale = 1 / math.sqrt(hidden_size // num_heads)
+        self.head_size = hidden_size // num_heads
+        self.scale = 1 / math.sqrt(self.head_size)
         self.causal = causal
+        self.open_lengths: OpenLengths = UNMEASURED
         self.query = Dense(hidden_size, hidden_size, bias=bias)
         self.key = Dense(hidden_size, hidden_size, bias=bias)
         self.value = Dense(hidden_size, hidden_size, bias=bias)
@@ -59,6 +61,7 @@ class Attention(nn.Module):
             mask=self._visible(example_ids, x),
             dropout=self.dropout,
             causal=self.causal,
+            open_lengths=self.open_lengths,
         )
         return self.project(join(mixed_BNTH))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo_spec.blocks import cross_attention as specs
 from zoo_spec.blocks.base import Inputs
-from zoo_torch.blocks.attend import attend, join, split
+from zoo_torch.blocks.attend import UNMEASURED, OpenLengths, attend, join, split
 from zoo_torch.blocks.base import build
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.blocks.dropout import Dropout
@@ -34,7 +34,10 @@ class CrossAttention(nn.Module):
         super().__init__()
         inner = num_heads * head_size
         self.num_heads = num_heads
+        self.head_size = head_size
         self.scale = scale
+        self.causal = False
+        self.open_lengths: OpenLengths = UNMEASURED
         self.query = Dense(hidden_size, inner, bias=bias)
         self.key = Dense(memory_size, inner, bias=bias)
         self.value = Dense(memory_size, inner, bias=bias)
@@ -53,7 +56,15 @@ class CrossAttention(nn.Module):
         k_BNSH = split(self.key(memory), self.num_heads)
         v_BNSH = split(self.value(memory), self.num_heads)
         mask, found = readable(example_ids, memory_example_ids, x.shape, memory.shape)
-        mixed_BNTH = attend(q_BNTH, k_BNSH, v_BNSH, scale=self.scale, mask=mask, dropout=self.dropout)
+        mixed_BNTH = attend(
+            q_BNTH,
+            k_BNSH,
+            v_BNSH,
+            scale=self.scale,
+            mask=mask,
+            dropout=self.dropout,
+            open_lengths=self.open_lengths,
+        )
         if found is not None:
             mixed_BNTH = mixed_BNTH * found
         return self.project(join(mixed_BNTH))

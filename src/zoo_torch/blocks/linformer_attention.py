@@ -31,7 +31,15 @@ class ProjectedAttention(Attention):
         q_BNTH = split(self.query(x), self.num_heads)
         k_BNKH = along_sequence(e, split(self.key(x), self.num_heads), example_ids)
         v_BNKH = along_sequence(f, split(self.value(x), self.num_heads), example_ids)
-        mixed_BNTH = attend(q_BNTH, k_BNKH, v_BNKH, scale=self.scale, mask=None, dropout=self.dropout)
+        mixed_BNTH = attend(
+            q_BNTH,
+            k_BNKH,
+            v_BNKH,
+            scale=self.scale,
+            mask=None,
+            dropout=self.dropout,
+            open_lengths=self.open_lengths,
+        )
         return self.project(join(mixed_BNTH))
 
 

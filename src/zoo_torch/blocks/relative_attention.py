@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from zoo_spec.blocks import relative_attention as specs
 from zoo_spec.blocks.base import Inputs
-from zoo_torch.blocks.attend import attend, join, split, visible
+from zoo_torch.blocks.attend import UNMEASURED, OpenLengths, attend, join, split, visible
 from zoo_torch.blocks.base import build
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.blocks.dropout import Dropout
@@ -23,7 +23,9 @@ class RelativeAttention(nn.Module):
         super().__init__()
         inner = num_heads * head_size
         self.num_heads = num_heads
+        self.head_size = head_size
         self.causal = causal
+        self.open_lengths: OpenLengths = UNMEASURED
         self.query = Dense(hidden_size, inner, bias=bias)
         self.key = Dense(hidden_size, inner, bias=bias)
         self.value = Dense(hidden_size, inner, bias=bias)
@@ -36,7 +38,14 @@ class RelativeAttention(nn.Module):
         v_BNTH = split(self.value(x), self.num_heads)
         mask = visible(example_ids, x.shape[1], self.causal, x.device, always=True)
         mixed_BNTH = attend(
-            q_BNTH, k_BNTH, v_BNTH, scale=1.0, mask=mask, dropout=self.dropout, bias_NTS=position_bias
+            q_BNTH,
+            k_BNTH,
+            v_BNTH,
+            scale=1.0,
+            mask=mask,
+            dropout=self.dropout,
+            bias_NTS=position_bias,
+            open_lengths=self.open_lengths,
         )
         return self.project(join(mixed_BNTH))
 

@@ -16,7 +16,7 @@ ATTENTION: tuple[Defect, ...] = (
         "blocks/attention.py",
         "bert_tiny",
         "encoder.layers.0.attention",
-        torch=("math.sqrt(hidden_size // num_heads)", "math.sqrt(hidden_size)"),
+        torch=("math.sqrt(self.head_size)", "math.sqrt(hidden_size)"),
         tf=("math.sqrt(hidden_size // num_heads)", "math.sqrt(hidden_size)"),
     ),
     *halves(
@@ -52,7 +52,7 @@ ATTENTION: tuple[Defect, ...] = (
         "blocks/attend.py",
         "bert_tiny",
         "encoder.layers.0.attention",
-        torch=("        scale=scale,\n    )", "        scale=1.01 * scale,\n    )"),
+        torch=("is_causal=causal, scale=scale\n", "is_causal=causal, scale=1.01 * scale\n"),
     ),
     *halves(
         "long rows: the fused kernel is given no mask",
@@ -60,7 +60,7 @@ ATTENTION: tuple[Defect, ...] = (
         "blocks/attend.py",
         "bert_tiny",
         "encoder.layers.0.attention",
-        torch=("attn_mask=given", "attn_mask=None"),
+        torch=("attn_mask=mask", "attn_mask=None"),
     ),
     *halves(
         "long rows: the fused kernel is not causal",
@@ -68,7 +68,7 @@ ATTENTION: tuple[Defect, ...] = (
         "blocks/attend.py",
         "gpt2_tiny",
         "*.layers.0.attention",
-        torch=("is_causal=causal and mask is None", "is_causal=False"),
+        torch=("is_causal=causal,", "is_causal=False,"),
     ),
     *halves(
         "long rows: the fused kernel drops nothing",
@@ -76,7 +76,7 @@ ATTENTION: tuple[Defect, ...] = (
         "blocks/attend.py",
         "bert_tiny",
         "encoder.layers.*.attention.dropout",
-        torch=("dropout_p=dropout.rate if drops else 0.0", "dropout_p=0.0"),
+        torch=("dropout_p=rate", "dropout_p=0.0"),
         sets=DROPOUT,
     ),
     *halves(
