@@ -69,7 +69,7 @@ class ExperimentSpec(Spec):
         if self.training.recompute:
             graph.require_layers()
         if self.training.streams:
-            graph.require_layers("training.execution", "weight_streaming streams transformer layers")
+            graph.require_stack()
         if self.training.names_weights:
             trained(graph, self.training)
         return graph

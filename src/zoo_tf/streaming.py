@@ -25,7 +25,7 @@ from zoo_common.memory import inference_unit_values, unit_values, units_within
 from zoo_common.replicas import MicroBatch, numbered
 from zoo_common.streaming import Host
 from zoo_common.weights import Choice, WeightSource, as_source
-from zoo_spec.graph import Graph, Units
+from zoo_spec.graph import Graph, Units, stack_layers
 from zoo_spec.tensors import FLOAT32
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
@@ -85,7 +85,7 @@ class StreamedInference(TensorFlowInference):
             nothing = Trained((), {})
             return StreamedLayers(
                 self.model,
-                self.graph.layers(),
+                list(stack_layers(self.graph)),
                 self.units,
                 self.host,
                 nothing,
@@ -189,7 +189,7 @@ class StreamedTraining(StreamedInference):
             freeze(self.model, self._learned)
             layers = StreamedLayers(
                 self.model,
-                self.graph.layers(),
+                list(stack_layers(self.graph)),
                 self.units,
                 self.host,
                 self._learned,

@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor
 from zoo_common.backend import Array, Batch, Exported, State, Weights
 from zoo_common.weights import Entry, WeightSource, as_source
 from zoo_spec.errors import EnvironmentFault, InputError
-from zoo_spec.graph import Graph
+from zoo_spec.graph import Graph, stack_layers
 from zoo_spec.training import Training
 from zoo_spec.training.optimizers import check_state
 from zoo_spec.weights import check_names, check_shape
@@ -58,7 +58,7 @@ class ShardedTraining(TorchTraining):
     def _made(self, weights: WeightSource, dtype: str) -> Model:
         model = compiled(self.graph, weights, dtype, "meta")
         mesh = DeviceMesh.from_group(dist.group.WORLD, self.device.type)
-        layers = [place.path for place in self.graph.layers()] if self.graph.has_layers else []
+        layers = [place.path for place in stack_layers(self.graph)]
         for module in (*map(model.get_submodule, layers), model):
             sharded = fully_shard(module, mesh=mesh)
             sharded.set_gradient_divide_factor(1.0)  # Sums, as denominators are those of the whole batch.

@@ -158,7 +158,8 @@ class StreamedTraining(TorchTraining):
         return compiled(self.graph, weights, dtype, self.device, without=streamed_names(self.host.units))
 
     def _recompute(self, training: Training) -> None:
-        recompute_layers(self.model, self.graph, apart=[unit.path for unit in self.host.units.streamed])
+        if self.graph.has_layers:  # Of other stacks the parts, if those are the units, keep their inputs.
+            recompute_layers(self.model, self.graph, apart=[unit.path for unit in self.host.units.streamed])
 
     def _optimizer(self, rule: Rule, learned: Trained) -> StreamedOptimizer:
         self.streams = Streams(self.model, self.host, learned.factors, self.device)

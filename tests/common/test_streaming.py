@@ -284,7 +284,7 @@ def test_the_limit_says_what_goes_through_memory_and_what_is_too_large_for_it():
 
 def test_what_several_nodes_apply_stays_in_memory_and_what_has_no_layer_is_refused(tmp_path):
     with pytest.raises(
-        SpecError, match=r"training.execution: .*streams transformer layers, and mnist_fc has none"
+        SpecError, match=r"training.execution: .*streams the layers of a stack, and mnist_fc has none"
     ):
         load_spec("mnist_fc", ["training.execution=weight_streaming"]).graph()
     layer = (

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from zoo_common.memory import machine
 from zoo_common.memory.sizes import step_rows, step_sizes
 from zoo_common.units import bytes_text
-from zoo_spec.blocks.layer import Layer
 from zoo_spec.cost import held_bytes
 from zoo_spec.errors import EnvironmentFault, Problem, SpecError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import Overhead, overhead_of
-from zoo_spec.graph import Graph, Units, units
+from zoo_spec.graph import Graph, Units, stack_layers, units
 from zoo_spec.graph.cost import GraphCost
 from zoo_spec.parameters import Parameter
 from zoo_spec.trained import frozen_names
@@ -99,7 +98,7 @@ def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, *
     cost = graph.cost(
         precision=training.precision,
         moments=len(training.optimizer.moments),
-        recompute=True,
+        recompute="stacks",
         frozen=frozen_names(graph, training),
         **sizes,
     )
@@ -167,7 +166,7 @@ class _Values:
         inside = [counted(unit.parameters) for unit in parts.streamed]
         changed = sum(values for values, trained in inside if trained)
         streamed, streamed_trained = (sum(each) for each in zip(*inside, strict=True))
-        apart = sum(unit.size for unit in parts.streamed if unit.place.block.role != Layer.role)
+        apart = sum(unit.size for unit in parts.streamed if not unit.is_whole)
         tables = {
             ref.source: graph.spec_of(ref).elements
             for node in graph.nodes.values()
@@ -243,7 +242,7 @@ def _memory(
 
 def _after_layers(graph: Graph, cost: GraphCost, precision: str) -> int:
     """Bytes that the nodes after the last one with layers keep: they are done with before the next micro-batch."""
-    with_layers = {place.path.partition(".")[0] for place in graph.folded() if place.block.role == Layer.role}
+    with_layers = {place.path.partition(".")[0] for place in stack_layers(graph)}
     names = [tree.row.name for tree in cost.trees]
     last = max(names.index(name) for name in names if graph.nodes[name].owner in with_layers)
     kept = sum(tree.row.saved for tree in cost.trees[last + 1 :]) * held_bytes(precision)

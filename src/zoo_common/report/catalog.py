@@ -165,7 +165,7 @@ def _row(
         input=data,
         drawn=spec.data.drawn,
         frameworks=tuple(sorted(each for each, said in known.items() if said.computes(kinds))),
-        execution=EXECUTIONS if graph.has_layers else EXECUTIONS[:1],
+        execution=EXECUTIONS if graph.has_stack else EXECUTIONS[:1],
         summary=first_sentence(path),
         file=display_name(path),
     )

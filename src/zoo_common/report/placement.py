@@ -135,9 +135,9 @@ def planned(spec: ExperimentSpec, graph: Graph, machine: Machine, framework: str
 def _executions(spec: ExperimentSpec, graph: Graph, memory: int) -> Iterator[ExperimentSpec]:
     resident: dict[str, object] = {"execution": "resident", "memory_limit": None}
     yield _with(spec, **resident)
-    if graph.has_layers:
-        if not spec.training.recompute:
-            yield _with(spec, **resident, recompute=True)
+    if graph.has_layers and not spec.training.recompute:
+        yield _with(spec, **resident, recompute=True)
+    if graph.has_stack:
         yield _with(spec, execution="weight_streaming", memory_limit=memory)
 
 

@@ -17,7 +17,7 @@ _NONE: Mapping[str, Child] = MappingProxyType({})
 class Run:
     """A child, or ``count`` of them that are alike but for their weights: the first, and each ``step``-th after it.
 
-    ``place`` is the first one's place among all children.
+    ``place`` is the first one's place among all children; ``is_layer`` says that it is what a stack repeats.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Run:
     place: int
     count: int = 1
     step: int = 1
+    is_layer: bool = False
 
     @property
     def names(self) -> Iterator[str]:
@@ -85,7 +86,7 @@ class Stacked(Mapping[str, Child]):
         first, period = len(self.before), len(self.pattern)
         for index, (block, inputs) in enumerate(self.pattern[: self.number]):
             count = len(range(index, self.number, period))
-            yield Run(f"layers.{index}", block, inputs, first + index, count, period)
+            yield Run(f"layers.{index}", block, inputs, first + index, count, period, is_layer=True)
         for place, (name, (block, inputs)) in enumerate(self.after.items(), first + self.number):
             yield Run(name, block, inputs, place)
 

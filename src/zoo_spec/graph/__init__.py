@@ -2,7 +2,18 @@
 
 from zoo_spec.graph.builder import GraphBuilder
 from zoo_spec.graph.graph import Graph
-from zoo_spec.graph.units import Unit, Units, units
+from zoo_spec.graph.units import Unit, Units, stack_layers, units
 from zoo_spec.graph.wiring import Bound, LossPart, Node, Ref
 
-__all__ = ["Bound", "Graph", "GraphBuilder", "LossPart", "Node", "Ref", "Unit", "Units", "units"]
+__all__ = [
+    "Bound",
+    "Graph",
+    "GraphBuilder",
+    "LossPart",
+    "Node",
+    "Ref",
+    "Unit",
+    "Units",
+    "stack_layers",
+    "units",
+]

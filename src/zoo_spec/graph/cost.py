@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 from zoo_spec.blocks.base import Block, Inputs
 from zoo_spec.blocks.layer import Layer
@@ -13,6 +14,9 @@ from zoo_spec.cost import BYTES, BlockCost, Cost, held_bytes
 from zoo_spec.graph.learned import Learned
 from zoo_spec.graph.wiring import Node
 from zoo_spec.tensors import INT
+
+Recompute: TypeAlias = bool | Literal["stacks"]
+"""Whether transformer layers keep their inputs alone; "stacks": whatever a stack repeats does."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def graph_cost(
     *,
     precision: str,
     moments: int,
-    recompute: bool,
+    recompute: Recompute,
 ) -> GraphCost:
     """The cost of nodes whose sizes are all known; ``Graph.cost`` says what the bytes are."""
     reached: dict[str, bool] = {}
@@ -134,7 +138,7 @@ class _NodeCost:
         return max(each.saved_bytes(precision) for each in self.layers or [self.spent.whole])
 
 
-def _node_cost(node: Node, recompute: bool, learned: Learned, reached: bool) -> _NodeCost:
+def _node_cost(node: Node, recompute: Recompute, learned: Learned, reached: bool) -> _NodeCost:
     layers: list[Cost] = []
     passing: list[Cost] = []
 
@@ -142,7 +146,8 @@ def _node_cost(node: Node, recompute: bool, learned: Learned, reached: bool) -> 
         path: str, depth: int, block: Block, inputs: Inputs, run: Run | None, reached: bool
     ) -> tuple[_Spent, CostTree]:
         own = block.parameters(inputs)
-        learns, is_layer = reached or bool(learned.inside(path)), block.role == Layer.role
+        learns = reached or bool(learned.inside(path))
+        is_layer = block.role == Layer.role or (recompute == "stacks" and run is not None and run.is_layer)
         cost = block.cost(inputs)
         size = sum(parameter.size for parameter in own.values() if parameter.trainable)
         copied = sum(each.size for each in own.values() if each.role in ("weight", "bias"))

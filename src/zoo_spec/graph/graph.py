@@ -9,8 +9,9 @@ from functools import cached_property
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.blocks.layer import Layer
 from zoo_spec.blocks.norm import BatchNorm
+from zoo_spec.blocks.stacked import Stacked
 from zoo_spec.errors import Problem, SpecError
-from zoo_spec.graph.cost import GraphCost, Held, graph_cost
+from zoo_spec.graph.cost import GraphCost, Held, Recompute, graph_cost
 from zoo_spec.graph.learned import Learned
 from zoo_spec.graph.loss_parts import loss_parts
 from zoo_spec.graph.node_checks import checked_node
@@ -101,6 +102,19 @@ class Graph:
         """Whether there is a transformer layer."""
         return any(place.block.role == Layer.role for place in self.folded())
 
+    @cached_property
+    def has_stack(self) -> bool:
+        """Whether there are layers that follow one another: transformer layers, or what another stack repeats."""
+        return self.has_layers or any(
+            isinstance(place.block.children(place.inputs), Stacked) for place in self.folded()
+        )
+
+    def require_stack(self) -> None:
+        """Raise SpecError if there is nothing to stream."""
+        if not self.has_stack:
+            what = f"weight_streaming streams the layers of a stack, and {self.name} has none"
+            raise SpecError(Problem(f"{what}; leave it out", "training.execution"))
+
     def rowless_dropouts(self) -> frozenset[str]:
         """Paths of the dropouts whose values belong to no row of the batch, as those of a bias of all rows do."""
         return frozenset(
@@ -189,7 +203,7 @@ class Graph:
         *,
         precision: str = "float32",
         moments: int = 2,
-        recompute: bool = False,
+        recompute: Recompute = False,
         frozen: Collection[str] = (),
         **sizes: int,
     ) -> GraphCost:
@@ -197,9 +211,10 @@ class Graph:
 
         Open dimensions that are not given take their maximum; ``batch`` is 1. Bytes: ``weights``, ``copies``
         of them, ``gradients``, ``optimizer`` (``moments`` values a parameter) and ``activations``. With
-        ``recompute`` a transformer layer keeps its inputs alone; ``recomputed`` are the activations of the layer
-        that has most, of these and of those that keep nothing. Weights that are ``frozen``, by name, have no gradient
-        and no moments, and nothing is kept where no trained one lies in or before a block.
+        ``recompute`` a transformer layer keeps its inputs alone, and by "stacks", as where weights are streamed, any
+        layer of a stack; ``recomputed`` are the activations of the layer that has most, of these and of those that
+        keep nothing. Weights that are ``frozen``, by name, have no gradient and no moments, and nothing is kept where
+        no trained one lies in or before a block.
         """
         chosen = self.sizes(**sizes)
         return graph_cost(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zoo_spec.blocks.layer import Layer
+from zoo_spec.blocks.stacked import runs
 from zoo_spec.errors import Problem, SpecError
 from zoo_spec.graph.graph import Graph
 from zoo_spec.graph.walk import descend
@@ -18,12 +19,14 @@ from zoo_spec.parameters import Parameter
 class Unit:
     """A block that is in memory with all its weights, or with none of them.
 
-    Two of an equal ``place.block`` and equal ``place.inputs`` compute the same of other weights.
+    Two of an equal ``place.block`` and equal ``place.inputs`` compute the same of other weights. ``is_whole`` is a
+    layer, others are parts of one.
     """
 
     place: BlockPlace
     parameters: dict[str, Parameter]
     """Its weights by canonical name, in the model's order."""
+    is_whole: bool = True
 
     @property
     def path(self) -> str:
@@ -53,13 +56,13 @@ class Units:
 
 
 def units(graph: Graph, *, most: int | None = None) -> Units:
-    """The transformer layers; where one has more than ``most`` values, the blocks in it that have not.
+    """The layers; where one has more than ``most`` values, the blocks in it that have not.
 
     Resident is the rest: embeddings, heads, last norms, a layer that several nodes apply, and what a block that is
     taken apart has beside its parts. Raises SpecError where there is no layer, or where a block that cannot be taken
     apart has too many values.
     """
-    graph.require_layers("training.execution", "weight_streaming streams transformer layers")
+    graph.require_stack()
     uses = Counter(node.owner for node in graph.nodes.values())
     found: list[Unit] = []
     for node in graph.nodes.values():
@@ -71,15 +74,17 @@ def units(graph: Graph, *, most: int | None = None) -> Units:
     return Units(tuple(found), rest)
 
 
-def outside_and_largest(graph: Graph) -> tuple[int, int]:
-    """How many values the weights outside of layers have, and those of the largest layer."""
-    inside, largest = 0, 0
+def stack_layers(graph: Graph) -> Iterator[BlockPlace]:
+    """The outermost layers: transformer layers, and what any other stack repeats, once where nodes share them."""
     for node in graph.nodes.values():
         if node.owner == node.name:
-            for layer in _layers(BlockPlace(node.name, 0, node.block, node.specs)):
-                size = Unit(layer, _parameters(layer)).size
-                inside, largest = inside + size, max(largest, size)
-    return graph.value_count - inside, largest
+            yield from _layers(BlockPlace(node.name, 0, node.block, node.specs))
+
+
+def outside_and_largest(graph: Graph) -> tuple[int, int]:
+    """How many values the weights outside of layers have, and those of the largest layer."""
+    sizes = [Unit(layer, _parameters(layer)).size for layer in stack_layers(graph)]
+    return graph.value_count - sum(sizes), max(sizes, default=0)
 
 
 def _layers(place: BlockPlace) -> Iterator[BlockPlace]:
@@ -87,13 +92,18 @@ def _layers(place: BlockPlace) -> Iterator[BlockPlace]:
     if place.block.role == Layer.role:
         yield place
         return
-    for child in _children(place):
-        yield from _layers(child)
+    children = place.block.children(place.inputs)
+    repeated = {name for run in runs(children) if run.is_layer for name in run.names}
+    for name, child in zip(children, _children(place), strict=True):
+        if name in repeated:
+            yield child
+        else:
+            yield from _layers(child)
 
 
-def _parts(place: BlockPlace, most: int | None) -> Iterator[Unit]:
+def _parts(place: BlockPlace, most: int | None, *, is_whole: bool = True) -> Iterator[Unit]:
     """The block as a unit, or its parts where it is too large."""
-    unit = Unit(place, _parameters(place))
+    unit = Unit(place, _parameters(place), is_whole)
     if not unit.parameters:
         return
     if most is None or unit.size <= most:
@@ -110,7 +120,7 @@ def _parts(place: BlockPlace, most: int | None) -> Iterator[Unit]:
             )
         )
     for child in children:
-        yield from _parts(child, most)
+        yield from _parts(child, most, is_whole=False)
 
 
 def _children(place: BlockPlace) -> Iterator[BlockPlace]:

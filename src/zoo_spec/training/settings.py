@@ -60,7 +60,7 @@ class Training(Spec):
     """The rate of the last transformer layer is multiplied by it, that of the one before by its square and so on, and
     that of what is before the first layer once more; what comes after the last keeps the rate. Null: one rate."""
     execution: Literal["resident", "weight_streaming"] = "resident"
-    """resident: all weights stay in memory. weight_streaming: those of the transformer layers, and the optimizer's
+    """resident: all weights stay in memory. weight_streaming: those of the layers of a stack, and the optimizer's
     state, lie in files of the run's directory, and come into memory a layer at a time, for models larger than memory.
     The results are those of a resident run with recompute, and a run may go on under the other one."""
     memory_limit: ByteCount | None = None
