@@ -49,7 +49,7 @@ def measured(
     with dropping(folder) if is_cold else threading.Lock():
         for index in range(steps):
             given = batch(dataset, 0, index, training.batch_size)
-            before = (time.perf_counter(), time.process_time(), moved_by_system())
+            before = time.perf_counter(), time.process_time(), time.thread_time(), moved_by_system()
             result = train_on(model, graph, training, given, index).result
             loss = float(result.loss)
             files = result.files
@@ -57,8 +57,9 @@ def measured(
                 {
                     "loss": loss,
                     "seconds": time.perf_counter() - before[0],
-                    "cpu": time.process_time() - before[1],
-                    "system": moved_by_system() - before[2],
+                    "cpu": (cpu := time.process_time() - before[1]),
+                    "aside": cpu - (time.thread_time() - before[2]),
+                    "system": moved_by_system() - before[3],
                     "moved": 0 if files is None else files.read + files.written,
                     "waited": 0.0 if files is None else files.waited,
                 }
