@@ -38,7 +38,7 @@ _THREADS = (
 )
 _LOOKS_EVERY = 0.05
 _GRACE = 1.0
-"""Seconds that the others have to end by themselves once one has: what a checkpoint lacks is lost anyway."""
+"""Seconds that the others have to end by themselves once one has failed, for they may know more of why."""
 _INTERRUPTED_WITHIN = 10.0
 _TERMINATED, _FAULT = 128 + signal.SIGTERM, EnvironmentFault.exit_status
 _GOES_ON = "what was saved is whole, and the same command goes on from there"
@@ -159,7 +159,8 @@ class _Watch:
                 line = f"{frozen.name} has stood still for {self._frozen_after:g} s, and the job ends"
                 return Outcome(_FAULT, line, f"; {_GOES_ON}", may_pass=True)
             if failed:
-                self._wait(_GRACE)
+                if not self._was_killed(failed):
+                    self._wait(_GRACE)
                 return self._why()
             if len(self._ended) == len(self._replicas):
                 return Outcome(0)
@@ -171,6 +172,10 @@ class _Watch:
         ]
         # Of those that ended at once, one that was killed came before those that it took with it.
         self._ended += sorted(gone, key=lambda each: (each.process.returncode != -signal.SIGKILL, each.rank))
+
+    def _was_killed(self, failed: Sequence[_Replica]) -> bool:
+        """Whether that is why the job ends, so that the others have nothing to add."""
+        return not self._is_terminated and any(each.process.returncode == -signal.SIGKILL for each in failed)
 
     def _frozen(self) -> _Replica | None:
         now = time.monotonic()
