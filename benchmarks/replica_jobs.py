@@ -132,8 +132,8 @@ def results(framework: str, other: str, folder: Path) -> list[Row]:
     return rows
 
 
-def ends(framework: str, folder: Path) -> list[Row]:
-    """How jobs end that somebody ends."""
+def ends(framework: str, folder: Path, only: str) -> list[Row]:
+    """How jobs end that somebody ends, in the cases whose names have ``only`` in them."""
 
     def freeze(job: Job) -> None:
         os.kill(job.replicas()[1].pid, signal.SIGSTOP)
@@ -152,6 +152,8 @@ def ends(framework: str, folder: Path) -> list[Row]:
     }
     rows = []
     for number, (what, (act, status, limit)) in enumerate(cases.items()):
+        if only not in what:
+            continue
         options = ("--replicas", "2", "--replica-timeout", f"{TIMEOUT:g}")
         settings = [
             each for each in SETTINGS if each.split("=")[0] not in {every.split("=")[0] for every in LONG}
@@ -181,6 +183,9 @@ def ends(framework: str, folder: Path) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", action="store_true", help="What runs give, and not how they end.")
+    parser.add_argument(
+        "--case", default="", help="How they end alone, and of that what has this in its name."
+    )
     parser.add_argument("--framework", choices=("torch", "tf"), action="append")
     given = parser.parse_args()
     rows = []
@@ -188,8 +193,9 @@ def main() -> None:
         for framework in given.framework or ("torch", "tf"):
             other = "tf" if framework == "torch" else "torch"
             if not given.results:
-                rows += ends(framework, Path(folder))
-            rows += results(framework, other, Path(folder))
+                rows += ends(framework, Path(folder), given.case)
+            if not given.case:
+                rows += results(framework, other, Path(folder))
     finish(rows)
 
 
