@@ -35,6 +35,8 @@ class Overhead(Spec):
     """What comes and goes in a step, as a share of the activations."""
     largest: NonNegativeInt
     """The same as a number of copies of the largest parameter, whose gradient is put together and squared."""
+    streamed: NonNegativeInt
+    """The same of the largest that stays in memory where layers' weights are streamed, and updates go by pieces."""
     sums: bool
     """Whether micro-batches' gradients add up beside those of the latest."""
     keeps: bool
@@ -120,6 +122,7 @@ def overhead_of(name: str | None) -> Overhead:
         library=max((each.library for each in others), default=0),
         working=max((each.working for each in others), default=0.0),
         largest=max((each.largest for each in others), default=0),
+        streamed=max((each.streamed for each in others), default=0),
         sums=any(each.sums for each in others),
         keeps=any(each.keeps for each in others),
     )

@@ -13,6 +13,7 @@ from zoo_common.weights import WeightSource
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
+from zoo_tf.allocation import use_the_systems_heap
 from zoo_tf.inference import TensorFlowInference
 from zoo_tf.replicas import join
 from zoo_tf.streaming import StreamedInference, StreamedTraining
@@ -36,6 +37,7 @@ class TensorFlowBackend:
     ) -> TensorFlowInference:
         """The graph with these weights, to compute with."""
         if streaming is not None:
+            use_the_systems_heap()
             return StreamedInference(
                 graph, weights, dtype=dtype, device=device, tf32=tf32, streaming=streaming
             )
@@ -59,6 +61,7 @@ class TensorFlowBackend:
                 "them, or set training.execution to 'resident'"
             )
         if training.streams:
+            use_the_systems_heap()
             return StreamedTraining(graph, training, weights, dtype=dtype, device=device, working=working)
         return TensorFlowTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from zoo_common.allocation import give_back_what_is_free
 from zoo_common.backend import (
     Array,
     Batch,
@@ -168,6 +169,7 @@ class StreamedTraining(StreamedInference):
         self._resident = {
             name: self.variables[name] for name in self._learned.factors if name in self.units.resident
         }
+        self.resident.prepare(self._resident)
 
     def _units(self, graph: Graph, dtype: str, streaming: Streaming) -> Units:
         most = unit_values(graph, self._training, self.name)
@@ -227,7 +229,11 @@ class StreamedTraining(StreamedInference):
         return StepResult(totals.pop("loss"), totals, norm, self.host.traffic())
 
     def _update_rest(self, step: StepPass, found: list[Tensors]) -> tf.Tensor:
-        """Update what no unit's call has updated; returns the norm."""
+        """Update what no unit's call has updated; returns the norm.
+
+        What the way back leaves free goes to the system, for now there are moments in memory.
+        """
+        give_back_what_is_free()
         gradients = {}
         for name, variable in self._resident.items():
             each = [part.pop(name) for part in found if name in part]

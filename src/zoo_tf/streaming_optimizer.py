@@ -6,10 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from zoo_common.backend import Array
 from zoo_spec.training import optimizers as specs
 from zoo_tf.optimizers import SMALL, UPDATE, TorchsForm, native_optimizer
+from zoo_tf.streaming_units import shared
+
+_AT_ONCE = 1 << 20
+"""Values."""
 
 
 class StreamedOptimizer:
@@ -53,14 +59,23 @@ class StreamedOptimizer:
         if self._clip is not None:
             self._native.gradient_scale = self._clip / tf.maximum(norm, self._clip)
 
-    def update(
-        self, name: str, old: Sequence[tf.Tensor], gradient: tf.Tensor, *, of: int | None = None
-    ) -> list[tf.Tensor]:
-        """The weight and its ``moments`` after the step, from those before it; all of one layout.
+    def update(self, name: str, places: Sequence[Array], gradient: tf.Tensor, *, of: int) -> None:
+        """Take the step in a weight and its ``moments``, where they are; all of one layout.
 
-        They may be a part of what has so many values.
+        They may be a part of what has ``of`` values. A range of values goes at a time, while it is near.
         """
-        size = gradient.shape.num_elements() if of is None else of
+        flat = [place.reshape(-1) for place in places]
+        change = tf.reshape(gradient, [-1])
+        for start in range(0, flat[0].size, _AT_ONCE):
+            part = [each[start : start + _AT_ONCE] for each in flat]
+            small = change if len(change) <= _AT_ONCE else change[start : start + _AT_ONCE]
+            new = self._updated(name, [shared(each) for each in part], small, of)
+            for place, value in zip(part, new, strict=True):
+                np.copyto(place, np.asarray(value))
+
+    def _updated(
+        self, name: str, old: Sequence[tf.Tensor], gradient: tf.Tensor, size: int
+    ) -> list[tf.Tensor]:
         on_gpu = "GPU" in gradient.device
         way = UPDATE.taken("plain" if on_gpu or size <= SMALL else "compiled")
         compiled = way == "compiled" and tf.test.is_built_with_xla()
@@ -70,7 +85,10 @@ class StreamedOptimizer:
     def update_small(
         self, old: Mapping[str, Sequence[tf.Tensor]], gradients: Mapping[str, tf.Tensor]
     ) -> dict[str, list[tf.Tensor]]:
-        """The same of several, whole and of no more than ``SMALL`` values each, in one call, which is faster."""
+        """The values after the step of several weights and their moments, of no more than ``SMALL`` each.
+
+        All in one call, which is faster.
+        """
         scalars = {name: self._scalars_of(name, gradient.dtype) for name, gradient in gradients.items()}
         form = _together(type(self._native), self._native.constants())
         found = form(

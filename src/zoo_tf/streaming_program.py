@@ -60,20 +60,32 @@ class Program:
             dict(zip((each.name for each in self._inputs), tf.nest.flatten(given), strict=True))
             for given in arguments
         ]
-        for place, part in enumerate(self._parts):
-            if part.function is not None:
-                for values in kept:
-                    given = self._take(values, part.given, 2 * place)
-                    self._keep(values, part.gave, part.function(*given), 2 * place)
+        for place in range(len(self._parts)):
+            self._run_part(place, kept)
             if place < len(self.calls):
-                call = self.calls[place]
-                of_all = [self._take(values, call.given, 2 * place + 1) for values in kept]
-                for values, found in zip(kept, perform(call, of_all), strict=True):
-                    self._keep(values, call.gave, found, 2 * place + 1)
+                self._make_call(place, kept, perform)
         return [
             tf.nest.map_structure(lambda tensor, values=values: values[_source(tensor).name], self._results)
             for values in kept
         ]
+
+    def _run_part(self, place: int, kept: list[dict[str, tf.Tensor]]) -> None:
+        part = self._parts[place]
+        if part.function is not None:
+            for values in kept:
+                found = part.function(*self._take(values, part.given, 2 * place))
+                self._keep(values, part.gave, found, 2 * place)
+
+    def _make_call(
+        self,
+        place: int,
+        kept: list[dict[str, tf.Tensor]],
+        perform: Callable[[Any, Given], Sequence[Tensors]],
+    ) -> None:
+        call = self.calls[place]
+        of_all = [self._take(values, call.given, 2 * place + 1) for values in kept]
+        for values, found in zip(kept, perform(call, of_all), strict=True):
+            self._keep(values, call.gave, found, 2 * place + 1)
 
     def _count_uses(self) -> dict[str, int]:
         """When each tensor is used for the last time: parts count by even numbers, calls by odd ones."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from zoo_common.streaming import Host
 from zoo_common.weights import Entry, WeightSource
 from zoo_tf.leaves import canonical_shape
 from zoo_tf.streaming_optimizer import StreamedOptimizer
-from zoo_tf.streaming_units import aligned, canonical, native, shared
+from zoo_tf.streaming_units import aligned, canonical, native
 
 
 class ResidentWeights(WeightSource):
@@ -29,6 +29,12 @@ class ResidentWeights(WeightSource):
         self.entries = {
             name: Entry(variable.dtype, canonical_shape(variable)) for name, variable in variables.items()
         }
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Have those that will be updated in arrays, while nothing else takes memory."""
+        for name in names:
+            if self._variables[name].name != "kernel":
+                self._hold(name, self._held(name))
 
     def read(self, name: str) -> Array:
         """A copy."""
@@ -46,19 +52,22 @@ class ResidentWeights(WeightSource):
     def update(self, name: str, gradient: tf.Tensor, optimizer: StreamedOptimizer, host: Host) -> None:
         """Take a step, by this gradient in the variable's layout, a range of values at a time."""
         variable = self._variables[name]
-        held = self._arrays.pop(name, None)
-        if held is None:
-            held = aligned(self.entries[name].shape, variable.dtype)
-            np.copyto(held, self._array(name))
+        held = self._held(name)
         values, changes = held.reshape(-1), tf.reshape(canonical(variable, gradient), [-1])
         for piece in host.pieces(name):
-            part = values[piece.start : piece.stop]
-            places = [part, *(piece.values[moment] for moment in optimizer.moments)]
-            change = changes[piece.start : piece.stop]
-            new = optimizer.update(name, [shared(place) for place in places], change, of=values.size)
-            for place, value in zip(places, new, strict=True):
-                np.copyto(place, np.asarray(value))
+            places = [values[piece.start : piece.stop]]
+            places += (piece.values[moment] for moment in optimizer.moments)
+            change = changes if piece.stop - piece.start == values.size else changes[piece.start : piece.stop]
+            optimizer.update(name, places, change, of=values.size)
         self._hold(name, held)
+
+    def _held(self, name: str) -> Array:
+        """Its array; one with its values where it has none."""
+        held = self._arrays.pop(name, None)
+        if held is None:
+            held = aligned(self.entries[name].shape, self._variables[name].dtype)
+            np.copyto(held, self._array(name))
+        return held
 
     def _array(self, name: str) -> Array:
         variable = self._variables[name]

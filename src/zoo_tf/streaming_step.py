@@ -197,23 +197,20 @@ def update_unit(optimizer: StreamedOptimizer, slot: Slot, gradients: Iterable[tu
     """Update weights and their moments where they are, one after the other; the gradients are in their layout."""
     small: dict[str, tf.Tensor] = {}
     for name, gradient in gradients:
-        if gradient.shape.num_elements() <= SMALL:
+        size = gradient.shape.num_elements()
+        if size <= SMALL:
             small[name] = gradient
         else:
-            places = _places(optimizer, slot, name)
-            _put(places, optimizer.update(name, [shared(place) for place in places], gradient))
+            optimizer.update(name, _places(optimizer, slot, name), gradient, of=size)
+        del gradient
     old = {name: [shared(place) for place in _places(optimizer, slot, name)] for name in small}
     for name, new in (optimizer.update_small(old, small) if small else {}).items():
-        _put(_places(optimizer, slot, name), new)
+        for place, value in zip(_places(optimizer, slot, name), new, strict=True):
+            np.copyto(place, np.asarray(value))
 
 
 def _places(optimizer: StreamedOptimizer, slot: Slot, name: str) -> list[Array]:
     return [slot.weights[name], *(slot.moments[f"{name}/{moment}"] for moment in optimizer.moments)]
-
-
-def _put(places: Sequence[Array], values: Sequence[tf.Tensor]) -> None:
-    for place, value in zip(places, values, strict=True):
-        np.copyto(place, np.asarray(value))
 
 
 def _in_torchs_layout(

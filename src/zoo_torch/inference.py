@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo_common.allocation import keep_large_tensors_apart
 from zoo_common.backend import Array, Batch, Exported, Weights
 from zoo_common.paths import Choice
 from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT, INT, TensorSpec
-from zoo_torch.allocation import keep_large_tensors_apart
 from zoo_torch.compile import DTYPES, compiled
 from zoo_torch.container import Model
 from zoo_torch.device import choose_device, held_bytes

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo_common.allocation import keep_one_heap
 from zoo_common.backend import Array, Batch, Exported, State, StepResult, Streaming, Weights
 from zoo_common.memory import inference_unit_values, unit_values
 from zoo_common.memory.streaming import units_within
@@ -24,7 +25,6 @@ from zoo_common.weights import Arrays, Choice, WeightSource, as_source
 from zoo_spec.graph import Graph, Units
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
-from zoo_torch.allocation import keep_one_heap
 from zoo_torch.compile import DTYPES, compiled
 from zoo_torch.container import Model
 from zoo_torch.formats import write

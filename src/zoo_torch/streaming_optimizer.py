@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from zoo_common.allocation import give_back_what_is_free
 from zoo_common.backend import Array
 from zoo_common.streaming import Host
 from zoo_common.weights import WeightSource, as_source
 from zoo_spec.training.optimizers import check_state
-from zoo_torch.allocation import give_back_what_is_free
 from zoo_torch.optimizers import Rule, clipping, norm_of, norm_parts, set_gradient
 from zoo_torch.streaming_units import Gradients, Lesson, StreamedUnit, Streams
 

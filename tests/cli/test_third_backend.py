@@ -14,7 +14,7 @@ SAYS = """
 title: Third
 compile: third.compile
 runner: third.Trainer
-overhead: {library: 123456789, working: 0.0, largest: 0, sums: false, keeps: true}
+overhead: {library: 123456789, working: 0.0, largest: 0, streamed: 0, sums: false, keeps: true}
 reserved: {why: a word that Third keeps for itself, names: [altar, nave]}
 exports: [stone_tablet]
 blocks: [flatten, dense, relu, classifier_head, dropout, softmax_cross_entropy]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,7 @@ from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
+from zoo_spec.training.optimizers import AdamW
 
 each_framework = pytest.mark.parametrize("framework", ["torch", "tf"])
 DROPS = ("model.dropout=0.1", "model.attention_dropout=0.1")
@@ -253,3 +255,21 @@ def test_layers_that_two_nodes_apply_stay_in_memory_and_others_are_streamed(fram
     assert [unit.path for unit in streamed.host.units.streamed] == ["between"]
     equal(trial, trial.train(streamed, 0, 1), trial.train(whole, 0, 1))
     same(trial.state(streamed), trial.state(whole), trial.rounding)
+
+
+def test_tensorflow_updates_by_ranges_of_values_to_the_bits_of_the_whole(monkeypatch):
+    streaming = importlib.import_module("zoo_tf.streaming_optimizer")
+    optimizer = streaming.StreamedOptimizer(AdamW(), {"table": 1.0}, {"table": "embedding"})
+    optimizer.begin(1e-2)
+    optimizer.clip(2.0)
+    size = 3 * streaming.SMALL + 64
+    drawn = np.random.default_rng(0).normal(size=(4, size)).astype(np.float32)
+    drawn[2] **= 2  # A second moment.
+    found = []
+    for at_once in (size, streaming.SMALL):
+        monkeypatch.setattr(streaming, "_AT_ONCE", at_once)
+        places = [np.array(values).reshape(-1, 64) for values in drawn[:3]]
+        optimizer.update("table", places, drawn[3].reshape(-1, 64), of=size)
+        found.append(places)
+    assert not np.array_equal(found[0], drawn[:3].reshape(3, -1, 64))
+    assert np.array_equal(*found)

@@ -224,7 +224,7 @@ def _memory(
     biggest = max((each.size for each in values.units.resident.values()), default=0)
     gradients = (values.resident_trained + largest) * wide
     inputs, again = (cost.bytes["activations"] - after) * together, cost.bytes["recomputed"]
-    at_head = round(overhead.working * after) + overhead.largest * biggest * wide
+    at_head = round(overhead.working * after) + overhead.streamed * biggest * wide
     in_layer = round(overhead.working * again)
     is_at_head = after + at_head > again + in_layer
     return {
