@@ -1,13 +1,16 @@
 """Whose rows are whose, and what the environment says of a replica."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from zoo_common.replicas import Environment, PeerLostError, addresses, share, share_each
+from zoo_common.replicas import Environment, PeerLostError, addresses, launcher, share, share_each
 from zoo_common.training.loop import require_sharding
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault, InputError, SpecError
@@ -130,3 +133,20 @@ def test_a_model_is_divided_by_a_framework_that_can_and_not_where_it_is_streamed
         require_sharding(divided, "tf")
     with pytest.raises(SpecError, match="'full' and execution 'weight_streaming' do not go together"):
         load_spec("bert_tiny", ["training.sharding=full", "training.execution=weight_streaming"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by signals")
+def test_a_job_ends_with_a_replica_that_was_killed_and_waits_for_no_other(tmp_path, monkeypatch, capfd):
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    other = "import pathlib, sys, time; time.sleep(20); pathlib.Path(sys.argv[1]).touch()"
+
+    def start(arguments, environment, beside):
+        code = killed if environment.rank else other
+        return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE)
+
+    monkeypatch.setattr(launcher, "_process", start)
+    monkeypatch.setattr(launcher, "_GRACE", 60.0)
+    waited = tmp_path / "waited"
+    assert launcher.launch([str(waited)], 2) == EnvironmentFault.exit_status
+    assert "replica 1 of 2" in capfd.readouterr().err
+    assert not waited.exists()
