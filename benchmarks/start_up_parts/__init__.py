@@ -1,0 +1,1 @@
+"""What ``start_up.py`` starts."""
