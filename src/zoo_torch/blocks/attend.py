@@ -133,12 +133,13 @@ def fused(
 
 
 def _weights(scores_BNTS: Tensor, mask: Tensor | None, bias_NTS: Tensor | None) -> Tensor:
+    """Softmax of scores that nobody else has, so that what is added needs no other tensor of their size."""
     scores_BNTS = at_least_float32(scores_BNTS)
     if bias_NTS is not None:
-        scores_BNTS = scores_BNTS + bias_NTS
+        scores_BNTS += bias_NTS
     if mask is not None:
         hidden = torch.zeros(mask.shape, dtype=scores_BNTS.dtype, device=mask.device)
-        scores_BNTS = scores_BNTS + hidden.masked_fill_(~mask, -math.inf)
+        scores_BNTS += hidden.masked_fill_(~mask, -math.inf)
     return scores_BNTS.softmax(-1)
 
 
