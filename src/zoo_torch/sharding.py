@@ -20,6 +20,7 @@ from zoo_spec.graph import Graph, stack_layers
 from zoo_spec.training import Training
 from zoo_spec.training.optimizers import check_state
 from zoo_spec.weights import check_names, check_shape
+from zoo_torch.attention_path import choose_open_lengths
 from zoo_torch.compile import compiled
 from zoo_torch.container import Model
 from zoo_torch.inference import as_array
@@ -57,6 +58,8 @@ class ShardedTraining(TorchTraining):
 
     def _made(self, weights: WeightSource, dtype: str) -> Model:
         model = compiled(self.graph, weights, dtype, "meta")
+        if self.device.type == "cpu":
+            choose_open_lengths(model, self.dtype)  # As where one process holds it whole.
         mesh = DeviceMesh.from_group(dist.group.WORLD, self.device.type)
         layers = [place.path for place in stack_layers(self.graph)]
         for module in (*map(model.get_submodule, layers), model):
