@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 Part = Literal["blocks", "call", "update"]
-"""What takes a path: blocks when they run, whoever calls the model, or an optimizer when it is made."""
+"""What takes a path: blocks when they run, whoever calls the model, or an optimizer when it updates."""
 
 _choices: dict[str, Choice] = {}
 
@@ -16,13 +16,15 @@ class Choice:
     """What is chosen by size, dtype, device or a measurement: one of its ``ways``, none of which changes a result.
 
     A path is called by the choice and the way, such as ``attention fused``. Parity fixes each in turn, so that all
-    are compared, whatever would have been chosen.
+    are compared, whatever would have been chosen. ``of`` is a module of the package whose models alone choose; None:
+    any model may.
     """
 
-    def __init__(self, name: str, *ways: str, part: Part = "blocks") -> None:
+    def __init__(self, name: str, *ways: str, part: Part = "blocks", of: str | None = None) -> None:
         self.name = name
         self.ways = ways
         self.part = part
+        self.of = of
         self.way: str | None = None
         """The way that is fixed, if one is."""
         _choices[name] = self
@@ -37,6 +39,16 @@ def paths(*parts: Part) -> list[str]:
     return [
         f"{choice.name} {way}" for choice in _choices.values() if choice.part in parts for way in choice.ways
     ]
+
+
+def concerns(path: str, model: object) -> bool:
+    """Whether a model may go another way where this path is fixed than where another of the same choice is."""
+    of = _choices[path.rpartition(" ")[0]].of
+    return of is None or _package(of) in {_package(each.__module__) for each in type(model).__mro__}
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 @contextlib.contextmanager

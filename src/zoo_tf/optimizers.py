@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, singledispatch
 
 import keras
@@ -23,7 +23,7 @@ ADAMW_MOMENTS = {"first_moment": "_momentums", "second_moment": "_velocities"}
 SGD_MOMENTS = {"momentum": "momentums"}
 """Neutral moment name -> the attribute of a Keras optimizer that lists its variables."""
 
-UPDATE = Choice("update", "compiled", "plain", part="update")
+UPDATE = Choice("update", "compiled", "plain", part="update", of=__name__)
 SMALL = 1 << 13
 """Elements of a variable up to which TensorFlow's own update is about as fast as XLA's: of 64 it takes 15 us on a
 CPU, and XLA's 22; of 16,384 it takes 69, and XLA's 58."""
@@ -195,11 +195,13 @@ class TorchsForm:
     """What the gradients are still to be multiplied by; who clips them sets it before each step."""
     factors: tuple[float, ...] = ()
     """What the rate of each variable is multiplied by, in the order in which they were given; none: 1."""
+    ways: Sequence[str] = ()
+    """How each variable is updated, where nothing else is asked for: ``UPDATE`` says."""
     adds_replicas = True
     """Whether the gradients are still to be added up over replicas; who clips them has done it."""
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Make the moments; on a CPU, have XLA make one loop of each large variable's update.
+        """Make the moments; on a CPU, XLA is to make one loop of each large variable's update.
 
         TensorFlow itself would pass over the memory some fifteen times. A GPU is fast without XLA, which many
         installations there cannot use; and so is what lies in a core's cache, where XLA would take a twelfth of a
@@ -207,9 +209,9 @@ class TorchsForm:
         """
         super().build(variables)
         on_gpu = any("GPU" in variable.value.device for variable in variables)
-        ways = ["plain" if on_gpu or math.prod(each.shape) <= SMALL else "compiled" for each in variables]
-        built = tf.test.is_built_with_xla()
-        self._compiled = [built and UPDATE.taken(way) == "compiled" for way in ways]
+        self.ways = [
+            "plain" if on_gpu or math.prod(each.shape) <= SMALL else "compiled" for each in variables
+        ]
 
     def apply(
         self, grads: list[Gradient | None], trainable_variables: list[keras.Variable] | None = None
@@ -229,7 +231,8 @@ class TorchsForm:
         """Update one variable and its moments."""
         index = self._get_variable_index(variable)
         moments = [_beside(variable, moment.value) for moment in self.moments_of(index)]
-        form = _compiled_update if self._compiled[index] else _plain_update
+        compiles = tf.test.is_built_with_xla() and UPDATE.taken(self.ways[index]) == "compiled"
+        form = _compiled_update if compiles else _plain_update
         handles = [variable.handle, *(moment.handle for moment in moments)]
         decays = bool(self.weight_decay and self._use_weight_decay(variable))
         key = (decays, variable.dtype, self.factors[index] if self.factors else 1.0)

@@ -23,7 +23,7 @@ from zoo_torch.precision import at_least_float32
 from zoo_torch.products import use_fast_products
 from zoo_torch.weights import set_weights
 
-CALL = Choice("call", "direct", "compiled", part="call")
+CALL = Choice("call", "direct", "compiled", part="call", of=__name__)
 
 
 class TorchInference:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 import tensorflow as tf
@@ -16,6 +17,7 @@ import zoo_torch.blocks.attend
 import zoo_torch.blocks.losses
 import zoo_torch.blocks.position
 import zoo_torch.blocks.relative_position
+from drawn import some
 from zoo_common.parity import static
 from zoo_common.parity.bench import Bench
 from zoo_common.parity.compare import output_gap
@@ -26,6 +28,8 @@ from zoo_common.paths import Choice, fixed, paths
 from zoo_spec import load_spec
 from zoo_spec.shrink import shrunk
 from zoo_torch.blocks import embedding
+
+FRAMEWORKS = ("tf", "torch")
 
 
 def test_any_two_values_of_different_factors_stand_together_in_a_row():
@@ -99,6 +103,27 @@ def test_a_path_is_fixed_while_it_lasts_and_is_one_of_those_that_are_listed():
 def test_every_path_of_either_framework_is_tried():
     tried = {turn.path for turn in Probes(shrunk(load_spec("bert_tiny")).graph(), 1).turns.values()}
     assert {"attention open", "attention fused", "call compiled"} <= tried
+
+
+def test_a_path_of_one_framework_runs_the_other_once_for_each_batch(monkeypatch):
+    spec = shrunk(load_spec("mnist_fc"))
+    bench = Bench(spec, spec.graph(), FRAMEWORKS, 1, dtypes=["float64"])
+    runs = Counter()
+
+    def count(model, what):
+        run = getattr(model, what)
+        monkeypatch.setattr(model, what, lambda batch: runs.update([(model.name, what)]) or run(batch))
+
+    for framework, what in product(FRAMEWORKS, ("call", "gradients")):
+        count(bench.backend(framework, "float64"), what)
+    assert next(static.gradient(bench)).passed
+    turns = bench.subject.turns.values()
+    taught = [turn for turn in turns if bench.graph.labels <= set(turn.batch)]
+    assert sum(turn.path is not None for turn in taught) > 1
+    assert runs["torch", "call"] == len(turns)
+    assert runs["torch", "gradients"] == len(taught) + 1  # And of the rows that all paths are tried on.
+    assert runs["tf", "call"] == len({id(turn.batch) for turn in turns}) < len(turns)
+    assert runs["tf", "gradients"] == len({id(turn.batch) for turn in taught}) < len(taught)
 
 
 def hide(monkeypatch, where, name: str, change) -> None:
@@ -177,9 +202,6 @@ DEFECTS = {
 }  # fmt: skip
 
 
-FRAMEWORKS = ("tf", "torch")
-
-
 @cache
 def without_defect(name: str, framework: str) -> Bench:
     """What a framework gives for all probes of a spec."""
@@ -190,7 +212,7 @@ def without_defect(name: str, framework: str) -> Bench:
     return bench
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("defect", some("hidden", list(DEFECTS), 4))
 def test_a_defect_in_a_branch_is_seen_where_it_hides(defect, monkeypatch):
     name, where, attribute, change = DEFECTS[defect]
     owner = getattr(where, "__module__", where.__name__)
@@ -224,7 +246,7 @@ data: {kind: generated}
 """
 
 
-@pytest.mark.parametrize("name", ["gpt2_tiny", "unet_tiny_residual", "two_branch_classifier"])
+@pytest.mark.parametrize("name", some("turns", ["gpt2_tiny", "unet_tiny_residual", "two_branch_classifier"]))
 def test_without_a_defect_no_turn_parts_the_frameworks(name):
     spec = shrunk(load_spec(name))
     bench = Bench(spec, spec.graph(), ("tf", "torch"), 1, dtypes=["float64"])

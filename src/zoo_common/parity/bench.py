@@ -12,8 +12,8 @@ from zoo_common.backend import Array, Batch, TrainingModel, Weights, find_backen
 from zoo_common.measured import defaults
 from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Level
-from zoo_common.parity.subject import Probes, Sizes, Subject
-from zoo_common.paths import fixed
+from zoo_common.parity.subject import Probes, Sizes, Subject, Turn
+from zoo_common.paths import concerns, fixed
 from zoo_common.weights import InitialValues, as_source
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.graph import Graph
@@ -123,9 +123,13 @@ class Bench:
                 self.backend(each, "float64")  # What is not imported has no paths yet.
             backend = self.backend(framework, "float64")
             self._turned[framework] = {}
+            found: dict[tuple[int, str | None], Weights] = {}
             for name, turn in self.subject.turns.items():
-                with taking(turn.path):
-                    self._turned[framework][name] = backend.call(turn.batch)
+                key = (id(turn.batch), path_of(turn, backend))
+                if key not in found:
+                    with taking(turn.path):
+                        found[key] = backend.call(turn.batch)
+                self._turned[framework][name] = found[key]
         return self._turned[framework]
 
     def sizes(self, level: Level) -> Mapping[str, Sizes]:
@@ -157,6 +161,11 @@ class Bench:
         self._made.clear()
         self._outputs.clear()
         self._turned.clear()
+
+
+def path_of(turn: Turn, model: TrainingModel) -> str | None:
+    """The path that a turn fixes; None where this model knows no other."""
+    return turn.path if turn.path is not None and concerns(turn.path, model) else None
 
 
 def taking(path: str | None) -> AbstractContextManager[None]:

@@ -14,7 +14,7 @@ from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.part import Part
 from zoo_common.parity.probes import IDS, POSITIONS, Draw, draw_batch, probe_sizes
-from zoo_common.paths import paths
+from zoo_common.paths import concerns, paths
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import TensorSpec
@@ -38,8 +38,8 @@ def count_rates(bench: Bench, framework: str, backend: TrainingModel) -> Iterato
         return
     batch = _batch(bench.graph, bench.seed)
     for masks in get_args(Masks):
-        chosen: list[str | None] = [*paths("blocks")] if masks == "native" else [None]
-        for path in chosen or [None]:
+        own: list[str | None] = [path for path in paths("blocks") if concerns(path, backend)]
+        for path in (masks == "native" and own) or [None]:
             with taking(path):
                 uses = list(backend.dropouts(batch, masks, (0, 0)))
             yield from _counts(

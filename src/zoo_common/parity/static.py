@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from zoo_common.backend import Array, TrainingModel, Weights, state_of
 from zoo_common.parity import tolerances
-from zoo_common.parity.bench import Bench, taking
+from zoo_common.parity.bench import Bench, path_of, taking
 from zoo_common.parity.compare import Gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
 from zoo_common.parity.compare import worst as worst_of
 from zoo_common.parity.naming import name_block, name_gradient
 from zoo_common.parity.results import Blame, Level, LevelResult
 from zoo_common.parity.rounded_once import rounded_once
 from zoo_common.parity.rounding import judge
-from zoo_common.parity.subject import Sizes
+from zoo_common.parity.subject import Sizes, Turn
 from zoo_spec.parameters import Parameter
 
 
@@ -96,10 +96,8 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
     for name, turn in bench.subject.turns.items():
         # Where the loss is infinite, a gradient says nothing.
         if np.isfinite(bench.turned_outputs(first)[name].get("loss", np.inf)):
-            with taking(turn.path):
-                ours, theirs = (
-                    bench.backend(each, "float64").gradients(turn.batch) for each in (first, last)
-                )
+            ours = _turned_gradients(bench, first, turn, reference)
+            theirs = _turned_gradients(bench, last, turn, {})
             met = gradient_gap(theirs, ours)
             worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
             if met.value > tolerances.FLOAT64_OUTPUTS and blame is None:
@@ -113,6 +111,17 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
             yield judge(
                 bench, "gradient", dtype, lambda it, batch: it.gradients(batch), gradient_gaps, reference
             )
+
+
+def _turned_gradients(bench: Bench, framework: str, turn: Turn, known: Mapping[str, Weights]) -> Weights:
+    """A turn's; those that are ``known`` of its batch where the framework's model knows no other path than theirs."""
+    model = bench.backend(framework, "float64")
+    if path_of(turn, model) is None:
+        for name, batch in bench.inputs.items():
+            if batch is turn.batch and name in known:
+                return known[name]
+    with taking(turn.path):
+        return model.gradients(turn.batch)
 
 
 def _outputs(bench: Bench, level: Level, chosen: Callable[[str], bool]) -> Iterator[LevelResult]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_common.backend import State, Weights, state_of
+from zoo_common.backend import State, Weights, import_state, state_of
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, taking
 from zoo_common.parity.compare import gap, largest
@@ -59,14 +59,17 @@ def _optimizers(bench: Bench) -> list[Part]:
     The gradients' sizes span seven decades, so that the place and value of an epsilon shows.
     """
     worst = Part("", 0.0, tolerances.STEP, "")
+    backends = [bench.backend(framework, "float64") for framework in bench.frameworks]
+    starts = [replace(state_of(backend), weights=bench.weights) for backend in backends]
+    gradients = [drawn_gradients(bench, number) for number in range(len(RATES))]
     chosen: list[str | None] = [*paths("update")]
     for path in chosen or [None]:
         states: list[State] = []
-        for framework in bench.frameworks:
+        for backend, start in zip(backends, starts, strict=True):
+            import_state(backend, start)
             with taking(path):
-                backend = bench.fresh(framework, "float64", bench.weights)
-            for number, rate in enumerate(RATES):
-                backend.apply_gradients(drawn_gradients(bench, number), rate)
+                for each, rate in zip(gradients, RATES, strict=True):
+                    backend.apply_gradients(each, rate)
             states.append(state_of(backend))
         first, last = states[0], states[-1]
         for left, right in ((last.weights, first.weights), (last.optimizer, first.optimizer)):
@@ -80,6 +83,8 @@ def _optimizers(bench: Bench) -> list[Part]:
                 return [Part(name, math.inf, tolerances.STEP, name, f"{name} did not move")]
             if name in bench.learned.frozen and not is_same:
                 return [Part(name, math.inf, tolerances.STEP, name, f"{name} moved, and is frozen")]
+    for backend, start in zip(backends, starts, strict=True):
+        import_state(backend, start)
     if not worst.passed:
         blame = name_steps(bench, RATES, lambda number: drawn_gradients(bench, number))
         worst = replace(worst, detail=blame.text, block=blame.block or worst.block, side=blame.side)

@@ -19,7 +19,7 @@ OPEN_LENGTH = 256
 """Tokens up to which a CPU attends by plain products unless it was measured otherwise: of the fused kernel's time
 they took 0.3 to 1.3 at 128, by the processor, and 0.7 to 2 at 512."""
 
-PATH = Choice("attention", "open", "fused")
+PATH = Choice("attention", "open", "fused", of=__name__)
 
 
 def split(x_BTD: Tensor, num_heads: int) -> Tensor:
