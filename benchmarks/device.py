@@ -27,6 +27,7 @@ from measure import Row
 
 HERE = Path(__file__).resolve().parent
 MODULES = {"torch": "torch", "tf": "tensorflow"}
+STAGES = ("machine", "parity", "ways", "training", "BERT")
 ROW = "ROW "
 """How a stage's line begins that is a row of the table."""
 
@@ -133,6 +134,7 @@ def main() -> None:
         "--small", action="store_true", help="sizes for a CPU; taken by itself where there is no GPU"
     )
     parser.add_argument("--only", choices=list(MODULES), help="one framework alone")
+    parser.add_argument("--stages", choices=STAGES, nargs="+", default=STAGES, help="these alone")
     parser.add_argument("--seconds", type=float, default=290, help="for everything")
     parser.add_argument("--wheels", type=Path, default=HERE.parent / ".device-wheels")
     given = parser.parse_args()
@@ -143,6 +145,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="zoo-device-") as folder:
         environment = surroundings(Path(folder), given.wheels)
         for stage in stages(frameworks, given.device, small):
+            if stage.name.partition(",")[0] not in given.stages:
+                continue
             left = end - time.monotonic()
             if left < 5:
                 rows.append(Failed(stage.name, f"FAILED: no time left of {given.seconds:.0f} s"))

@@ -9,6 +9,7 @@ import gc
 import os
 import secrets
 import sys
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -36,7 +37,10 @@ LONGEST = (
     "tf/test_native.py",
     "parity/test_cases.py",
     "parity/test_compositions.py",
+    "parity/test_precision.py",
     "parity/test_golden.py",
+    "tf/test_container.py",
+    "tf/test_keras_tools.py",
     "cli/test_broken_imports.py",
 )
 """The files that take longest, which come first: a worker that began one of them last would leave the other idle."""
@@ -57,7 +61,19 @@ def pytest_runtest_teardown(item, nextitem):
     """After a file's last test let go of its models, which are circles, and which no other file uses."""
     yield
     if nextitem is None or nextitem.path != item.path:
+        _forget_what_is_kept(item.module)
         _set_apart_what_stays()
+
+
+Kept = type(cache(len))
+"""A function that keeps what it gave."""
+
+
+def _forget_what_is_kept(module):
+    """By the functions of a file that keep what they gave for its other tests, models of each family say."""
+    for value in vars(module).values():
+        if isinstance(value, Kept) and value.__module__ == module.__name__:
+            value.cache_clear()
 
 
 def _set_apart_what_stays():
@@ -109,18 +125,22 @@ def pytest_configure(config):
 
 def pytest_terminal_summary(terminalreporter, config):
     """How many of the parity suite's cases ran, and whether each pair of values was among them."""
-    run = [report for report in terminalreporter.getreports("passed") if _is_case(report)]
-    failed = [report for report in terminalreporter.getreports("failed") if _is_case(report)]
-    if run or failed:
-        from cases import all_cases
+    passed, failed = (
+        sum(_cases(report) for report in terminalreporter.getreports(how)) for how in ("passed", "failed")
+    )
+    if passed or failed:
+        from cases import all_cases, in_suite
 
         terminalreporter.write_line(
-            f"parity: {len(run) + len(failed)} cases run of {len(all_cases())} that exist, {len(failed)} failed"
+            f"parity: {passed + failed} cases run of {len(all_cases())} that exist, {failed} failed; "
+            f"{len(in_suite())} are of specs that test_suite.py trains"
         )
 
 
-def _is_case(report):
-    return report.when == "call" and "test_cases.py::test_a_case_agrees" in report.nodeid
+def _cases(report):
+    """How many a test was of."""
+    is_of_cases = report.when == "call" and "test_cases.py::test_a_case_agrees" in report.nodeid
+    return dict(report.user_properties)["cases"] if is_of_cases else 0
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,9 +7,10 @@ import re
 import pytest
 
 import pages
+from drawn import some
 
 
-@pytest.mark.parametrize("page", pages.pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", some("pages", pages.pages(), 5), ids=lambda page: page.name)
 def test_what_a_page_shows_runs_as_it_stands(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

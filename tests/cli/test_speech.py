@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from drawn import some
 from small_runs import probed_run
 from zoo_common.backend import find_backend
 from zoo_common.cli.main import application
@@ -94,7 +95,7 @@ def most_frequent(name: str) -> float:
     return np.bincount(units).max() / len(units)
 
 
-@pytest.mark.parametrize("framework", ["torch", "tf"])
+@pytest.mark.parametrize("framework", some("speech", ["torch", "tf"]))
 def test_speech_is_learned_from_what_is_made(framework, tmp_path):
     """In full, 700 and 400 steps, it is a word error rate of 0.13 (hearing nothing: 1.0) and 0.56 of units (0.10)."""
     spec = load_spec("hubert_tiny_units", ["training.steps=80", "data.evaluation_utterances=64"])

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from drawn import some
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -24,12 +26,39 @@ def modules(monkeypatch):
         del sys.modules[name]
 
 
-def test_every_stage_runs_on_a_cpu_and_the_table_has_its_rows(tmp_path):
+STAGES = {
+    "machine": ("matrix product, torch, bfloat16",),
+    "parity": (
+        "bert_tiny, gradient, float32",
+        "bert_tiny, gradient, bfloat16",
+        "bert_tiny, curve, float32",
+    ),
+    "ways": (
+        "training, gpt2_tiny, torch, bfloat16, cpu: of the measured peak",
+        "gpt2_tiny, weights on the host, torch, cpu: losses, against resident",
+        "gpt2_tiny, divided over one replica, torch, cpu: losses, against resident",
+    ),
+    "training": (
+        "zoo train, torch, cpu to cpu to cpu, against cpu alone",
+        "memory/resident_bytes, torch",
+        "memory/device_bytes events, torch on the CPU",
+    ),
+    "BERT": (
+        "training step, torch, bfloat16, cpu, of the measured peak",
+        "forward, torch / transformers, bfloat16",
+    ),
+}
+"""By stage some rows of the table."""
+DRAWN = some("stages", list(STAGES), 2)
+
+
+def test_the_stages_run_on_a_cpu_and_the_table_has_their_rows(modules, tmp_path):
+    assert list(STAGES) == list(modules("device").STAGES)
     done = subprocess.run(
         [
             sys.executable,
             BENCHMARKS / "device.py",
-            *(["--small", "--only", "torch", "--device", "cpu", "--seconds", "1800"]),
+            *(["--small", "--only", "torch", "--device", "cpu", "--seconds", "1800", "--stages", *DRAWN]),
         ],
         capture_output=True,
         text=True,
@@ -39,21 +68,8 @@ def test_every_stage_runs_on_a_cpu_and_the_table_has_its_rows(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout.partition("== table")[2]
-    for row in (
-        "matrix product, torch, bfloat16",
-        "bert_tiny, gradient, float32",
-        "bert_tiny, gradient, bfloat16",
-        "bert_tiny, curve, float32",
-        "training step, torch, bfloat16, cpu, of the measured peak",
-        "training, gpt2_tiny, torch, bfloat16, cpu: of the measured peak",
-        "gpt2_tiny, weights on the host, torch, cpu: losses, against resident",
-        "gpt2_tiny, divided over one replica, torch, cpu: losses, against resident",
-        "forward, torch / transformers, bfloat16",
-        "zoo train, torch, cpu to cpu to cpu, against cpu alone",
-        "memory/resident_bytes, torch",
-        "memory/device_bytes events, torch on the CPU",
-    ):
-        assert row in table
+    for stage, rows in STAGES.items():
+        assert [row in table for row in rows] == [stage in DRAWN] * len(rows)
     assert "FAIL" not in table
     assert list(tmp_path.iterdir()) == []
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 
 import pytest
 
 from distinct import covering, representatives, structures
-from drawn import SEED, all_cases
+from drawn import some
 from golden import FOLDER, defaults, first_losses, golden, read
 from zoo_spec import list_specs, load_spec
 
@@ -27,10 +26,9 @@ WIRINGS = sorted(set(structures()) - set(covering()))
 """Whose parts are all in wirings that parity trains in both frameworks."""
 NUMBERS = sorted(set(representatives().values()) - set(structures()))
 """What differs by numbers alone from another's wiring."""
-DRAWN = [name for names in (WIRINGS, NUMBERS) for name in random.Random(SEED).sample(names, 3)]
 
 
-@pytest.mark.parametrize("other", [*WIRINGS, *NUMBERS] if all_cases() else DRAWN)
+@pytest.mark.parametrize("other", [*some("wirings", WIRINGS, 2), *some("numbers", NUMBERS)])
 def test_the_first_losses_are_those_of_the_other_framework_too(other):
     """Where parity of every level, in ``test_suite.py``, does not train both frameworks on the same."""
     kept = json.loads((FOLDER / f"{other}.json").read_text(encoding="utf-8"))["first_losses"]

@@ -15,7 +15,7 @@ from defects import DEFECTS
 from defects.unproven import UNPROVEN
 from planting import ROOT
 
-DRAWN = 3
+DRAWN = 2
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=str)

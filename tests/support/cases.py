@@ -1,6 +1,7 @@
 """Every case of the parity suite: family, task, rows and dtype; and a set with every pair of these.
 
-But of family by task with drawn ones: 104 fit, and each pair is a case of its own.
+But of family by task with drawn ones: 104 fit, and each pair is a case of its own. A pair that ``test_suite.py`` has,
+where it takes a spec through all rows, needs no case.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from functools import cache
 from itertools import combinations, product
 from typing import NamedTuple
 
+from distinct import covering, trained
 from drawn import SEED, cover
 from zoo_common.parity.probes import probe_inputs
 from zoo_common.parity.suite import DTYPES
@@ -77,11 +79,22 @@ def all_cases() -> tuple[Case, ...]:
 
 
 @cache
+def in_suite() -> frozenset[Case]:
+    """Those that ``test_suite.py`` runs anyway: all rows of each spec that it trains."""
+    found = set()
+    for spec in map(trained, covering()):
+        dtypes = DTYPES if spec.training.precision == "bfloat16" else ("float64", "float32")
+        rows = probe_inputs(spec.graph(), seed=1)
+        found |= {Case(spec.model.kind, spec.task.kind, *each) for each in product(rows, dtypes)}
+    return frozenset(found & set(all_cases()))
+
+
+@cache
 def drawn_combinations() -> frozenset[tuple[str, str]]:
     """The families by task of this run: as few as have each, and each task by rows, and more."""
     rows, _ = combined()
     found = {pair: {*pair, *((pair[1], each) for each in rows[pair])} for pair in sorted(rows)}
-    chosen = random.Random(SEED).sample(sorted(rows), len(rows) // 6)
+    chosen = random.Random(SEED).sample(sorted(rows), len(rows) // 10)
     return frozenset(chosen) | set(cover("cases", found))
 
 
@@ -89,18 +102,20 @@ def drawn_combinations() -> frozenset[tuple[str, str]]:
 def pairwise_cases() -> tuple[Case, ...]:
     """Enough of them for every pair of values that goes together: each time the one with most pairs left.
 
-    Of family by task only the drawn ones.
+    Of family by task only the drawn ones; beside what is ``in_suite``.
     """
     cases = [case for case in all_cases() if case[:2] in drawn_combinations()]
-    left = {pair for case in cases for pair in _pairs(case)}
+    left = {pair for case in cases for pair in pairs_of(case)}
+    left -= {pair for case in in_suite() for pair in pairs_of(case)}
     chosen = []
     while left:
-        best = max(cases, key=lambda case: len(left & _pairs(case)))
-        left -= _pairs(best)
+        best = max(cases, key=lambda case: len(left & pairs_of(case)))
+        left -= pairs_of(best)
         chosen.append(best)
     return tuple(sorted(chosen))
 
 
 @cache
-def _pairs(case: Case) -> frozenset[tuple[tuple[str, str], ...]]:
+def pairs_of(case: Case) -> frozenset[tuple[tuple[str, str], ...]]:
+    """Any two of its values, each with its field."""
     return frozenset(combinations(zip(Case._fields, case, strict=True), 2))

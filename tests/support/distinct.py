@@ -6,6 +6,8 @@ import json
 from collections.abc import Hashable
 from functools import cache
 
+from zoo_common.parity.coverage import further_inputs
+from zoo_common.parity.probes import probe_inputs
 from zoo_spec import list_specs, load_spec
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.experiment import ExperimentSpec, Json
@@ -13,6 +15,49 @@ from zoo_spec.shrink import shrunk
 
 # How long a run is, and how much it reads at once: no small run depends on these.
 LENGTHS = ("steps", "batch_size", "micro_batch_size", "save_every", "evaluate_every", "log_every")
+
+SMALLER = {
+    "causal_lm": (
+        "model.bounds.sequence=32",
+        *(f"model.nodes.embeddings.block.{size}" for size in ("rows=60", "size=24", "position.size=32")),
+        *(
+            f"model.nodes.decoder.block.layer.{size}"
+            for size in ("attention.num_heads=2", "feed_forward.size=32")
+        ),
+    ),
+    "rotary_bert": ("model.position.dims=4", "model.feed_forward.size=24"),
+    "two_towers": (
+        "model.inputs.image.shape=[batch,14,14,3]",
+        "model.nodes.patches.block.channels=8",
+        *(f"model.nodes.{node}.block.size=16" for node in ("image_vector", "embeddings", "hidden")),
+        "model.nodes.embeddings.block.rows=60",
+        *(
+            f"model.nodes.text.block.layer.{size}"
+            for size in ("attention.num_heads=2", "feed_forward.size=24")
+        ),
+    ),
+    "u_text_encoder": (
+        "model.bounds.sequence=32",
+        *(f"model.nodes.embeddings.block.{size}" for size in ("rows=60", "size=24", "position.size=32")),
+        *(
+            f"model.nodes.{node}.block.layer.attention.num_heads=2"
+            for node in ("down_128", "down_64", "middle")
+        ),
+        *(
+            f"model.nodes.{node}.block.layer.feed_forward.size=20"
+            for node in ("down_128", "down_64", "middle")
+        ),
+        *(f"model.nodes.{node}_64.block.size=16" for node in ("narrow", "wide")),
+        "model.nodes.narrow_32.block.size=8",
+        "model.nodes.wide_128.block.size=24",
+    ),
+    "hubert_base_units": ("task.units=24", "task.code_size=20"),
+    **dict.fromkeys(
+        ("unet_classic", "unet_inria", "unet_tiny", "unet_tiny_residual"), ("model.filters=[32,64]",)
+    ),
+}
+"""Of specs that parity trains: smaller sizes of what states its own, and so has none of a family's; fewer levels of a
+UNet. All of its parts stay."""
 
 
 @cache
@@ -53,10 +98,12 @@ def deep() -> frozenset[str]:
     They have every part with one layer too, and several layers of their kind are in one of these.
     """
     repeated = {name: several(small(name)) for name in covering()}
-    thick = {name for name in covering() if not _is_whole_with_one_layer(name)}
-    for name in sorted(covering(), key=lambda name: -len(repeated[name])):
-        if not repeated[name] <= set().union(*(repeated[other] for other in thick)):
-            thick.add(name)
+    whole = [name for name in covering() if _is_whole_with_one_layer(name)]
+    anyhow = set().union(*(several(small(name, *one_layer(name))) for name in whole))
+    thick = set(covering())
+    for name in sorted(whole, key=lambda name: -len(list(small(name).graph().places()))):
+        if repeated[name] <= anyhow.union(*(repeated[other] for other in thick - {name})):
+            thick.remove(name)
     return frozenset(thick)
 
 
@@ -66,15 +113,34 @@ def small(name: str, *overrides: str) -> ExperimentSpec:
     return shrunk(load_spec(name, overrides))
 
 
+@cache
 def trained(name: str) -> ExperimentSpec:
-    """The spec of ``covering`` at the small size, with one layer unless it is ``deep``."""
-    return small(name, *(() if name in deep() else one_layer(name)))
+    """The spec of ``covering`` at the small size, or less, with one layer unless it is ``deep``."""
+    return small(name, *SMALLER.get(name, ()), *(() if name in deep() else one_layer(name)))
+
+
+@cache
+def effort(name: str) -> float:
+    """What training it in parity takes, beside others: each block runs on each probe, and little else counts."""
+    graph = trained(name).graph()
+    return len(list(graph.places())) * (len(probe_inputs(graph, 1)) + len(_further_inputs(name)))
+
+
+@cache
+def _further_inputs(name: str) -> tuple[frozenset[str], ...]:
+    """Which inputs each of the probes beyond whole, padded and packed rows gives."""
+    return tuple(frozenset(batch) for batch in further_inputs(trained(name).graph(), 1).values())
 
 
 def one_layer(name: str) -> list[str]:
     """What makes a model one of a layer, or of one in its encoder and its decoder; nothing where no field says it."""
-    fields = type(load_spec(name).model).model_fields
-    return [f"model.{field}=1" for field in ("num_layers", "num_decoder_layers") if field in fields]
+    model = load_spec(name).model
+    fields = type(model).model_fields
+    stacks = [node for node, each in getattr(model, "nodes", {}).items() if hasattr(each.block, "num_layers")]
+    return [
+        *(f"model.{field}=1" for field in ("num_layers", "num_decoder_layers") if field in fields),
+        *(f"model.nodes.{node}.block.num_layers=1" for node in stacks),
+    ]
 
 
 def _is_whole_with_one_layer(name: str) -> bool:
@@ -109,6 +175,23 @@ def parts(spec: ExperimentSpec) -> set[tuple[str, ...]]:
     training = spec.training
     ways = (spec.task.kind, training.optimizer.kind, training.precision, f"recompute {training.recompute}")
     return found | {(way,) for way in ways}
+
+
+def turned(name: str) -> set[tuple[Hashable, ...]]:
+    """What the probes beyond whole, padded and packed rows show of a spec that is trained: each kind of block.
+
+    With the inputs that one of them leaves out, and whether it says of itself where it computes otherwise.
+    """
+    graph = trained(name).graph()
+    absent = set(graph.inputs) - frozenset.intersection(*_further_inputs(name))
+    found: set[tuple[Hashable, ...]] = set()
+    for place in graph.places():
+        kind = type(place.block).__name__
+        found |= {(kind,), (kind, "beyond", bool(place.block.thresholds(place.inputs)))}
+        for port, ref in graph.nodes[place.path.partition(".")[0]].inputs.items():
+            if ref.source in absent and port in place.inputs:
+                found.add((kind, "without", port))
+    return found
 
 
 def in_training(spec: ExperimentSpec) -> set[tuple[Hashable, ...]]:

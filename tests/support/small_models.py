@@ -15,7 +15,7 @@ import numpy as np
 
 import launch
 from distinct import one_layer, parts
-from drawn import all_cases
+from drawn import all_cases, some
 from zoo_common.data.generated import GeneratedExamples, id_limits
 from zoo_spec import list_specs, load_spec
 from zoo_spec.experiment import ExperimentSpec
@@ -58,13 +58,14 @@ Arrays = dict[str, np.ndarray]
 
 @cache
 def cases() -> tuple[str, ...]:
-    """One shipped spec a family, the first whose loss both compilers take, and every composed one."""
-    families = {}
+    """One shipped spec a family, the first whose loss both compilers take; of those that are composed a drawn one."""
+    families: dict[str, list[str]] = {}
     for name in list_specs():
         spec = load_spec(name)
         if spec.task.kind not in WITHOUT_A_TRACED_LOSS:
-            families.setdefault(name if spec.model.kind == "graph" else spec.model.kind, name)
-    return tuple(families.values())
+            families.setdefault(spec.model.kind, []).append(name)
+    composed = families.pop("graph")
+    return (*(names[0] for names in families.values()), *some("composed", composed))
 
 
 @cache

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 import zoo_tf
-from small_models import cases, in_fresh_process, small_spec
+from drawn import shared_out
+from small_models import cases, in_fresh_process, thin_spec
 from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import Block, named_layers, recording
 from zoo_tf.container import build_functional
@@ -597,10 +598,14 @@ def test_a_missing_tensorflow_says_what_to_install():
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", cases())
+DECLARED = shared_out("declared", cases(), ("float32", "bfloat16"))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [(name, dtype) for dtype, names in DECLARED.items() for name in names]
+)
 def test_the_shapes_and_dtypes_that_the_graph_declares_are_what_a_trace_finds(name, dtype):
-    model = zoo_tf.compile(small_spec(name), dtype=dtype)
+    model = zoo_tf.compile(thin_spec(name), dtype=dtype)
     # With pooled_positions, pooled outputs have a dimension more than they are declared with.
     given = {key: tensor for key, tensor in model.input.items() if key != "pooled_positions"}
     traced = model.compute_output_spec(given)

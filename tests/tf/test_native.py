@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import zoo_tf
-from drawn import shared_out, turns
+from drawn import shared_out, some, turns
 from small_models import (
     assert_same,
     assert_worth_comparing,
@@ -45,8 +45,8 @@ FRESH = {"seed": 5, "batch": 2, "sequence": 9, "target_sequence": 8, "prediction
 
 FITTED = shared_out("fit", cases(), ("arrays", "pipeline"))
 """Of what the step that ``fit`` compiles is fed: a family takes turns."""
-BY_XLA = shared_out("xla", cases(), ("outputs", "gradients"))
-"""Of what XLA compiles: the way back goes through what leads to the outputs, too."""
+TRACED = shared_out("traced", cases(), ("as it is", "outputs by XLA", "gradients by XLA"))
+"""Of what becomes of a trace: XLA begins with the same, and the way back goes through what leads to the outputs."""
 
 
 @pytest.fixture(params=cases())
@@ -111,7 +111,7 @@ def test_outputs_are_worth_comparing(model, graph):
 
 
 def test_outputs_of_absent_inputs_are_absent_and_the_rest_stay(case, model, graph):
-    chosen = turns("absent", cases(), case, list(subsets(graph)), count=2)
+    chosen = turns("absent", cases(), case, list(subsets(graph)))
     for subset, names in subsets(graph).items():
         inputs = draw_inputs(graph, names)
         outputs = run(model, inputs)
@@ -125,6 +125,7 @@ def test_outputs_of_absent_inputs_are_absent_and_the_rest_stay(case, model, grap
         assert_same(without_labels, {name: outputs[name] for name in without_labels}, 0)
 
 
+@pytest.mark.parametrize("case", TRACED["as it is"])
 def test_one_trace_of_a_function_serves_all_sizes(case, model, graph):
     for names in turns("one trace", cases(), case, distinct_subsets(graph), count=2):
         function = tf.function(lambda inputs: model(inputs), input_signature=[signature(graph, names)])
@@ -134,7 +135,7 @@ def test_one_trace_of_a_function_serves_all_sizes(case, model, graph):
         assert function.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("case", BY_XLA["outputs"])
+@pytest.mark.parametrize("case", TRACED["outputs by XLA"])
 def test_a_function_compiled_by_xla_gives_the_same(case, model, graph):
     for subset, how in turns("xla inputs", cases(), case, [("everything", FRESH), ("required", {})]):
         names = subsets(graph)[subset]
@@ -157,7 +158,7 @@ def test_a_function_compiled_by_xla_serves_other_sizes():
     assert function.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("case", BY_XLA["gradients"])
+@pytest.mark.parametrize("case", TRACED["gradients by XLA"])
 def test_gradients_compiled_by_xla_are_the_same(model, graph):
     inputs = tensors(draw_inputs(graph, subsets(graph)["everything"]))
 
@@ -204,7 +205,7 @@ def graph_features_output(graph: Graph, names) -> str:
 
 
 def test_it_is_a_layer_of_a_users_functional_model(case, model, graph):
-    for names in turns("users_model", cases(), case, distinct_subsets(graph), count=2):
+    for names in turns("users_model", cases(), case, distinct_subsets(graph)):
         outer = users_model(model, graph, names)
         inputs = draw_inputs(graph, names, **FRESH)
         expected = run(model, inputs)
@@ -218,8 +219,8 @@ def test_it_is_a_layer_of_a_users_functional_model(case, model, graph):
     assert_same(run(function, tensors(inputs)), {**expected, "mine": mine}, TOLERANCE)
 
 
-SAVED = shared_out("saved", cases(), ("float64", "outer"))
-"""What else is saved of a family beside the model itself."""
+SAVED = shared_out("saved", cases(), ("alone", "float64", "outer"))
+"""How a family is saved: all layers write down what they are made of in any of these."""
 
 
 def saved_subsets(case: str) -> list[str]:
@@ -233,7 +234,8 @@ def elsewhere(tmp_path_factory):
     for case in cases():
         graph = thin_spec(case).graph()
         model = shared_model(case)
-        model.save(folder / f"{case}.keras")
+        if case in SAVED["alone"]:
+            model.save(folder / f"{case}.keras")
         if case in SAVED["float64"]:
             shared_model(case, "float64").save(folder / f"{case}-float64.keras")
         if case in SAVED["outer"]:
@@ -263,6 +265,7 @@ def elsewhere(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("case", SAVED["alone"])
 def test_a_saved_model_gives_the_same_in_a_fresh_process(elsewhere, case, model, graph):
     for subset in saved_subsets(case):
         with np.load(elsewhere / f"{case}.{subset}.outputs.npz") as found:
@@ -459,6 +462,7 @@ def test_float64_is_float64_throughout(case, graph):
     assert {value.dtype for value in outputs.values()} == {np.dtype("float64")}
 
 
+@pytest.mark.parametrize("case", some("policy", cases(), 4))
 def test_the_users_dtype_policy_does_not_reach_where_a_dtype_is_given_and_is_not_changed(graph, monkeypatch):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

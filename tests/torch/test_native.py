@@ -19,7 +19,8 @@ from torch import nn
 from torch.export import Dim
 
 import zoo_torch
-from drawn import shared_out, turns
+from distinct import one_layer
+from drawn import all_cases, shared_out, turns
 from small_models import (
     assert_same,
     assert_worth_comparing,
@@ -78,8 +79,8 @@ def thin(case):
     return thin_spec(case).graph()
 
 
-CAPTURED = shared_out("dynamo", cases(), ("compile", "strict export"))
-"""Both begin with dynamo's capture of the whole graph, so a family takes turns at them."""
+CAPTURED = shared_out("captured", cases(), ("compile", "strict export", "export"))
+"""All of them capture the whole graph, so a family takes turns at them."""
 
 
 def make_model(graph: Graph, dtype: str = "float32") -> nn.Module:
@@ -231,11 +232,12 @@ def test_torch_compile_takes_the_whole_graph_and_gives_the_same(thin):
 
 
 def test_torch_compile_generates_code_that_gives_the_same():
-    graph = small_spec(cases()[0]).graph()
+    graph = small_spec(cases()[0], *(() if all_cases() else one_layer(cases()[0]))).graph()
     model = make_model(graph)
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True)
-    for names in (subsets(graph)["everything"], subsets(graph)["required"]):
+    for subset in ("everything", "required") if all_cases() else ("everything",):
+        names = subsets(graph)[subset]
         run(compiled, tensors(graph, names))
         check(compiled, model, graph, names, **{**FRESH, "batch": 3, "sequence": 7, "predictions": 4})
 
@@ -263,6 +265,7 @@ def test_strict_torch_export_gives_the_same(thin):
     check(exported.module(), model, graph, names)
 
 
+@pytest.mark.parametrize("case", CAPTURED["export"])
 def test_torch_export_serves_all_sizes_within_the_spec_bounds(case, thin):
     graph, model = thin, make_model(thin)
     largest = {name: bound.maximum for name, bound in graph.bounds.items() if bound.maximum}
