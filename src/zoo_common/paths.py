@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Literal
 
-Part = Literal["blocks", "call", "update"]
-"""What takes a path: blocks when they run, whoever calls the model, or an optimizer when it updates."""
+Part = Literal["blocks", "call", "update", "gradients"]
+"""What takes a path: blocks when they run, whoever calls the model, an optimizer in an update, or a training pass."""
 
 _choices: dict[str, Choice] = {}
 

@@ -41,6 +41,8 @@ class Overhead(Spec):
     """Whether micro-batches' gradients add up beside those of the latest."""
     keeps: bool
     """Whether what a step has let go of still counts while a checkpoint is saved."""
+    spares: bool = False
+    """Whether training computes the logits of a large vocabulary in parts, and never has all of them."""
 
 
 class Reserved(Spec):
@@ -125,6 +127,7 @@ def overhead_of(name: str | None) -> Overhead:
         streamed=max((each.streamed for each in others), default=0),
         sums=any(each.sums for each in others),
         keeps=any(each.keeps for each in others),
+        spares=all(each.spares for each in others),
     )
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import declaring, legal_name_scope
+from zoo_tf.blocks.product import Product
 from zoo_tf.strategy_loss import share_of_loss
 
 _OF_EXAMPLES = ("example_ids", "positions", "pooled_positions")
@@ -79,11 +80,14 @@ class GraphModel(keras.Model):
         mask: Any = None,
         outputs: Sequence[str] | None = None,
     ) -> dict[str, Any]:
-        """The graph's outputs without the absent ones, or exactly `outputs`, with None for the absent."""
+        """The graph's outputs without the absent ones, or exactly `outputs`, with None for the absent.
+
+        Logits that are spared are absent.
+        """
         values = super().call(inputs, training=training, mask=mask)
         if outputs is not None:
             return {name: values[name] for name in outputs}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if not isinstance(value, Product | None)}
 
     def compute_output_spec(
         self,

@@ -41,6 +41,7 @@ from zoo_tf.inference import TensorFlowInference, Tensors, as_array
 from zoo_tf.leaves import named_variables, to_canonical
 from zoo_tf.precision import native_dtype
 from zoo_tf.randomness import Keys, StepRandomness
+from zoo_tf.spared_logits import sparing_logits
 from zoo_tf.streaming_layers import StreamedLayers
 from zoo_tf.streaming_optimizer import StreamedOptimizer, global_norm
 from zoo_tf.streaming_program import Program
@@ -255,6 +256,7 @@ class StreamedTraining(StreamedInference):
             with (
                 tf.GradientTape(watch_accessed_variables=False) as tape,
                 self.random.drawing(Keys(keys, self._portable)),
+                sparing_logits(self.model, self.graph),
             ):
                 tape.watch(list(watched.values()))
                 tape.watch(self.layers.anchor())

@@ -29,6 +29,7 @@ from zoo_tf.precision import native_dtype
 from zoo_tf.randomness import StepRandomness
 from zoo_tf.recompute import recompute_layers
 from zoo_tf.replicas import talking
+from zoo_tf.spared_logits import sparing_logits
 from zoo_tf.sums import sums_of
 from zoo_tf.weights import get_weights
 
@@ -172,7 +173,10 @@ class TensorFlowTraining(TensorFlowInference):
     def _differentiate(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
         self.traces += 1
         watched = [variable.value for variable in self.parameters.values()]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with (
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+            sparing_logits(self.model, self.graph),
+        ):
             tape.watch(watched)
             losses = losses_of(self.graph, self.model(batch, training=True), divisors)
         gradients = tape.gradient(losses["loss"], watched)
@@ -181,7 +185,11 @@ class TensorFlowTraining(TensorFlowInference):
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""
         watched = [variable.value for variable in self.parameters.values()]
-        with tf.device(self.device), tf.GradientTape(watch_accessed_variables=False) as tape:
+        with (
+            tf.device(self.device),
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+            sparing_logits(self.model, self.graph),
+        ):
             tape.watch(watched)
             loss = self.model(self._tensors(batch), training=False)["loss"]
         found = tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)

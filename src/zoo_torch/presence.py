@@ -26,5 +26,5 @@ def cast(value: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
 
 
 def present(outputs: dict[str, Tensor | None]) -> dict[str, Tensor]:
-    """The outputs that there are."""
-    return {name: value for name, value in outputs.items() if value is not None}
+    """The outputs that there are; logits that are spared are none."""
+    return {name: value for name, value in outputs.items() if isinstance(value, Tensor)}

@@ -31,6 +31,7 @@ from zoo_torch.formats import write
 from zoo_torch.inference import TorchInference, as_array
 from zoo_torch.optimizers import Rule
 from zoo_torch.recompute import recompute_layers
+from zoo_torch.spared_logits import sparing_logits
 from zoo_torch.streaming_optimizer import Collected, StreamedOptimizer
 from zoo_torch.streaming_units import Streams
 from zoo_torch.training import TorchTraining
@@ -126,9 +127,9 @@ class StreamedTraining(TorchTraining):
 
     def _resident_gradients(self, batch: Batch) -> dict[str, Tensor]:
         wanted = [*self.parameters.values(), self.streams.anchor]
-        found = torch.autograd.grad(
-            self._run(batch)["loss"], wanted, allow_unused=True, materialize_grads=True
-        )
+        with sparing_logits(self.model, self.graph):
+            loss = self._run(batch)["loss"]
+        found = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
         return dict(zip(self.parameters, found, strict=False))
 
     def apply_gradients(self, gradients: Mapping[str, Array], rate: float) -> None:

@@ -22,12 +22,13 @@ from zoo_torch.blocks.embedding import Embedding
 from zoo_torch.blocks.norm import standing_in
 from zoo_torch.dropouts import watch_dropouts
 from zoo_torch.freezing import freeze
-from zoo_torch.inference import TorchInference, as_array
+from zoo_torch.inference import CALL, TorchInference, as_array
 from zoo_torch.modes import mean_evaluation
 from zoo_torch.optimizers import Optimizer, Rule
 from zoo_torch.randomness import StepRandomness
 from zoo_torch.recompute import recompute_layers
 from zoo_torch.replicas import require_own_device, talking
+from zoo_torch.spared_logits import sparing_logits
 from zoo_torch.sums import sums_of
 from zoo_torch.weights import get_weights
 
@@ -123,7 +124,8 @@ class TorchTraining(TorchInference):
         if not micro_batch.count:
             return self._stand_in(micro_batch, denominators or {})
         with self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first):
-            parts = self._losses(self.model(**self._tensors(micro_batch.batch)), denominators)
+            with sparing_logits(self.model, self.graph):
+                parts = self._losses(self.model(**self._tensors(micro_batch.batch)), denominators)
             # Here too, for layers that are recomputed draw their masks again.
             parts["loss"].backward()
         return {name: value.detach() for name, value in parts.items()}
@@ -150,7 +152,10 @@ class TorchTraining(TorchInference):
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""
-        loss = self._run(batch)["loss"]
+        # A model that a user compiles has all logits.
+        is_plain = CALL.taken("direct") == "direct"
+        with sparing_logits(self.model, self.graph) if is_plain else nullcontext():
+            loss = self._run(batch)["loss"]
         found = torch.autograd.grad(
             loss, list(self.parameters.values()), allow_unused=True, materialize_grads=True
         )

@@ -27,7 +27,7 @@ def inference_bytes(
     precision = spec.training.precision
     overhead = overhead_of(framework)
     sizes = step_sizes(uncut(spec), graph, **given)
-    cost = graph.cost(precision=precision, recompute=False, frozen=(), **sizes)
+    cost = graph.cost(precision=precision, recompute=False, frozen=(), whole_logits=True, **sizes)
     outputs = sum(each.bind(sizes).elements for each in graph.outputs.values()) * held_bytes(precision)
     largest = max((parameter.size for _, parameter, _ in graph.folded_parameters), default=0)
     activations = round((1 + overhead.working) * cost.widest) + outputs

@@ -100,6 +100,7 @@ def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, *
         moments=len(training.optimizer.moments),
         recompute="stacks",
         frozen=frozen_names(graph, training),
+        whole_logits=not overhead_of(framework).spares,
         **sizes,
     )
     parts = units_within(graph, unit_values(graph, training, framework), training.memory_limit)

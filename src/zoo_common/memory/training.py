@@ -69,6 +69,7 @@ def _resident(spec: ExperimentSpec, graph: Graph, framework: str | None, **given
         moments=len(training.optimizer.moments),
         recompute=training.recompute,
         frozen=frozen_names(graph, training),
+        whole_logits=not overhead.spares,
         **step_sizes(spec, graph, **given),
     ).bytes
     rows = step_rows(spec)

@@ -92,6 +92,9 @@ class Probes:
         for path in paths("blocks", "call"):
             for name in {**dict.fromkeys([*self.batches][:1]), **dict.fromkeys([*self.batches][-1:])}:
                 found[f"{name}, {path}"] = Turn(self.batches[name], path)
+        name, batch = next(iter(self.batches.items()))
+        if self._graph.spared_logits:
+            found.update({f"{name}, {path}": Turn(batch, path) for path in paths("gradients")})
         return found
 
     @property

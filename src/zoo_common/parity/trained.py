@@ -201,7 +201,9 @@ def _rows(spec: ExperimentSpec, graph: Graph) -> int:
 
 def _cost_bytes(spec: ExperimentSpec, graph: Graph, rows: int) -> Mapping[str, int]:
     sizes = step_sizes(spec, graph, batch=rows)
-    return graph.cost(precision="float64", recompute=spec.training.recompute, frozen=(), **sizes).bytes
+    return graph.cost(
+        precision="float64", recompute=spec.training.recompute, frozen=(), whole_logits=True, **sizes
+    ).bytes
 
 
 def _require_room(

@@ -51,6 +51,7 @@ def describe(
         moments=len(training.optimizer.moments),
         recompute=training.recompute,
         frozen=frozen_names(graph, training),
+        whole_logits=False,
         **chosen,
     )
     values = graph.value_count

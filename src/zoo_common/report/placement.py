@@ -162,7 +162,11 @@ def _step(spec: ExperimentSpec, graph: Graph, sizes: Mapping[str, int]) -> Phase
     """A step that reads and writes nothing."""
     frozen = frozen_names(graph, spec.training)
     cost = graph.cost(
-        precision=spec.training.precision, recompute=spec.training.recompute, frozen=frozen, **sizes
+        precision=spec.training.precision,
+        recompute=spec.training.recompute,
+        frozen=frozen,
+        whole_logits=False,
+        **sizes,
     )
     return Phase(cost.training_flops * step_rows(spec) // sizes["batch"], 0, 0)
 

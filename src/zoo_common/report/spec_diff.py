@@ -83,6 +83,7 @@ def _numbers(spec: ExperimentSpec, given: Mapping[str, int]) -> Numbers:
         precision=spec.training.precision,
         recompute=spec.training.recompute,
         frozen=frozen_names(graph, spec.training),
+        whole_logits=False,
         **sizes,
     )
     return Numbers(graph.parameter_count, cost.flops, cost.training_flops, sizes)

@@ -41,6 +41,9 @@ class Block(Registered):
     """False for a block that mixes positions without regard to ``example_ids``: packed rows are refused."""
     counts_padding: ClassVar[bool] = False
     """True for a block whose statistics are of padding too, so that outputs depend on how far a row is filled up."""
+    last_product: ClassVar[str | None] = None
+    """Where the product is whose result is the only output: the path of the ``dense`` or ``tied_dense`` inside, empty
+    for the block itself; None where there is none. A block that derives from one does not inherit it."""
     rounds_once: ClassVar[bool] = False
     """True for a block that computes in float32 or wider and rounds its result once, whatever the model's dtype."""
 

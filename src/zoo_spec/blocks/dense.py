@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt
 from zoo_spec.blocks.base import Block, Inputs, Outputs, require_features
@@ -15,6 +15,7 @@ class Dense(Block):
     """``y = x W^T + b`` over the last dimension: ``[..., in]`` to ``[..., size]``."""
 
     kind: Literal["dense"] = "dense"
+    last_product: ClassVar[str | None] = ""
     size: PositiveInt
     """Width of the output."""
     bias: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from zoo_spec.base import PositiveInt, Rate
 from zoo_spec.blocks.activation import ActivationKind, activation
@@ -26,6 +26,7 @@ class MaskedLmHead(Block):
 
     kind: Literal["masked_lm_head"] = "masked_lm_head"
     required = ("x", "table", "masked_positions")
+    last_product: ClassVar[str | None] = "decoder"
     activation: ActivationKind
     """Activation after the dense layer."""
     norm: Norm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from zoo_spec.blocks.base import Block, Inputs, Outputs, ShapeError, require_float
 from zoo_spec.cost import Cost
@@ -15,6 +15,7 @@ class TiedDense(Block):
 
     kind: Literal["tied_dense"] = "tied_dense"
     required = ("x", "table")
+    last_product: ClassVar[str | None] = ""
     bias: bool = False
     """Whether a bias of its own is added."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from zoo_spec.blocks.base import Block, Inputs
 from zoo_spec.blocks.layer import Layer
+from zoo_spec.blocks.losses import SoftmaxCrossEntropy
 from zoo_spec.blocks.stacked import Run
 from zoo_spec.cost import BYTES, BlockCost, Cost, held_bytes
 from zoo_spec.graph.learned import Learned
@@ -76,13 +77,17 @@ def graph_cost(
     precision: str,
     moments: int,
     recompute: Recompute,
+    in_parts: Collection[str],
 ) -> GraphCost:
-    """The cost of nodes whose sizes are all known; ``Graph.cost`` says what the bytes are."""
+    """The cost of nodes whose sizes are all known; ``Graph.cost`` says what the bytes are.
+
+    The losses ``in_parts``, by their nodes, take their logits a few rows at a time.
+    """
     reached: dict[str, bool] = {}
     costs = []
     for node in nodes:
         before = [reached.get(ref.source, learned.everything) for ref in node.inputs.values()]
-        found = _node_cost(node, recompute, learned, learned.everything or any(before))
+        found = _node_cost(node, recompute, learned, learned.everything or any(before), node.name in in_parts)
         reached[node.name] = found.spent.learns
         costs.append(found)
     kept = sum((each.spent.kept for each in costs), Cost())
@@ -138,7 +143,9 @@ class _NodeCost:
         return max(each.saved_bytes(precision) for each in self.layers or [self.spent.whole])
 
 
-def _node_cost(node: Node, recompute: Recompute, learned: Learned, reached: bool) -> _NodeCost:
+def _node_cost(
+    node: Node, recompute: Recompute, learned: Learned, reached: bool, in_parts: bool
+) -> _NodeCost:
     layers: list[Cost] = []
     passing: list[Cost] = []
 
@@ -149,6 +156,8 @@ def _node_cost(node: Node, recompute: Recompute, learned: Learned, reached: bool
         learns = reached or bool(learned.inside(path))
         is_layer = block.role == Layer.role or (recompute == "stacks" and run is not None and run.is_layer)
         cost = block.cost(inputs)
+        if in_parts and isinstance(block, SoftmaxCrossEntropy):
+            cost = block.cost_in_parts(inputs)
         size = sum(parameter.size for parameter in own.values() if parameter.trainable)
         copied = sum(each.size for each in own.values() if each.role in ("weight", "bias"))
         kept, copied_once = (cost, 0) if learns else (replace(cost, saved=0, wide=0), copied)

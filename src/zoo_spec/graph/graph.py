@@ -16,6 +16,7 @@ from zoo_spec.graph.learned import Learned
 from zoo_spec.graph.loss_parts import loss_parts
 from zoo_spec.graph.node_checks import checked_node
 from zoo_spec.graph.packing import RowInputs, row_inputs
+from zoo_spec.graph.spared_logits import SparedLogits, spared_logits
 from zoo_spec.graph.walk import descend, folded
 from zoo_spec.graph.windows import with_room_for_windows
 from zoo_spec.graph.wiring import BlockPlace, Bound, LossPart, Node, Ref, output_of
@@ -174,6 +175,11 @@ class Graph:
         """The terms of the output ``loss``; none if the graph has no such output."""
         return loss_parts(self.inputs, self.nodes, self.output_refs)
 
+    @cached_property
+    def spared_logits(self) -> tuple[SparedLogits, ...]:
+        """The logits that training need not have all at once."""
+        return spared_logits(self.inputs, self.nodes)
+
     def bind(self, **sizes: int) -> Graph:
         """The same graph with open dimensions replaced by sizes; raises SpecError where one does not fit."""
         for name, size in sizes.items():
@@ -205,6 +211,7 @@ class Graph:
         moments: int = 2,
         recompute: Recompute = False,
         frozen: Collection[str] = (),
+        whole_logits: bool = False,
         **sizes: int,
     ) -> GraphCost:
         """FLOPs and bytes of a forward pass and a training step, in all and by block.
@@ -214,7 +221,8 @@ class Graph:
         ``recompute`` a transformer layer keeps its inputs alone, and by "stacks", as where weights are streamed, any
         layer of a stack; ``recomputed`` are the activations of the layer that has most, of these and of those that
         keep nothing. Weights that are ``frozen``, by name, have no gradient and no moments, and nothing is kept where
-        no trained one lies in or before a block.
+        no trained one lies in or before a block. ``whole_logits`` are those of a pass that
+        has all logits, as one without training does.
         """
         chosen = self.sizes(**sizes)
         return graph_cost(
@@ -229,6 +237,7 @@ class Graph:
             precision=precision,
             moments=moments,
             recompute=recompute,
+            in_parts=() if whole_logits else [each.loss for each in self.spared_logits],
         )
 
     def _held(self, frozen: Collection[str]) -> Held:

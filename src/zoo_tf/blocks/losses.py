@@ -11,6 +11,7 @@ from zoo_spec.blocks import losses as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
+from zoo_tf.blocks.product import Product, cross_entropy_sum
 from zoo_tf.precision import at_least_float32
 
 # B batch, T tokens, E examples in a row.
@@ -22,13 +23,24 @@ class SoftmaxCrossEntropy(Block):
     def __init__(self, *, label_smoothing: float, **keras_: Any) -> None:
         super().__init__(autocast=False, **keras_)
         self.label_smoothing = label_smoothing
+        self._allow_non_tensor_positional_args = True  # A Product is none.
 
     def call(
-        self, logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+        self, logits: tf.Tensor | Product, labels: tf.Tensor, weights: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
+        if isinstance(logits, Product):
+            return self._in_parts(logits, tf.reshape(labels, [-1]), weights)
         wide = at_least_float32(tf.reshape(logits, [-1, logits.shape[-1]]))
         each = self._each(wide, tf.reshape(labels, [-1]))
         return weighted(each, weights)
+
+    def _in_parts(
+        self, logits: Product, labels: tf.Tensor, weights: tf.Tensor | None
+    ) -> dict[str, tf.Tensor]:
+        wide = tf.float64 if logits.x.dtype == tf.float64 else tf.float32
+        ones = tf.ones(tf.shape(labels), wide)
+        weights = ones if weights is None else tf.cast(tf.reshape(weights, [-1]), wide)
+        return ratio(cross_entropy_sum(logits, labels, weights, self.label_smoothing), tf.reduce_sum(weights))
 
     def _each(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         right = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -139,7 +151,11 @@ def weighted(each: tf.Tensor, weights: tf.Tensor | None) -> dict[str, tf.Tensor]
     """``sum(weights * each) / sum(weights)`` of losses ``[count]``, 0 for no weight, and what it is the ratio of."""
     weights = tf.ones_like(each) if weights is None else tf.cast(tf.reshape(weights, [-1]), each.dtype)
     numerator = tf.reduce_sum(weights * each)
-    denominator = tf.reduce_sum(weights)
+    return ratio(numerator, tf.reduce_sum(weights))
+
+
+def ratio(numerator: tf.Tensor, denominator: tf.Tensor) -> dict[str, tf.Tensor]:
+    """A loss and its parts; the loss is 0 where the denominator is."""
     return {
         "loss": tf.math.divide_no_nan(numerator, denominator),
         "numerator": numerator,

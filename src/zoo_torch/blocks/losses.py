@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import losses as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
+from zoo_torch.blocks.product import Product, cross_entropy_sum
 
 # B batch, T tokens, E examples in a row.
 
@@ -22,7 +23,11 @@ class SoftmaxCrossEntropy(nn.Module):
         super().__init__()
         self.label_smoothing = label_smoothing
 
-    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(
+        self, logits: Tensor | Product, labels: Tensor, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        if isinstance(logits, Product):
+            return self._in_parts(logits, labels.flatten().long(), weights)
         wide = torch.promote_types(logits.dtype, torch.float32)
         each = F.cross_entropy(
             logits.to(wide).flatten(0, -2),
@@ -31,6 +36,12 @@ class SoftmaxCrossEntropy(nn.Module):
             label_smoothing=self.label_smoothing,
         )
         return weighted(each, weights)
+
+    def _in_parts(self, logits: Product, labels: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
+        wide = torch.promote_types(logits.x.dtype, torch.float32)
+        ones = torch.ones(len(labels), dtype=wide, device=labels.device)
+        weights = ones if weights is None else weights.flatten().to(wide)
+        return ratio(cross_entropy_sum(logits, labels, weights, self.label_smoothing), weights.sum())
 
 
 class PositionCrossEntropy(nn.Module):
@@ -113,7 +124,11 @@ def weighted(each: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
     """``sum(weights * each) / sum(weights)`` of losses ``[count]``, 0 for no weight, and what it is the ratio of."""
     weights = torch.ones_like(each) if weights is None else weights.flatten().to(each.dtype)
     numerator = (weights * each).sum()
-    denominator = weights.sum()
+    return ratio(numerator, weights.sum())
+
+
+def ratio(numerator: Tensor, denominator: Tensor) -> dict[str, Tensor]:
+    """A loss and its parts; the loss is 0 where the denominator is."""
     return {
         "loss": numerator / denominator.masked_fill(denominator == 0, math.inf),
         "numerator": numerator,

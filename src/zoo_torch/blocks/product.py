@@ -1,0 +1,128 @@
+"""A product whose result is never there as a whole: a loss takes its factors, and computes some rows at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from zoo_spec.blocks.losses import parts
+
+# N rows, D features, V classes.
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Logits ``x weight^T + bias [..., V]`` of ``x [..., D]`` and ``weight [V, D]``, which nobody has computed."""
+
+    x: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+
+def cross_entropy_sum(
+    product: Product, labels_N: Tensor, weights_N: Tensor, label_smoothing: float
+) -> Tensor:
+    """``sum(weights * cross-entropy)``, its gradient computed with it, some rows at a time; in the weights' dtype.
+
+    So of logits, probabilities and their gradient there are never more than those rows, and no product is computed
+    twice (Hsu et al., 2024, 3.2).
+    """
+    x_ND = product.x.flatten(0, -2)
+    return _CrossEntropySum.apply(x_ND, product.weight, product.bias, labels_N, weights_N, label_smoothing)
+
+
+class _CrossEntropySum(torch.autograd.Function):
+    """The gradients of the factors are those of the sum itself; the backward pass multiplies them by the sum's."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        x_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        labels_N: Tensor,
+        weights_N: Tensor,
+        smoothing: float,
+    ) -> Tensor:
+        rows, wide = len(x_ND), weights_N.dtype
+        sums = _Gradients(ctx.needs_input_grad, x_ND, weight_VD, bias_V, wide)
+        each_N = x_ND.new_empty(rows, dtype=wide)
+        count = parts(rows)
+        most = -(-rows // count)
+        logits_MV = x_ND.new_empty(most, len(weight_VD))
+        log_p_MV = logits_MV if wide == x_ND.dtype else torch.empty_like(logits_MV, dtype=wide)
+        for part in range(count):
+            here = slice(part * rows // count, (part + 1) * rows // count)
+            logits_RV, log_p_RV = (each[: here.stop - here.start] for each in (logits_MV, log_p_MV))
+            if bias_V is None:
+                torch.mm(x_ND[here], weight_VD.mT, out=logits_RV)
+            else:
+                torch.addmm(bias_V, x_ND[here], weight_VD.mT, out=logits_RV)
+            torch.log_softmax(logits_RV.to(wide), -1, out=log_p_RV)
+            labels_R1 = labels_N[here, None]
+            torch.mul(log_p_RV.gather(1, labels_R1)[:, 0], smoothing - 1, out=each_N[here])
+            if smoothing:
+                each_N[here].sub_(smoothing * log_p_RV.mean(1))
+            if sums.any:
+                change_RV = log_p_RV.exp_()
+                change_RV.scatter_add_(1, labels_R1, torch.full_like(labels_R1, smoothing - 1, dtype=wide))
+                if smoothing:
+                    change_RV -= smoothing / len(weight_VD)
+                sums.add(here, change_RV, x_ND[here], weight_VD, weights_N[here])
+        ctx.found = sums.found()
+        return (weights_N * each_N).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        found, ctx.found = ctx.found, None  # Multiplied where they lie, so once.
+        if found is None:
+            raise RuntimeError(
+                "the gradient of logits in parts is there once; run the model again for another"
+            )
+        return (
+            *(None if each is None else each.mul_(gradient.to(each.dtype)) for each in found),
+            None,
+            None,
+            None,
+        )
+
+
+class _Gradients:
+    """The gradients of the factors that need one, summed in float32 or wider over the rows."""
+
+    def __init__(
+        self,
+        needed: tuple[bool, ...],
+        x_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        wide: torch.dtype,
+    ) -> None:
+        self.x = torch.empty_like(x_ND) if needed[0] else None
+        self.weight = torch.zeros_like(weight_VD, dtype=wide) if needed[1] else None
+        self.bias = torch.zeros_like(bias_V, dtype=wide) if bias_V is not None and needed[2] else None
+        self.any = any(needed[:3])
+        self._dtype = weight_VD.dtype
+
+    def add(self, here: slice, change_RV: Tensor, x_RD: Tensor, weight_VD: Tensor, weights_R: Tensor) -> None:
+        """``change_RV`` is the gradient of each row's own loss. The rows' weights go to what is smaller."""
+        if self.bias is not None:
+            self.bias += weights_R @ change_RV
+        narrow_RV = change_RV.to(x_RD.dtype)
+        weights_R1 = weights_R[:, None].to(x_RD.dtype)
+        if self.x is not None:
+            torch.mm(narrow_RV, weight_VD, out=self.x[here]).mul_(weights_R1)
+        if self.weight is not None and self.weight.dtype == x_RD.dtype:
+            self.weight.addmm_(narrow_RV.mT, x_RD * weights_R1)
+        elif self.weight is not None:
+            self.weight += narrow_RV.mT @ (x_RD * weights_R1)
+
+    def found(self) -> tuple[Tensor | None, ...]:
+        """Those of ``x``, ``weight`` and ``bias``, in the dtypes of these."""
+        return tuple(
+            None if each is None else each.to(self._dtype) for each in (self.x, self.weight, self.bias)
+        )
