@@ -24,6 +24,7 @@ from zoo_torch.attention_path import choose_open_lengths
 from zoo_torch.compile import compiled
 from zoo_torch.container import Model
 from zoo_torch.inference import as_array
+from zoo_torch.optimizers import sum_of_squares
 from zoo_torch.replicas import TorchReplicas, talking
 from zoo_torch.sums import losses_of_all, norms_of
 from zoo_torch.training import TorchTraining
@@ -76,7 +77,7 @@ class ShardedTraining(TorchTraining):
 
     def _norm(self, gradients: list[Tensor]) -> Tensor:
         """The global norm of gradients of which each replica has a part."""
-        squares = torch.stack([(gradient * gradient).sum() for gradient in gradients]).sum()
+        squares = torch.stack([sum_of_squares(gradient) for gradient in gradients]).sum()
         self._group.allreduce([squares]).wait()
         return squares.sqrt()
 
