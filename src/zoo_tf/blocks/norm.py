@@ -13,6 +13,7 @@ from zoo_spec.blocks import norm as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block, named_layers
 from zoo_tf.blocks.build import build
+from zoo_tf.blocks.vector_norms import layer_norm, rms_norm
 from zoo_tf.precision import at_least_float32
 from zoo_tf.statistics import Group, group_of, shared
 
@@ -28,14 +29,10 @@ class LayerNorm(Block):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         wide = at_least_float32(x)
-        mean = tf.reduce_mean(wide, -1, keepdims=True)
-        centred = wide - mean
-        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-        inverse = tf.math.rsqrt(variance + tf.constant(self.epsilon, wide.dtype))
         gamma, beta = (
             tf.cast(tf.convert_to_tensor(weight), wide.dtype) for weight in (self.gamma, self.beta)
         )
-        return tf.cast(centred * inverse * gamma + beta, x.dtype)
+        return tf.cast(layer_norm(wide, gamma, beta, self.epsilon), x.dtype)
 
 
 class RmsNorm(Block):
@@ -48,10 +45,8 @@ class RmsNorm(Block):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         wide = at_least_float32(x)
-        mean_square = tf.reduce_mean(tf.square(wide), -1, keepdims=True)
-        inverse = tf.math.rsqrt(mean_square + tf.constant(self.epsilon, wide.dtype))
         gamma = tf.cast(tf.convert_to_tensor(self.gamma), wide.dtype)
-        return tf.cast(wide * inverse * gamma, x.dtype)
+        return tf.cast(rms_norm(wide, gamma, self.epsilon), x.dtype)
 
 
 class BatchNorm(Block):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
-from tensorflow.python.eager import record
 
 from zoo_spec.blocks.losses import ROWS_AT_ONCE
+from zoo_tf.derivatives import Derivative, is_watched, with_derivative
 from zoo_tf.precision import at_least_float32
 
 # N rows, D features, V classes, R rows of a part.
@@ -37,10 +37,9 @@ def cross_entropy_sum(
     """
     x_ND = tf.reshape(product.x, [-1, product.x.shape[-1]])
     factors = [x_ND, product.weight, *([] if product.bias is None else [product.bias])]
-    sums = _Sums(product.is_turned, label_smoothing, [_needs_gradient(each) for each in factors])
+    sums = _Sums(product.is_turned, label_smoothing, [is_watched(each) for each in factors])
 
-    @tf.custom_gradient
-    def summed(*factors: tf.Tensor) -> tuple[tf.Tensor, object]:
+    def summed(*factors: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
         each_N, found = sums.over_rows(factors, labels_N, weights_N)
 
         def multiplied(gradient: tf.Tensor) -> list[tf.Tensor | None]:
@@ -48,11 +47,7 @@ def cross_entropy_sum(
 
         return tf.reduce_sum(weights_N * each_N), multiplied
 
-    return summed(*factors)
-
-
-def _needs_gradient(factor: tf.Tensor) -> bool:
-    return bool(record.should_record_backprop([factor]))
+    return with_derivative(summed, *factors)
 
 
 @dataclass(frozen=True)

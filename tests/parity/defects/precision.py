@@ -17,7 +17,7 @@ PRECISION: tuple[Defect, ...] = (
             "return super().forward(at_least_float32(x)).to(x.dtype)\n\n\nclass RmsNorm",
             "return torch.nn.functional.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)\n\n\nclass RmsNorm",
         ),
-        tf=("wide = at_least_float32(x)\n        mean = ", "wide = x\n        mean = "),
+        tf=("wide = at_least_float32(x)\n        gamma, beta", "wide = x\n        gamma, beta"),
         sets=HALF,
     ),
     *halves(
@@ -30,7 +30,7 @@ PRECISION: tuple[Defect, ...] = (
             "return super().forward(at_least_float32(x)).to(x.dtype)\n\n\nclass BatchNorm",
             "return (x * (x.square().mean(-1, keepdim=True) + self.eps).rsqrt() * self.weight.to(x.dtype)).to(x.dtype)\n\n\nclass BatchNorm",
         ),
-        tf=("wide = at_least_float32(x)\n        mean_square", "wide = x\n        mean_square"),
+        tf=("wide = at_least_float32(x)\n        gamma = ", "wide = x\n        gamma = "),
         sets=HALF,
     ),
     *halves(
@@ -40,8 +40,9 @@ PRECISION: tuple[Defect, ...] = (
         "bert_tiny",
         "*norm",
         tf=(
-            "return tf.cast(centred * inverse * gamma + beta, x.dtype)",
-            "return tf.cast(centred * inverse, x.dtype) * tf.cast(gamma, x.dtype) + tf.cast(beta, x.dtype)",
+            "return tf.cast(layer_norm(wide, gamma, beta, self.epsilon), x.dtype)",
+            "wide = layer_norm(wide, tf.ones_like(gamma), tf.zeros_like(beta), self.epsilon)\n"
+            "        return tf.cast(wide, x.dtype) * tf.cast(gamma, x.dtype) + tf.cast(beta, x.dtype)",
         ),
         sets=HALF,
     ),

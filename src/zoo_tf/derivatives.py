@@ -1,0 +1,29 @@
+"""A function with its derivative written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from tensorflow.python.eager import record
+
+Derivative = Callable[[tf.Tensor], Sequence[tf.Tensor | None]]
+"""From the gradient of what a function gave to those of its inputs; None for one that has none."""
+
+
+def with_derivative(function: Callable[..., tuple[tf.Tensor, Derivative]], *inputs: tf.Tensor) -> tf.Tensor:
+    """What ``function`` makes of the inputs; it gives its derivative with it, which tapes then take.
+
+    ``tf.custom_gradient`` registers each use within a graph, and so holds the traced step, and the model, for as long
+    as the process lives. Where there is no tape, as for a graph that is differentiated later, the operations' own
+    derivatives serve.
+    """
+    with record.stop_recording():
+        found, derivative = function(*inputs)
+    record.record_operation(function.__name__, [found], list(inputs), derivative)
+    return found
+
+
+def is_watched(tensor: tf.Tensor) -> bool:
+    """Whether a tape is to have its gradient."""
+    return bool(record.should_record_backprop([tensor]))
