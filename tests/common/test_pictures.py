@@ -34,14 +34,17 @@ UPRIGHT = {
     "halved in both directions": saved(quality=90),
     "halved in one": saved(subsampling="4:2:2"),
     "whole": saved(subsampling="4:4:4", quality=30),
-    "progressive": saved(progressive=True),
     "grey": saved("L"),
+    "red, green and blue as they are": saved(keep_rgb=True),
+    "with a colour profile": saved(icc_profile=bytes(70_000)),
     "a camera's, upright": turned(1),
     "something behind it": saved() + bytes(1000),
 }
 OTHERS = {
+    "progressive": saved(progressive=True),
     "grey as colours": saved("L"),
     "four inks": saved("CMYK"),
+    "with a colour profile of another name": saved(icc_profile=b"x").replace(b"ICC_PROFILE", b"ICC_PROFILX"),
     "on its side": turned(6),
     "upside down": turned(3),
     "on its side, by XMP": saved(xmp=XMP),
@@ -61,6 +64,13 @@ def test_the_pixels_of_a_jpeg_are_those_of_pillow(tmp_path, monkeypatch, name):
     assert np.array_equal(found, np.asarray(expected).reshape(found.shape))
     assert picture.size == found.shape[:2]
     assert any(pixels is not None for pixels in direct) == (name in UPRIGHT)
+
+
+def test_four_inks_are_not_four_channels(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(saved("CMYK"))
+    expected = np.asarray(Image.open(path).convert("RGBA"))
+    assert np.array_equal(PictureFile(str(path), ImageLimits()).pixels(4), expected)
 
 
 def test_a_jpeg_that_ends_early_or_says_another_size_is_not_made_up(tmp_path):

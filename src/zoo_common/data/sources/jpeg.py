@@ -2,11 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
+from PIL import Image
 
+START = b"\xff\xd8"
 _COLOURS = {1: "GRAY", 3: "RGB"}
+_SEQUENTIAL = (0xC0, 0xC1)
+"""Frames that are not progressive."""
+_TABLES = (0xC4, 0xDB, 0xDD, 0xFE)
+"""Segments of tables and comments."""
+_APPLICATIONS = {0xE0: b"", 0xE2: b"ICC_PROFILE", 0xED: b"Photoshop", 0xEE: b"Adobe"}
+"""What begins those that change no pixel, and do not say how the picture stands or that there are others."""
+_CAMERA, _EXIF, _ORIENTATION = 0xE1, b"Exif\0\0", 0x0112
+_SCAN = 0xDA
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Sizes of a JPEG of which TurboJPEG alone can give the pixels: one upright picture, in one scan."""
+
+    height: int
+    width: int
+    channels: int
+
+
+def plain(data: bytes) -> Plain | None:
+    """What the segments before the picture itself say (ITU-T T.81, B.1); None for anything out of the ordinary."""
+    place, found = len(START), None
+    while place + 4 < len(data) and data[place] == 0xFF:
+        kind, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        if kind == _SCAN:
+            is_known = found is not None and found.channels in _COLOURS and data[place + 4] == found.channels
+            return found if is_known else None
+        if kind in _SEQUENTIAL and found is None:
+            height, width = (int.from_bytes(data[place + at : place + at + 2]) for at in (5, 7))
+            found = Plain(height, width, data[place + 9])
+        elif kind not in _TABLES and not _is_harmless(kind, data[place + 4 : place + 2 + size]):
+            return None
+        place += 2 + size
+    return None
+
+
+def _is_harmless(kind: int, said: bytes) -> bool:
+    """Whether a segment of an application changes no pixel, and says that the picture stands upright, if anything."""
+    if kind != _CAMERA:
+        return kind in _APPLICATIONS and said.startswith(_APPLICATIONS[kind])
+    exif = Image.Exif()
+    if said.startswith(_EXIF):
+        exif.load(said)
+    return said.startswith(_EXIF) and exif.get(_ORIENTATION, 1) == 1
 
 
 def decode(data: bytes, height: int, width: int, channels: int) -> NDArray[np.uint8] | None:

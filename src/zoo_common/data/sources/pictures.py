@@ -27,7 +27,7 @@ SUFFIXES = (
     *(".tif", ".tiff", ".webp"),
 )
 """What the name of a picture in a folder ends with, in either case."""
-_JPEG, _SCAN, _MOST_SCANS = b"\xff\xd8", b"\xff\xda", 100
+_SCAN, _MOST_SCANS = b"\xff\xda", 100
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ROWS = 256
 _AT_ONCE = 1 << 21
@@ -77,13 +77,11 @@ def read_picture(path: str, channels: int, limits: ImageLimits) -> Pixels:
     InputError for a file that is missing, damaged, of another form, or beyond the ``limits``.
     """
     _check_channels(path, channels)
+    pixels = _plain_jpeg(path, channels, limits)
+    if pixels is not None:
+        return pixels
     with _opened(path, limits) as (file, picture):
-        data = _checked_jpeg(file, path, limits)
-        # What needs more than its pixels, or has a fault, is for Pillow to say.
-        if data and picture.mode == _MODES[channels] and _orientation(picture) == 1:
-            pixels = jpeg.decode(data, picture.height, picture.width, channels)
-            if pixels is not None:
-                return pixels
+        _check_scans(file, path, limits)
         ImageOps.exif_transpose(picture, in_place=True)
         if not _is_opaque(picture) and channels != 4:
             raise UnreadableFileError(path, "is transparent in places; put it on a background first")
@@ -96,7 +94,7 @@ def read_values(path: str, limits: ImageLimits) -> Pixels:
     Raises InputError as of ``read_picture``.
     """
     with _opened(path, limits) as (file, picture):
-        _checked_jpeg(file, path, limits)
+        _check_scans(file, path, limits)
         ImageOps.exif_transpose(picture, in_place=True)
         if picture.mode in ("L", "P", "1"):
             return np.array(picture, np.uint8)
@@ -166,12 +164,21 @@ def _check_channels(path: str, channels: int) -> None:
         )
 
 
-def _checked_jpeg(file: BinaryIO, path: str, limits: ImageLimits) -> bytes:
-    """All bytes of a JPEG, none of another picture; the file stays at its place.
+def _plain_jpeg(path: str, channels: int, limits: ImageLimits) -> Pixels | None:
+    """The pixels of a JPEG of nothing but one upright picture in as many channels; all else is Pillow's to see to."""
+    with open_file(path) as file, reading(path, "TurboJPEG"):
+        if file.read(len(jpeg.START)) != jpeg.START:
+            return None
+        data = jpeg.START + file.read(limits.unpacked_bytes)
+        found = jpeg.plain(data)
+        if found is None or found.channels != channels or len(data) > limits.unpacked_bytes:
+            return None
+        check_pixels(path, (found.height, found.width), limits)
+        return jpeg.decode(data, found.height, found.width, channels)
 
-    A progressive JPEG is gone over once for each of its scans, and one takes a hundred bytes: raises InputError for
-    too many, and for a picture that is too long.
-    """
+
+def _check_scans(file: BinaryIO, path: str, limits: ImageLimits) -> None:
+    """A progressive JPEG is gone over once for each of its scans, and one takes a hundred bytes."""
     size, most = os.fstat(file.fileno()).st_size, limits.unpacked_bytes
     if size > most:
         raise UnreadableFileError(
@@ -179,16 +186,12 @@ def _checked_jpeg(file: BinaryIO, path: str, limits: ImageLimits) -> bytes:
         )
     place = file.tell()
     file.seek(0)
-    data = file.read(size) if file.read(len(_JPEG)) == _JPEG else b""
+    scans = file.read(size).count(_SCAN) if file.read(len(jpeg.START)) == jpeg.START else 0
     file.seek(place)
-    if not data:
-        return b""
-    scans = data.count(_SCAN)
     if scans > _MOST_SCANS:
         raise UnreadableFileError(
             path, f"goes over its picture {scans:,} times, and {_MOST_SCANS} are the most; save it again"
         )
-    return _JPEG + data
 
 
 def _check_mode(picture: Image.Image, path: str) -> None:
