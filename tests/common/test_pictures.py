@@ -66,6 +66,14 @@ def test_the_pixels_of_a_jpeg_are_those_of_pillow(tmp_path, monkeypatch, name):
     assert any(pixels is not None for pixels in direct) == (name in UPRIGHT)
 
 
+def test_of_a_jpeg_in_several_scans_or_cut_in_its_head_nothing_is_taken_as_told():
+    whole = saved()
+    scan = whole.index(b"\xff\xda")
+    assert jpeg.plain(whole) == jpeg.Plain(*SHAPE, 3)
+    assert jpeg.plain(whole[: scan + 4] + b"\x01" + whole[scan + 5 :]) is None  # One of three channels.
+    assert not any(jpeg.plain(whole[:end]) for end in range(scan))
+
+
 def test_four_inks_are_not_four_channels(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(saved("CMYK"))

@@ -35,13 +35,15 @@ def plain(data: bytes) -> Plain | None:
     place, found = len(START), None
     while place + 4 < len(data) and data[place] == 0xFF:
         kind, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        said = data[place + 4 : place + 2 + size]
         if kind == _SCAN:
-            is_known = found is not None and found.channels in _COLOURS and data[place + 4] == found.channels
+            is_known = (
+                found is not None and found.channels in _COLOURS and said[:1] == bytes([found.channels])
+            )
             return found if is_known else None
         if kind in _SEQUENTIAL and found is None:
-            height, width = (int.from_bytes(data[place + at : place + at + 2]) for at in (5, 7))
-            found = Plain(height, width, data[place + 9])
-        elif kind not in _TABLES and not _is_harmless(kind, data[place + 4 : place + 2 + size]):
+            found = Plain(*(int.from_bytes(said[at]) for at in (slice(1, 3), slice(3, 5), slice(5, 6))))
+        elif kind not in _TABLES and not _is_harmless(kind, said):
             return None
         place += 2 + size
     return None
