@@ -159,7 +159,10 @@ LOSSES: tuple[Defect, ...] = (
         "blocks/product.py",
         "gpt2_tiny",
         "embeddings.token.weight",
-        torch=("if self.weight is not None and", "if self.weight is not None and here.start and"),
+        torch=(
+            "x_RD * weights_R1)\n        elif",
+            "x_RD * weights_R1, alpha=min(here.start, 1))\n        elif",
+        ),
         tf=("[total + tf.cast(each, wide) for", "[tf.cast(each, wide) for"),
     ),
 )
