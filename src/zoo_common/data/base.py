@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_common.data.maps import let_go_after
 from zoo_common.data.order import order
 from zoo_spec.errors import InputError
 from zoo_spec.tensors import Windows
@@ -125,7 +126,9 @@ class Dataset(Protocol):
 
 def batch(dataset: Dataset, seed: int, step: int, batch_size: int) -> Example:
     """The batch of one training step, put together as the data set says; a function of these arguments alone."""
-    return dataset.batch(seed, step, batch_size)
+    found = dataset.batch(seed, step, batch_size)
+    let_go_after(batch_size)
+    return found
 
 
 def stack(rows: Sequence[Example], padding: Padding) -> Example:
@@ -177,6 +180,7 @@ def evaluation_batches(
             unseen = {name: np.zeros_like(value) if name in weights else value for name, value in row.items()}
             rows += [unseen] * missing
         padding = dataset.padding()
+        let_go_after(batch_size)
         yield stack(rows, padding if least is None else snug(rows, padding, least))
 
 

@@ -13,21 +13,19 @@ from typing import BinaryIO, Self
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from zoo_common.data.keys import Key
+from zoo_common.data.maps import HEADER, AnyArray, mapped
 from zoo_common.files import explained, fsync_directory, fsync_file, write_atomically
 from zoo_spec.base import NonNegativeInt, Spec
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.reading import UnreadableFileError, read_file, reading
 
-AnyArray = NDArray[np.generic]
 FACTS = "facts.json"
 _LONGEST_FACTS = 1 << 28
 _PARTS = "parts"
-_HEADER = 128
-"""Bytes of an array's header, whatever its length: as many as NumPy writes where it leaves room."""
 
 
 class Facts(Spec):
@@ -160,7 +158,7 @@ class GrowingArray:
     def __enter__(self) -> Self:
         with explained("write", self._path):
             self._file = self._path.open("wb")
-            self._file.write(bytes(_HEADER))
+            self._file.write(bytes(HEADER))
         return self
 
     def append(self, rows: AnyArray) -> None:
@@ -188,15 +186,6 @@ class GrowingArray:
             file.flush()
             if self._lasting:
                 fsync_file(file.fileno())
-
-
-def mapped(path: Path) -> AnyArray:
-    """An array's file, mapped; one without values, of which there is nothing to map, as it is."""
-    if path.stat().st_size <= _HEADER:
-        empty: AnyArray = np.load(path, allow_pickle=False)
-        return empty
-    # A memmap makes each slice of it slow; a plain array on the same memory does not.
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)).view(np.ndarray)
 
 
 def write_part(path: Path, arrays: Mapping[str, AnyArray]) -> None:
@@ -261,7 +250,7 @@ def make_entry(
 def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     """NumPy's format 1.0, filled up to a fixed length."""
     text = repr({"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
-    room = _HEADER - 10
+    room = HEADER - 10
     if len(text) + 1 > room:
         raise ValueError(f"a header of {len(text)} characters is too long")
     return b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little") + (text.ljust(room - 1) + "\n").encode("latin1")

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter
 
-from zoo_common.data.entries import AnyArray, Draft, GrowingArray
+from zoo_common.data.entries import Draft, GrowingArray
+from zoo_common.data.maps import AnyArray
 from zoo_common.data.progress import Work
 from zoo_common.data.reader import Wanted
 from zoo_common.data.store import Store

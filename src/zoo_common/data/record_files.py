@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import JsonValue, TypeAdapter
 
-from zoo_common.data.entries import AnyArray
+from zoo_common.data.maps import AnyArray
 from zoo_common.log import LOG
 from zoo_spec.data import Data, SourceData
 from zoo_spec.data.records import Record

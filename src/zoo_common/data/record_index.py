@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter
 
-from zoo_common.data.entries import AnyArray, Draft, Entry, mapped
+from zoo_common.data.entries import Draft, Entry
 from zoo_common.data.keys import Key
+from zoo_common.data.maps import AnyArray, mapped
 from zoo_common.data.reader import Wanted
 from zoo_common.data.record_files import IndexedFile, Learner, Look, Place, RecordFile
 from zoo_common.data.record_walk import AT_ONCE, Block, Walk

@@ -15,7 +15,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo_common.data.base import Dataset, Example
+from zoo_common.data.base import Dataset, Example, batch
 from zoo_common.data.frames import receive, send
 from zoo_common.data.opening import open_dataset
 from zoo_common.log import LOG
@@ -40,7 +40,7 @@ class Recipe:
     def batch(self, dataset: Dataset, step: int) -> Example:
         """The batch of a step."""
         training = self.spec.training
-        return dataset.batch(training.seed, step, training.batch_size)
+        return batch(dataset, training.seed, step, training.batch_size)
 
 
 @dataclass(frozen=True)

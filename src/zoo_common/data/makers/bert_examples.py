@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
-from zoo_common.data.makers.example_rows import Keep, blocks, in_memory, lengths_of
+from zoo_common.data.makers.example_rows import Keep, blocks, document_bounds, in_memory, lengths_of
 from zoo_common.data.makers.masked_rows import (
     Laid,
     Masked,
@@ -166,7 +166,7 @@ class BertExamples(Dataset):
 
     @cached_property
     def _longest_document(self) -> int:
-        return int(np.diff(self._corpus.sentences[self._corpus.documents]).max(initial=0))
+        return int(np.diff(document_bounds(self._corpus)).max(initial=0))
 
     def _check_spans(self) -> None:
         """Raise InputError where not one word of a sample of examples is short enough to be predicted."""

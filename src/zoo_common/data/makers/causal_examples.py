@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
-from zoo_common.data.makers.example_rows import Keep, in_memory, lengths_of, windows
+from zoo_common.data.makers.example_rows import Keep, document_bounds, in_memory, lengths_of, windows
 from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.errors import InputError
 from zoo_spec.random import Stream
@@ -108,7 +108,7 @@ class CausalExamples(Dataset):
 
     def _made(self) -> Iterator[NDArray[np.int64]]:
         """Rows as ``windows`` gives them; a document's end is that of its text, and its separator stands there."""
-        bounds = self._corpus.sentences[self._corpus.documents]
+        bounds = document_bounds(self._corpus)
         size = np.diff(bounds) + 1
         counts = -(-np.maximum(size - 1 - self._overlap, 1) // self._stride)
         return windows(bounds, self._length - 1, self._stride, counts)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from zoo_common.data.makers.tokens import TokenCorpus
+from zoo_common.data.maps import let_go
 
 Integers = NDArray[np.int64]
 MakeRows: TypeAlias = Callable[[], Iterable[Integers]]
@@ -47,7 +48,18 @@ def blocks(corpus: TokenCorpus, room: int) -> Iterator[Integers]:
         enough = sentences[documents[document + 1]] - room
         latest = np.maximum(documents[document], np.searchsorted(sentences, enough, side="right") - 1)
         stops = np.asarray([following[each - begin] for each in starts], np.int64)
+        let_go()
         yield np.column_stack([document, first, stops, latest])
+
+
+def document_bounds(corpus: TokenCorpus) -> Integers:
+    """Where each document's tokens begin and the last one's end, ``[documents + 1]``."""
+    found = np.empty(len(corpus.documents), np.int64)
+    for begin in range(0, len(found), _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
+        found[part] = corpus.sentences[corpus.documents[part]]
+        let_go()
+    return found
 
 
 def windows(bounds: Integers, length: int, stride: int, counts: Integers) -> Iterator[Integers]:
@@ -73,6 +85,8 @@ def lengths_of(rows: Integers, lengths: Callable[[Integers], Integers]) -> MakeR
 
     def make() -> Iterator[Integers]:
         for begin in range(0, max(len(rows), 1), _AT_ONCE):
-            yield lengths(rows[begin : begin + _AT_ONCE])
+            found = lengths(rows[begin : begin + _AT_ONCE])
+            let_go()
+            yield found
 
     return make

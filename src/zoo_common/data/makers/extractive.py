@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, example_bytes
-from zoo_common.data.entries import AnyArray
 from zoo_common.data.examples import make_examples
 from zoo_common.data.kept_arrays import Keep, chosen_of, in_memory, kept_for, lengths_of
 from zoo_common.data.lengths import measured
 from zoo_common.data.makers.cutting import Cuts
 from zoo_common.data.makers.oracle import ORACLES
 from zoo_common.data.makers.sentence_layout import kept, laid_out, shortened
+from zoo_common.data.maps import AnyArray
 from zoo_common.data.reader import Wanted
 from zoo_common.data.records import AnyRecord, Numbers, Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords

@@ -10,9 +10,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from zoo_common.data.base import DataDescription
-from zoo_common.data.entries import AnyArray
 from zoo_common.data.kept_arrays import Block, Keep, in_memory, kept_for
 from zoo_common.data.makers.generation import text_of
+from zoo_common.data.maps import AnyArray
 from zoo_common.data.reader import Wanted
 from zoo_common.data.records import AnyRecord, Numbers, Records, open_records
 from zoo_common.data.subwords.tokenizer import Subwords

@@ -15,7 +15,8 @@ from pydantic import JsonValue
 from tokenizers import Tokenizer
 
 from zoo_common.data.base import SPLITS, Split
-from zoo_common.data.entries import AnyArray, Draft, GrowingArray
+from zoo_common.data.entries import Draft, GrowingArray
+from zoo_common.data.maps import AnyArray
 from zoo_common.data.running_source import Piece
 from zoo_common.data.sentences import Document
 from zoo_common.data.subwords.by_words import Encoder

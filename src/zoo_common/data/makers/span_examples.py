@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from zoo_common.data.base import DataDescription, Dataset, EpochIndex, Example, Padding, described
-from zoo_common.data.makers.example_rows import Keep, in_memory, lengths_of, windows
+from zoo_common.data.makers.example_rows import Keep, document_bounds, in_memory, lengths_of, windows
 from zoo_common.data.makers.tokens import TokenCorpus
 from zoo_spec.data.spans import SpanSettings
 from zoo_spec.random import Stream
@@ -113,7 +113,7 @@ class SpanExamples(Dataset):
         return {name: value for name, value in example.items() if name in self._inputs}
 
     def _made(self) -> Iterator[NDArray[np.int64]]:
-        bounds = self._corpus.sentences[self._corpus.documents]
+        bounds = document_bounds(self._corpus)
         # One token alone cannot be cut out of anything.
         counts = -(-np.maximum(np.diff(bounds) - 1, 0) // self._tokens)
         return windows(bounds, self._tokens, self._tokens, counts)

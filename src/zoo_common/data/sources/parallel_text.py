@@ -10,9 +10,9 @@ from itertools import islice, zip_longest
 import numpy as np
 
 from zoo_common.data.base import Split
-from zoo_common.data.entries import AnyArray
 from zoo_common.data.file_marks import Source, named_files, sources, vocabulary_sources
 from zoo_common.data.files import expanded
+from zoo_common.data.maps import AnyArray
 from zoo_common.data.record_files import IndexedFile
 from zoo_common.data.records import FileRecords, Look, Place, read_records
 from zoo_common.data.sources.rows import Lines
