@@ -46,7 +46,8 @@ def in_both_ways(found):
     ids=["tied", "dense, smoothed", "masked, a frozen table"],
 )
 def test_a_step_and_its_gradients_are_those_with_all_logits(framework, name, overrides):
-    graph, training, batch = case(name, *overrides)
+    # AdamW makes steps of one size of gradients that are rounding alone, as those of a key's bias are.
+    graph, training, batch = case(name, "training.optimizer={kind: sgd, learning_rate: 1}", *overrides)
     halves = [{name: value[part] for name, value in batch.items()} for part in (slice(1), slice(1, None))]
     divisors = denominators(graph, batch)
 

@@ -10,7 +10,10 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from zoo_spec.blocks.losses import parts
 
-# N rows, D features, V classes.
+# N rows, D features, V classes; R rows of a part, at most M.
+
+_ALIGNED = 64
+"""Values by which rows of logits in half width lie apart: a GPU's fast products take no rows at odd places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +55,11 @@ class _CrossEntropySum(torch.autograd.Function):
         each_N = x_ND.new_empty(rows, dtype=wide)
         count = parts(rows)
         most = -(-rows // count)
-        logits_MV = x_ND.new_empty(most, len(weight_VD))
-        log_p_MV = logits_MV if wide == x_ND.dtype else torch.empty_like(logits_MV, dtype=wide)
+        classes = len(weight_VD)
+        log_p_MV = x_ND.new_empty(most, classes, dtype=wide)
+        logits_MV = log_p_MV
+        if wide != x_ND.dtype:
+            logits_MV = x_ND.new_empty(most, classes + -classes % _ALIGNED)[:, :classes]
         for part in range(count):
             here = slice(part * rows // count, (part + 1) * rows // count)
             logits_RV, log_p_RV = (each[: here.stop - here.start] for each in (logits_MV, log_p_MV))
@@ -70,8 +76,8 @@ class _CrossEntropySum(torch.autograd.Function):
                 change_RV = log_p_RV.exp_()
                 change_RV.scatter_add_(1, labels_R1, torch.full_like(labels_R1, smoothing - 1, dtype=wide))
                 if smoothing:
-                    change_RV -= smoothing / len(weight_VD)
-                sums.add(here, change_RV, x_ND[here], weight_VD, weights_N[here])
+                    change_RV -= smoothing / classes
+                sums.add(here, change_RV, logits_RV, x_ND[here], weight_VD, weights_N[here])
         ctx.found = sums.found()
         return (weights_N * each_N).sum()
 
@@ -108,18 +114,35 @@ class _Gradients:
         self.any = any(needed[:3])
         self._dtype = weight_VD.dtype
 
-    def add(self, here: slice, change_RV: Tensor, x_RD: Tensor, weight_VD: Tensor, weights_R: Tensor) -> None:
-        """``change_RV`` is the gradient of each row's own loss. The rows' weights go to what is smaller."""
+    def add(
+        self,
+        here: slice,
+        change_RV: Tensor,
+        unused_RV: Tensor,
+        x_RD: Tensor,
+        weight_VD: Tensor,
+        weights_R: Tensor,
+    ) -> None:
+        """``change_RV`` is the gradient of each row's own loss. The rows' weights go to what is smaller.
+
+        ``unused_RV`` is written to; it has the factors' dtype.
+        """
         if self.bias is not None:
             self.bias += weights_R @ change_RV
-        narrow_RV = change_RV.to(x_RD.dtype)
+        narrow_RV = change_RV if change_RV.dtype == x_RD.dtype else unused_RV.copy_(change_RV)
         weights_R1 = weights_R[:, None].to(x_RD.dtype)
+        weighted_RD = x_RD * weights_R1
         if self.x is not None:
             torch.mm(narrow_RV, weight_VD, out=self.x[here]).mul_(weights_R1)
-        if self.weight is not None and self.weight.dtype == x_RD.dtype:
-            self.weight.addmm_(narrow_RV.mT, x_RD * weights_R1)
-        elif self.weight is not None:
-            self.weight += narrow_RV.mT @ (x_RD * weights_R1)
+        if self.weight is None:
+            return
+        if self.weight.dtype == x_RD.dtype:
+            self.weight.addmm_(narrow_RV.mT, weighted_RD)
+        elif self.weight.is_cuda:  # Summed by the product itself, and never rounded.
+            wide = self.weight.dtype
+            torch.addmm(self.weight, narrow_RV.mT, weighted_RD, out_dtype=wide, out=self.weight)
+        else:
+            self.weight += narrow_RV.mT @ weighted_RD
 
     def found(self) -> tuple[Tensor | None, ...]:
         """Those of ``x``, ``weight`` and ``bias``, in the dtypes of these."""

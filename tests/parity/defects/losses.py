@@ -139,8 +139,8 @@ LOSSES: tuple[Defect, ...] = (
         "gpt2_tiny",
         "embeddings.token.weight",
         torch=(
-            "self.weight.addmm_(narrow_RV.mT, x_RD * weights_R1)",
-            "self.weight.addmm_(narrow_RV.mT, x_RD)",
+            "weighted_RD = x_RD * weights_R1",
+            "weighted_RD = x_RD",
         ),
         tf=("weighted_RD = x_RD * weights_R1", "weighted_RD = x_RD"),
     ),
@@ -150,7 +150,7 @@ LOSSES: tuple[Defect, ...] = (
         "blocks/product.py",
         "transformer_tiny",
         "*",
-        torch=("change_RV -= smoothing / len(weight_VD)", "change_RV -= 0.0"),
+        torch=("change_RV -= smoothing / classes", "change_RV -= 0.0"),
         tf=(" - 1 / classes)", ")"),
     ),
     *halves(
@@ -160,8 +160,8 @@ LOSSES: tuple[Defect, ...] = (
         "gpt2_tiny",
         "embeddings.token.weight",
         torch=(
-            "x_RD * weights_R1)\n        elif",
-            "x_RD * weights_R1, alpha=min(here.start, 1))\n        elif",
+            "self.weight.addmm_(narrow_RV.mT, weighted_RD)",
+            "self.weight.addmm_(narrow_RV.mT, weighted_RD, alpha=min(here.start, 1))",
         ),
         tf=("[total + tf.cast(each, wide) for", "[tf.cast(each, wide) for"),
     ),
