@@ -2,7 +2,7 @@
 
 ``python benchmarks/memory_estimate.py`` takes some minutes: a process a case. The activations are held against
 what torch's saved-tensor hooks count, the whole against the most that a process held: during two training steps,
-and during a run in micro-batches that saves a checkpoint.
+during a run in micro-batches that saves a checkpoint, and during two batches of evaluation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import tempfile
 from family_steps import Case
 from measure import Row, finish, in_process, peak_bytes
 
-from zoo_common.memory import step_sizes, training_bytes
+from zoo_common.backend import find_backend
+from zoo_common.memory import inference_bytes, step_sizes, training_bytes
+from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
 from zoo_spec.experiment import ExperimentSpec
 
@@ -55,6 +57,9 @@ def main() -> None:
             rows.append(_row(f"training step, {framework}, {name}", found, WHOLE))
         found = _measured("run", framework, *RUN)
         rows.append(_row(f"zoo train with a save, {framework}, as shipped", found, WHOLE))
+        for name, overrides in (("as shipped", ()), ("bfloat16", HALF)):
+            found = _measured("evaluate", framework, *overrides)
+            rows.append(_row(f"evaluation, {framework}, {name}", found, WHOLE))
     finish(rows)
 
 
@@ -79,6 +84,10 @@ def case(what: str, framework: str, overrides: list[str]) -> None:
         # The hooks count the weights' copies too, and run before anything is recomputed.
         estimate = cost.bytes["activations"] + cost.bytes["copies"]
         measured = _kept(spec)
+    elif what == "evaluate":
+        batch, sequence = Case().batch()["input_ids"].shape
+        estimate = sum(inference_bytes(spec, graph, framework, batch=batch, sequence=sequence).values())
+        measured = _evaluate(spec, framework)
     else:
         parts = training_bytes(spec, graph, framework)
         estimate = sum(parts.values()) - (parts["saving"] if what == "step" else 0)
@@ -120,6 +129,17 @@ def _step(spec: ExperimentSpec, framework: str, overrides: list[str]) -> int:
     return peak_bytes()
 
 
+def _evaluate(spec: ExperimentSpec, framework: str) -> int:
+    graph = spec.graph()
+    weights = InitialValues(graph.parameters(), spec.training.seed)
+    model = find_backend(framework)().for_inference(
+        graph, weights, dtype=spec.training.precision, device="cpu"
+    )
+    for _ in range(2):
+        model.evaluate_step(Case().batch())
+    return peak_bytes()
+
+
 def _run(spec: ExperimentSpec, framework: str, overrides: list[str]) -> int:
     from zoo_common.cli.main import main as zoo
 
@@ -135,9 +155,6 @@ def _run(spec: ExperimentSpec, framework: str, overrides: list[str]) -> int:
 
 
 def _backend(spec: ExperimentSpec, framework: str):
-    from zoo_common.backend import find_backend
-    from zoo_common.weights import InitialValues
-
     graph, training = spec.graph(), spec.training
     weights = InitialValues(graph.parameters(), training.seed)
     return find_backend(framework)().for_training(
