@@ -59,7 +59,7 @@ def stages(frameworks: list[str], device: str, small: bool) -> list[Stage]:
     sizes = ("--small",) if small else ()
     found = [Stage("machine", "machine.py", (device,), 60)]
     found += [Stage(f"parity, {name}", "parity.py", (name, device, *sizes), 110) for name in frameworks]
-    found += [Stage(f"ways, {name}", "ways.py", (name, device, *sizes), 100) for name in frameworks]
+    found += [Stage(f"ways, {name}", "ways.py", (name, device, *sizes), 200) for name in frameworks]
     found += [Stage(f"training, {name}", "training.py", (name, device, *sizes), 90) for name in frameworks]
     found += [Stage(f"BERT, {name}", "bert.py", (name, device, *sizes), 150) for name in frameworks]
     return found

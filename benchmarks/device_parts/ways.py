@@ -1,6 +1,7 @@
 """``ways.py FRAMEWORK DEVICE [--small]``: BERT-base's and GPT-2's training in bfloat16, as ``zoo train`` has it.
 
 With dropout and the optimizer; the share of the device's peak is that of the products which ``zoo describe`` counts.
+Each also with ``training.compile: on``, whose losses must be the same, with the seconds of its first step.
 Then GPT-2 in the other ways to train it, whose losses must be the resident ones, by the time of a step and the memory
 on the device: with its weights on the host, divided over replicas of which there is one (FSDP2), and as this one
 replica, whose gradients are summed.
@@ -8,6 +9,7 @@ replica, whose gradients are summed.
 
 from __future__ import annotations
 
+import os
 import socket
 import statistics
 import sys
@@ -35,6 +37,9 @@ from zoo_spec.graph import Graph
 MODELS = {"bert_base": (256, 128), "gpt2_small": (16, 1024)}
 """Rows and tokens a step on a GPU."""
 TINY = {"bert_base": "bert_tiny", "gpt2_small": "gpt2_tiny"}
+COMPILING = 60
+"""Seconds that a model's start-up may take; with fewer left nothing is compiled."""
+BEGAN = time.monotonic()
 NEAR = 0.01
 """How far losses of the other ways may be from resident ones, of their size: bfloat16 keeps 8 bits."""
 
@@ -65,9 +70,10 @@ class Way:
 
 @dataclass(frozen=True)
 class Steps:
-    """What some steps were: the losses, the median time of one, and the most memory on the device."""
+    """What some steps were: losses, the first's time, the median of later ones', the most memory on the device."""
 
     losses: list[float]
+    first: float
     seconds: float
     device_bytes: int
 
@@ -78,16 +84,22 @@ def main() -> None:
     count = 3 if small else 10
     peak = matmul_flops(device, "bfloat16") if is_there("torch") else None
     for name, (rows, length) in MODELS.items():
-        settings = _settings(*((2, 32) if small else (rows, length)))
-        spec = load_spec(TINY[name] if small else name, settings)
+        settings = _settings(*((2, 32) if small else (rows, length)), bool(small))
+        spec = load_spec(TINY[name] if small else name, [*settings, "training.compile=off"])
         what = f"training, {spec.name}, {framework}, bfloat16, {device}"
         wanted = run(framework, device, spec, count, joined=False)
         row(f"{what}: a step", 1e3 * wanted.seconds, None, "ms")
         _shares(what, spec, wanted.seconds, peak)
+        if framework == "torch" and not (
+            small and name == list(MODELS)[-1]
+        ):  # One is enough to try the script.
+            _compiled(framework, device, TINY[name] if small else name, settings, wanted, peak)
     for way in ways(framework):
         told = f"{spec.name}, {way.name}, {framework}, {device}"
         try:
-            other = load_spec(TINY[name] if small else name, [*settings, *way.settings])
+            other = load_spec(
+                TINY[name] if small else name, [*settings, "training.compile=off", *way.settings]
+            )
             found = run(framework, device, other, min(count, 4), joined=way.joined)
         except Exception as error:
             say(f"{told}: {type(error).__name__}: {str(error)[:500]}")
@@ -98,6 +110,36 @@ def main() -> None:
         row(f"{told}: time of a step, over resident", found.seconds / wanted.seconds)
         if found.device_bytes:
             row(f"{told}: device memory, over resident", found.device_bytes / wanted.device_bytes)
+
+
+def _compiled(
+    framework: str, device: str, name: str, settings: list[str], wanted: Steps, peak: float | None
+) -> None:
+    """The rows of a model's training as a program."""
+    what = f"{name}, compiled, {framework}, {device}"
+    left = float(os.environ.get("DEVICE_STAGE_SECONDS", "inf")) - (time.monotonic() - BEGAN)
+    if left < COMPILING:
+        say(f"{what}: {left:.0f} s are left, and compiling may take {COMPILING} s")
+        return
+    spec = load_spec(name, [*settings, "training.compile=on"])
+    try:
+        found = run(framework, device, spec, len(wanted.losses) - 2, joined=False)
+    except Exception as error:
+        say(f"{what}: {type(error).__name__}: {str(error)[:500]}")
+        row(f"{what}: did not run", 1, 0)
+        return
+    apart = max(abs(a / b - 1) for a, b in zip(found.losses, wanted.losses, strict=True))
+    row(f"{what}: losses, against uncompiled", apart, NEAR)
+    row(f"{what}: first step", found.first, None, "s")
+    row(f"{what}: a step", 1e3 * found.seconds, None, "ms")
+    row(
+        f"{what}: time of a step, over uncompiled",
+        found.seconds / wanted.seconds,
+        1 if device == "gpu" else None,
+    )
+    if found.device_bytes:
+        row(f"{what}: device memory, over uncompiled", found.device_bytes / wanted.device_bytes)
+    _shares(what, spec, found.seconds, peak)
 
 
 def ways(framework: str) -> list[Way]:
@@ -133,13 +175,14 @@ def run(framework: str, device: str, spec: ExperimentSpec, count: int, *, joined
             start = time.perf_counter()
             losses.append(float(train_on(model, graph, training, each, index, replicas=replicas).result.loss))
             times.append(time.perf_counter() - start)
-        found = Steps(losses, statistics.median(times[2:]), _peak(framework, device))
+        found = Steps(losses, times[0], statistics.median(times[2:]), _peak(framework, device))
     replicas.leave()
     return found
 
 
-def _settings(rows: int, length: int) -> list[str]:
+def _settings(rows: int, length: int, small: bool) -> list[str]:
     return [
+        *(["model.num_layers=1"] if small else []),
         "training.precision=bfloat16",
         f"training.batch_size={rows}",
         "training.micro_batch_size=null",

@@ -11,42 +11,36 @@ def zoo_steps(framework: str, case: Case) -> Steps:
     from zoo_common.training.denominators import denominators
     from zoo_common.weights import InitialValues
 
-    graph, given, training = case.graph, case.batch(), case.spec.training
+    graph, given = case.graph, case.batch()
+    training = case.spec.training.model_copy(update={"compile": "on" if case.compiled else "off"})
     weights = InitialValues(graph.parameters(), training.seed)
     backend = find_backend(framework)().for_training(
         graph, training, weights, dtype=case.dtype, device=case.device
     )
     divisors, rate = denominators(graph, given), training.optimizer.learning_rate
-    forward = _torch_forward(backend, case) if framework == "torch" else _tf_forward(backend, case, divisors)
+    forward = _torch_forward(backend, case) if framework == "torch" else _tf_forward(backend, case)
     return Steps(lambda: float(backend.train_step([given], divisors, rate).loss), forward)
 
 
 def _torch_forward(backend, case: Case):
     import torch
 
-    if case.compiled:
-        backend.model = torch.compile(backend.model)
+    model = torch.compile(backend.model) if case.compiled else backend.model
 
     def forward(rows: int) -> Run:
         tensors = backend._tensors(case.features(rows))
 
         @torch.no_grad()
         def run() -> object:
-            return float(_some(backend.model(**tensors)))
+            return float(_some(model(**tensors)))
 
         return run
 
     return forward
 
 
-def _tf_forward(backend, case: Case, divisors):
+def _tf_forward(backend, case: Case):
     import tensorflow as tf
-
-    if case.compiled:
-        scalars, rate, given = backend._scalar_specs(divisors), tf.TensorSpec((), tf.float64), case.batch()
-        backend._function("step", backend._step, given, scalars, rate)
-        (key,) = backend._functions
-        backend._functions[key] = tf.function(backend._step, jit_compile=True)
 
     def forward(rows: int) -> Run:
         features = case.features(rows)

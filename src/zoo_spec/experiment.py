@@ -89,10 +89,8 @@ class ExperimentSpec(Spec):
         values = {key: value for key, value in resident.resolved().items() if key != "name"}
         training = values["training"]
         assert isinstance(training, dict)
-        del (
-            training["memory_limit"],
-            training["sharding"],
-        )  # Nor were they there when the first of these were kept.
+        for field in ("memory_limit", "sharding", "compile"):
+            del training[field]  # Nor were they there when the first of these were kept.
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

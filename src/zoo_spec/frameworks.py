@@ -73,6 +73,8 @@ class Framework(Spec):
 
     shards: bool = False
     """Whether it divides a model over replicas, for ``training.sharding``."""
+    compiles: str = ""
+    """What ``training.compile: auto`` does with it, in words; left out, nothing can be compiled."""
     exports: tuple[str, ...] = ()
     """What ``zoo export --format`` calls the programs that it writes; the first is written where none is named."""
 

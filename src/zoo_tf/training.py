@@ -20,6 +20,7 @@ from zoo_spec.trained import trained
 from zoo_spec.training import Training
 from zoo_tf.blocks.base import Call, recording
 from zoo_tf.blocks.norm import standing_in
+from zoo_tf.compiled_pass import CompiledPass
 from zoo_tf.dropouts import watch_dropouts
 from zoo_tf.freezing import freeze
 from zoo_tf.inference import TensorFlowInference, Tensors, as_array
@@ -72,10 +73,16 @@ class TensorFlowTraining(TensorFlowInference):
             self._rowless = graph.rowless_dropouts()
             self.random = self._randomness(portable=training.random == "portable")
         self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
+        self.passes = CompiledPass(training)
         self._totals: list[tf.Variable] = []
 
     def _randomness(self, *, portable: bool) -> StepRandomness:
         return StepRandomness(self.model, seed=self.seed, portable=portable, rowless=self._rowless)
+
+    @property
+    def compiling(self) -> str:
+        """What ``training.compile: auto`` has chosen, in words; nothing where that is open, or is another setting."""
+        return self.passes.said
 
     def train_step(
         self,
@@ -85,10 +92,10 @@ class TensorFlowTraining(TensorFlowInference):
     ) -> StepResult:
         """One optimizer step over all micro-batches; InputError where a layer was frozen, which no run obeys."""
         refuse_frozen(self.parameters)
-        with tf.device(self.device), talking():
+        given = numbered(micro_batches)
+        with tf.device(self.device), talking(), self.passes.over(given):
             divisors = self._scalars(denominators or {})
             wide_rate = tf.constant(rate, tf.float64)
-            given = numbered(micro_batches)
             if len(given) == 1 and given[0].count:
                 losses, norm = self._whole_step(given[0], divisors, wide_rate)
             else:
@@ -171,6 +178,9 @@ class TensorFlowTraining(TensorFlowInference):
             total.assign(tf.zeros_like(total))
 
     def _differentiate(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
+        return self.passes.of(self._pass)(batch, divisors)
+
+    def _pass(self, batch: Tensors, divisors: Tensors) -> tuple[Tensors, list[tf.Tensor | None]]:
         self.traces += 1
         watched = [variable.value for variable in self.parameters.values()]
         with (

@@ -16,12 +16,15 @@ from zoo_spec.random import derive_key, fold_in, fold_in_each
 from zoo_torch.blocks.dropout import Draw, Dropout
 from zoo_torch.random import dropout_mask
 
+Key = tuple[int, int] | Tensor
+"""The two words of a block's key in a micro-batch."""
+
 
 @dataclass(frozen=True)
 class Place:
     """Where a model is in its dropout: the same masks follow whenever it is there again."""
 
-    keys: list[tuple[int, int]]
+    keys: list[Key]
     first_row: int
     uses: tuple[tuple[Draw | None, int], ...]
     generator: Tensor
@@ -33,21 +36,28 @@ class StepRandomness:
 
     Native: torch's own generator, seeded anew for each, and for each replica. Portable: each block's masks from the
     portable one, of which a replica takes those of its own rows. ``rowless`` are the paths of the dropouts whose
-    values belong to no row: every replica drops the same of them.
+    values belong to no row: every replica drops the same of them. Keys are tensors on the device ``where``, if one is
+    given, as a compiled program takes them.
     """
 
-    def __init__(self, model: nn.Module, *, seed: int, portable: bool, rowless: Collection[str] = ()) -> None:
-        self.keys: list[tuple[int, int]] = []
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        seed: int,
+        portable: bool,
+        rowless: Collection[str] = (),
+        where: torch.device | None = None,
+    ) -> None:
+        self.keys: list[Key] = []
         self.first_row = 0
+        self._where = where
         self._portable = portable
         self._seed = derive_key(seed, "dropout")
         paths = {path: module for path, module in model.named_modules() if isinstance(module, Dropout)}
         derived = [derive_key(seed, "dropout", path) for path in paths]
         self._derived = np.array(derived, np.uint32).reshape(-1, 2)
-        self._drawers = [
-            (module, _Drawer(self, index, path not in rowless))
-            for index, (path, module) in enumerate(paths.items())
-        ]
+        self._drawers = [(module, _Drawer(path not in rowless)) for path, module in paths.items()]
         self._uses_cuda = any(value.device.type == "cuda" for value in model.parameters())
 
     @contextlib.contextmanager
@@ -60,11 +70,11 @@ class StepRandomness:
                 torch.manual_seed((high << 31) ^ low)
             yield
             return
-        self.first_row = first_row
-        self.keys = [
-            (int(low), int(high))
-            for low, high in fold_in_each(fold_in_each(self._derived, step), micro_batch)
-        ]
+        found = fold_in_each(fold_in_each(self._derived, step), micro_batch).astype(np.int64)
+        if self._where is None:
+            self._draw_by([(int(one), int(other)) for one, other in found], first_row)
+        else:
+            self._draw_by(list(torch.from_numpy(found).to(self._where).unbind()), first_row)
         for dropout, drawer in self._drawers:
             dropout.set_draw(drawer)
         try:
@@ -72,6 +82,11 @@ class StepRandomness:
         finally:
             for dropout, _ in self._drawers:
                 dropout.set_draw(None)
+
+    def _draw_by(self, keys: list[Key], first_row: int) -> None:
+        self.keys, self.first_row = keys, first_row
+        for (_, drawer), key in zip(self._drawers, keys, strict=True):
+            drawer.key, drawer.first_row = key, first_row
 
     def place(self) -> Place:
         """Where the model is now; a block of a user's own may draw from torch's generator beside our dropout."""
@@ -85,7 +100,8 @@ class StepRandomness:
 
     def go_to(self, place: Place) -> None:
         """Have the model be there."""
-        self.keys, self.first_row = place.keys, place.first_row
+        if place.keys:
+            self._draw_by(place.keys, place.first_row)
         for (dropout, _), (draw, uses) in zip(self._drawers, place.uses, strict=True):
             dropout.set_draw(draw)
             dropout.uses = uses
@@ -97,14 +113,14 @@ class StepRandomness:
 class _Drawer:
     """Masks of one block, another one each time that it is applied."""
 
-    def __init__(self, at: StepRandomness, index: int, by_row: bool) -> None:
-        self.at = at
-        self.index = index
+    def __init__(self, by_row: bool) -> None:
+        self.key: Key = (0, 0)
+        self.first_row = 0
         self.by_row = by_row
 
     def __call__(self, shape: tuple[int, ...], rate: float, use: int) -> Tensor:
-        key = self.at.keys[self.index]
+        key = self.key[0], self.key[1]
         if use:
             key = fold_in(key, use)
-        before = self.at.first_row * math.prod(shape[1:]) if self.by_row else 0
+        before = self.first_row * math.prod(shape[1:]) if self.by_row else 0
         return dropout_mask(key, shape, rate, offset=before)

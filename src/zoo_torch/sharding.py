@@ -75,6 +75,16 @@ class ShardedTraining(TorchTraining):
         self._shards = {name: value for name, value in self.model.named_parameters() if name in names}
         return {name: _local(value) for name, value in self._shards.items()}
 
+    def _apart(self, training: Training) -> list[nn.Module]:
+        """The layers that are divided, whose weights come and go around what is compiled."""
+        found = [self.model.get_submodule(place.path) for place in stack_layers(self.graph)]
+        if training.compile == "on" and not found:
+            raise EnvironmentFault(
+                f"training.compile: of a model that is divided over replicas layers are compiled, and "
+                f"{self.graph.name} has none; set it to off"
+            )
+        return found
+
     def _norm(self, gradients: list[Tensor]) -> Tensor:
         """The global norm of gradients of which each replica has a part."""
         squares = torch.stack([sum_of_squares(gradient) for gradient in gradients]).sum()

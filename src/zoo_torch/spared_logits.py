@@ -22,7 +22,9 @@ def sparing_logits(model: nn.Module, graph: Graph) -> Iterator[None]:
     """
     heads = [model.get_submodule(each.product) for each in graph.spared_logits] if in_parts() else []
     for head in heads:
-        head.forward = _Factors(head, getattr(head.__dict__.get("forward"), "passes", 0) + 1)
+        # The same one each time, for what torch.compile made is of this one.
+        head.forward = head.__dict__.setdefault("_factors", _Factors(head))
+        head.forward.passes += 1
     try:
         yield
     finally:
@@ -37,7 +39,7 @@ class _Factors:
     """Stands in the place of the ``forward`` of a dense layer, or one that is tied to a table."""
 
     head: nn.Module
-    passes: int
+    passes: int = 0
     """How many are under way."""
 
     def __call__(self, x: Tensor, table: Tensor | None = None) -> Product:

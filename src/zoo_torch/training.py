@@ -20,6 +20,8 @@ from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
 from zoo_torch.blocks.embedding import Embedding
 from zoo_torch.blocks.norm import standing_in
+from zoo_torch.compiled_pass import Batch as Tensors
+from zoo_torch.compiled_pass import CompiledPass, Divisors, hinders
 from zoo_torch.dropouts import watch_dropouts
 from zoo_torch.freezing import freeze
 from zoo_torch.inference import CALL, TorchInference, as_array
@@ -62,6 +64,13 @@ class TorchTraining(TorchInference):
         self.parameters = self._learned(learned.factors)
         roles = {name: each.role for name, each in graph.parameters().items() if each.trainable}
         self.optimizer = self._optimizer(Rule(training.optimizer, roles, learned.factors), learned)
+        self.passes = CompiledPass(
+            self._losses,
+            training,
+            self.device,
+            self._apart(training),
+            hinders(training, self.device, replicas.size),
+        )
         self._rowless = graph.rowless_dropouts()
         self.random = self._randomness(portable=training.random == "portable")
         self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
@@ -71,7 +80,15 @@ class TorchTraining(TorchInference):
         return {name: value for name, value in self.model.named_parameters() if name in names}
 
     def _randomness(self, *, portable: bool) -> StepRandomness:
-        return StepRandomness(self.model, seed=self.seed, portable=portable, rowless=self._rowless)
+        where = self.device if self.passes.may_be_on else None
+        return StepRandomness(
+            self.model, seed=self.seed, portable=portable, rowless=self._rowless, where=where
+        )
+
+    def _apart(self, training: Training) -> list[nn.Module]:
+        """The layers that are compiled by themselves, where any are."""
+        places = self.graph.layers() if training.recompute else ()
+        return [self.model.get_submodule(place.path) for place in places]
 
     def _recompute(self, training: Training) -> None:
         if training.recompute:
@@ -79,6 +96,11 @@ class TorchTraining(TorchInference):
 
     def _optimizer(self, rule: Rule, learned: Trained) -> Optimizer:
         return rule.over(self.parameters)
+
+    @property
+    def compiling(self) -> str:
+        """What ``training.compile: auto`` has chosen, in words; nothing where that is open, or is another setting."""
+        return self.passes.said
 
     def train_step(
         self,
@@ -89,7 +111,7 @@ class TorchTraining(TorchInference):
         """One optimizer step over all micro-batches."""
         self.model.train()
         try:
-            with talking():
+            with talking(), self.passes.step(self.optimizer.step):
                 totals = self._summed(numbered(micro_batches), denominators)
                 given = {name: value.grad for name, value in self.parameters.items()}
                 norm = self.optimizer.apply(given, rate)
@@ -123,9 +145,13 @@ class TorchTraining(TorchInference):
     ) -> dict[str, Tensor]:
         if not micro_batch.count:
             return self._stand_in(micro_batch, denominators or {})
-        with self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first):
+        given = self._tensors(micro_batch.batch)
+        with (
+            self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first),
+            self.passes.over(given) as losses,
+        ):
             with sparing_logits(self.model, self.graph):
-                parts = self._losses(self.model(**self._tensors(micro_batch.batch)), denominators)
+                parts = losses(given, denominators)
             # Here too, for layers that are recomputed draw their masks again.
             parts["loss"].backward()
         return {name: value.detach() for name, value in parts.items()}
@@ -140,10 +166,8 @@ class TorchTraining(TorchInference):
                 replace(micro_batch, batch=row, first=0), dict.fromkeys(denominators, math.inf)
             )
 
-    def _losses(
-        self, outputs: dict[str, Tensor], denominators: Mapping[str, float] | None
-    ) -> dict[str, Tensor]:
-        parts = self.graph.loss_parts
+    def _losses(self, batch: Tensors, denominators: Divisors) -> dict[str, Tensor]:
+        outputs, parts = self.model(**batch), self.graph.loss_parts
         if denominators is None:
             return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
         terms = {part.name: outputs[f"{part.name}_numerator"] / denominators[part.name] for part in parts}

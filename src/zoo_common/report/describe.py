@@ -91,7 +91,7 @@ def describe(
             name: training_bytes(spec, graph, name, **given)
             for name in ([framework] if framework else frameworks())
         },
-        training=_training(spec, graph),
+        training=_training(spec, graph, framework),
         data=data,
         needed_libraries=needed_libraries(),
         preprocessing_libraries=libraries(imported),
@@ -127,8 +127,9 @@ def _tensor(
     )
 
 
-def _training(spec: ExperimentSpec, graph: Graph) -> TrainingDescription:
+def _training(spec: ExperimentSpec, graph: Graph, only: str | None) -> TrainingDescription:
     training, rows = spec.training, step_rows(spec)
+    said = {"on": "each shape of a batch, before its first step", "off": "nothing"}
     return TrainingDescription(
         steps=training.steps,
         batch_size=rows,
@@ -136,5 +137,11 @@ def _training(spec: ExperimentSpec, graph: Graph) -> TrainingDescription:
         precision=training.precision,
         optimizer=training.optimizer.kind,
         schedule=training.schedule.kind,
+        compile=training.compile,
+        compiled=tuple(
+            (each.title or name, said.get(training.compile, each.compiles))
+            for name, each in frameworks().items()
+            if each.compiles and only in (None, name)
+        ),
         rates=tuple(trained(graph, training).in_words()) if training.names_weights else (),
     )

@@ -49,6 +49,10 @@ def print_description(found: Description, console: Console) -> None:
         section(console, "Weight streaming on this machine", facts(placement_rows(found.placement)))
     if found.training.rates:
         section(console, "Rates, as the schedule's", facts(found.training.rates))
+    if found.training.compiled:
+        section(
+            console, f"Compiled, training.compile: {found.training.compile}", facts(found.training.compiled)
+        )
     if found.data:
         rows = [(name, "\n".join(lines)) for name, lines in data_rows(found.data)]
         section(console, "Data", facts(rows))

@@ -140,7 +140,10 @@ class SplitDescription:
 
 @dataclass(frozen=True)
 class TrainingDescription:
-    """What of the training decides over memory and time; ``rates`` are of blocks by path, where not all have one."""
+    """What of the training decides over memory and time; ``rates`` are of blocks by path, where not all have one.
+
+    ``compiled`` says by framework what of a step is compiled.
+    """
 
     steps: int
     batch_size: int
@@ -148,6 +151,8 @@ class TrainingDescription:
     precision: str
     optimizer: str
     schedule: str
+    compile: str
+    compiled: tuple[tuple[str, str], ...]
     rates: tuple[tuple[str, str], ...] = ()
 
 

@@ -14,7 +14,7 @@ Fields: TypeAlias = Mapping[str, JsonValue]
 
 _FREE = {
     *("training.log_every", "training.save_every", "training.evaluate_every"),
-    *("training.execution", "training.memory_limit", "training.sharding"),
+    *("training.execution", "training.memory_limit", "training.sharding", "training.compile"),
 }
 _FREE_GROUPS = ("data.limits.", "data.prepared", "training.initialize_from", "training.fit_weights.")
 """How much is read, where what was made of it lies, and with what a run began: its record holds whoever goes on to

@@ -16,7 +16,7 @@ from zoo_common.replicas import ALONE, Replicas, meets, share, share_each
 from zoo_common.training.denominators import denominators
 from zoo_common.training.numbers import checked
 from zoo_spec.errors import EnvironmentFault, InputError
-from zoo_spec.frameworks import entries, framework
+from zoo_spec.frameworks import entries, framework, frameworks
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 
@@ -133,6 +133,23 @@ def require_sharding(training: Training, name: str) -> None:
         raise EnvironmentFault(
             f"training.sharding: {framework(name).title or name} does not divide a model over replicas, "
             f"{' and '.join(able) or 'no framework'} does; set it to none"
+        )
+
+
+def require_compiling(graph: Graph, training: Training, name: str, replicas: int = 1) -> None:
+    """Raise EnvironmentFault where a step is to be compiled that cannot be, or by a framework that compiles none."""
+    if training.compile != "on":
+        return
+    if not framework(name).compiles:
+        able = [each.title or other for other, each in frameworks().items() if each.compiles]
+        raise EnvironmentFault(
+            f"training.compile: {framework(name).title or name} compiles no steps, "
+            f"{' and '.join(able) or 'no framework'} does; set it to off"
+        )
+    if replicas > 1 and graph.synchronizes:
+        raise EnvironmentFault(
+            "training.compile: a batch norm with statistics 'synchronized' asks the other replicas in the midst of a "
+            "pass, which no program does; set it to off"
         )
 
 

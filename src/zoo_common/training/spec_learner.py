@@ -28,7 +28,14 @@ from zoo_common.training.evaluation import Passes, evaluate, evaluate_batches
 from zoo_common.training.feed import InputFn, open_feed
 from zoo_common.training.idle import PATIENCE, IdleWatch
 from zoo_common.training.learner import ModeKeys, Start
-from zoo_common.training.loop import Step, require_sharding, require_trainable, run_batches, run_steps
+from zoo_common.training.loop import (
+    Step,
+    require_compiling,
+    require_sharding,
+    require_trainable,
+    run_batches,
+    run_steps,
+)
 from zoo_common.training.metrics_file import losses, read_metrics
 from zoo_common.training.named_batches import named_batches
 from zoo_common.training.origin import (
@@ -145,6 +152,7 @@ class SpecLearner:
             raise InputError(f"{self.title} has no loss to train; its outputs are {outputs}")
         require_trainable(self.graph, self.spec.training, self.replicas.size)
         require_sharding(self.spec.training, self.name)
+        require_compiling(self.graph, self.spec.training, self.name, self.replicas.size)
         require_memory(self.spec, self.graph, self.name, replicas=self.replicas.size)
         require_disk(self.spec, self.graph, self.directory, self.name)
         first = self.replicas.rank == 0
@@ -218,6 +226,9 @@ class SpecLearner:
             + f"{self.directory}"
             + (f", going on from step {start.step}" if start.step else "")
         )
+        chosen = getattr(model, "compiling", "")  # A backend that compiles nothing says nothing.
+        if chosen:
+            LOG.info(chosen)
         self._tell_rates()
         self._tell_idle()
         watch = IdleWatch(f"{self.title} ({self.name})", ends=not done)

@@ -73,6 +73,9 @@ class Training(Spec):
     recompute: bool = False
     """Whether training keeps only the input of each transformer layer, and computes the rest again on the way back:
     less memory for a third more computing, and the same results."""
+    compile: Literal["auto", "off", "on"] = "auto"
+    """Whether a step is compiled, by torch.compile or XLA: a start-up of about a minute, then faster steps, with the
+    same results up to rounding. auto: where the first steps of a run show that it pays, on a GPU with PyTorch."""
     random: Literal["native", "portable"] = "native"
     """Dropout's generator: each framework's own, or the portable one, bit for bit the same in both."""
     tf32: bool = False
@@ -97,6 +100,15 @@ class Training(Spec):
         if self.streams and self.sharding != "none":
             raise ValueError(
                 f"sharding {self.sharding!r} and execution 'weight_streaming' do not go together; leave one out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _compiles_what_is_in_memory(self) -> Training:
+        if self.streams and self.compile == "on":
+            raise ValueError(
+                "compile 'on' and execution 'weight_streaming' do not go together: a layer's weights come and go; "
+                "leave one out"
             )
         return self
 

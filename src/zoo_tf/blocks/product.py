@@ -66,6 +66,12 @@ class _Sums:
         rows = tf.shape(x_ND)[0]
         # As zoo_spec.blocks.losses.parts has it.
         parts = tf.maximum(2, -(-rows // ROWS_AT_ONCE))
+        # All of one size, as XLA wants them: the last ends with rows of zeros, which weigh nothing.
+        size = -(-rows // parts)
+        x_PRD, labels_PR, weights_PR = (
+            tf.reshape(_filled_up(each, parts * size - rows), [parts, size, *each.shape[1:]])
+            for each in (x_ND, labels_N, weights_N)
+        )
         every = [tf.TensorArray(wide, parts, infer_shape=False, element_shape=[None])]
         if self.needed[0]:
             every.append(
@@ -78,10 +84,8 @@ class _Sums:
         ]
 
         def part(at: tf.Tensor, every: list[tf.TensorArray], totals: list[tf.Tensor]) -> tuple[object, ...]:
-            start, stop = at * rows // parts, (at + 1) * rows // parts
-            weights_R = weights_N[start:stop]
-            x_RD = x_ND[start:stop]
-            each_R, change_RV = self._each(x_RD, factors, labels_N[start:stop], wide)
+            weights_R, x_RD = weights_PR[at], x_PRD[at]
+            each_R, change_RV = self._each(x_RD, factors, labels_PR[at], wide)
             gradients = self._gradients(x_RD, change_RV, weights_R, factors)
             given = [each_R, *([gradients[0]] if self.needed[0] else [])]
             every = [array.write(at, value) for array, value in zip(every, given, strict=True)]
@@ -95,7 +99,7 @@ class _Sums:
         _, every, totals = tf.while_loop(
             lambda at, *_: at < parts, part, [tf.constant(0), every, totals], parallel_iterations=1
         )
-        joined = [array.concat() for array in every]
+        joined = [_flat(array.stack())[:rows] for array in every]
         left = iter([*joined[1:], *totals])
         found = [
             tf.cast(next(left), each.dtype) if needed else None
@@ -137,3 +141,12 @@ class _Sums:
             else tf.matmul(change_RV, weighted_RD, transpose_a=True),
             bias_V,
         ]
+
+
+def _filled_up(x: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return tf.pad(x, [[0, rows], *[[0, 0]] * (x.shape.rank - 1)])
+
+
+def _flat(x: tf.Tensor) -> tf.Tensor:
+    """Parts one after the other."""
+    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))

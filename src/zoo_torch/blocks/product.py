@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,8 +35,11 @@ def cross_entropy_sum(
     So of logits, probabilities and their gradient there are never more than those rows, and no product is computed
     twice (Hsu et al., 2024, 3.2).
     """
-    x_ND = product.x.flatten(0, -2)
-    return _CrossEntropySum.apply(x_ND, product.weight, product.bias, labels_N, weights_N, label_smoothing)
+    given = product.x.flatten(0, -2), product.weight, product.bias, labels_N, weights_N, label_smoothing
+    if torch.compiler.is_compiling():
+        needed = [each is not None and each.requires_grad for each in given[:3]]
+        return torch.ops.zoo.cross_entropy_sum(*given, needed)[0]
+    return _CrossEntropySum.apply(*given)
 
 
 class _CrossEntropySum(torch.autograd.Function):
@@ -50,36 +55,10 @@ class _CrossEntropySum(torch.autograd.Function):
         weights_N: Tensor,
         smoothing: float,
     ) -> Tensor:
-        rows, wide = len(x_ND), weights_N.dtype
-        sums = _Gradients(ctx.needs_input_grad, x_ND, weight_VD, bias_V, wide)
-        each_N = x_ND.new_empty(rows, dtype=wide)
-        count = parts(rows)
-        most = -(-rows // count)
-        classes = len(weight_VD)
-        log_p_MV = x_ND.new_empty(most, classes, dtype=wide)
-        logits_MV = log_p_MV
-        if wide != x_ND.dtype:
-            logits_MV = x_ND.new_empty(most, classes + -classes % _ALIGNED)[:, :classes]
-        for part in range(count):
-            here = slice(part * rows // count, (part + 1) * rows // count)
-            logits_RV, log_p_RV = (each[: here.stop - here.start] for each in (logits_MV, log_p_MV))
-            if bias_V is None:
-                torch.mm(x_ND[here], weight_VD.mT, out=logits_RV)
-            else:
-                torch.addmm(bias_V, x_ND[here], weight_VD.mT, out=logits_RV)
-            torch.log_softmax(logits_RV.to(wide), -1, out=log_p_RV)
-            labels_R1 = labels_N[here, None]
-            torch.mul(log_p_RV.gather(1, labels_R1)[:, 0], smoothing - 1, out=each_N[here])
-            if smoothing:
-                each_N[here].sub_(smoothing * log_p_RV.mean(1))
-            if sums.any:
-                change_RV = log_p_RV.exp_()
-                change_RV.scatter_add_(1, labels_R1, torch.full_like(labels_R1, smoothing - 1, dtype=wide))
-                if smoothing:
-                    change_RV -= smoothing / classes
-                sums.add(here, change_RV, logits_RV, x_ND[here], weight_VD, weights_N[here])
-        ctx.found = sums.found()
-        return (weights_N * each_N).sum()
+        found, ctx.found = _computed(
+            x_ND, weight_VD, bias_V, labels_N, weights_N, smoothing, ctx.needs_input_grad
+        )
+        return found
 
     @staticmethod
     @once_differentiable
@@ -97,12 +76,53 @@ class _CrossEntropySum(torch.autograd.Function):
         )
 
 
+def _computed(
+    x_ND: Tensor,
+    weight_VD: Tensor,
+    bias_V: Tensor | None,
+    labels_N: Tensor,
+    weights_N: Tensor,
+    smoothing: float,
+    needed: Sequence[bool],
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    """The sum, and of ``x``, ``weight`` and ``bias`` those gradients that are needed."""
+    rows, wide = len(x_ND), weights_N.dtype
+    sums = _Gradients(needed, x_ND, weight_VD, bias_V, wide)
+    each_N = x_ND.new_empty(rows, dtype=wide)
+    count = parts(rows)
+    most = -(-rows // count)
+    classes = len(weight_VD)
+    log_p_MV = x_ND.new_empty(most, classes, dtype=wide)
+    logits_MV = log_p_MV
+    if wide != x_ND.dtype:
+        logits_MV = x_ND.new_empty(most, classes + -classes % _ALIGNED)[:, :classes]
+    for part in range(count):
+        here = slice(part * rows // count, (part + 1) * rows // count)
+        logits_RV, log_p_RV = (each[: here.stop - here.start] for each in (logits_MV, log_p_MV))
+        if bias_V is None:
+            torch.mm(x_ND[here], weight_VD.mT, out=logits_RV)
+        else:
+            torch.addmm(bias_V, x_ND[here], weight_VD.mT, out=logits_RV)
+        torch.log_softmax(logits_RV.to(wide), -1, out=log_p_RV)
+        labels_R1 = labels_N[here, None]
+        torch.mul(log_p_RV.gather(1, labels_R1)[:, 0], smoothing - 1, out=each_N[here])
+        if smoothing:
+            each_N[here].sub_(smoothing * log_p_RV.mean(1))
+        if sums.any:
+            change_RV = log_p_RV.exp_()
+            change_RV.scatter_add_(1, labels_R1, torch.full_like(labels_R1, smoothing - 1, dtype=wide))
+            if smoothing:
+                change_RV -= smoothing / classes
+            sums.add(here, change_RV, logits_RV, x_ND[here], weight_VD, weights_N[here])
+    return (weights_N * each_N).sum(), sums.found()
+
+
 class _Gradients:
     """The gradients of the factors that need one, summed in float32 or wider over the rows."""
 
     def __init__(
         self,
-        needed: tuple[bool, ...],
+        needed: Sequence[bool],
         x_ND: Tensor,
         weight_VD: Tensor,
         bias_V: Tensor | None,
@@ -149,3 +169,52 @@ class _Gradients:
         return tuple(
             None if each is None else each.to(self._dtype) for each in (self.x, self.weight, self.bias)
         )
+
+
+@torch.library.custom_op(
+    "zoo::cross_entropy_sum",
+    mutates_args=(),
+    schema="(Tensor x, Tensor weight, Tensor? bias, Tensor labels, Tensor weights, float smoothing, bool[] needed)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
+)
+def _whole(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    weights: Tensor,
+    smoothing: float,
+    needed: list[bool],
+) -> tuple[Tensor, ...]:
+    """The same to ``torch.compile``, which would write out every part: one operation; what is not needed is empty."""
+    total, found = _computed(x, weight, bias, labels, weights, smoothing, needed)
+    return total, *(x.new_empty(0) if each is None else each for each in found)
+
+
+@_whole.register_fake
+def _shapes(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    weights: Tensor,
+    smoothing: float,
+    needed: list[bool],
+) -> tuple[Tensor, ...]:
+    given = zip((x, weight, bias), needed, strict=True)
+    return weights.new_empty(()), *(
+        torch.empty_like(each) if wanted and each is not None else x.new_empty(0) for each, wanted in given
+    )
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.needed = inputs[-1]
+    ctx.save_for_backward(*output[1:])
+
+
+def _back(ctx: Any, gradient: Tensor, *others: Tensor) -> tuple[Tensor | None, ...]:
+    found = zip(ctx.saved_tensors, ctx.needed, strict=True)
+    return *(each * gradient.to(each.dtype) if wanted else None for each, wanted in found), *[None] * 4
+
+
+_whole.register_autograd(_back, setup_context=_keep)
