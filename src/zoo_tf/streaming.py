@@ -185,6 +185,7 @@ class StreamedTraining(StreamedInference):
             moments=self.optimizer.moments,
             trained=self._learned.factors,
             spills=self.optimizer.clips,
+            gives_back=streaming.limit is not None,
         )
 
     def _stream(self) -> StreamedLayers:
@@ -232,7 +233,8 @@ class StreamedTraining(StreamedInference):
     def _update_rest(self, step: StepPass, found: list[Tensors]) -> tf.Tensor:
         """Update what no unit's call has updated; returns the norm.
 
-        What the way back leaves free goes to the system, for now there are moments in memory.
+        What the way back leaves free goes to the system, for now there are moments in memory; and so does what the
+        updates leave free in gaps that the next step's activations do not fit into.
         """
         give_back_what_is_free()
         gradients = {}
@@ -245,6 +247,7 @@ class StreamedTraining(StreamedInference):
         for name in self._resident:
             self.resident.update(name, gradients.pop(name), self.optimizer, self.host)
         self.optimizer.end()
+        give_back_what_is_free()
         return norm
 
     def _learning(self, name: str, batch: Batch, divisors: Tensors) -> Program:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import keras
@@ -12,6 +12,7 @@ import tensorflow as tf
 from zoo_common.backend import Array
 from zoo_spec.training import optimizers as specs
 from zoo_tf.optimizers import SMALL, UPDATE, TorchsForm, native_optimizer
+from zoo_tf.streaming_calls import Traced
 from zoo_tf.streaming_units import shared
 
 _AT_ONCE = 1 << 20
@@ -79,8 +80,9 @@ class StreamedOptimizer:
         on_gpu = "GPU" in gradient.device
         way = UPDATE.taken("plain" if on_gpu or size <= SMALL else "compiled")
         compiled = way == "compiled" and tf.test.is_built_with_xla()
-        form = (_compiled if compiled else _plain)(type(self._native), self._native.constants())
-        return form(list(old), gradient, *self._scalars_of(name, gradient.dtype))
+        scalars = self._scalars_of(name, gradient.dtype)
+        form = _updates(type(self._native), self._native.constants(), len(old), len(scalars), compiled)
+        return form([*old, gradient, *scalars], (gradient.dtype, len(gradient)))
 
     def update_small(
         self, old: Mapping[str, Sequence[tf.Tensor]], gradients: Mapping[str, tf.Tensor]
@@ -90,11 +92,14 @@ class StreamedOptimizer:
         All in one call, which is faster.
         """
         scalars = {name: self._scalars_of(name, gradient.dtype) for name, gradient in gradients.items()}
-        form = _together(type(self._native), self._native.constants())
-        found = form(
-            [list(old[name]) for name in gradients], list(gradients.values()), list(scalars.values())
-        )
-        return dict(zip(gradients, found, strict=True))
+        olds, width = (len(next(iter(each.values()))) for each in (old, scalars))
+        form = _updates(type(self._native), self._native.constants(), olds, width, False)
+        tensors = [
+            each for name, gradient in gradients.items() for each in (*old[name], gradient, *scalars[name])
+        ]
+        kinds = tuple((gradient.dtype, tuple(gradient.shape)) for gradient in gradients.values())
+        found = iter(form(tensors, kinds))
+        return {name: [next(found) for _ in old[name]] for name in gradients}
 
     def _scalars_of(self, name: str, dtype: tf.DType) -> list[tf.Tensor]:
         key = (bool(self._native.weight_decay and self._decays[name]), dtype, self._factors[name])
@@ -114,27 +119,23 @@ def global_norm(halves: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.sqrt(total * tf.constant(2.0, total.dtype))
 
 
-def _plain(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., list[tf.Tensor]]:
-    return lambda old, gradient, *scalars: kind.update(old, gradient, *scalars, *constants)
-
-
 @cache
-def _together(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., list[list[tf.Tensor]]]:
-    """Of several at once: each of old values, gradients and scalars is a list."""
-    one = _plain(kind, constants)
+def _updates(
+    kind: type[TorchsForm], constants: tuple[float, ...], olds: int, scalars: int, compiled: bool
+) -> Traced:
+    """Of weights one after the other: each has so many old values, its gradient and so many scalars.
 
-    def run(
-        old: list[list[tf.Tensor]], gradients: list[tf.Tensor], scalars: list[list[tf.Tensor]]
-    ) -> list[list[tf.Tensor]]:
-        return [one(*each[:2], *each[2]) for each in zip(old, gradients, scalars, strict=True)]
+    By XLA it is one for all models: TensorFlow never lets go of what XLA made.
+    """
 
-    return tf.function(run, autograph=False)
+    def run(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        found, width = [], olds + 1 + scalars
+        for start in range(0, len(tensors), width):
+            of_one = tensors[start : start + width]
+            found += kind.update(list(of_one[:olds]), *of_one[olds:], *constants)
+        return found
 
-
-@cache
-def _compiled(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., list[tf.Tensor]]:
-    """The same by XLA, one for all: TensorFlow never lets go of what XLA made."""
-    return tf.function(_plain(kind, constants), jit_compile=True, autograph=False)
+    return Traced(tf.function(run, autograph=False, jit_compile=compiled or None))
 
 
 def _order(native: TorchsForm, attributes: Mapping[str, str]) -> list[str]:

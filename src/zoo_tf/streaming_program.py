@@ -13,6 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from zoo_tf.streaming_calls import Traced
+
 Tensors = Sequence[tf.Tensor]
 Given = list[list[tf.Tensor]]
 """Tensors by micro-batch."""
@@ -30,7 +32,7 @@ class Call:
 class _Part:
     """A function between two calls, what it is given and what it gives; None if there is nothing to compute."""
 
-    function: tf.types.experimental.PolymorphicFunction | None
+    function: Traced | None
     given: list[tf.Tensor]
     gave: list[tf.Tensor]
 
@@ -53,13 +55,18 @@ class Program:
         self._last_uses = self._count_uses()
 
     def run(
-        self, arguments: Sequence[Sequence[Any]], perform: Callable[[Any, Given], Sequence[Tensors]]
+        self, arguments: Sequence[list[Any]], perform: Callable[[Any, Given], Sequence[Tensors]]
     ) -> list[Any]:
-        """The results for each micro-batch, in order; ``perform`` makes a call, once for all of them."""
+        """The results for each micro-batch, in order; ``perform`` makes a call, once for all of them.
+
+        The lists in ``arguments`` are empty afterwards, so that each tensor is let go of after its last use.
+        """
         kept = [
             dict(zip((each.name for each in self._inputs), tf.nest.flatten(given), strict=True))
             for given in arguments
         ]
+        for given in arguments:
+            given.clear()
         for place in range(len(self._parts)):
             self._run_part(place, kept)
             if place < len(self.calls):
@@ -73,7 +80,7 @@ class Program:
         part = self._parts[place]
         if part.function is not None:
             for values in kept:
-                found = part.function(*self._take(values, part.given, 2 * place))
+                found = part.function(self._take(values, part.given, 2 * place))
                 self._keep(values, part.gave, found, 2 * place)
 
     def _make_call(
@@ -184,7 +191,7 @@ class _Cut:
             return self._copy(operations, dict(zip(names, values, strict=True)), gave)
 
         signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in given]
-        return _Part(tf.function(run, autograph=False, input_signature=signature), given, gave)
+        return _Part(Traced(tf.function(run, autograph=False, input_signature=signature)), given, gave)
 
     def _copy(
         self, operations: list[tf.Operation], values: dict[str, tf.Tensor], gave: list[tf.Tensor]

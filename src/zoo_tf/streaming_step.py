@@ -46,6 +46,8 @@ class Pass:
             program = call.way.forward if isinstance(call, LayerForwardCall) else call.way.backward
             inside = Move(call.way.path, call.path)
             arguments = [[key, *each] for key, each in zip(keys, given, strict=True)]
+            for each in given:  # The program alone has them, and lets go of each after its last use.
+                each.clear()
             return program.run(arguments, lambda inner, tensors: self.perform(inner, tensors, inside))
         assert isinstance(call, UnitCall)
         unit = self.layers.unit(call.unit, at)
@@ -181,7 +183,8 @@ class StepPass(Pass):
 
     def _measure(self, unit: Unit, gradients: Mapping[str, tf.Tensor]) -> None:
         names = [unit.path + leaf for leaf in gradients]
-        self.halves |= zip(names, _halves(list(gradients.values())), strict=True)
+        halves = self.layers.template(unit).halves(list(gradients.values()))
+        self.halves |= zip(names, halves, strict=True)
 
 
 def _learning(layers: StreamedLayers, calls: Iterable[Call], at: Move | None) -> Iterator[str]:
@@ -219,11 +222,6 @@ def _in_torchs_layout(
     """The gradients by canonical name, each let go of when the next is asked for."""
     for leaf in template.learned:
         yield unit.path + leaf, canonical(template.variables[leaf], gradients.pop(leaf))
-
-
-@tf.function(autograph=False)
-def _halves(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    return [tf.nn.l2_loss(gradient) for gradient in gradients]
 
 
 def _moved(template: Template) -> dict[str, Array]:

@@ -21,6 +21,7 @@ from zoo_tf.compile import POLICIES, policy
 from zoo_tf.dropouts import Use, watch
 from zoo_tf.leaves import TO_TORCH, canonical_shape, variables_of
 from zoo_tf.randomness import Drawer, Keys
+from zoo_tf.streaming_calls import Traced
 
 _ALIGNED = 64
 """Bytes, at multiples of which TensorFlow's kernels have their tensors begin."""
@@ -56,11 +57,13 @@ class Template:
         self.statistics = [leaf for leaf in self.variables if leaf in kept & moving]
         self._ways: dict[object, Way] = {}
         signature = [tf.TensorSpec(canonical_shape(each), each.dtype) for each in self.variables.values()]
-        self._take = tf.function(self._assign, autograph=False, input_signature=signature)
+        self.halves = Traced(tf.function(_halves, autograph=False))
+        """Half the squared norm of each learned leaf's gradient."""
+        self._take = Traced(tf.function(self._assign, autograph=False, input_signature=signature))
 
     def load(self, path: str, weights: Mapping[str, Array]) -> None:
         """Be the unit at ``path``, as long as the arrays keep their values."""
-        self._take(*(shared(weights[path + leaf]) for leaf in self.variables))
+        self._take([shared(weights[path + leaf]) for leaf in self.variables])
 
     def _assign(self, *weights: tf.Tensor) -> None:
         for variable, weight in zip(self.variables.values(), weights, strict=True):
@@ -144,12 +147,12 @@ class Way:
         self._said = {} if training is None else {"training": training}
         given, self.floats = self._call.given, self._call.floats
         keys = tf.TensorSpec((len(template.dropouts), 2), tf.int64)
-        self._forward = tf.function(self._run, autograph=False, input_signature=[keys, *given])
+        forward = tf.function(self._run, autograph=False, input_signature=[keys, *given])
         with tf.init_scope():  # Not within the trace that met this call.
-            self._forward.get_concrete_function()
-        self._backward = tf.function(
-            self._differentiate, autograph=False, input_signature=[keys, *given, *self.gave]
-        )
+            forward.get_concrete_function()
+        signature = [keys, *given, *self.gave]
+        self._forward = Traced(forward)
+        self._backward = Traced(tf.function(self._differentiate, autograph=False, input_signature=signature))
 
     def pack(self, outputs: Sequence[tf.Tensor]) -> Any:
         """The outputs as the layer gives them."""
@@ -157,13 +160,14 @@ class Way:
 
     def forward(self, keys: tf.Tensor, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """What the layer gives."""
-        return self._forward(keys, *given)
+        return self._forward([keys, *given])
 
     def backward(
         self, keys: tf.Tensor, given: Sequence[tf.Tensor]
     ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """Gradients of what is given in floats, and of the learned leaves; the outputs' gradients stand behind it."""
-        return self._backward(keys, *given)
+        found = self._backward([keys, *given])
+        return found[: len(self.floats)], found[len(self.floats) :]
 
     def _run(self, keys: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
         self.template.traces += 1
@@ -176,7 +180,7 @@ class Way:
         self.gave = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in found]
         return found
 
-    def _differentiate(self, keys: tf.Tensor, *given: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    def _differentiate(self, keys: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
         count = len(given) - len(self.gave)
         given, from_outputs = given[:count], given[count:]
         floats = [given[index] for index in self.floats]
@@ -185,8 +189,7 @@ class Way:
             tape.watch([*floats, *watched])
             outputs = self._run(keys, *given)
         found = tape.gradient(outputs, [*floats, *watched], list(from_outputs), tf.UnconnectedGradients.ZERO)
-        dense = [tf.convert_to_tensor(each) for each in found]
-        return dense[: len(floats)], dense[len(floats) :]
+        return [tf.convert_to_tensor(each) for each in found]
 
 
 def native(variable: keras.Variable, array: Array | tf.Tensor) -> tf.Tensor:
@@ -215,6 +218,10 @@ def aligned(shape: tuple[int, ...], dtype: str) -> Array:
     room = np.empty(size + _ALIGNED, np.uint8)
     start = -room.ctypes.data % _ALIGNED
     return room[start : start + size].view(dtype).reshape(shape)
+
+
+def _halves(*gradients: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.nn.l2_loss(gradient) for gradient in gradients]
 
 
 def _moving(layer: keras.layers.Layer) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ class StreamedTraining(TorchTraining):
             moments=training.optimizer.moments,
             trained=trained(graph, training).factors,
             spills=training.optimizer.max_gradient_norm is not None,
+            gives_back=training.memory_limit is not None,
         )
         self.precision = dtype
         super().__init__(graph, training, weights, dtype=dtype, device=device)

@@ -1,6 +1,7 @@
 """Weights in files: what a host reads and writes, and what a save makes of its files. No framework is imported."""
 
 import gc
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -13,7 +14,8 @@ from zoo_common.backend import NotFiniteError
 from zoo_common.checkpoint import CheckpointStore, DamagedCheckpointError, needed_bytes
 from zoo_common.memory import unit_values
 from zoo_common.streaming import Host
-from zoo_common.weights import Arrays, InitialValues
+from zoo_common.streaming.slots import Buffer
+from zoo_common.weights import Arrays, Entry, InitialValues
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault, SpecError
 from zoo_spec.graph import units
@@ -370,3 +372,16 @@ def test_a_checkpoint_of_more_files_than_a_process_may_open_is_read(tmp_path, mo
         saved.close()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory goes back page by page on Linux alone")
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_a_buffer_gives_back_what_the_newest_views_do_not_take_where_it_is_told_to(gives_back: bool) -> None:
+    buffer = Buffer(0, 1 << 20, gives_back=gives_back)
+    large, small = ({"a": Entry("uint8", (size,))} for size in (1 << 20, 10))
+    buffer.views(large)[0]["a"][:] = 1
+    buffer.views(small)
+    (again,) = buffer.views(large)
+
+    assert again["a"][:10].all()
+    assert again["a"][-1] == (0 if gives_back else 1)

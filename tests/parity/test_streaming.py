@@ -11,6 +11,8 @@ import pytest
 from models import training_model
 from zoo_common.backend import Streaming, TrainingModel, find_backend, import_state
 from zoo_common.data import batch, open_dataset
+from zoo_common.streaming import host
+from zoo_common.streaming.slots import Buffer
 from zoo_common.training.loop import train_on
 from zoo_common.weights import InitialValues
 from zoo_spec import load_spec
@@ -273,3 +275,19 @@ def test_tensorflow_updates_by_ranges_of_values_to_the_bits_of_the_whole(monkeyp
         found.append(places)
     assert not np.array_equal(found[0], drawn[:3].reshape(3, -1, 64))
     assert np.array_equal(*found)
+
+
+@each_framework
+@pytest.mark.parametrize("limit", [None, 4 << 30], ids=["no limit", "a limit"])
+def test_slots_give_memory_back_where_it_is_limited(framework, limit, monkeypatch):
+    asked = []
+
+    class Watched(Buffer):
+        def __init__(self, number: int, size: int, *, gives_back: bool) -> None:
+            asked.append(gives_back)
+            super().__init__(number, size, gives_back=gives_back)
+
+    monkeypatch.setattr(host, "Buffer", Watched)
+    trial = Trial(framework, "gpt3_tiny", *([] if limit is None else [f"training.memory_limit={limit}"]))
+    trial.model(streams=True)
+    assert set(asked) == {limit is not None}

@@ -48,11 +48,14 @@ class Host:
         moments: Collection[str] = (),
         trained: Collection[str] = (),
         spills: bool = False,
+        gives_back: bool = False,
     ) -> None:
         """``weights`` are what the units begin with, in ``dtype``; the moments of ``trained`` begin at zero.
 
         ``spills`` where gradients are kept until all are there, as clipping needs them. The files lie in a folder of
         the host's own inside of ``folder``, for as long as the host lives; None: where temporary files are.
+        ``gives_back`` for memory that a unit does not take to be the system's until the next one does, which has to
+        clear it: with few tokens a step that is a twentieth of the processor's time.
         """
         self.units = units
         self.folder = _folder_in(folder)
@@ -74,9 +77,10 @@ class Host:
         sizes = [files.buffer_bytes(spills) for files in self._files]
         size = max([*sizes, _LEAST_BUFFER if self._resident else 0])
         self._at_once = size // (np.dtype(dtype).itemsize * max(len(moments), 1)) // _GRAIN * _GRAIN
-        self._traffic: Traffic[Slot] = Traffic(SLOTS, size)
+        buffers = [Buffer(number, size, gives_back=gives_back) for number in range(SLOTS)]
+        self._traffic: Traffic[Slot] = Traffic(buffers)
         largest = max(buffer_bytes(files.gradients.entries) for files in self._files) if spills else 0
-        self._spares = [Buffer(number, largest) for number in range(SPARES)]
+        self._spares = [Buffer(number, largest, gives_back=gives_back) for number in range(SPARES)]
         weakref.finalize(self, _end, self._traffic, self.folder, folder)
         self._tally = _Tally()
         self._told = FileTraffic(0, 0, 0.0)

@@ -33,10 +33,11 @@ class Slot:
 
 
 class Buffer:
-    """Bytes, of which views are made. Those that the newest views do not take go back to the system."""
+    """Bytes, of which views are made; where it ``gives_back``, those that the newest do not take go to the system."""
 
-    def __init__(self, number: int, size: int) -> None:
+    def __init__(self, number: int, size: int, *, gives_back: bool) -> None:
         self.number = number
+        self._gives_back = gives_back and bool(_PRIVATE)
         self._map = mmap.mmap(-1, max(size, 1), **_PRIVATE)  # Of no cost until it is written to.
         if _PRIVATE:
             with suppress(OSError):  # A kernel without large pages.
@@ -60,7 +61,7 @@ class Buffer:
     def _give_back(self, end: int) -> None:
         """Have no memory behind ``end``: weights alone take a quarter of what they do with their moments."""
         start = end + -end % mmap.PAGESIZE
-        if start < self._used and _PRIVATE:
+        if start < self._used and self._gives_back:
             self._map.madvise(mmap.MADV_DONTNEED, start, len(self._map) - start)
         self._used = end
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,8 +47,8 @@ class Traffic(Generic[Filled]):
     raised by the next call.
     """
 
-    def __init__(self, buffers: int, size: int) -> None:
-        self._free = [Buffer(number, size) for number in range(buffers)]
+    def __init__(self, buffers: Iterable[Buffer]) -> None:
+        self._free = list(buffers)
         self._changing: set[Hashable] = set()
         self._given: set[Hashable] = set()
         self._state = Condition()
