@@ -179,6 +179,12 @@ def _plain_update(kind: type[TorchsForm], constants: tuple[float, ...]) -> Calla
 
 
 @cache
+def _traced_update(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
+    """The same by TensorFlow, traced once for all variables of a shape: a step's trace then has a call of each."""
+    return tf.function(_plain_update(kind, constants), autograph=False)
+
+
+@cache
 def _compiled_update(kind: type[TorchsForm], constants: tuple[float, ...]) -> Callable[..., None]:
     """The same by XLA, one for all optimizers: TensorFlow never lets go of what XLA made."""
     return tf.function(_plain_update(kind, constants), jit_compile=True, autograph=False)
@@ -232,7 +238,7 @@ class TorchsForm:
         index = self._get_variable_index(variable)
         moments = [_beside(variable, moment.value) for moment in self.moments_of(index)]
         compiles = tf.test.is_built_with_xla() and UPDATE.taken(self.ways[index]) == "compiled"
-        form = _compiled_update if compiles else _plain_update
+        form = _compiled_update if compiles else _traced_update
         handles = [variable.handle, *(moment.handle for moment in moments)]
         decays = bool(self.weight_decay and self._use_weight_decay(variable))
         key = (decays, variable.dtype, self.factors[index] if self.factors else 1.0)
