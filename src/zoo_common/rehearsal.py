@@ -48,8 +48,9 @@ def rehearse(spec: ExperimentSpec, framework: str, device: str) -> Iterator[Chec
     """
     ready = [_tried("framework", lambda: _versions(framework))]
     yield ready[0]
-    yield _tried("training data", lambda: _open(spec, "train"))
-    yield _tried("evaluation data", lambda: _open(spec, "eval"))
+    with TemporaryDirectory(prefix="zoo-") as directory:  # It keeps the tokenizer for the second part.
+        yield _tried("training data", lambda: _open(spec, Path(directory), "train"))
+        yield _tried("evaluation data", lambda: _open(spec, Path(directory), "eval"))
     if spec.training.initialize_from is not None:
         yield _tried("weights to begin with", lambda: beginning(spec, spec.graph()))
     ready.append(_tried("memory", lambda: _memory(spec, framework)))
@@ -70,9 +71,8 @@ def _versions(framework: str) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _open(spec: ExperimentSpec, split: Split) -> str:
-    with TemporaryDirectory(prefix="zoo-") as directory:
-        about = open_dataset(spec, Path(directory), split).description()
+def _open(spec: ExperimentSpec, directory: Path, split: Split) -> str:
+    about = open_dataset(spec, directory, split).description()
     return f"{about.source}, {counted(about.samples, 'sample')}"
 
 

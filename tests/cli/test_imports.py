@@ -7,13 +7,19 @@ import sys
 
 import pytest
 
+import launch
 
-def modules_after(code: str) -> set[str]:
-    """The top-level modules that a fresh interpreter has loaded after running ``code``."""
+
+def modules_after(code: str, loaded: str | None = None) -> set[str]:
+    """The top-level modules that a fresh interpreter, or one with what is ``loaded``, has after running ``code``."""
     shown = (
         f"{code}\nimport sys\nprint('modules', *sorted({{name.partition('.')[0] for name in sys.modules}}))"
     )
-    found = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    if loaded is None:
+        found = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True)
+    else:
+        found = launch.python("-c", shown, loaded=loaded)
+    assert found.returncode == 0, found.stderr
     return set(found.stdout.splitlines()[-1].split()[1:])
 
 
@@ -31,7 +37,8 @@ def test_training_in_one_framework_does_not_load_the_other(framework, other, tmp
     arguments += ["--run-dir", str(tmp_path / "run"), "--device", "cpu"]
     loaded = modules_after(
         "from zoo_common.cli.main import main\n"
-        f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code",
+        loaded=framework,
     )
     assert f"zoo_{framework}" in loaded
     assert not loaded & other

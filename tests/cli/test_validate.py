@@ -2,6 +2,9 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from typer.testing import CliRunner
 from zoo_common.backend import StepResult, backends
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
+from zoo_common.data import Dataset, open_dataset
+from zoo_common.data.subwords import tokenizer_files
 from zoo_spec import list_specs, load_spec
 from zoo_spec.errors import EnvironmentFault
 
@@ -61,9 +66,28 @@ def test_shipped_specs_are_valid(name):
     assert len(found.stdout.splitlines()) < 24
 
 
+@cache
+def _opened(read: str, name: str, split: str) -> Dataset:
+    with TemporaryDirectory() as directory:
+        return open_dataset(load_spec(name), Path(directory), split)
+
+
+def open_once(spec, directory, split):
+    """The data of all specs that read the same into the same inputs, opened for the first of them."""
+    said, graph = spec.resolved(), spec.graph()
+    inputs = {name: str(tensor) for name, tensor in graph.inputs.items()}
+    read = [said["data"], said["task"], said["training"]["batch_size"], inputs, graph.bounds]
+    known = _names.setdefault(str(read), spec.name)
+    return _opened(str(read), known, split)
+
+
+_names: dict[str, str] = {}
+
+
 @pytest.mark.parametrize("name", list_specs())
 def test_a_rehearsal_runs_one_step_on_generated_input_of_two_examples(name, monkeypatch):
     monkeypatch.setattr("zoo_common.memory.machine.available_bytes", lambda: 10**13)
+    monkeypatch.setattr("zoo_common.rehearsal.open_dataset", open_once)
     backend = fake(monkeypatch)
     found = run("--spec", name, "--framework", "fake", "--device", "cpu")
     assert found.exit_code == 0, found.stderr
@@ -77,6 +101,14 @@ def test_a_rehearsal_runs_one_step_on_generated_input_of_two_examples(name, monk
         "memory",
         "training step",
     ]
+
+
+def test_both_parts_of_the_data_have_one_tokenizer(monkeypatch):
+    fake(monkeypatch)
+    trained, train = [], tokenizer_files._train
+    monkeypatch.setattr(tokenizer_files, "_train", lambda *of: trained.append(of) or train(*of))
+    assert run("--spec", "bert_tiny", "--framework", "fake", "--device", "cpu").exit_code == 0
+    assert len(trained) == 1
 
 
 def test_everything_that_is_wrong_is_said_at_once(monkeypatch):

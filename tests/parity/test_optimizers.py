@@ -203,6 +203,17 @@ def test_xla_compiles_the_update_of_large_variables_alone():
     assert made.native.ways == ["plain", "compiled"]
 
 
+def test_an_update_is_traced_once_for_all_variables_of_a_shape():
+    shape = (3, 5, 7)  # Of no other variable here.
+    variables = {name: keras.Variable(np.zeros(shape)) for name in "abc"}
+    made = tf_optimizers.make_optimizer(OPTIMIZERS["adamw"], variables, dict.fromkeys(variables, "weight"))
+    update = tf_optimizers._traced_update(type(made.native), made.native.constants())
+    before = update.experimental_get_tracing_count()
+    made.apply({name: tf.ones(shape, tf.float64) for name in variables}, 1e-3)
+    assert update.experimental_get_tracing_count() == before + 1
+    assert all(np.all(variable.numpy() != 0) for variable in variables.values())
+
+
 @pytest.mark.parametrize("kind", ["sgd_all", "adamw_all"])
 def test_the_update_is_the_same_when_compiled_by_xla(kind):
     spec, start = OPTIMIZERS[kind], draw()

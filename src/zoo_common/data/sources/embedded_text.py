@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from unicodedata import ucd_3_2_0 as unicode
 
 from zoo_common.data.base import Split
@@ -83,11 +84,10 @@ def _numbers(data: UnicodeNumbers, split: Split, look: Look) -> HeldRecords:
     return _held(found, "numbers among the names of Unicode 3.2 (unicodedata)", look)
 
 
-def _named() -> Iterator[tuple[str, str]]:
-    for sign in map(chr, range(sys.maxunicode + 1)):
-        name = unicode.name(sign, "")
-        if name and not name.startswith(_NUMBERED):
-            yield sign, name
+@cache
+def _named() -> tuple[tuple[str, str], ...]:
+    signs = ((sign, unicode.name(sign, "")) for sign in map(chr, range(sys.maxunicode + 1)))
+    return tuple((sign, name) for sign, name in signs if name and not name.startswith(_NUMBERED))
 
 
 def _held(records: list[LabelledText], source: str, look: Look) -> HeldRecords:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from zoo_common.data.base import DataDescription
 from zoo_common.data.records import Look
@@ -33,12 +34,9 @@ class PythonDocs:
 
     def __init__(self, layout: str, look: Look) -> None:
         """Raises EnvironmentFault where this Python was installed without its ``pydoc_data``."""
-        topics = manual()
-        self._size = sum(len(text.encode("utf-8")) for text in topics.values())
+        self._size = sum(len(text.encode("utf-8")) for text in manual().values())
         self._topics: list[RunningText] = []
-        seen: set[str] = set()
-        for name in sorted(topics):
-            paragraphs = list(prose(topics[name], seen))
+        for name, paragraphs in _all_prose().items():
             if layout == "sentence_lines":
                 text = "\n".join(sentence for each in paragraphs for sentence in split_sentences(each))
             else:
@@ -69,6 +67,13 @@ def manual() -> dict[str, str]:
         ) from error
     found: dict[str, str] = topics
     return found
+
+
+@cache
+def _all_prose() -> dict[str, tuple[str, ...]]:
+    """The paragraphs of each topic, in the order of their names; no Python changes its manual."""
+    topics, seen = manual(), set[str]()
+    return {name: tuple(prose(topics[name], seen)) for name in sorted(topics)}
 
 
 def prose(topic: str, seen: set[str], *, emphasis: bool = False) -> Iterator[str]:
