@@ -16,6 +16,12 @@ from zoo_spec.shrink import shrunk
 # How long a run is, and how much it reads at once: no small run depends on these.
 LENGTHS = ("steps", "batch_size", "micro_batch_size", "save_every", "evaluate_every", "log_every")
 
+THREE_CONVOLUTIONS = tuple(
+    f"model.waveform_encoder.{field}={value}"
+    for field, value in (("channels", [12, 20, 12]), ("sizes", [20, 8, 6]), ("strides", [10, 8, 4]))
+)
+"""Of sounds, in the place of seven; they step over as many samples, so that all sizes stay."""
+
 SMALLER = {
     "causal_lm": (
         "model.bounds.sequence=32",
@@ -51,13 +57,14 @@ SMALLER = {
         "model.nodes.narrow_32.block.size=8",
         "model.nodes.wide_128.block.size=24",
     ),
-    "hubert_base_units": ("task.units=24", "task.code_size=20"),
+    "hubert_base_units": ("task.units=24", "task.code_size=20", *THREE_CONVOLUTIONS),
+    "hubert_large_ctc": THREE_CONVOLUTIONS,
     **dict.fromkeys(
         ("unet_classic", "unet_inria", "unet_tiny", "unet_tiny_residual"), ("model.filters=[32,64]",)
     ),
 }
 """Of specs that parity trains: smaller sizes of what states its own, and so has none of a family's; fewer levels of a
-UNet. All of its parts stay."""
+UNet, and fewer convolutions over sound. All of its parts stay."""
 
 
 @cache
