@@ -3,13 +3,24 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from zoo_common.cli.main import application
+from zoo_common.report import catalog
 from zoo_spec import list_specs, load_spec
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _read_once():
+    """What ships, by the first that asks: each command would read and build all of it anew."""
+    with pytest.MonkeyPatch.context() as patched:
+        read = cache(catalog.shipped)
+        patched.setattr(catalog, "shipped", lambda: list(read()))
+        yield
 
 
 def run(*arguments, **environment):
