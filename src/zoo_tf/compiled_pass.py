@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -60,7 +61,8 @@ class CompiledPass:
                 f"{FIELD}: XLA makes no program of this model: {line}; set it to off"
             ) from error
         self._shapes |= new
-        sizes = ", ".join(" × ".join(map(str, shape[0][1])) for shape in sorted(new))
+        largest = sorted(max((size for _, size in shape), key=math.prod) for shape in new)
+        sizes = ", ".join(" × ".join(map(str, size)) for size in largest)
         LOG.info(
             f"{FIELD}: compiled the pass as a whole for batches of {sizes}, in {time.perf_counter() - began:.1f} s "
             "with its first run"

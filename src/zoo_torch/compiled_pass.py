@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import sys
@@ -108,12 +109,12 @@ class CompiledPass:
                 yield self._run if self._layers else self._by_program
         except _refusals() as error:
             raise EnvironmentFault(
-                f"{FIELD}: torch.compile makes no program of this model: {_in_a_line(error)}; set it to off"
+                f"{FIELD}: torch.compile makes no program of this model: {_in_a_line(error)}; {_remedy(error)}"
             ) from error
         if is_new and self._is_on:
             self._programs.add(shape)
             what = "each layer by itself" if self._layers else "the pass as a whole"
-            sizes = " × ".join(map(str, shape[0][1]))
+            sizes = " × ".join(map(str, max((size for _, size in shape), key=math.prod)))
             LOG.info(
                 f"{FIELD}: compiled {what} for batches of {sizes}, in {time.perf_counter() - began:.1f} s "
                 "with its first run"
@@ -199,6 +200,15 @@ def _refusals() -> type[Exception]:
     from torch._dynamo.exc import TorchDynamoException
 
     return TorchDynamoException
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(getattr(error, "inner_exception", None), ImportError):
+        # torch has a compiler write where it then reads, so that a process that is killed leaves half of a file.
+        from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+        return f"if a process was killed as it compiled, delete {cache_dir()}; else set it to off"
+    return "set it to off"
 
 
 def _in_a_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from torch._inductor.exc import InductorError
 
 from models import training_model
 from zoo_common.backend import find_backend
@@ -16,6 +17,7 @@ from zoo_common.training.loop import require_compiling, train_on
 from zoo_common.training.spec_run import spec_run
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault, SpecError
+from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
 from zoo_torch import compile_trial, compiled_pass, training
 from zoo_torch.blocks.dense import Dense
@@ -47,9 +49,40 @@ def traced(monkeypatch):
     return made
 
 
+def dropping(said):
+    """The smallest spec that has weights and drops something."""
+    return ExperimentSpec.model_validate(
+        {
+            "model": {
+                "kind": "graph",
+                "inputs": {
+                    "x": {"shape": ("batch", 6)},
+                    "labels": {"shape": ("batch",), "dtype": "int32", "label": True},
+                },
+                "nodes": {
+                    "wide": {"block": {"kind": "dense", "size": 64}, "inputs": "x"},
+                    "some": {"block": {"kind": "dropout", "rate": 0.3}, "inputs": "wide"},
+                    "classes": {"block": {"kind": "dense", "size": 3}, "inputs": "some"},
+                    "class_loss": {
+                        "block": {"kind": "softmax_cross_entropy"},
+                        "inputs": ("classes", "labels"),
+                    },
+                },
+                "outputs": {"logits": "classes", "loss": "class_loss"},
+            },
+            "task": {"kind": "representation"},
+            "data": {"kind": "generated"},
+            "training": {"compile": said},
+        }
+    )
+
+
 def trained(framework, name, *overrides, sizes=(4, 4, 4)):
     """A small model in float64 after a step of each of these sizes; its backend and its weights by name."""
-    spec = shrunk(load_spec(name, list(overrides)))
+    return trained_by(framework, shrunk(load_spec(name, list(overrides))), sizes)
+
+
+def trained_by(framework, spec, sizes=(4, 4, 4)):
     graph = spec.graph()
     dataset, model = open_dataset(spec, None, "train"), training_model(framework, graph, spec.training)
     for index, size in enumerate(sizes):
@@ -89,13 +122,15 @@ def test_tensorflow_learns_the_same_with_the_same_masks():
     assert model.traces == 1
 
 
-def test_inductor_gives_the_same_and_says_how_long_it_took(caplog):
-    _, plain = trained("torch", "mnist_fc", *MLP, OFF)
+def test_inductor_drops_the_same_and_says_how_long_it_took(caplog, monkeypatch, tmp_path):
+    # Of its own: a test that is killed leaves a half of what it compiled in the one of all.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    _, plain = trained_by("torch", dropping("off"))
     with caplog.at_level(logging.INFO, "zoo"):
-        _, found = trained("torch", "mnist_fc", *MLP, ON)
+        _, found = trained_by("torch", dropping("on"))
     assert_same(plain, found)
     (line,) = [each.getMessage() for each in caplog.records if "compiled the pass" in each.getMessage()]
-    assert line.startswith("training.compile: compiled the pass as a whole for batches of 4 × 4 × 4 × 1, in ")
+    assert line.startswith("training.compile: compiled the pass as a whole for batches of 4 × 6, in ")
 
 
 def test_xla_gives_the_same_and_says_how_long_it_took(caplog):
@@ -206,6 +241,20 @@ def test_auto_goes_on_without_where_torch_cannot_compile(monkeypatch, caplog):
     assert_same(plain, found)
     (line,) = [each.getMessage() for each in caplog.records if "torch.compile cannot" in each.getMessage()]
     assert line.endswith("raised: RuntimeError: no such processor")
+
+
+def test_what_a_killed_process_left_is_told(monkeypatch):
+    def compiled(function):
+        def broken(module, inputs):
+            raise InductorError(ImportError("cff.main.so: file too short"), None)
+
+        return torch.compile(function, backend=broken, fullgraph=True)
+
+    monkeypatch.setattr(compiled_pass, "_compiled", compiled)
+    with pytest.raises(
+        EnvironmentFault, match=r"file too short; if a process was killed .*, delete .*inductor"
+    ):
+        trained("torch", "mnist_fc", *MLP, ON)
 
 
 def steps_of(trial, seconds, first=0, count=WARM + TIMED, shapes=1):
