@@ -99,10 +99,11 @@ class CompiledPass:
         """
         shape = tuple((name, tuple(value.shape)) for name, value in batch.items())
         self._shapes.add(shape)
-        if not self._is_on or (self._is_auto and len(self._shapes) > 1):
+        is_new = shape not in self._programs
+        # What ``auto`` found to pay is the one program that it made.
+        if not self._is_on or (self._is_auto and is_new and self._programs):
             yield self._run
             return
-        is_new = shape not in self._programs
         began = time.perf_counter()
         try:
             with _room() if is_new else contextlib.nullcontext(), self._swapped():

@@ -52,6 +52,7 @@ class TorchTraining(TorchInference):
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=training.tf32)
         self.seed = training.seed
         self.replicas = replicas
+        self._parts = graph.loss_parts  # Now, for what is compiled cannot find them by itself.
         self._recompute(training)
         for module in self.model.modules():
             if isinstance(module, Embedding):
@@ -167,7 +168,7 @@ class TorchTraining(TorchInference):
             )
 
     def _losses(self, batch: Tensors, denominators: Divisors) -> dict[str, Tensor]:
-        outputs, parts = self.model(**batch), self.graph.loss_parts
+        outputs, parts = self.model(**batch), self._parts
         if denominators is None:
             return {"loss": outputs["loss"], **{part.name: outputs[f"{part.name}_loss"] for part in parts}}
         terms = {part.name: outputs[f"{part.name}_numerator"] / denominators[part.name] for part in parts}

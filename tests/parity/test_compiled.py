@@ -153,6 +153,16 @@ def test_a_shape_is_compiled_once_and_more_of_them_than_torch_has_room_for(trace
     assert_same(plain, found)
 
 
+def test_what_losses_are_divided_by_is_no_part_of_a_program(traced):
+    model, _ = trained("torch", "mnist_fc", *MLP, ON, sizes=())
+    spec = shrunk(load_spec("mnist_fc", list(MLP)))
+    examples = batch(open_dataset(spec, None, "train"), 0, 0, 4)
+    (part,) = spec.graph().loss_parts
+    losses = [float(model.train_step([examples], {part.name: by}, 1e-9).loss) for by in (4.0, 5.0, 8.0)]
+    assert losses == pytest.approx([losses[0], losses[0] * 4 / 5, losses[0] / 2], rel=1e-6)
+    assert len(traced) == 1
+
+
 def test_evaluation_and_other_gradients_compute_without_programs(traced):
     model, _ = trained("torch", "bert_tiny", *DROPS, "training.recompute=true", ON)
     spec = shrunk(load_spec("bert_tiny", list(DROPS)))
@@ -215,7 +225,7 @@ def test_auto_compiles_nothing_on_a_cpu_and_a_run_says_so(framework, traced, tmp
 def test_auto_tries_a_program_where_enough_of_the_run_is_left(traced, caplog, monkeypatch):
     monkeypatch.setattr(training, "hinders", lambda *about: "")
     monkeypatch.setattr(compile_trial, "START_UP", 0.0)
-    sizes = (4,) * (2 * (WARM + TIMED) + 1)
+    sizes = (*(4,) * (WARM + TIMED + 2), 3, *(4,) * (WARM + TIMED))
     _, plain = trained("torch", "mnist_fc", *MLP, OFF, sizes=sizes)
     with caplog.at_level(logging.INFO, "zoo"):
         _, found = trained("torch", "mnist_fc", *MLP, AUTO, sizes=sizes)
