@@ -36,7 +36,7 @@ SMALL = {
     "image_size": "[16, 16]",
     "patch_size": 4,
     "filters": "[6, 8, 10]",
-    "waveform_channels": "[8, 8, 8, 8, 8, 8, 8]",
+    "waveform_encoder": "{channels: [8, 8, 8], sizes: [20, 8, 6], strides: [10, 8, 4]}",
 }
 CLASSES = 7
 SIZES = {
