@@ -131,7 +131,9 @@ class CompiledPass:
             given = dict(zip(divisors, values.unbind(), strict=True))
         try:
             return self._whole(batch, given)
-        except _refusals() as error:
+        except (
+            Exception
+        ) as error:  # Whatever a compiler raises, and want of memory; a fault of ours comes again.
             if not self._is_auto:
                 raise
             self._is_on, self._trial = False, None

@@ -253,6 +253,25 @@ def test_auto_goes_on_without_where_torch_cannot_compile(monkeypatch, caplog):
     assert line.endswith("raised: RuntimeError: no such processor")
 
 
+def test_auto_goes_on_without_a_program_that_fails_as_it_runs(monkeypatch, caplog):
+    def compiled(function):
+        def broken(*given):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return broken
+
+    monkeypatch.setattr(compiled_pass, "_compiled", compiled)
+    monkeypatch.setattr(training, "hinders", lambda *about: "")
+    monkeypatch.setattr(compile_trial, "START_UP", 0.0)
+    sizes = (4,) * (WARM + TIMED + 3)
+    _, plain = trained("torch", "mnist_fc", *MLP, OFF, sizes=sizes)
+    _, found = trained("torch", "mnist_fc", *MLP, AUTO, sizes=sizes)
+    assert_same(plain, found)
+    assert "for torch.compile cannot: CUDA out of memory" in caplog.text
+    with pytest.raises(torch.OutOfMemoryError):
+        trained("torch", "mnist_fc", *MLP, ON)
+
+
 def test_what_a_killed_process_left_is_told(monkeypatch):
     def compiled(function):
         def broken(module, inputs):
