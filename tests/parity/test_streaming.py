@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from models import training_model
 from zoo_common.backend import Streaming, TrainingModel, find_backend, import_state
@@ -275,6 +276,26 @@ def test_tensorflow_updates_by_ranges_of_values_to_the_bits_of_the_whole(monkeyp
         found.append(places)
     assert not np.array_equal(found[0], drawn[:3].reshape(3, -1, 64))
     assert np.array_equal(*found)
+
+
+def test_tensorflows_updates_are_traced_for_each_dtype_and_set_of_weights():
+    """All models of a process share them, so the one after the other may be of another."""
+    streaming = importlib.import_module("zoo_tf.streaming_optimizer")
+    drawn = np.random.default_rng(0).normal(size=(4, 64)) ** 2
+    found = []
+    for dtype in ("float32", "float64"):
+        optimizer = streaming.StreamedOptimizer(AdamW(), {"a": 1.0, "b": 1.0}, {"a": "bias", "b": "bias"})
+        optimizer.begin(1e-2)
+        optimizer.clip(2.0)
+        places, (*old, gradient) = [*drawn[:3].astype(dtype)], map(tf.constant, drawn.astype(dtype))
+        optimizer.update("a", places, gradient, of=64)
+        assert not np.array_equal(places, drawn[:3].astype(dtype))
+        found.append(places)
+        for names in ("a", "ab"):
+            small = optimizer.update_small(dict.fromkeys(names, old), dict.fromkeys(names, gradient))
+            assert list(small) == list(names)
+            assert all(np.allclose(new, places, rtol=1e-6, atol=0) for new in small.values())
+    assert np.allclose(*found, rtol=1e-5, atol=0)
 
 
 @each_framework
