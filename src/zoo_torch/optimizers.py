@@ -22,8 +22,8 @@ ADAMW_MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
 SGD_MOMENTS = {"momentum": "momentum_buffer"}
 """Neutral moment name -> torch's key in an optimizer's state."""
 
-PIECE = 1 << 16
-"""Values whose squares lie in a core's cache while they are added: of 8 million that takes 4.6 ms, and 17 at once."""
+ROW = 1 << 10
+"""Values whose squares a CPU adds up in one go: eight or more sums side by side, of some sixty squares each."""
 
 Native = torch.optim.Optimizer
 Groups = list[dict[str, Any]]
@@ -192,10 +192,13 @@ def norm_parts(gradients: Sequence[Tensor]) -> list[Tensor]:
 
 
 def sum_of_squares(gradient: Tensor) -> Tensor:
-    """Added pairwise, a piece after the other: one pass over memory, where the squares of all would make three."""
-    if gradient.numel() <= PIECE or gradient.device.type != "cpu":
+    """Row by row, and then pairwise: one pass over memory, in which squares are written nowhere."""
+    if gradient.device.type != "cpu":
         return (gradient * gradient).sum()
-    return torch.stack([(piece * piece).sum() for piece in gradient.reshape(-1).split(PIECE)]).sum()
+    flat = gradient.reshape(-1)
+    whole = len(flat) - len(flat) % ROW
+    rows, rest = torch.linalg.vector_norm(flat[:whole].view(-1, ROW), dim=1), flat[whole:]
+    return (rows * rows).sum() + (rest * rest).sum()
 
 
 def norm_of(parts: Sequence[Tensor]) -> Tensor:

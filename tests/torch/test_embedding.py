@@ -30,6 +30,29 @@ def test_the_tables_gradient_is_dense_and_the_same(uses):
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-14, atol=0)
 
 
+class Head(torch.autograd.Function):
+    """A loss of a table, which notes where its gradient lies."""
+
+    @staticmethod
+    def forward(ctx, table, lies):
+        ctx.lies, ctx.shape = lies, table.shape
+        return table.sum()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        found = gradient.new_ones(ctx.shape)
+        ctx.lies.append(found.data_ptr())
+        return found, None
+
+
+def test_the_rows_gradients_are_added_where_the_heads_lie():
+    block, lies = Embedding(7, 4), []
+    block.sparse = True
+    found = block(torch.tensor([0, 3]))
+    (Head.apply(found["table"], lies) + found["x"].sum()).backward()
+    assert lies == [block.weight.grad.data_ptr()]
+
+
 def test_making_a_model_does_not_load_torchs_compiler():
     """Which takes as long as torch itself: a table on the device meta asks for it to draw its values."""
     lines = (

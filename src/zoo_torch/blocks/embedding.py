@@ -29,8 +29,9 @@ class Embedding(nn.Embedding):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         is_sparse = self.sparse and torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        table = _Joined.apply(self.weight) if is_sparse else self.weight
-        rows = F.embedding(x, table, sparse=is_sparse)
+        joined = _Joined.apply(self.weight) if is_sparse else self.weight
+        table = _Same.apply(joined) if is_sparse else joined
+        rows = F.embedding(x, joined, sparse=is_sparse)
         # Rounded after the rows are taken, so that their gradients add up in float32.
         return {"x": self._computed(rows), "table": self._computed(table)}
 
@@ -49,6 +50,21 @@ class _Joined(torch.autograd.Function):
     def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         # A new tensor of the same memory: the parameter would copy one that somebody else holds.
         return gradient.to_dense() if gradient.is_sparse else gradient.view_as(gradient)
+
+
+class _Same(torch.autograd.Function):
+    """The same tensor. Of what is ready the backward pass takes first what was made last: this after the rows.
+
+    For autograd adds a dense gradient to a sparse one where it lies, and a sparse one to a dense one's copy.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        return gradient
 
 
 @build.register

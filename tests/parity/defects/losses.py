@@ -160,8 +160,8 @@ LOSSES: tuple[Defect, ...] = (
         "gpt2_tiny",
         "embeddings.token.weight",
         torch=(
-            "self.weight.addmm_(narrow_RV.mT, weighted_RD)",
-            "self.weight.addmm_(narrow_RV.mT, weighted_RD, alpha=min(here.start, 1))",
+            "self.weight.addmm_(narrow_RV.mT, weighted_RD, beta=self._begun)",
+            "self.weight.addmm_(narrow_RV.mT, weighted_RD, beta=self._begun, alpha=min(here.start, 1))",
         ),
         tf=("[total + tf.cast(each, wide) for", "[tf.cast(each, wide) for"),
     ),
