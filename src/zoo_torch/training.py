@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo_common.allocation import keep_what_steps_free
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
 from zoo_common.replicas import ALONE, MicroBatch, Replicas, numbered
 from zoo_common.weights import WeightSource
@@ -37,6 +38,8 @@ from zoo_torch.weights import get_weights
 
 class TorchTraining(TorchInference):
     """A compiled ``nn.Module``, its optimizer and its step."""
+
+    allocate = staticmethod(keep_what_steps_free)
 
     def __init__(
         self,
