@@ -193,7 +193,7 @@ def norm_parts(gradients: Sequence[Tensor]) -> list[Tensor]:
 
 def sum_of_squares(gradient: Tensor) -> Tensor:
     """Row by row, and then pairwise: one pass over memory, in which squares are written nowhere."""
-    if gradient.device.type != "cpu":
+    if gradient.numel() < ROW or gradient.device.type != "cpu":
         return (gradient * gradient).sum()
     flat = gradient.reshape(-1)
     whole = len(flat) - len(flat) % ROW

@@ -31,8 +31,7 @@ class ConvolutionalPosition(nn.Module):
 
     def forward(self, x: Tensor, *, positions: Tensor | None = None) -> Tensor:
         direction = at_least_float32(self.direction)
-        length = direction.square().sum((0, 1), keepdim=True).sqrt()
-        kernel = self.gain * direction / length
+        kernel = direction * (self.gain / direction.square().sum((0, 1), keepdim=True).sqrt())
         y_BDT = convolve1d(x.mT, kernel, self.bias, padding=self.size // 2, groups=self.groups)
         # A kernel of even length, padded alike on both sides, gives one more than there are.
         return x + self.activation(y_BDT[:, :, : x.shape[1]]).mT

@@ -75,7 +75,8 @@ class WaveformEncoder(nn.Module):
                 f"the waveform has {x.shape[1]} samples, and the convolutions need {self.least} for a frame; "
                 "give a longer one, or fill it up with zeros"
             )
-        x_BSC = x[:, :, None]
+        # Not x[:, :, None]: oneDNN would take its one channel for channels last, and lay out all that follows so.
+        x_BSC = x[:, None].mT
         for layer in self.layers:
             x_BSC = layer(x_BSC)
         return x_BSC
