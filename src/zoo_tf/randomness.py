@@ -4,7 +4,8 @@ exactly, and, where asked for, the same bit for bit in both frameworks."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import keras
@@ -87,10 +88,24 @@ class Drawer:
         self.by_row = by_row
 
     def __call__(self, shape: tf.Tensor, rate: float, use: int) -> tf.Tensor:
+        if self.at.portable:
+            first_row = self.at.first_row if self.by_row else 0
+            return _portable(rate, use)(self.at.keys, self.index, first_row, shape)
         key = tf.unstack(self.at.keys[self.index])
         if use:
             key = fold_in(key, use)
-        if self.at.portable:
-            row = tf.reduce_prod(tf.cast(shape[1:], tf.int64))
-            return dropout_mask(key, shape, rate, self.at.first_row * row if self.by_row else 0)
         return tf.random.stateless_uniform(shape, tf.stack(key)) >= rate
+
+
+@cache
+def _portable(rate: float, use: int) -> Callable[..., tf.Tensor]:
+    """The masks of a rate, by a function of the graph: a step with many dropouts has a call of it for each."""
+
+    def mask(keys: tf.Tensor, index: tf.Tensor, first_row: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+        key = tf.unstack(keys[index])
+        row = tf.reduce_prod(tf.cast(shape[1:], tf.int64))
+        return dropout_mask(fold_in(key, use) if use else key, shape, rate, first_row * row)
+
+    numbers = [tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.int64)]
+    signature = [tf.TensorSpec((None, 2), tf.int64), *numbers, tf.TensorSpec([None], tf.int32)]
+    return tf.function(mask, signature, autograph=False, experimental_attributes={"_noinline": True})

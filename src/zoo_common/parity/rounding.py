@@ -22,23 +22,32 @@ Measure = Callable[[Weights, Weights, Sizes], dict[str, Gap]]
 
 
 def judge(
-    bench: Bench, level: Level, dtype: str, run: Run, measure: Measure, reference: Mapping[str, Weights]
+    bench: Bench,
+    level: Level,
+    dtype: str,
+    given: Mapping[str, Mapping[str, Weights]],
+    run: Run,
+    measure: Measure,
+    reference: Mapping[str, Weights],
 ) -> LevelResult:
-    """Each framework in ``dtype`` against the float64 ``reference`` of each batch, and the two errors against each
-    other."""
+    """What each framework has ``given`` in ``dtype`` against the float64 ``reference`` of each batch, and the two
+    errors against each other; ``run`` makes the same of a float64 model."""
     rule, sizes = tolerances.ROUNDING[dtype], bench.sizes(level)
 
-    def worst_gaps(backend: TrainingModel) -> dict[str, Gap]:
+    def worst_gaps(tensors: Mapping[str, Weights]) -> dict[str, Gap]:
         """The worst gap over the batches, by tensor, or of all tensors together under one empty name."""
         found: dict[str, Gap] = {}
-        for name, batch in bench.inputs.items():
-            for tensor, gap in measure(run(backend, batch), reference[name], sizes[name]).items():
+        for name in bench.inputs:
+            for tensor, gap in measure(tensors[name], reference[name], sizes[name]).items():
                 key = tensor if rule.each_tensor else ""
                 found[key] = found.get(key, Gap.none()).worse(Gap(gap.value, f"{gap.name} ({name})"))
         return found
 
-    errors = {framework: worst_gaps(bench.backend(framework, dtype)) for framework in bench.frameworks}
-    for explained in _explained(bench, rule, worst_gaps):
+    def moved(model: TrainingModel) -> dict[str, Gap]:
+        return worst_gaps({name: run(model, batch) for name, batch in bench.inputs.items()})
+
+    errors = {framework: worst_gaps(given[framework]) for framework in bench.frameworks}
+    for explained in _explained(bench, rule, moved):
         result = _judged(errors, explained, rule, level, dtype)
         if result.passed:
             break

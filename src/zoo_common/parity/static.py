@@ -108,8 +108,21 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
     yield _judged("gradient", worst, found)
     if not found.text:
         for dtype in bench.narrow:
+            given = {
+                framework: {
+                    name: bench.backend(framework, dtype).gradients(batch)
+                    for name, batch in bench.inputs.items()
+                }
+                for framework in bench.frameworks
+            }
             yield judge(
-                bench, "gradient", dtype, lambda it, batch: it.gradients(batch), gradient_gaps, reference
+                bench,
+                "gradient",
+                dtype,
+                given,
+                lambda it, batch: it.gradients(batch),
+                gradient_gaps,
+                reference,
             )
 
 
@@ -145,8 +158,18 @@ def _outputs(bench: Bench, level: Level, chosen: Callable[[str], bool]) -> Itera
     yield _judged(level, worst, found)
     if not found.text:
         for dtype in bench.narrow:
+            given = {
+                framework: {name: pick(outputs) for name, outputs in bench.outputs(framework, dtype).items()}
+                for framework in bench.frameworks
+            }
             yield judge(
-                bench, level, dtype, lambda it, batch: pick(it.evaluate_step(batch)), output_gaps, reference
+                bench,
+                level,
+                dtype,
+                given,
+                lambda it, batch: pick(it.evaluate_step(batch)),
+                output_gaps,
+                reference,
             )
 
 

@@ -7,6 +7,7 @@ import math
 import tensorflow as tf
 
 from zoo_tf.blocks.dropout import Dropout
+from zoo_tf.blocks.sizes import sizes_of
 from zoo_tf.precision import at_least_float32
 
 # B batch, T tokens, S tokens that are read, N heads, H head size.
@@ -14,16 +15,14 @@ from zoo_tf.precision import at_least_float32
 
 def split(x_BTD: tf.Tensor, num_heads: int) -> tf.Tensor:
     """Heads of a projection: ``[B, T, N H]`` to ``[B, N, T, H]``."""
-    sizes = tf.shape(x_BTD)
-    heads = [sizes[0], sizes[1], num_heads, x_BTD.shape[-1] // num_heads]
-    return tf.transpose(tf.reshape(x_BTD, heads), [0, 2, 1, 3])
+    batch, length, width = sizes_of(x_BTD)
+    return tf.transpose(tf.reshape(x_BTD, [batch, length, num_heads, width // num_heads]), [0, 2, 1, 3])
 
 
 def join(x_BNTH: tf.Tensor) -> tf.Tensor:
     """Heads side by side: ``[B, N, T, H]`` to ``[B, T, N H]``."""
-    sizes = tf.shape(x_BNTH)
-    inner = x_BNTH.shape[1] * x_BNTH.shape[3]
-    return tf.reshape(tf.transpose(x_BNTH, [0, 2, 1, 3]), [sizes[0], sizes[2], inner])
+    batch, heads, length, size = sizes_of(x_BNTH)
+    return tf.reshape(tf.transpose(x_BNTH, [0, 2, 1, 3]), [batch, length, heads * size])
 
 
 def visible(example_ids: tf.Tensor | None, length: tf.Tensor, causal: bool) -> tf.Tensor | None:

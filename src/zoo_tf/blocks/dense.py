@@ -10,6 +10,7 @@ from zoo_spec.blocks import dense as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
+from zoo_tf.blocks.sizes import sizes_of
 from zoo_tf.precision import add_bias
 
 
@@ -36,9 +37,7 @@ class Dense(Block):
 
 def restore(flat: tf.Tensor, x: tf.Tensor, width: int) -> tf.Tensor:
     """``flat [N, width]`` with the leading dimensions of ``x``, static where they are known."""
-    sizes = tf.shape(x)
-    leading = [size if size is not None else sizes[axis] for axis, size in enumerate(x.shape[:-1])]
-    return tf.reshape(flat, [*leading, width])
+    return tf.reshape(flat, tf.shape(x) if width == x.shape[-1] else [*sizes_of(x)[:-1], width])
 
 
 @build.register

@@ -42,7 +42,9 @@ class Dropout(Block):
         if not training or not self.rate:
             return x
         draw = self.draw or _afresh
-        kept = at_least_float32(x * tf.cast(draw(tf.shape(x), self.rate, self.uses), x.dtype))
+        mask = draw(tf.shape(x), self.rate, self.uses)
+        mask.set_shape(x.shape)
+        kept = at_least_float32(x * tf.cast(mask, x.dtype))
         self.set_uses(self.uses + 1)
         return tf.cast(kept / tf.constant(1 - self.rate, kept.dtype), x.dtype)
 

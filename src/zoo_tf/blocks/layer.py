@@ -27,11 +27,12 @@ class Layer(Block):
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: tf.Tensor, **kwargs: tf.Tensor | None) -> tf.Tensor:
-        call = _SameMasks(self, super().__call__, kwargs)
         training = kwargs.get("training") or self._get_call_context().get_value("training")
-        if not (self.recompute and training and call.can_be_repeated):
-            return super().__call__(*args, **kwargs)
-        return tf.recompute_grad(call)(*args)
+        if self.recompute and training:
+            call = _SameMasks(self, super().__call__, kwargs)
+            if call.can_be_repeated:
+                return tf.recompute_grad(call)(*args)
+        return super().__call__(*args, **kwargs)
 
 
 class _SameMasks:

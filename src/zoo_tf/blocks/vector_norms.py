@@ -59,4 +59,4 @@ def _flat(x: tf.Tensor) -> tf.Tensor:
 
 def _mean(x_ND: tf.Tensor, gamma_D: tf.Tensor) -> tf.Tensor:
     """``mean(x gamma)`` of each vector, in one pass."""
-    return tf.matmul(x_ND, gamma_D[:, tf.newaxis]) / tf.constant(int(x_ND.shape[-1]), x_ND.dtype)
+    return tf.matmul(x_ND, tf.expand_dims(gamma_D, 1)) / tf.constant(int(x_ND.shape[-1]), x_ND.dtype)
