@@ -29,7 +29,7 @@ DEVICE_PACKAGES = $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open(
 DEVICE_PLATFORMS := $(foreach glibc,2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 1,--platform manylinux$(glibc)_x86_64)
 DEVICE_MEGABYTES := 60
 
-.PHONY: help setup demo zoo test lint parity mutations device-wheels reference golden clean
+.PHONY: help setup demo zoo test lint lint-types lint-imports lint-style parity mutations device-wheels reference golden clean
 
 help:
 	@echo "make demo       train bert_tiny in PyTorch and TensorFlow, and compare the curves"
@@ -60,11 +60,20 @@ demo: $(STAMP)
 zoo: $(STAMP)
 	$(BIN)/python benchmarks/zoo.py --write docs/zoo.md
 
+# Side by side; with a make that can (4.0), what each says in one piece.
 lint: $(STAMP)
+	@$(MAKE) --no-print-directory --keep-going -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+		lint-types lint-imports lint-style
+
+lint-types:
+	$(BIN)/mypy
+
+lint-imports:
+	$(BIN)/lint-imports
+
+lint-style:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 # One worker a test file (loadfile): a file's tests share what they import and build. In the order of tests/conftest.py,
 # the longest files first; by the number of tests, as xdist would have it, they would come late, and one worker be idle.

@@ -10,10 +10,12 @@ import os
 import secrets
 import sys
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import pytest
+import typer.testing
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -29,6 +31,9 @@ gc.set_threshold(100_000, 20, 20)
 # Chosen before pytest's workers start, which inherit it; give it again to repeat a run.
 os.environ.setdefault("ZOO_RANDOM_SEED", str(secrets.randbelow(2**31)))
 
+
+# A test's command line takes apart every command's signature anew, which takes longer than many commands.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 HERE = Path(__file__).parent
 LONGEST = (
@@ -119,8 +124,11 @@ def pytest_configure(config):
     if config.getoption("--all-cases"):
         os.environ["ZOO_ALL_CASES"] = "1"
     else:
-        # XLA takes the same graphs and lowers them the same; what LLVM makes of the code is not ours.
-        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+        # XLA takes the same graphs; what becomes of them in it and in LLVM is not ours.
+        flags = ["--xla_backend_optimization_level=0"]
+        if version("tensorflow").startswith("2.21."):  # A flag that XLA does not know ends the process.
+            flags.append("--xla_cpu_use_fusion_emitters=false")
+        os.environ.setdefault("XLA_FLAGS", " ".join(flags))
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -277,8 +277,9 @@ def test_files_get_utf_8_whatever_the_locale(tmp_path):
 
 def test_a_module_without_its_file_is_left_out(monkeypatch):
     monkeypatch.setattr("zoo_common.cli.main.COMMANDS", ("list_", "not_written"))
-    assert isinstance(application(), typer.Typer)
-    assert commands() == ["list"]
+    found = application.__wrapped__()
+    assert isinstance(found, typer.Typer)
+    assert [command.name for command in found.registered_commands] == ["list"]
 
 
 def test_show_prints_a_file_that_loads_to_the_same_spec(tmp_path):

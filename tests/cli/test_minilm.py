@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from transformers import AutoTokenizer, BertModel
+import transformers
 from typer.testing import CliRunner
 
 import zoo_tf
@@ -63,7 +63,7 @@ def imported(folder, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def rows(folder) -> dict[str, np.ndarray]:
     """The texts as the model's own tokenizer pads and cuts them."""
-    found = AutoTokenizer.from_pretrained(folder)(
+    found = transformers.AutoTokenizer.from_pretrained(folder)(
         TEXTS, padding=True, truncation=True, max_length=LONGEST, return_tensors="np"
     )
     return {name: value.astype(np.int32) for name, value in found.items()}
@@ -72,7 +72,7 @@ def rows(folder) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def published(folder, rows) -> dict[str, np.ndarray]:
     """What ``transformers`` and the published rule give: the mean of a text's tokens, of length 1."""
-    model = BertModel.from_pretrained(folder).double().eval()
+    model = transformers.BertModel.from_pretrained(folder).double().eval()
     with torch.no_grad():
         found = model(**{name: torch.from_numpy(value).long() for name, value in rows.items()})
     states, mask = found.last_hidden_state, torch.from_numpy(rows["attention_mask"])[:, :, None].double()

@@ -10,6 +10,7 @@ import re
 import struct
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def zipped_zeros(header: bytes) -> bytes:
 
 PRECOMPILED = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
 REPLACED = json.loads(normalizers.Replace(Regex("(a+)+$"), "x").__getstate__())
-# Name, reader, content, and what is said.
+# Name, reader, content (made where it is written, what is large), and what is said.
 FILES = {
     "pixels.ppm": (
         "picture",
@@ -85,8 +86,8 @@ FILES = {
     "negative.ppm": ("picture", b"P5 -9 9 255\n", "Pillow|no image"),
     "long.ppm": ("picture", b"P5 " + b"9" * 5000 + b" 9 255\n", "Pillow|no image"),
     "cut.png": ("picture", b"\x89PNG\r\n\x1a\n" + bytes(40), "Pillow|no image"),
-    "scans.jpg": ("picture", scans(10_000), "times, and 100 are the most; save it again"),
-    "few_scans.jpg": ("picture", scans(0), "read"),
+    "scans.jpg": ("picture", partial(scans, 10_000), "times, and 100 are the most; save it again"),
+    "few_scans.jpg": ("picture", partial(scans, 0), "read"),
     "bool.npy": ("picture", array("(True, 8, 8)"), "NumPy|shape|read"),
     "negative.npy": ("picture", array("(-1, 8, 8)"), "NumPy"),
     "huge.npy": ("picture", array("(4611686018427387904, 8, 8)"), "NumPy"),
@@ -100,15 +101,19 @@ FILES = {
     "version.npy": ("picture", b"\x93NUMPY\x09\x09" + bytes(40), "NumPy"),
     "bomb.gz": (
         "idx",
-        zipped_zeros(struct.pack(">HBB3I", 0, 8, 3, 100, 4_000, 5_000)),
+        partial(zipped_zeros, struct.pack(">HBB3I", 0, 8, 3, 100, 4_000, 5_000)),
         f"has 2,000,000,016 bytes of pixels, and 256,000,000 {TOO_LONG}unpacked_bytes",
     ),
     "longer.gz": (
         "idx",
-        zipped_zeros(struct.pack(">HBB3I", 0, 8, 3, 1, 8, 8)),
+        partial(zipped_zeros, struct.pack(">HBB3I", 0, 8, 3, 1, 8, 8)),
         "longer than its header says",
     ),
-    "whole.gz": ("picture", zipped_zeros(struct.pack(">HBB3I", 0, 8, 3, 100, 4_000, 5_000)), TOO_LONG),
+    "whole.gz": (
+        "picture",
+        partial(zipped_zeros, struct.pack(">HBB3I", 0, 8, 3, 100, 4_000, 5_000)),
+        TOO_LONG,
+    ),
     "sizes.idx": ("idx", struct.pack(">HBB3I", 0, 8, 3, *[0xFFFFFFFF] * 3), "cut off"),
     "lines.txt": ("vocabulary", b"a\n" * 10_000_000, f"has 10,000,000 tokens, and 500,000 {TOO_LONG}"),
     "open.json": ("vocabulary", b"[" * 1_000_000, "JSON: is nested too deeply"),
@@ -165,7 +170,7 @@ def said(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("hostile")
     asked = []
     for name, (reader, content, _) in FILES.items():
-        (folder / name).write_bytes(content)
+        (folder / name).write_bytes(content() if callable(content) else content)
         asked.append((name, reader, folder / name))
     Image.new("1", (13_300, 13_300)).save(folder / "picture.png")
     asked.append(("picture.png", "picture", folder / "picture.png"))

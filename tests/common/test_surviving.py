@@ -11,6 +11,7 @@ import threading
 import pytest
 from typer.testing import CliRunner
 
+import forked_lives
 from drawn import SEED
 from kill_chain import Aim, Chain, Reference, command, start
 from zoo_common.checkpoint import CheckpointStore
@@ -31,7 +32,10 @@ DELAY = 0.004
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
 def undisturbed(request, tmp_path_factory):
-    return Reference(request.param, tmp_path_factory.mktemp("undisturbed") / "run", STEPS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(forked_lives.NAME, " ".join(FRAMEWORKS))
+        directory = tmp_path_factory.mktemp("undisturbed") / "run"
+        return Reference(request.param, directory, STEPS, begin=forked_lives.Forked)
 
 
 def zoo(arguments):
@@ -62,11 +66,13 @@ def assert_same(left, right):
     assert (left / "metrics.jsonl").read_bytes() == (right / "metrics.jsonl").read_bytes()
 
 
-# In processes of their own. The long form, with hundreds of kills, is benchmarks/torture.
+# In processes of their own, forked where they are only killed. The long form, with hundreds of kills, is
+# benchmarks/torture.
 
 
 def test_a_run_that_is_killed_and_stopped_again_and_again_loses_nothing(undisturbed, tmp_path):
-    chain, draw = Chain(undisturbed, tmp_path / "run", DELAY), random.Random(0)
+    chain = Chain(undisturbed, tmp_path / "run", DELAY, begin=forked_lives.Forked)
+    draw = random.Random(0)
     framework, directory = undisturbed.framework, chain.directory
     saving = Aim("save: write manifest.json", count=5)  # Of the third save: there is one to go on from.
     around = [Aim("start-up: opening: replace .spec.yaml.partial"), saving, Aim("evaluation")]

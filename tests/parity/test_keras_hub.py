@@ -7,7 +7,6 @@ from pathlib import Path
 
 import h5py
 import keras
-import keras_hub
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -19,7 +18,6 @@ from zoo_spec.errors import InputError
 
 # TensorFlow's gelu has its constants in float32, in float64 too; without one the gap is 1e-15.
 LIMIT = 1e-6
-MODELS = keras_hub.models
 SIZES = {
     "vocabulary_size": 31,
     "num_layers": 3,
@@ -44,29 +42,36 @@ OURS_BERT = {**OURS, "token_type_ids": TYPES}
 OURS_PAIR = {**OURS, "decoder_input_ids": TARGET}
 
 
+def hub():
+    """Of KerasHub, which takes a second to import: every process of a test run imports this file."""
+    import keras_hub
+
+    return keras_hub.models
+
+
 def bert():
-    return MODELS.BertBackbone(**SIZES, max_sequence_length=9)
+    return hub().BertBackbone(**SIZES, max_sequence_length=9)
 
 
 def roberta():
-    return MODELS.RobertaBackbone(**SIZES, max_sequence_length=9)
+    return hub().RobertaBackbone(**SIZES, max_sequence_length=9)
 
 
 def gpt2():
-    return MODELS.GPT2Backbone(**SIZES, max_sequence_length=9)
+    return hub().GPT2Backbone(**SIZES, max_sequence_length=9)
 
 
 def neox():
-    return MODELS.GPTNeoXBackbone(**{**SIZES, "hidden_dim": 16}, rotary_percentage=0.5, max_sequence_length=9)
+    return hub().GPTNeoXBackbone(**{**SIZES, "hidden_dim": 16}, rotary_percentage=0.5, max_sequence_length=9)
 
 
 def vit():
     sizes = {"num_layers": 3, "num_heads": 2, "hidden_dim": 12, "mlp_dim": 10, "dtype": "float64"}
-    return MODELS.ViTBackbone(image_shape=(8, 12, 3), patch_size=4, **sizes)
+    return hub().ViTBackbone(image_shape=(8, 12, 3), patch_size=4, **sizes)
 
 
 def t5(**more):
-    return MODELS.T5Backbone(**SIZES, key_value_dim=4, **more)
+    return hub().T5Backbone(**SIZES, key_value_dim=4, **more)
 
 
 def t5_logits(model, found):
@@ -85,20 +90,20 @@ def whole(_, found):
 CASES = {
     "bert": (bert, BERT, OURS_BERT, "hidden_states", lambda _, found: found["sequence_output"]),
     "bert classifier": (
-        lambda: MODELS.BertTextClassifier(bert(), num_classes=3, preprocessor=None), BERT, OURS_BERT, "logits", whole
+        lambda: hub().BertTextClassifier(bert(), num_classes=3, preprocessor=None), BERT, OURS_BERT, "logits", whole
     ),
     "roberta": (roberta, TEXT, OURS, "hidden_states", whole),
     "roberta classifier": (
-        lambda: MODELS.RobertaTextClassifier(roberta(), num_classes=3, preprocessor=None), TEXT, OURS, "logits", whole
+        lambda: hub().RobertaTextClassifier(roberta(), num_classes=3, preprocessor=None), TEXT, OURS, "logits", whole
     ),
     "roberta masked lm": (
-        lambda: MODELS.RobertaMaskedLM(roberta(), preprocessor=None),
+        lambda: hub().RobertaMaskedLM(roberta(), preprocessor=None),
         {**TEXT, **MASKED}, {**OURS, "masked_positions": PLACES}, "masked_logits", whole,
     ),
     "gpt2": (gpt2, TEXT, {"input_ids": IDS}, "logits", tied_logits),
-    "gpt2 lm": (lambda: MODELS.GPT2CausalLM(gpt2(), preprocessor=None), TEXT, {"input_ids": IDS}, "logits", whole),
+    "gpt2 lm": (lambda: hub().GPT2CausalLM(gpt2(), preprocessor=None), TEXT, {"input_ids": IDS}, "logits", whole),
     "gpt_neo_x lm": (
-        lambda: MODELS.GPTNeoXCausalLM(neox(), preprocessor=None), TEXT, {"input_ids": IDS}, "logits", whole
+        lambda: hub().GPTNeoXCausalLM(neox(), preprocessor=None), TEXT, {"input_ids": IDS}, "logits", whole
     ),
     "t5": (lambda: t5(use_gated_activation=False), PAIR, OURS_PAIR, "logits", t5_logits),
     "t5 v1.1": (
@@ -106,7 +111,7 @@ CASES = {
     ),
     "vit": (vit, IMAGES, {"image": IMAGES}, "hidden_states", whole),
     "vit classifier": (
-        lambda: MODELS.ViTImageClassifier(vit(), num_classes=3, preprocessor=None),
+        lambda: hub().ViTImageClassifier(vit(), num_classes=3, preprocessor=None),
         IMAGES, {"image": IMAGES}, "logits", whole,
     ),
 }  # fmt: skip
@@ -152,7 +157,7 @@ def test_a_preset_in_several_files_gives_the_same(tmp_path):
 
 
 def test_a_preset_that_keras_of_tensorflow_2_13_saved_gives_the_same(tmp_path):
-    model = redraw(MODELS.BertTextClassifier(bert(), num_classes=3, preprocessor=None))
+    model = redraw(hub().BertTextClassifier(bert(), num_classes=3, preprocessor=None))
     for name in ("today", "then"):
         model.save_to_preset(str(tmp_path / name))
     for path in (tmp_path / "then").glob("*.h5"):
@@ -176,7 +181,7 @@ def preset(folder: Path, model=None, **config: object) -> Path:
 
 
 def test_a_head_that_computes_otherwise_than_its_backbone_is_refused(tmp_path):
-    model = MODELS.BertMaskedLM(bert(), preprocessor=None)
+    model = hub().BertMaskedLM(bert(), preprocessor=None)
     model.save_to_preset(str(tmp_path / "preset"))
     with pytest.raises(
         InputError, match=r"masked_lm computes with the activation gelu_tanh, .* with gelu_erf"
@@ -188,7 +193,7 @@ def test_a_head_that_computes_otherwise_than_its_backbone_is_refused(tmp_path):
 
 def test_what_has_no_place_here_is_refused_by_its_key(tmp_path):
     sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 12, "mlp_dim": 10, "use_mha_bias": False}
-    model = MODELS.ViTBackbone(image_shape=(8, 12, 3), patch_size=4, **sizes)
+    model = hub().ViTBackbone(image_shape=(8, 12, 3), patch_size=4, **sizes)
     with pytest.raises(
         InputError, match=r"config.json: use_mha_bias is False: queries, keys and values have biases"
     ):
@@ -238,10 +243,10 @@ def test_texts_become_the_ids_that_kerashubs_tokenizer_gives(lowercase, tmp_path
         *LETTERS,
         *(f"##{letter}" for letter in LETTERS),
     ]
-    theirs = MODELS.BertTokenizer(vocabulary=pieces, lowercase=lowercase)
-    model = MODELS.BertBackbone(**{**SIZES, "vocabulary_size": len(pieces)}, max_sequence_length=9)
-    preprocessor = MODELS.BertTextClassifierPreprocessor(theirs, sequence_length=8)
-    MODELS.BertTextClassifier(model, num_classes=3, preprocessor=preprocessor).save_to_preset(
+    theirs = hub().BertTokenizer(vocabulary=pieces, lowercase=lowercase)
+    model = hub().BertBackbone(**{**SIZES, "vocabulary_size": len(pieces)}, max_sequence_length=9)
+    preprocessor = hub().BertTextClassifierPreprocessor(theirs, sequence_length=8)
+    hub().BertTextClassifier(model, num_classes=3, preprocessor=preprocessor).save_to_preset(
         str(tmp_path / "p")
     )
     assert_same_ids(theirs, tmp_path)
@@ -250,10 +255,10 @@ def test_texts_become_the_ids_that_kerashubs_tokenizer_gives(lowercase, tmp_path
 def test_texts_become_the_ids_of_byte_pairs_too(tmp_path):
     alphabet = sorted(ByteLevel.alphabet())
     table = {piece: index for index, piece in enumerate([*alphabet, "ab", "Ġa", "Ġab", "<|endoftext|>"])}
-    theirs = MODELS.GPT2Tokenizer(vocabulary=table, merges=["a b", "Ġ a", "Ġa b"])
-    model = MODELS.GPT2Backbone(**{**SIZES, "vocabulary_size": len(table)}, max_sequence_length=9)
-    preprocessor = MODELS.GPT2CausalLMPreprocessor(theirs, sequence_length=8)
-    MODELS.GPT2CausalLM(model, preprocessor=preprocessor).save_to_preset(str(tmp_path / "p"))
+    theirs = hub().GPT2Tokenizer(vocabulary=table, merges=["a b", "Ġ a", "Ġa b"])
+    model = hub().GPT2Backbone(**{**SIZES, "vocabulary_size": len(table)}, max_sequence_length=9)
+    preprocessor = hub().GPT2CausalLMPreprocessor(theirs, sequence_length=8)
+    hub().GPT2CausalLM(model, preprocessor=preprocessor).save_to_preset(str(tmp_path / "p"))
     assert_same_ids(theirs, tmp_path)
 
 

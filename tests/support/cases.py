@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from distinct import covering, trained
 from drawn import SEED, cover
-from zoo_common.parity.probes import probe_inputs
+from zoo_common.parity.probes import probe_rows
 from zoo_common.parity.suite import DTYPES
 from zoo_spec import list_specs, load_spec
 from zoo_spec.errors import SpecError
@@ -63,7 +63,7 @@ def combined() -> tuple[dict[tuple[str, str], tuple[str, ...]], dict[tuple[str, 
     rows, refusals = {}, {}
     for pair in product(smallest_specs(), kinds(Task)):
         try:
-            rows[pair] = tuple(probe_inputs(spec_of(*pair).graph(), seed=1))
+            rows[pair] = probe_rows(spec_of(*pair).graph())
         except SpecError as error:
             refusals[pair] = str(error)
     return rows, refusals
@@ -84,7 +84,7 @@ def in_suite() -> frozenset[Case]:
     found = set()
     for spec in map(trained, covering()):
         dtypes = DTYPES if spec.training.precision == "bfloat16" else ("float64", "float32")
-        rows = probe_inputs(spec.graph(), seed=1)
+        rows = probe_rows(spec.graph())
         found |= {Case(spec.model.kind, spec.task.kind, *each) for each in product(rows, dtypes)}
     return frozenset(found & set(all_cases()))
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from functools import cache
 
 from zoo_common.parity.coverage import further_inputs
-from zoo_common.parity.probes import probe_inputs
+from zoo_common.parity.probes import probe_rows
 from zoo_spec import list_specs, load_spec
 from zoo_spec.blocks.dropout import Dropout
 from zoo_spec.experiment import ExperimentSpec, Json
@@ -130,7 +130,7 @@ def trained(name: str) -> ExperimentSpec:
 def effort(name: str) -> float:
     """What training it in parity takes, beside others: each block runs on each probe, and little else counts."""
     graph = trained(name).graph()
-    return len(list(graph.places())) * (len(probe_inputs(graph, 1)) + len(_further_inputs(name)))
+    return len(list(graph.places())) * (len(probe_rows(graph)) + len(_further_inputs(name)))
 
 
 @cache

@@ -1,6 +1,7 @@
 """Lives of ``slow_zoo`` that are forked from a process which has the imports done, so that each begins at once.
 
-``ZOO_FORKED_FRAMEWORK`` in the environment says whose; the process that forks computes nothing, so it has no threads.
+``ZOO_FORKED_FRAMEWORKS`` in the environment says whose, if of more than the first life; the process that forks
+computes nothing, so it has no threads.
 """
 
 from __future__ import annotations
@@ -13,26 +14,28 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
+from unittest.mock import patch
 
 import slow_zoo
 
-NAME = "ZOO_FORKED_FRAMEWORK"
-if NAME in os.environ:
+NAME = "ZOO_FORKED_FRAMEWORKS"
+for framework in os.environ.get(NAME, "").split():
     for module in ("backend", "streaming", "training"):
-        import_module(f"zoo_{os.environ[NAME]}.{module}")
+        import_module(f"zoo_{framework}.{module}")
 
 
 class Forked:
     """One life, with what of ``subprocess.Popen`` a chain of kills asks for."""
 
     def __init__(self, arguments: list[str], delay: float) -> None:
-        os.environ[NAME] = arguments[arguments.index("--framework") + 1]
-        os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        framework = arguments[arguments.index("--framework") + 1]
+        path = os.pathsep.join(path for path in sys.path if path)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([Path(__file__).stem])
         (out, to_out), (self._errors, to_errors) = context.Pipe(False), context.Pipe(False)
         self._process = context.Process(target=live, args=(arguments, delay, to_out, to_errors))
-        self._process.start()
+        with patch.dict(os.environ, {NAME: os.environ.get(NAME, framework), "PYTHONPATH": path}):
+            self._process.start()
         for each in (to_out, to_errors):
             each.close()
         self.stdout, self.stderr = (os.fdopen(os.dup(each.fileno()), "r") for each in (out, self._errors))

@@ -89,9 +89,11 @@ class Reference:
     execution: str = "resident"
     saved: dict[int, list[str]] = field(default_factory=dict)
     marks: list[str] = field(default_factory=list)
+    begin: Callable[[list[str], float], AnyLife] = start
+    """How its life begins."""
 
     def __post_init__(self) -> None:
-        with start(command(self.framework, self.directory, self.steps, self.execution)) as child:
+        with self.begin(command(self.framework, self.directory, self.steps, self.execution), 0.0) as child:
             out, errors = child.communicate()
         assert child.returncode == 0, errors
         for line in out.splitlines():

@@ -72,14 +72,17 @@ def probe_sizes(graph: Graph) -> dict[str, int]:
     return sizes
 
 
+def probe_rows(graph: Graph) -> tuple[str, ...]:
+    """The rows that a graph takes: ``full``, and, where it tells examples apart, ``padded`` and ``packed``."""
+    if "example_ids" not in graph.inputs and "sample_ids" not in graph.inputs:
+        return ("full",)
+    apart = all(place.block.keeps_examples_apart for place in graph.places())
+    return ("full", "padded", "packed") if apart else ("full", "padded")
+
+
 def probe_inputs(graph: Graph, seed: int) -> dict[str, Batch]:
-    """Batches by name: ``full`` rows, and, where the graph tells examples apart, ``padded`` and ``packed``."""
-    batches = {"full": _batch(graph, seed, "full")}
-    if "example_ids" in graph.inputs or "sample_ids" in graph.inputs:
-        batches["padded"] = _batch(graph, seed, "padded")
-        if all(place.block.keeps_examples_apart for place in graph.places()):
-            batches["packed"] = _batch(graph, seed, "packed")
-    return batches
+    """A batch of each of ``probe_rows``."""
+    return {rows: _batch(graph, seed, rows) for rows in probe_rows(graph)}
 
 
 def _batch(graph: Graph, seed: int, variant: str) -> Batch:
