@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from zoo_common.allocation import give_back_what_is_free
 from zoo_common.backend import Array
 from zoo_common.streaming import Host
 from zoo_spec.graph import Unit
@@ -21,6 +22,9 @@ from zoo_torch.streaming_turns import Turns
 
 Given = Sequence[object]
 Gradients = dict[str, Tensor]
+
+_GIVES_BACK_AFTER = 8
+"""Units. Each leaves gaps of about a megabyte in the heap, where small things outlive what lay beside them."""
 
 
 @dataclass
@@ -114,6 +118,7 @@ class Streams:
         self.units = [StreamedUnit(model, unit, learned) for unit in host.units.streamed]
         self.anchor = torch.zeros((), device=device, requires_grad=True)
         self._visit: _Visit | None = None
+        self._last_way, self._since = "", 0
         self._calls: Counter[str] = Counter()
         self._early: dict[str, Gradients] = {}
         for index, unit in enumerate(self.units):
@@ -238,6 +243,7 @@ class Streams:
     def _visiting(self, what: tuple[str, str], opening: AbstractContextManager[Any]) -> Iterator[Any]:
         self.turns.next()
         if self._visit is None:
+            self._give_back(what[0])
             stack = ExitStack()
             self._visit = _Visit(what, stack, stack.enter_context(opening))
         visit = self._visit
@@ -252,6 +258,15 @@ class Streams:
         if visit.count == self.turns.count:
             self._visit = None
             visit.stack.close()
+
+    def _give_back(self, way: str) -> None:
+        """Have the system get back what is free at the turn, and again after some units: else depth takes memory."""
+        turns = (self._last_way, way) == ("forward", "backward")
+        if turns or self._since == _GIVES_BACK_AFTER:
+            give_back_what_is_free()
+            self._since = 0
+        self._last_way = way
+        self._since += 1
 
     def _leave(self, error: BaseException) -> None:
         """Let go of the unit that is in memory, because of an error."""

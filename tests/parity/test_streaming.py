@@ -312,3 +312,20 @@ def test_slots_give_memory_back_where_it_is_limited(framework, limit, monkeypatc
     trial = Trial(framework, "gpt3_tiny", *([] if limit is None else [f"training.memory_limit={limit}"]))
     trial.model(streams=True)
     assert set(asked) == {limit is not None}
+
+
+@pytest.mark.parametrize(
+    ("after", "wanted"),
+    [(100, ["0", "1", "free", "1", "0"]), (1, ["0", "free", "1", "free", "1", "free", "0"])],
+)
+def test_torch_gives_free_memory_back_at_the_turn_and_as_a_deep_stack_goes_by(after, wanted, monkeypatch):
+    units = importlib.import_module("zoo_torch.streaming_units")
+    monkeypatch.setattr(units, "_GIVES_BACK_AFTER", after)
+    seen, read = [], host.Host.weights
+    monkeypatch.setattr(units, "give_back_what_is_free", lambda: seen.append("free"))
+    monkeypatch.setattr(
+        host.Host, "weights", lambda self, unit: seen.append(unit.path[-1]) or read(self, unit)
+    )
+    trial = Trial("torch", "gpt3_tiny", "training.micro_batch_size=2")
+    trial.train(trial.model(streams=True), 0)
+    assert seen == wanted
