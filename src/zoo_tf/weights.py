@@ -55,6 +55,7 @@ def fill(model: keras.Model, source: WeightSource, without: Collection[str] = ()
     for name, variable in fitting(model, source).items():
         if name in without:
             hollow.add(id(variable))
+            continue
         variable._initializer = functools.partial(_value, source, name, variable)
     kept = {id(variable) for variable in model.variables} - hollow
     for (

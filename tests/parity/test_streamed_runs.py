@@ -1,6 +1,7 @@
 """A run goes on resident or streamed, in either framework, from the same checkpoints, with no conversion."""
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -86,6 +87,31 @@ def test_an_evaluation_of_a_streamed_run_reads_its_checkpoint_and_writes_nothing
     losses = [run(tmp_path / "run", "torch", more).evaluate()["loss"] for more in (RESIDENT, STREAMED)]
     assert losses[0] == losses[1]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_run_that_goes_on_lets_go_of_the_files_that_it_began_with_once_it_has_its_own(
+    resident, tmp_path, monkeypatch
+):
+    """Or they would take the disk's room, as much as a checkpoint, also when they are removed."""
+    framework, _ = resident
+    trained(tmp_path / "run", (framework, (STREAMED,), 2))
+    opened, held, latest, moved = weakref.WeakSet(), [], CheckpointStore.latest, Stored.moved
+
+    def noted(store):
+        found = latest(store)
+        opened.add(found)
+        return found
+
+    def counted(stored, path):
+        if not held:
+            gc.collect()
+            held.append(len(opened))
+        moved(stored, path)
+
+    monkeypatch.setattr(CheckpointStore, "latest", noted)
+    monkeypatch.setattr(Stored, "moved", counted)
+    run(tmp_path / "run", framework, STREAMED).train(max_steps=4)
+    assert held == [0]
 
 
 def damage(stored, pieces, *, write=Stored.write):

@@ -224,8 +224,8 @@ class _Sums:
 
 def _damage(path: Path, what: str) -> EnvironmentFault:
     return EnvironmentFault(
-        f"{path}: {what}; something else writes there, or the disk fails. The newest checkpoint is whole: the same "
-        "command goes on from it"
+        f"{path}: {what}; something else writes there, or the disk fails. What was saved is whole, and the same "
+        "command goes on from there"
     )
 
 

@@ -96,19 +96,21 @@ class Run(Generic[Kind]):
                 held.callback(newest.close)
             same(replicas, "the checkpoint to go on from", _named(newest))
             start = Start(directory, newest, self._warm_start_from)
-            stop = all_do(replicas, lambda: learner.stop(start.step, steps, max_steps))
-            directory.cut_metrics(start.step)
-            session = self._session(directory, start.step, stop, input_fn, evaluation)
-            if stop is not None and start.step >= stop and not session.lacks_evaluation():
+            done = start.step
+            stop = all_do(replicas, lambda: learner.stop(done, steps, max_steps))
+            directory.cut_metrics(done)
+            session = self._session(directory, done, stop, input_fn, evaluation)
+            if stop is not None and done >= stop and not session.lacks_evaluation():
                 LOG.info(f"{self.directory}: {learner.nothing_left(start.step, stop)}")
                 return []
             own_data = session.evaluate is not None and (evaluation is None or evaluation.input_fn is None)
             self._is_ready = False
             taken = _no_steps()
-            if stop is None or start.step < stop:
+            if stop is None or done < stop:
                 taken = learner.learn(start, input_fn, stop, evaluates=own_data)
                 self._note(newest)
             held.close()
+            del start, newest  # Files that a streamed model reads from take room until nobody has them.
             try:
                 return session.follow(taken)
             except BaseException as error:
