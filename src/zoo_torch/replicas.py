@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
@@ -13,8 +14,12 @@ import torch.distributed as dist
 
 from zoo_common.backend import Array
 from zoo_common.replicas import Environment, PeerLostError, Replicas
+from zoo_common.replicas.meeting import lacking, require_size
 from zoo_spec.errors import EnvironmentFault
 from zoo_torch.statistics import Group
+
+_PAUSE = 0.1
+"""Seconds between two looks at who has come."""
 
 
 class TorchReplicas:
@@ -67,7 +72,8 @@ class TorchReplicas:
 def join(environment: Environment) -> TorchReplicas:
     """Meet the others, and take this replica's own GPU where there are some.
 
-    Raises PeerLostError where one does not come in time, EnvironmentFault where the address to meet at is taken.
+    Raises PeerLostError where one does not come in time, EnvironmentFault where the address to meet at is taken;
+    where one is of another number of replicas, InputError on the first, ToldError on it.
     """
     patience = timedelta(seconds=environment.timeout)
     backend = "gloo"
@@ -83,17 +89,44 @@ def join(environment: Environment) -> TorchReplicas:
             host, port = environment.first.rsplit(":", 1)
             is_first = environment.rank == 0
             try:
-                store = dist.TCPStore(host, int(port), environment.size, is_first, patience)
+                store = dist.TCPStore(
+                    host, int(port), environment.size, is_first, patience, wait_for_workers=False
+                )
             except RuntimeError as error:
                 if is_first and "EADDRINUSE" in str(error):
                     raise EnvironmentFault(
                         f"the replicas cannot meet at {environment.first}, for the port is in use; give another"
                     ) from error
                 raise
+            meet(store, environment)
             dist.init_process_group(
                 backend, store=store, rank=environment.rank, world_size=environment.size, timeout=patience
             )
     return TorchReplicas(dist.group.WORLD, environment.local_rank)
+
+
+def meet(store: dist.Store, environment: Environment) -> None:
+    """Return when all have come; errors are those of ``zoo_common.replicas.addresses``."""
+    if environment.rank:
+        size = int(store.get("zoo/size"))
+        store.set(f"zoo/size/{environment.rank}", str(environment.size))  # Then the first may end.
+        require_size(environment, 0, size)
+        return
+    store.set("zoo/size", str(environment.size))
+    found, ends = {0}, time.monotonic() + environment.timeout
+    while len(found) < environment.size:
+        came = {
+            rank
+            for rank in range(environment.size)
+            if rank not in found and store.check([f"zoo/size/{rank}"])
+        }
+        for rank in sorted(came):
+            require_size(environment, rank, int(store.get(f"zoo/size/{rank}")))
+        found |= came
+        if not came:
+            if time.monotonic() > ends:
+                raise lacking(environment, found)
+            time.sleep(_PAUSE)
 
 
 def require_own_device(replicas: Replicas, device: str) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from zoo_common.replicas import Environment, PeerLostError, addresses, launcher, share, share_each
+from zoo_common.replicas import Environment, PeerLostError, ToldError, addresses, launcher, share, share_each
 from zoo_common.training.loop import require_sharding
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault, InputError, SpecError
@@ -116,6 +116,22 @@ def test_one_that_does_not_come_is_named():
         met(0, 3, free_port(), timeout=0.1)
     with pytest.raises(PeerLostError, match=r"replica 1 met nobody at 127.0.0.1:\d+ within 0.1 s"):
         met(1, 3, free_port(), timeout=0.1)
+
+
+def test_replicas_that_were_told_of_other_numbers_of_them_say_so_on_the_first():
+    def tried(rank, size):
+        try:
+            return met(rank, size, port)
+        except (InputError, ToldError) as error:
+            return error
+
+    port = free_port()
+    with ThreadPoolExecutor(2) as pool:
+        first, other = pool.map(tried, (0, 1), (3, 2))
+    assert type(first) is InputError
+    assert type(other) is ToldError
+    assert other.exit_status == first.exit_status == 2
+    assert str(first).splitlines()[1:] == ["  replica 0: 3", "  replica 1: 2"]
 
 
 def test_a_port_to_meet_at_that_is_in_use_is_named():

@@ -6,20 +6,23 @@ import json
 import pickle
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch.distributed as dist
 
 import launch
 from fleet import fleet
 from replicated import apart, made, model_of, trained
 from zoo_common.backend import find_backend, import_state
 from zoo_common.data import batch, open_dataset
-from zoo_common.replicas import Environment, PeerLostError
+from zoo_common.replicas import Environment, PeerLostError, ToldError
 from zoo_spec.errors import InputError
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.training.optimizers import AdamW
+from zoo_torch.replicas import meet
 
 LIMIT = 1e-12
 TEXT = (
@@ -64,6 +67,24 @@ def joined():
     replicas = find_backend("torch")().join(Environment(0, 1, 0, f"127.0.0.1:{port}", timeout=60))
     yield replicas
     replicas.leave()
+
+
+def test_replicas_of_torch_that_were_told_of_other_numbers_of_them_or_do_not_come_are_named():
+    def tried(store, rank, size):
+        try:
+            return meet(store, Environment(rank, size, rank, "here:5", timeout=0.3))
+        except (InputError, ToldError, PeerLostError) as error:
+            return error
+
+    for sizes, raised in (((2, 2), ()), ((3, 2), (InputError, ToldError)), ((2, 3), (InputError, ToldError))):
+        store = dist.HashStore()
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda rank: tried(store, rank, sizes[rank]), (0, 1)))  # noqa: B023
+        assert tuple(type(each) for each in found if each) == raised
+        if raised:
+            assert str(found[0]).splitlines()[1:] == [f"  replica {rank}: {sizes[rank]}" for rank in (0, 1)]
+    alone = tried(dist.HashStore(), 0, 3)
+    assert str(alone) == "replica 1, 2 did not come to here:5 within 0.3 s"
 
 
 @pytest.mark.parametrize(
