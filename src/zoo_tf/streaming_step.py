@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,6 @@ from zoo_tf.streaming_layers import (
     ForwardCall,
     LayerBackwardCall,
     LayerCall,
-    LayerForwardCall,
     Move,
     StreamedLayers,
     UnitCall,
@@ -39,23 +39,30 @@ class Pass:
         self._left = Counter(_learning(layers, program.calls, None))
         self._gathered: dict[str, list[list[list[tf.Tensor]]]] = {}
 
-    def perform(self, call: Call, given: Given, at: Move | None = None) -> list[list[tf.Tensor]]:
-        """Make a call with its unit's weights in memory; ``at`` says where, for one within a layer."""
+    def perform(
+        self, call: Call, given: Given, at: Move | None = None, *, again: bool = False
+    ) -> list[list[tf.Tensor]]:
+        """Make a call with its unit's weights in memory.
+
+        For one within a layer, ``at`` says where, and ``again`` whether that layer is on the way back.
+        """
         if isinstance(call, LayerCall):
             keys = [self.layers.keys(call.way.paths_at(call.path), each) for each in self._keys]
-            program = call.way.forward if isinstance(call, LayerForwardCall) else call.way.backward
+            is_back = isinstance(call, LayerBackwardCall)
+            program = call.way.backward if is_back else call.way.forward
             inside = Move(call.way.path, call.path)
             arguments = [[key, *each] for key, each in zip(keys, given, strict=True)]
             for each in given:  # The program alone has them, and lets go of each after its last use.
                 each.clear()
-            return program.run(arguments, lambda inner, tensors: self.perform(inner, tensors, inside))
+            return program.run(arguments, partial(self.perform, at=inside, again=is_back))
         assert isinstance(call, UnitCall)
         unit = self.layers.unit(call.unit, at)
         if isinstance(call, ForwardCall):
             with self.layers.host.weights(unit) as weights:
                 self.layers.template(unit).load(unit.path, weights)
                 runs = zip(self._keys_of(unit), given, strict=True)
-                return [call.way.forward(keys, each) for keys, each in runs]
+                run = call.way.again if again else call.way.forward
+                return [run(keys, each) for keys, each in runs]
         self._left[unit.path] -= 1
         return self.backward(unit, call.way, given, is_last=not self._left[unit.path])
 

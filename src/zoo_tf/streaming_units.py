@@ -151,6 +151,7 @@ class Way:
         with tf.init_scope():  # Not within the trace that met this call.
             forward.get_concrete_function()
         signature = [keys, *given, *self.gave]
+        self._function = forward
         self._forward = Traced(forward)
         self._backward = Traced(tf.function(self._differentiate, autograph=False, input_signature=signature))
 
@@ -162,12 +163,26 @@ class Way:
         """What the layer gives."""
         return self._forward([keys, *given])
 
+    def again(self, keys: tf.Tensor, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The same on the way back, where a resident step has its gradients beside it.
+
+        TensorFlow multiplies in another order what nobody but the next factor needs, such as a norm's: of a tape's
+        call it keeps whatever the gradients need.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([given[index] for index in self.floats])
+            tape.watch(self._learned())
+            return self._function(keys, *given)
+
     def backward(
         self, keys: tf.Tensor, given: Sequence[tf.Tensor]
     ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """Gradients of what is given in floats, and of the learned leaves; the outputs' gradients stand behind it."""
         found = self._backward([keys, *given])
         return found[: len(self.floats)], found[len(self.floats) :]
+
+    def _learned(self) -> list[tf.Variable]:
+        return [self.template.variables[leaf].value for leaf in self.template.learned]
 
     def _run(self, keys: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
         self.template.traces += 1
@@ -184,7 +199,7 @@ class Way:
         count = len(given) - len(self.gave)
         given, from_outputs = given[:count], given[count:]
         floats = [given[index] for index in self.floats]
-        watched = [self.template.variables[leaf].value for leaf in self.template.learned]
+        watched = self._learned()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*floats, *watched])
             outputs = self._run(keys, *given)

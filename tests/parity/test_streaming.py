@@ -144,6 +144,23 @@ def test_parts_of_a_layer_give_what_the_layer_does(framework, monkeypatch):
     same(trial.state(streamed), trial.state(whole), trial.rounding)
 
 
+@pytest.mark.parametrize("is_parted", [False, True], ids=["whole layers", "layers in parts"])
+def test_what_tensorflow_rewrites_in_a_step_it_rewrites_in_a_unit_too(is_parted, monkeypatch):
+    """Its rewriter multiplies in another order what no gradient needs: forward, but not on the way back."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    trial = Trial("tf", "gpt3_tiny", *DROPS, "training.micro_batch_size=2")
+    whole = trial.model(streams=False)
+    if is_parted:
+        attention = [
+            each.size for name, each in whole.graph.parameters().items() if "layers.0.attention." in name
+        ]
+        monkeypatch.setattr("zoo_tf.streaming.unit_values", lambda *args: sum(attention))
+    streamed = trial.model(streams=True)
+    assert any(unit.is_whole for unit in streamed.host.units.streamed) is not is_parted
+    assert trial.train(streamed, 0, 1, 2) == trial.train(whole, 0, 1, 2)
+    same(trial.state(streamed), trial.state(whole))
+
+
 @each_framework
 def test_a_run_goes_on_streamed_and_resident_again(framework):
     trial = Trial(framework, "bert_tiny", *DROPS, "training.precision=float64")
