@@ -233,10 +233,10 @@ class StreamedTraining(StreamedInference):
     def _update_rest(self, step: StepPass, found: list[Tensors]) -> tf.Tensor:
         """Update what no unit's call has updated; returns the norm.
 
-        What the way back leaves free goes to the system, for now there are moments in memory; and so does what the
-        updates leave free in gaps that the next step's activations do not fit into.
+        Where memory is limited, what the way back leaves free goes to the system, for now there are moments in
+        memory; and so does what the updates leave free in gaps that the next step's activations do not fit into.
         """
-        give_back_what_is_free()
+        self._give_back()
         gradients = {}
         for name, variable in self._resident.items():
             each = [part.pop(name) for part in found if name in part]
@@ -247,8 +247,12 @@ class StreamedTraining(StreamedInference):
         for name in self._resident:
             self.resident.update(name, gradients.pop(name), self.optimizer, self.host)
         self.optimizer.end()
-        give_back_what_is_free()
+        self._give_back()
         return norm
+
+    def _give_back(self) -> None:
+        if self._training.memory_limit is not None:
+            give_back_what_is_free()
 
     def _learning(self, name: str, batch: Batch, divisors: Tensors) -> Program:
         """The pass that gives losses and the gradients of resident weights, by name."""

@@ -15,7 +15,7 @@ from zoo_tf.optimizers import SMALL, UPDATE, TorchsForm, native_optimizer
 from zoo_tf.streaming_calls import Traced
 from zoo_tf.streaming_units import shared
 
-_AT_ONCE = 1 << 20
+AT_ONCE = 1 << 20
 """Values."""
 
 
@@ -66,13 +66,19 @@ class StreamedOptimizer:
         They may be a part of what has ``of`` values. A range of values goes at a time, while it is near.
         """
         flat = [place.reshape(-1) for place in places]
-        change = tf.reshape(gradient, [-1])
-        for start in range(0, flat[0].size, _AT_ONCE):
-            part = [each[start : start + _AT_ONCE] for each in flat]
-            small = change if len(change) <= _AT_ONCE else change[start : start + _AT_ONCE]
+        change = _flat(gradient)
+        for start in range(0, flat[0].size, AT_ONCE):
+            part = [each[start : start + AT_ONCE] for each in flat]
+            small = change if len(change) <= AT_ONCE else change[start : start + AT_ONCE]
             new = self._updated(name, [shared(each) for each in part], small, of)
             for place, value in zip(part, new, strict=True):
                 np.copyto(place, np.asarray(value))
+
+    def updated(self, name: str, places: Sequence[Array], gradient: tf.Tensor, *, of: int) -> list[Array]:
+        """The same, in new memory."""
+        old = [shared(place.reshape(-1)) for place in places]
+        new = self._updated(name, old, _flat(gradient), of)
+        return [np.asarray(value).reshape(place.shape) for place, value in zip(places, new, strict=True)]
 
     def _updated(
         self, name: str, old: Sequence[tf.Tensor], gradient: tf.Tensor, size: int
@@ -117,6 +123,10 @@ def global_norm(halves: Sequence[tf.Tensor]) -> tf.Tensor:
     """As ``tf.linalg.global_norm``, of the halved squared norms of the tensors one by one."""
     total = tf.reduce_sum(tf.stack(halves))
     return tf.sqrt(total * tf.constant(2.0, total.dtype))
+
+
+def _flat(tensor: tf.Tensor) -> tf.Tensor:
+    return tensor if tensor.shape.rank == 1 else tf.reshape(tensor, [-1])
 
 
 @cache

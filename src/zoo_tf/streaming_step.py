@@ -22,7 +22,7 @@ from zoo_tf.streaming_layers import (
     StreamedLayers,
     UnitCall,
 )
-from zoo_tf.streaming_optimizer import StreamedOptimizer, global_norm
+from zoo_tf.streaming_optimizer import AT_ONCE, StreamedOptimizer, global_norm
 from zoo_tf.streaming_program import Call, Given, Program
 from zoo_tf.streaming_units import Template, Way, canonical, shared
 
@@ -210,6 +210,10 @@ def update_unit(optimizer: StreamedOptimizer, slot: Slot, gradients: Iterable[tu
         size = gradient.shape.num_elements()
         if size <= SMALL:
             small[name] = gradient
+        elif size <= AT_ONCE and slot.takes:  # To copy them back would take as long as to compute them.
+            new = optimizer.updated(name, _places(optimizer, slot, name), gradient, of=size)
+            slot.weights[name], *moments = new
+            slot.moments.update(zip(_moments_of(optimizer, name), moments, strict=True))
         else:
             optimizer.update(name, _places(optimizer, slot, name), gradient, of=size)
         del gradient
@@ -220,7 +224,11 @@ def update_unit(optimizer: StreamedOptimizer, slot: Slot, gradients: Iterable[tu
 
 
 def _places(optimizer: StreamedOptimizer, slot: Slot, name: str) -> list[Array]:
-    return [slot.weights[name], *(slot.moments[f"{name}/{moment}"] for moment in optimizer.moments)]
+    return [slot.weights[name], *(slot.moments[moment] for moment in _moments_of(optimizer, name))]
+
+
+def _moments_of(optimizer: StreamedOptimizer, name: str) -> list[str]:
+    return [f"{name}/{moment}" for moment in optimizer.moments]
 
 
 def _in_torchs_layout(

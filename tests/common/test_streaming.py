@@ -374,6 +374,38 @@ def test_a_checkpoint_of_more_files_than_a_process_may_open_is_read(tmp_path, mo
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_a_slot_whose_memory_is_not_limited_has_what_is_put_in_the_place_of_its_arrays_written(
+    tmp_path, gives_back
+):
+    learned = trained(GRAPH, SPEC.training).factors
+    found = Host(
+        UNITS,
+        InitialValues(GRAPH.parameters(), 0),
+        folder=tmp_path,
+        dtype="float32",
+        moments=MOMENTS,
+        trained=learned,
+        gives_back=gives_back,
+    )
+    unit = UNITS.streamed[0]
+    with found.state(unit) as slot:
+        assert slot.takes is not gives_back
+        for arrays in (slot.weights, slot.moments):
+            for number, name in enumerate(arrays):
+                arrays[name] = np.full_like(arrays[name], number)
+    with found.state(unit) as slot:
+        for arrays in (slot.weights, slot.moments):
+            assert all(np.all(value == number) for number, value in enumerate(arrays.values()))
+
+
+def test_what_is_trained_without_moments_comes_as_one_piece(tmp_path):
+    found = host(tmp_path, moments=())
+    for name, each in UNITS.resident.items():
+        ((start, stop, values),) = ((piece.start, piece.stop, piece.values) for piece in found.pieces(name))
+        assert (start, stop, values) == (0, each.size, {})
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="memory goes back page by page on Linux alone")
 @pytest.mark.parametrize("gives_back", [True, False])
 def test_a_buffer_gives_back_what_the_newest_views_do_not_take_where_it_is_told_to(gives_back: bool) -> None:

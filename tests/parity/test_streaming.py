@@ -285,14 +285,54 @@ def test_tensorflow_updates_by_ranges_of_values_to_the_bits_of_the_whole(monkeyp
     size = 3 * streaming.SMALL + 64
     drawn = np.random.default_rng(0).normal(size=(4, size)).astype(np.float32)
     drawn[2] **= 2  # A second moment.
+    gradient = tf.constant(drawn[3].reshape(-1, 64))
     found = []
     for at_once in (size, streaming.SMALL):
-        monkeypatch.setattr(streaming, "_AT_ONCE", at_once)
+        monkeypatch.setattr(streaming, "AT_ONCE", at_once)
         places = [np.array(values).reshape(-1, 64) for values in drawn[:3]]
-        optimizer.update("table", places, drawn[3].reshape(-1, 64), of=size)
+        optimizer.update("table", places, gradient, of=size)
         found.append(places)
     assert not np.array_equal(found[0], drawn[:3].reshape(3, -1, 64))
     assert np.array_equal(*found)
+    places = [np.array(values).reshape(-1, 64) for values in drawn[:3]]
+    assert np.array_equal(optimizer.updated("table", places, gradient, of=size), found[0])
+    assert np.array_equal(places, drawn[:3].reshape(3, -1, 64))
+
+
+@pytest.mark.parametrize("limit", [None, 4 << 30], ids=["no limit", "a limit"])
+def test_tensorflows_new_values_stay_where_they_were_computed_until_they_are_written_unless_memory_is_limited(
+    limit, monkeypatch
+):
+    monkeypatch.setattr("zoo_tf.streaming_step.SMALL", 0)
+    streaming = importlib.import_module("zoo_tf.streaming")
+    asked = []
+    for place, name in (
+        (streaming.StreamedOptimizer, "update"),
+        (streaming.StreamedOptimizer, "updated"),
+        (streaming, "give_back_what_is_free"),
+    ):
+        method = getattr(place, name)
+
+        def told(*args, _name=name, _method=method, **kwargs):
+            asked.append(_name)
+            return _method(*args, **kwargs)
+
+        monkeypatch.setattr(place, name, told)
+    trial = Trial("tf", "gpt3_tiny", *([] if limit is None else [f"training.memory_limit={limit}"]))
+    whole, streamed = trial.model(streams=False), trial.model(streams=True)
+    assert trial.train(streamed, 0, 1) == trial.train(whole, 0, 1)
+    same(trial.state(streamed), trial.state(whole))
+    in_units = sum(len(unit.parameters) for unit in streamed.units.streamed)
+    assert asked.count("updated") == (2 * in_units if limit is None else 0)
+    assert asked.count("give_back_what_is_free") == (0 if limit is None else 4)
+
+
+@each_framework
+def test_an_optimizer_without_moments_streams(framework):
+    trial = Trial(framework, "gpt3_tiny", "training.optimizer={kind: sgd, momentum: 0.0}")
+    whole, streamed = trial.model(streams=False), trial.model(streams=True)
+    assert trial.train(streamed, 0, 1) == trial.train(whole, 0, 1)
+    same(trial.state(streamed), trial.state(whole))
 
 
 def test_tensorflows_updates_are_traced_for_each_dtype_and_set_of_weights():

@@ -55,7 +55,7 @@ class Host:
         ``spills`` where gradients are kept until all are there, as clipping needs them. The files lie in a folder of
         the host's own inside of ``folder``, for as long as the host lives; None: where temporary files are.
         ``gives_back`` for memory that a unit does not take to be the system's until the next one does, which has to
-        clear it: with few tokens a step that is a twentieth of the processor's time.
+        clear it: with few tokens a step that is a twentieth of the processor's time. Nor do slots take other memory.
         """
         self.units = units
         self.folder = _folder_in(folder)
@@ -73,6 +73,7 @@ class Host:
             if name in trained and moments
         }
         self._moments = tuple(moments)
+        self._takes = not gives_back
         self._dtype = dtype
         sizes = [files.buffer_bytes(spills) for files in self._files]
         size = max([*sizes, _LEAST_BUFFER if self._resident else 0])
@@ -150,10 +151,13 @@ class Host:
     def pieces(self, name: str) -> Iterator[Moments]:
         """The moments of a resident weight that is trained, a range of values at a time, each as in ``state``.
 
-        What is done with one is done when the next is asked for.
+        What is done with one is done when the next is asked for. Where there are no moments, one has all values.
         """
-        stored = self._resident[name]
         size = prod(self.units.resident[name].shape)
+        if not self._moments:
+            yield Moments(0, size, {})
+            return
+        stored = self._resident[name]
         for start in range(0, size, self._at_once):
             stop = min(start + self._at_once, size)
             with self._held(self._piece(name, stored, start, stop)) as slot:
@@ -226,14 +230,14 @@ class Host:
     def _load(
         self, kind: str, files: _UnitFiles, parts: tuple[Stored, ...], writes: tuple[Stored, ...]
     ) -> Load[Slot]:
-        tally = self._tally  # What is kept for the next time must not keep the host.
+        tally, takes = self._tally, self._takes  # What is kept for the next time must not keep the host.
 
         def read(buffer: Buffer) -> Slot:
             views = buffer.views(*(stored.entries for stored in parts))
             for stored, arrays in zip(parts, views, strict=True):
                 tally.read += stored.read(_whole(arrays))
             weights, moments, gradients = (*views, {}, {})[:3]
-            return Slot(buffer.number, weights, moments, gradients)
+            return Slot(buffer.number, weights, moments, gradients, takes)
 
         def write(slot: Slot) -> None:
             for stored, arrays in zip(writes, (slot.weights, slot.moments), strict=True):

@@ -23,13 +23,15 @@ class Slot:
     """A unit in memory, for as long as its context lasts; the arrays are views of a buffer that others get after it.
 
     ``number`` is the buffer's: the same unit in the same buffer has the same addresses again. ``moments`` go by
-    ``<canonical name>/<moment>``, those of weights that are trained; ``gradients`` are what was spilled.
+    ``<canonical name>/<moment>``, those of weights that are trained; ``gradients`` are what was spilled. Where it
+    ``takes`` them, other arrays may be put in the place of weights and moments, and are held until they are written.
     """
 
     number: int
-    weights: Mapping[str, Array]
-    moments: Mapping[str, Array]
+    weights: dict[str, Array]
+    moments: dict[str, Array]
     gradients: Mapping[str, Array]
+    takes: bool = False
 
 
 class Buffer:
