@@ -71,7 +71,7 @@ def prepare_v1_1(model: Any) -> None:
     """The configuration ties the output whatever it is told, and untied in it the model would tie no table at all."""
     prepare_unscaled(model)
     model.config.tie_word_embeddings = False
-    model.lm_head.weight = nn.Parameter(torch.empty_like(model.lm_head.weight))
+    model.lm_head.weight = nn.Parameter(0.05 * torch.randn_like(model.lm_head.weight))
 
 
 def _norm(norm: Any, x: Tensor) -> Tensor:
