@@ -38,6 +38,7 @@ from zoo_spec.blocks.activation import activation
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.shrink import shrunk
 from zoo_spec.tensors import TensorSpec
+from zoo_tf.blocks import norm
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -511,3 +512,17 @@ def test_weights_of_the_loss_are_not_rounded(framework):
     examples["masked_weights"] = np.full(examples["masked_weights"].shape, 0.1)
     found = backend.evaluate_step(examples)["masked_lm_denominator"]
     assert found == pytest.approx(0.1 * examples["masked_weights"].size, rel=1e-6)
+
+
+def test_a_defect_of_what_tensorflow_traces_in_float32_alone_is_seen(monkeypatch):
+    """It is the traced program that evaluates, whatever its operations give one by one."""
+    exact = norm.layer_norm
+
+    def off(x, gamma, beta, epsilon):
+        return exact(
+            x, gamma, beta, epsilon * 1e8 if tf.inside_function() and x.dtype == tf.float32 else epsilon
+        )
+
+    monkeypatch.setattr(norm, "layer_norm", off)
+    report = run_parity(load_spec("bert_tiny", ["model.num_layers=1"]), level="forward", rows=("full",))
+    assert [(each.level, each.dtype) for each in report.levels if not each.passed] == [("forward", "float32")]

@@ -131,8 +131,7 @@ def test_a_run_is_judged_while_it_is_trained_and_nothing_of_it_is_changed(bert):
     assert document["checkpoint"].endswith("step-00000030")
     assert len(document["batches"]) == 3
     assert [row["level"] for row in document["levels"] if row["dtype"] == "float32"] == LEVELS
-    # Of many values some differ; the one of a loss may be the same to the last bit.
-    assert all(row["value"] > 0 for row in document["levels"] if row["level"] in ("forward", "gradient"))
+    assert all(row["value"] > 0 for row in document["levels"] if row["level"] != "parameters")
 
 
 def test_batches_are_different_examples_of_the_evaluation_data(bert):
