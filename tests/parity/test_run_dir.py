@@ -122,14 +122,15 @@ def test_a_run_is_judged_while_it_is_trained_and_nothing_of_it_is_changed(bert):
     text = run.spec_file.read_text(encoding="utf-8")
     with run.open(spec={}, spec_text=text, versions={}, read_spec=lambda _: {}):
         before = files(bert)
-        found = parity("--run-dir", bert, "--batches", 3, "--json")
+        found = parity("--run-dir", bert, "--batches", 9, "--json")
         assert files(bert) == before
     assert found.exit_code == 0, found.output
     document = json.loads(found.stdout)
     assert (document["spec"], document["passed"]) == ("bert_tiny", True)
     assert (document["run_dir"], document["step"]) == (str(bert), 30)
     assert document["checkpoint"].endswith("step-00000030")
-    assert len(document["batches"]) == 3
+    # So many that some loss differs in float64: one, or three, may be the same to the last bit.
+    assert len(document["batches"]) == 9
     assert [row["level"] for row in document["levels"] if row["dtype"] == "float32"] == LEVELS
     assert all(row["value"] > 0 for row in document["levels"] if row["level"] != "parameters")
 
