@@ -65,8 +65,10 @@ def rich_console(stream: TextIO, *, width: int | None = None) -> Console:
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None
         ) -> Iterable[Segment]:
+            # What a table renders has come through here already, with each cell and each row.
             for segment in super().render(renderable, options):
-                yield segment if segment.control else segment._replace(text=visible(segment.text))
+                needs = not segment.control and _STEERING.search(segment.text)
+                yield segment._replace(text=visible(segment.text)) if needs else segment
 
         def on_broken_pipe(self) -> None:
             """Leave it to the command, which rich would end with status 1."""

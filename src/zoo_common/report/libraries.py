@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from zoo_common.report.description import Library
@@ -26,6 +27,7 @@ def libraries(names: tuple[str, ...]) -> tuple[Library, ...]:
     return tuple(Library(name, _version(name)) for name in names)
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return version(name)
