@@ -58,6 +58,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
+    from trained_once import trained_once
+    from zoo_common.data.subwords import tokenizer_files
+
+    # Most data of shipped specs is text, and its tokenizer takes longer to train than all else that is made of it.
+    tokenizer_files._train = trained_once(tokenizer_files._train)
     _set_apart_what_stays()
 
 

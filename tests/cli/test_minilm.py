@@ -61,44 +61,44 @@ def imported(folder, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rows(folder) -> dict[str, np.ndarray]:
-    """The texts as the model's own tokenizer pads and cuts them."""
-    found = transformers.AutoTokenizer.from_pretrained(folder)(
-        TEXTS, padding=True, truncation=True, max_length=LONGEST, return_tensors="np"
-    )
-    return {name: value.astype(np.int32) for name, value in found.items()}
+def batches(folder) -> list[dict[str, np.ndarray]]:
+    """The texts as the model's own tokenizer pads and cuts them: the short ones, and the one that is cut."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    made = [
+        tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="np")
+        for texts in (TEXTS[:-1], TEXTS[-1:])
+    ]
+    return [{name: value.astype(np.int32) for name, value in rows.items()} for rows in made]
 
 
 @pytest.fixture(scope="module")
-def published(folder, rows) -> dict[str, np.ndarray]:
+def published(folder, batches) -> dict[str, np.ndarray]:
     """What ``transformers`` and the published rule give: the mean of a text's tokens, of length 1."""
     model = transformers.BertModel.from_pretrained(folder).double().eval()
-    with torch.no_grad():
-        found = model(**{name: torch.from_numpy(value).long() for name, value in rows.items()})
-    states, mask = found.last_hidden_state, torch.from_numpy(rows["attention_mask"])[:, :, None].double()
-    mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-    sentence = torch.nn.functional.normalize(mean, dim=1)
-    return {"pooled": found.pooler_output.numpy(), "sentence": sentence.numpy()}
+    pooled, sentences = [], []
+    for rows in batches:
+        with torch.no_grad():
+            found = model(**{name: torch.from_numpy(value).long() for name, value in rows.items()})
+        states, mask = found.last_hidden_state, torch.from_numpy(rows["attention_mask"])[:, :, None].double()
+        mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+        sentences.append(torch.nn.functional.normalize(mean, dim=1).numpy())
+        pooled.append(found.pooler_output.numpy())
+    return {"pooled": np.concatenate(pooled), "sentence": np.concatenate(sentences)}
 
 
-def test_its_tokens_are_its_own_tokenizer_s(imported, rows):
+def test_its_tokens_are_its_own_tokenizer_s(imported, batches):
     spec = load_spec(imported / "spec.yaml")
     predictor = open_predictor(spec, spec.graph(), imported, embeddings="sentence")
     lengths = []
-    for text, ids, present in zip(TEXTS, rows["input_ids"], rows["attention_mask"], strict=True):
+    tokens = [row for rows in batches for row in zip(rows["input_ids"], rows["attention_mask"], strict=True)]
+    for text, (ids, present) in zip(TEXTS, tokens, strict=True):
         (item,) = predictor.items(next(iter(lines_of([text]))))
         assert item.features["input_ids"].tolist() == ids[: present.sum()].tolist(), text[:40]
         lengths.append(len(item.features["input_ids"]))
     assert max(lengths) == LONGEST
 
 
-@pytest.mark.parametrize("framework", ["torch", "tf"])
-def test_its_vectors_are_those_of_transformers(imported, rows, published, framework):
-    spec = load_spec(imported / "spec.yaml")
-    weights = {name: np.asarray(value) for name, value in read_weights(imported).items()}
-    room = {"torch": zoo_torch, "tf": zoo_tf}[framework]
-    model = room.compile(spec, dtype="float64")
-    room.set_weights(model, {name: value.astype(np.float64) for name, value in weights.items()})
+def _vectors(model, framework: str, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     given = {
         "input_ids": rows["input_ids"],
         "token_type_ids": rows["token_type_ids"],
@@ -106,19 +106,23 @@ def test_its_vectors_are_those_of_transformers(imported, rows, published, framew
     }
     if framework == "torch":
         with torch.no_grad():
-            found = {
-                name: value.numpy()
-                for name, value in model(**{k: torch.from_numpy(v) for k, v in given.items()}).items()
-            }
+            found = model(**{name: torch.from_numpy(value) for name, value in given.items()})
     else:
-        found = {
-            name: value.numpy()
-            for name, value in model({k: tf.constant(v) for k, v in given.items()}).items()
-        }
+        found = model({name: tf.constant(value) for name, value in given.items()})
+    return {name: value.numpy() for name, value in found.items()}
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_its_vectors_are_those_of_transformers(imported, batches, published, framework):
+    spec = load_spec(imported / "spec.yaml")
+    weights = {name: np.asarray(value) for name, value in read_weights(imported).items()}
+    room = {"torch": zoo_torch, "tf": zoo_tf}[framework]
+    model = room.compile(spec, dtype="float64")
+    room.set_weights(model, {name: value.astype(np.float64) for name, value in weights.items()})
+    found = [_vectors(model, framework, rows) for rows in batches]
     for name, wanted in published.items():
-        np.testing.assert_allclose(
-            found[name], wanted, rtol=0, atol=1e-10 * np.abs(wanted).max(), err_msg=name
-        )
+        vectors = np.concatenate([each[name] for each in found])
+        np.testing.assert_allclose(vectors, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max(), err_msg=name)
     answers = [
         json.loads(line)
         for line in run(
@@ -192,23 +196,22 @@ training:
 """
     )
 
-    def accuracy(directory: Path, framework: str, *changes: str) -> float:
+    def train(directory: Path, framework: str, *changes: str) -> None:
         settings = [argument for change in changes for argument in ("--set", change)]
         spec = ["--spec", tmp_path / "kinds.yaml", "--run-dir", directory, "--device", "cpu"]
         run("train", "--framework", framework, *spec, *settings)
+
+    def accuracy(directory: Path, framework: str) -> float:
         asked = ["--framework", framework, "--run-dir", directory, "--device", "cpu", "--json"]
         return json.loads(run("eval", *asked).stdout)["accuracy"]
 
     begun = tmp_path / "begun"
-    accuracy(begun, "torch", f"training.steps={STEPS}")
-    found = accuracy(begun, "tf", f"training.steps={MORE}")
-    scratch = accuracy(
-        tmp_path / "scratch",
-        "torch",
-        f"training.steps={MORE}",
-        "training.initialize_from=null",
-        f"data.vocabulary={imported}/tokenizer.json",
-    )
+    train(begun, "torch", f"training.steps={STEPS}")
+    train(begun, "tf", f"training.steps={MORE}")
+    found = accuracy(begun, "tf")
+    nothing = ("training.initialize_from=null", f"data.vocabulary={imported}/tokenizer.json")
+    train(tmp_path / "scratch", "torch", f"training.steps={MORE}", *nothing)
+    scratch = accuracy(tmp_path / "scratch", "torch")
     assert found >= scratch + MARGIN, (found, scratch)
     ours, its = ((folder / "tokenizer.json").read_text(encoding="utf-8") for folder in (begun, imported))
     assert json.loads(ours)["model"] == json.loads(its)["model"]
