@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -119,10 +119,10 @@ class StreamedLayers:
 
     def keys(self, paths: Sequence[str], keys: tf.Tensor | None) -> tf.Tensor:
         """The keys of some dropouts, of those of all paths; none are asked for where nothing is learned."""
-        if keys is None or self.random is None:
-            return tf.zeros((len(paths), 2), tf.int64)
-        places = [self.random.paths.index(path) for path in paths]
-        return tf.gather(keys, tf.constant(places, tf.int32))
+        if keys is None or self.random is None or not paths:
+            return _no_keys(len(paths))
+        places = tuple(self.random.paths.index(path) for path in paths)
+        return tf.raw_ops.GatherV2(params=keys, indices=_integers(places), axis=_integers(0))
 
     def trace(self, run: Callable[..., Any], signature: Sequence[Any], within: str | None = None) -> Program:
         """A program of what ``run`` does, in which units are called, or those ``within`` a layer."""
@@ -347,6 +347,19 @@ class _Tracing:
 
         anchor = [self.anchor] if learns and self.anchor is not None else []
         return way.pack(stand_in(*tensors, *anchor))
+
+
+@cache
+def _no_keys(count: int) -> tf.Tensor:
+    with tf.init_scope():  # Whoever asks first may be tracing.
+        return tf.zeros((count, 2), tf.int64)
+
+
+@cache
+def _integers(values: tuple[int, ...] | int) -> tf.Tensor:
+    """As a tensor, which takes as long to make as to use."""
+    with tf.init_scope():
+        return tf.constant(values, tf.int32)
 
 
 def _placeholder(like: tf.TensorSpec | tf.Tensor) -> tf.Tensor:

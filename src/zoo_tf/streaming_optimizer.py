@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import keras
@@ -74,38 +75,39 @@ class StreamedOptimizer:
             for place, value in zip(part, new, strict=True):
                 np.copyto(place, np.asarray(value))
 
-    def updated(self, name: str, places: Sequence[Array], gradient: tf.Tensor, *, of: int) -> list[Array]:
-        """The same, in new memory."""
-        old = [shared(place.reshape(-1)) for place in places]
-        new = self._updated(name, old, _flat(gradient), of)
-        return [np.asarray(value).reshape(place.shape) for place, value in zip(places, new, strict=True)]
+    def updated(
+        self, old: Mapping[str, Sequence[Array]], gradients: Mapping[str, Array | tf.Tensor]
+    ) -> dict[str, list[Array]]:
+        """The values after the step of several weights and their moments, in new memory; gradients in their layout.
+
+        All in one call, which is faster.
+        """
+        first = next(iter(gradients.values()))
+        dtype = tf.as_dtype(first.dtype)
+        scalars = {name: self._scalars_of(name, dtype) for name in gradients}
+        kept = list({id(each): each for each in scalars.values()}.values())
+        of = tuple(next(i for i, one in enumerate(kept) if one is each) for each in scalars.values())
+        shapes = tuple(tuple(each.shape) for each in gradients.values())
+        on_gpu = not isinstance(first, np.ndarray) and "GPU" in first.device
+        ways = tuple(_compiles(math.prod(shape), on_gpu) for shape in shapes)
+        olds = len(next(iter(old.values())))
+        tensors = [shared(place.reshape(-1)) for places in old.values() for place in places]
+        tensors += (shared(each) if isinstance(each, np.ndarray) else each for each in gradients.values())
+        tensors += (scalar for one in kept for scalar in one)
+        form = _updates(type(self._native), self._native.constants(), olds, len(kept[0]), of, ways)
+        new = iter(form(tensors, (dtype, shapes)))
+        return {
+            name: [np.asarray(next(new)).reshape(place.shape) for place in places]
+            for name, places in old.items()
+        }
 
     def _updated(
         self, name: str, old: Sequence[tf.Tensor], gradient: tf.Tensor, size: int
     ) -> list[tf.Tensor]:
-        on_gpu = "GPU" in gradient.device
-        way = UPDATE.taken("plain" if on_gpu or size <= SMALL else "compiled")
-        compiled = way == "compiled" and tf.test.is_built_with_xla()
+        ways = (_compiles(size, "GPU" in gradient.device),)
         scalars = self._scalars_of(name, gradient.dtype)
-        form = _updates(type(self._native), self._native.constants(), len(old), len(scalars), compiled)
+        form = _updates(type(self._native), self._native.constants(), len(old), len(scalars), (0,), ways)
         return form([*old, gradient, *scalars], (gradient.dtype, len(gradient)))
-
-    def update_small(
-        self, old: Mapping[str, Sequence[tf.Tensor]], gradients: Mapping[str, tf.Tensor]
-    ) -> dict[str, list[tf.Tensor]]:
-        """The values after the step of several weights and their moments, of no more than ``SMALL`` each.
-
-        All in one call, which is faster.
-        """
-        scalars = {name: self._scalars_of(name, gradient.dtype) for name, gradient in gradients.items()}
-        olds, width = (len(next(iter(each.values()))) for each in (old, scalars))
-        form = _updates(type(self._native), self._native.constants(), olds, width, False)
-        tensors = [
-            each for name, gradient in gradients.items() for each in (*old[name], gradient, *scalars[name])
-        ]
-        kinds = tuple((gradient.dtype, tuple(gradient.shape)) for gradient in gradients.values())
-        found = iter(form(tensors, kinds))
-        return {name: [next(found) for _ in old[name]] for name in gradients}
 
     def _scalars_of(self, name: str, dtype: tf.DType) -> list[tf.Tensor]:
         key = (bool(self._native.weight_decay and self._decays[name]), dtype, self._factors[name])
@@ -129,23 +131,49 @@ def _flat(tensor: tf.Tensor) -> tf.Tensor:
     return tensor if tensor.shape.rank == 1 else tf.reshape(tensor, [-1])
 
 
+def _compiles(size: int, on_gpu: bool) -> bool:
+    """Whether XLA updates a weight of so many values."""
+    way = UPDATE.taken("plain" if on_gpu or size <= SMALL else "compiled")
+    return way == "compiled" and tf.test.is_built_with_xla()
+
+
 @cache
 def _updates(
-    kind: type[TorchsForm], constants: tuple[float, ...], olds: int, scalars: int, compiled: bool
+    kind: type[TorchsForm],
+    constants: tuple[float, ...],
+    olds: int,
+    width: int,
+    scalars_of: tuple[int, ...],
+    ways: tuple[bool, ...],
 ) -> Traced:
-    """Of weights one after the other: each has so many old values, its gradient and so many scalars.
+    """Of weights one after the other: so many old values of each, their gradients, and sets of so many scalars.
 
-    By XLA it is one for all models: TensorFlow never lets go of what XLA made.
+    ``scalars_of`` says which set is whose, and ``ways`` whom XLA updates.
     """
 
     def run(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        found, width = [], olds + 1 + scalars
-        for start in range(0, len(tensors), width):
-            of_one = tensors[start : start + width]
-            found += kind.update(list(of_one[:olds]), *of_one[olds:], *constants)
+        found: list[tf.Tensor] = []
+        start = len(ways) * olds
+        gradients, scalars = tensors[start : start + len(ways)], tensors[start + len(ways) :]
+        for index, (gradient, of, compiled) in enumerate(zip(gradients, scalars_of, ways, strict=True)):
+            old = tensors[index * olds : (index + 1) * olds]
+            step = _update(kind, constants, olds, compiled)
+            found += step(*old, _flat(gradient), *scalars[of * width : (of + 1) * width])
         return found
 
-    return Traced(tf.function(run, autograph=False, jit_compile=compiled or None))
+    return Traced(tf.function(run, autograph=False))
+
+
+@cache
+def _update(
+    kind: type[TorchsForm], constants: tuple[float, ...], olds: int, compiled: bool
+) -> Callable[..., list[tf.Tensor]]:
+    """Of one weight. By XLA it is one for all models: TensorFlow never lets go of what XLA made."""
+
+    def run(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        return kind.update(list(tensors[:olds]), *tensors[olds:], *constants)
+
+    return tf.function(run, autograph=False, jit_compile=True) if compiled else run
 
 
 def _order(native: TorchsForm, attributes: Mapping[str, str]) -> list[str]:

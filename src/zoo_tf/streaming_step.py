@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -174,9 +175,7 @@ class StepPass(Pass):
         for unit in reversed(self._waiting):
             with self.layers.host.spilled(unit) as slot:
                 _store(unit, self.layers.template(unit), slot, self._statistics.pop(unit.path))
-                update_unit(
-                    self._optimizer, slot, ((name, shared(each)) for name, each in slot.gradients.items())
-                )
+                update_unit(self._optimizer, slot, slot.gradients.items())
         return norm
 
     def _wait(self, unit: Unit, template: Template) -> None:
@@ -203,24 +202,32 @@ def _learning(layers: StreamedLayers, calls: Iterable[Call], at: Move | None) ->
             yield layers.unit(call.unit, at).path
 
 
-def update_unit(optimizer: StreamedOptimizer, slot: Slot, gradients: Iterable[tuple[str, tf.Tensor]]) -> None:
-    """Update weights and their moments where they are, one after the other; the gradients are in their layout."""
-    small: dict[str, tf.Tensor] = {}
+def update_unit(
+    optimizer: StreamedOptimizer, slot: Slot, gradients: Iterable[tuple[str, Array | tf.Tensor]]
+) -> None:
+    """Update weights and their moments; the gradients are in their layout.
+
+    Large ones are updated where they are, one after the other, the rest in one call. To copy that back would take as
+    long as to compute it.
+    """
+    few: dict[str, Array | tf.Tensor] = {}
     for name, gradient in gradients:
-        size = gradient.shape.num_elements()
-        if size <= SMALL:
-            small[name] = gradient
-        elif size <= AT_ONCE and slot.takes:  # To copy them back would take as long as to compute them.
-            new = optimizer.updated(name, _places(optimizer, slot, name), gradient, of=size)
+        size = math.prod(gradient.shape)
+        if size <= (AT_ONCE if slot.takes else SMALL):
+            few[name] = gradient
+        else:
+            tensor = shared(gradient) if isinstance(gradient, np.ndarray) else gradient
+            optimizer.update(name, _places(optimizer, slot, name), tensor, of=size)
+            del tensor
+        del gradient
+    old = {name: _places(optimizer, slot, name) for name in few}
+    for name, new in (optimizer.updated(old, few) if few else {}).items():
+        if slot.takes:
             slot.weights[name], *moments = new
             slot.moments.update(zip(_moments_of(optimizer, name), moments, strict=True))
         else:
-            optimizer.update(name, _places(optimizer, slot, name), gradient, of=size)
-        del gradient
-    old = {name: [shared(place) for place in _places(optimizer, slot, name)] for name in small}
-    for name, new in (optimizer.update_small(old, small) if small else {}).items():
-        for place, value in zip(_places(optimizer, slot, name), new, strict=True):
-            np.copyto(place, np.asarray(value))
+            for place, value in zip(old[name], new, strict=True):
+                np.copyto(place, value)
 
 
 def _places(optimizer: StreamedOptimizer, slot: Slot, name: str) -> list[Array]:

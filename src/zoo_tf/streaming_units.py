@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import keras
@@ -217,7 +218,16 @@ def native(variable: keras.Variable, array: Array | tf.Tensor) -> tf.Tensor:
 
 def canonical(variable: keras.Variable, tensor: tf.Tensor) -> tf.Tensor:
     """A tensor in the variable's layout in torch's."""
-    return tf.transpose(tensor, TO_TORCH[tensor.shape.rank]) if variable.name == "kernel" else tensor
+    if variable.name != "kernel":
+        return tensor
+    return tf.raw_ops.Transpose(x=tensor, perm=_to_torch(tensor.shape.rank))
+
+
+@cache
+def _to_torch(rank: int) -> tf.Tensor:
+    """The order of axes, as a tensor: to make one takes as long as to look at a small one's values."""
+    with tf.init_scope():  # Whoever asks first may be tracing.
+        return tf.constant(TO_TORCH[rank])
 
 
 def shared(array: Array) -> tf.Tensor:

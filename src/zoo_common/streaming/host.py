@@ -125,19 +125,22 @@ class Host:
             yield slot
 
     def spill(self, unit: Unit, gradients: Mapping[str, Array]) -> None:
-        """Keep the gradients of a unit's trained weights, as they are now, until ``spilled``.
+        """Keep the gradients of a unit's trained weights, which nobody changes any more, until ``spilled``.
 
-        They are written while the computing goes on, from a buffer of the host's: memory of the engine's that
-        outlived a layer's run would leave gaps in the next one's.
+        They are written while the computing goes on. Where slots give memory back, it is from a buffer of the host's:
+        memory of the engine's that outlived a layer's run would leave gaps in the next one's.
         """
         stored = self._by_path[unit.path].gradients
         self._traffic.room()
-        self._spares.append(self._spares.pop(0))  # What was written last of all may still be.
-        (copies,) = self._spares[-1].views(stored.entries)
-        for name, copy in copies.items():
-            np.copyto(copy, gradients[name])
+        if self._takes:
+            kept = {name: np.ascontiguousarray(gradients[name]) for name in stored.entries}
+        else:
+            self._spares.append(self._spares.pop(0))  # What was written last of all may still be.
+            (kept,) = self._spares[-1].views(stored.entries)
+            for name, copy in kept.items():
+                np.copyto(copy, gradients[name])
         self._spilled.add(unit.path)
-        self._traffic.behind(("gradients", unit.path), partial(self._tally.write, stored, _whole(copies)))
+        self._traffic.behind(("gradients", unit.path), partial(self._tally.write, stored, _whole(kept)))
 
     @contextmanager
     def spilled(self, unit: Unit) -> Iterator[Slot]:
