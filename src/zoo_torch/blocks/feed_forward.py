@@ -11,6 +11,7 @@ from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build, build_children
 from zoo_torch.blocks.dense import Dense
 from zoo_torch.blocks.dropout import Dropout
+from zoo_torch.blocks.rematerialize import rematerialized
 
 
 class FeedForward(nn.Module):
@@ -26,7 +27,11 @@ class FeedForward(nn.Module):
         self.outer = Dense(size, hidden_size, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outer(self.dropout(self.activation(self.inner(x))))
+        with rematerialized(x):
+            inner = self.inner(x)
+        mixed = self.dropout(self.activation(inner))
+        with rematerialized(mixed):
+            return self.outer(mixed)
 
 
 class GatedFeedForward(nn.Module):

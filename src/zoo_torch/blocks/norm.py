@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo_spec.blocks import norm as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
+from zoo_torch.blocks.rematerialize import note_epsilon
 from zoo_torch.precision import Applied, at_least_float32, keeping_width
 from zoo_torch.statistics import Group, Shared, group_of
 
@@ -23,7 +24,7 @@ class LayerNorm(nn.LayerNorm):
         return super()._apply(keeping_width(applied), recurse)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(at_least_float32(x)).to(x.dtype)
+        return note_epsilon(super().forward(at_least_float32(x)), self.eps).to(x.dtype)
 
 
 class RmsNorm(nn.RMSNorm):

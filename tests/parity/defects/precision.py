@@ -14,7 +14,7 @@ PRECISION: tuple[Defect, ...] = (
         "bert_tiny",
         "*norm",
         torch=(
-            "return super().forward(at_least_float32(x)).to(x.dtype)\n\n\nclass RmsNorm",
+            "return note_epsilon(super().forward(at_least_float32(x)), self.eps).to(x.dtype)\n\n\nclass RmsNorm",
             "return torch.nn.functional.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)\n\n\nclass RmsNorm",
         ),
         tf=("wide = at_least_float32(x)\n        gamma, beta", "wide = x\n        gamma, beta"),
