@@ -16,7 +16,11 @@ Pair = tuple[int, int]
 
 
 class Conv2d(Block):
-    """Cross-correlation with zeros as padding, stated as pairs (before, after) along height and width."""
+    """Cross-correlation with zeros as padding, stated as pairs (before, after) along height and width.
+
+    TensorFlow is never told them: of a convolution with stated padding it has no fast gradients on a CPU (2.21). One
+    of UNet's took a third longer in float32 than without, and forty times as long in bfloat16.
+    """
 
     def __init__(
         self,
@@ -32,18 +36,22 @@ class Conv2d(Block):
         super().__init__(**keras_)
         self.stride = tuple(stride)
         self.pads = [[0, 0], *(list(pair) for pair in padding), [0, 0]]
+        evenly = tuple(((length - 1) // 2, length // 2) for length in size)
+        self.is_same = self.stride == (1, 1) and tuple(map(tuple, padding)) == evenly
         self.kernel = self.add_weight(
             shape=(*size, in_channels, channels), initializer="zeros", name="kernel"
         )
         self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias") if bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        stride, pads = self.stride, self.pads
+        stride = self.stride
+        if any(map(any, self.pads)) and not self.is_same:
+            x = tf.pad(x, self.pads)
         if self.kernel.shape[:2] == (1, 1) and stride != (1, 1):
             # The kernel's gradient overruns memory on several threads (TensorFlow 2.21, CPU): skip steps beforehand.
-            x = tf.pad(x, pads)[:, :: stride[0], :: stride[1]]
-            stride, pads = (1, 1), "VALID"
-        y = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), stride, pads)
+            x = x[:, :: stride[0], :: stride[1]]
+            stride = (1, 1)
+        y = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), stride, "SAME" if self.is_same else "VALID")
         return y if self.bias is None else add_bias(y, self.bias)
 
 
