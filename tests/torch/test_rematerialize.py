@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import Replicate, distribute_tensor
 from torch.utils.checkpoint import checkpoint
 
 from zoo_torch.blocks import rematerialize
@@ -45,6 +51,25 @@ def counted(monkeypatch) -> list[str]:
             lambda node, of=compute: (found.append(type(node).__name__), of(node))[1],
         )
     return found
+
+
+@pytest.fixture
+def mesh() -> Iterator[DeviceMesh]:
+    """Of one process."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield DeviceMesh("cpu", [0])
+    dist.destroy_process_group()
+
+
+def of_a_square(there: Callable[[Tensor], Tensor]) -> Tensor:
+    """The gradient of a GELU's input; the product's weight, put ``there`` too, has the size of what it gave."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = (torch.randn(4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    x, weight = (there(each).requires_grad_() for each in drawn)
+    y = F.gelu(x)
+    with rematerialize.rematerialized(y):
+        z = y @ weight
+    return torch.autograd.grad(z.square().sum(), x)[0]
 
 
 def without(monkeypatch, call: Callable[[], list[Tensor]]) -> list[Tensor]:
@@ -116,6 +141,17 @@ def test_under_checkpoints_functions_and_others_hooks_inputs_are_kept(monkeypatc
     found = torch.func.grad(loss)(weights)
     assert all(map(torch.allclose, found.values(), expected[1:]))
     assert not counted
+
+
+def test_tensors_without_an_address_are_kept(counted, mesh):
+    expected = of_a_square(lambda x: x)
+    assert counted == ["GeluBackward0"]
+    found = of_a_square(lambda x: distribute_tensor(x, mesh, [Replicate()]))
+    assert torch.equal(found.to_local(), expected)
+    with warnings.catch_warnings(action="error"):
+        of_a_square(FakeTensorMode().from_tensor)
+    of_a_square(lambda x: x.to("meta"))
+    assert counted == ["GeluBackward0"]
 
 
 def test_a_weight_that_is_changed_before_the_backward_pass_is_refused():

@@ -47,7 +47,7 @@ def rematerialized(x: Tensor) -> contextlib.AbstractContextManager[object]:
     """Within it, products of ``x`` keep what ``x`` was computed from in its place, if that is cheap.
 
     Nothing is done where torch compiles, which decides by itself, where hooks are not allowed, as in ``torch.vmap``,
-    and below other hooks, such as those of activation recomputation.
+    below other hooks, such as those of activation recomputation, and for tensors without an address to know them by.
     """
     if torch.compiler.is_compiling() or not _is_as_computed(x) or not _can_hook():
         return contextlib.nullcontext()
@@ -57,7 +57,13 @@ def rematerialized(x: Tensor) -> contextlib.AbstractContextManager[object]:
 def _is_as_computed(x: Tensor) -> bool:
     """Whether it is what a node of ours gave, and nobody has written into it."""
     kind = _kind(x)
-    return kind in AGAIN and x._version == 0 and (kind != _NORM or _EPSILON in x.grad_fn.metadata)
+    known = kind in AGAIN and (kind != _NORM or _EPSILON in x.grad_fn.metadata)
+    return known and x._version == 0 and _has_address(x)
+
+
+def _has_address(x: Tensor) -> bool:
+    """Not so of a meta tensor, nor of what wraps others, as a DTensor does: all of these lie at 0."""
+    return type(x) is Tensor and not x.is_meta
 
 
 def _can_hook() -> bool:
