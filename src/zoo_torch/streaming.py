@@ -100,6 +100,7 @@ class StreamedTraining(TorchTraining):
             gives_back=training.memory_limit is not None,
         )
         self.precision = dtype
+        self._keeps = training.memory_limit is None
         super().__init__(graph, training, weights, dtype=dtype, device=device)
         self.streams.turns.random = self.random
 
@@ -164,7 +165,7 @@ class StreamedTraining(TorchTraining):
             recompute_layers(self.model, self.graph, apart=[unit.path for unit in self.host.units.streamed])
 
     def _optimizer(self, rule: Rule, learned: Trained) -> StreamedOptimizer:
-        self.streams = Streams(self.model, self.host, learned.factors, self.device)
+        self.streams = Streams(self.model, self.host, learned.factors, self.device, keeps=self._keeps)
         inside = streamed_names(self.host.units)
         self.parameters = {name: each for name, each in self.parameters.items() if name not in inside}
         return StreamedOptimizer(rule, self.streams, self.parameters, list(learned.factors))

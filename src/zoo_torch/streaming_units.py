@@ -17,13 +17,15 @@ from zoo_common.allocation import give_back_what_is_free
 from zoo_common.backend import Array
 from zoo_common.streaming import Host
 from zoo_spec.graph import Unit
+from zoo_torch.blocks.rematerialize import keeping
 from zoo_torch.randomness import Place, StepRandomness
+from zoo_torch.streaming_again import SecondRun
 from zoo_torch.streaming_turns import Turns
 
 Given = Sequence[object]
 Gradients = dict[str, Tensor]
 
-_GIVES_BACK_AFTER = 8
+_GIVES_BACK_AFTER = 16
 """Units. Each leaves gaps of about a megabyte in the heap, where small things outlive what lay beside them."""
 
 
@@ -62,6 +64,7 @@ class StreamedUnit:
         self.statistics = tuple(name for name, each in unit.parameters.items() if not each.trainable)
         """The names of what a training pass itself changes."""
         self._run = self.module.forward
+        self.second = SecondRun(self.module, is_whole=bool(self.statistics))
         self._owners: dict[str, dict[str, Any]] = {}
         for name in unit.parameters:
             path, _, leaf = name.rpartition(".")
@@ -110,8 +113,18 @@ class Call:
 class Streams:
     """Brings the weights of a host into a model, a unit at a time, for all micro-batches that go through it."""
 
-    def __init__(self, model: nn.Module, host: Host, learned: Collection[str], device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        host: Host,
+        learned: Collection[str],
+        device: torch.device,
+        *,
+        keeps: bool = False,
+    ) -> None:
+        """``keeps`` what a unit's gradients need while they are computed, in place of computing some of it again."""
         self.host = host
+        self._keeps = keeps
         self.device = device
         self.turns = Turns()
         self.pupil: Pupil | None = None
@@ -171,8 +184,8 @@ class Streams:
         with self._visiting(("backward", unit.unit.path), self._teaching(unit)) as lesson:
             leaves = dict(lesson.weights)
             leaves |= {name: leaves[name].detach().requires_grad_() for name in unit.learned}
-            with torch.enable_grad(), self._at(call.place):
-                outputs = unit.run(leaves, call, inputs)
+            with torch.enable_grad(), keeping(self._keeps):
+                outputs = unit.second.outputs(lambda: self._again(call, leaves, inputs))
             roots = [
                 (output, gradient)
                 for output, gradient in zip(outputs, gradients, strict=True)
@@ -214,6 +227,10 @@ class Streams:
         tensors = {name: self.tensor(array) for name, array in arrays.items()}
         yield tensors
         _copy_back(tensors, arrays, self.device)
+
+    def _again(self, call: Call, leaves: Mapping[str, Tensor], given: Given) -> tuple[Tensor, ...]:
+        with self._at(call.place):
+            return call.unit.run(leaves, call, given)
 
     @contextmanager
     def _reading(self, unit: StreamedUnit) -> Iterator[dict[str, Tensor]]:

@@ -8,8 +8,9 @@ the same to the last bit.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import local
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+_THIS_THREAD = local()
 _NORM, _EPSILON = "NativeLayerNormBackward0", "epsilon"
 
 
@@ -41,6 +43,17 @@ def note_epsilon(y: Tensor, epsilon: float) -> Tensor:
     if not torch.compiler.is_compiling() and _kind(y) == _NORM:
         y.grad_fn.metadata[_EPSILON] = epsilon
     return y
+
+
+@contextlib.contextmanager
+def keeping(keeps: bool = True) -> Iterator[None]:
+    """Within it, in this thread, nothing is computed again: for a part of a model whose pass back follows at once."""
+    before = getattr(_THIS_THREAD, "keeps", False)
+    _THIS_THREAD.keeps = keeps
+    try:
+        yield
+    finally:
+        _THIS_THREAD.keeps = before
 
 
 def rematerialized(x: Tensor) -> contextlib.AbstractContextManager[object]:
@@ -69,7 +82,8 @@ def _has_address(x: Tensor) -> bool:
 def _can_hook() -> bool:
     autograd = torch._C._autograd
     return (
-        torch.is_grad_enabled()
+        not getattr(_THIS_THREAD, "keeps", False)
+        and torch.is_grad_enabled()
         and autograd._saved_tensors_hooks_is_enabled()
         and autograd._top_saved_tensors_default_hooks(False) is None
     )
