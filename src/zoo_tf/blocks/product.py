@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from zoo_spec.blocks.losses import ROWS_AT_ONCE
+from zoo_tf.blocks.dense import turned_product
 from zoo_tf.derivatives import Derivative, is_watched, with_derivative
 from zoo_tf.precision import at_least_float32
 
@@ -111,7 +112,8 @@ class _Sums:
         self, x_RD: tf.Tensor, factors: Sequence[tf.Tensor], labels_R: tf.Tensor, wide: tf.DType
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The loss of each row, and its gradient with respect to the logits."""
-        logits_RV = tf.matmul(x_RD, factors[1], transpose_b=not self.is_turned)
+        multiply = tf.matmul if self.is_turned else turned_product
+        logits_RV = multiply(x_RD, factors[1])
         if len(factors) > 2:
             logits_RV = logits_RV + factors[2]
         logits_RV = at_least_float32(logits_RV)
@@ -134,8 +136,9 @@ class _Sums:
         change_RV = tf.cast(change_RV, x_RD.dtype)
         weights_R1 = tf.cast(weights_R, x_RD.dtype)[:, tf.newaxis]
         weighted_RD = x_RD * weights_R1
+        multiply = turned_product if self.is_turned else tf.matmul
         return [
-            tf.matmul(change_RV, factors[1], transpose_b=self.is_turned) * weights_R1,
+            multiply(change_RV, factors[1]) * weights_R1,
             tf.matmul(weighted_RD, change_RV, transpose_a=True)
             if self.is_turned
             else tf.matmul(change_RV, weighted_RD, transpose_a=True),

@@ -10,7 +10,7 @@ from zoo_spec.blocks import tied_dense as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
-from zoo_tf.blocks.dense import restore
+from zoo_tf.blocks.dense import restore, turned_product
 from zoo_tf.precision import add_bias
 
 
@@ -24,7 +24,7 @@ class TiedDense(Block):
 
     def call(self, x: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
         flat = tf.reshape(x, [-1, x.shape[-1]])
-        y = tf.matmul(flat, table, transpose_b=True)
+        y = turned_product(flat, table)
         if self.bias is not None:
             y = add_bias(y, self.bias)
         return restore(y, x, self.rows)

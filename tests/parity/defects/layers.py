@@ -140,8 +140,8 @@ LAYERS: tuple[Defect, ...] = (
         "embeddings.token.weight",
         torch=("narrowed(table, x)", "narrowed(table, x).detach()"),
         tf=(
-            "tf.matmul(flat, table, transpose_b=True)",
-            "tf.matmul(flat, tf.stop_gradient(table), transpose_b=True)",
+            "turned_product(flat, table)",
+            "turned_product(flat, tf.stop_gradient(table))",
         ),
     ),
     *halves(
