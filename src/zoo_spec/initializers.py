@@ -220,6 +220,7 @@ def _fill(key: Key, shape: tuple[int, ...], transform: Callable[[Floats], Floats
     """``transform`` of the middles of 2**24 equal parts of (0, 1), chosen by the key's bits."""
     count = math.prod(shape)
     out = np.empty(count, np.float32)
+    np.empty(64 * _CHUNK, np.uint8)  # Freed at once: glibc then keeps what a chunk needs for the next one.
     for start in range(0, count, _CHUNK):
         drawn = bits(key, min(_CHUNK, count - start), start) >> np.uint32(8)
         out[start : start + _CHUNK] = transform((drawn.astype(np.float64) + 0.5) * 2.0**-24)

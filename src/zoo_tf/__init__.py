@@ -1,7 +1,7 @@
 """The TensorFlow room: specs become native `keras.Model`s on Keras' TensorFlow backend.
 
-Importing it picks that backend and registers every block with Keras, so that `keras.models.load_model`
-reads a saved model in a fresh process that has done nothing but `import zoo_tf`.
+Importing it picks that backend and registers every block, the models' class and the optimizers with Keras, so that
+`keras.models.load_model` reads a saved model in a fresh process that has done nothing but `import zoo_tf`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,43 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import pkgutil
 import sys
+from typing import TYPE_CHECKING
 
 from zoo_spec.errors import EnvironmentFault
+from zoo_spec.lazily import lazily
 from zoo_tf.quiet import quiet
+
+if TYPE_CHECKING:
+    from zoo_common.training.learner import ModeKeys as ModeKeys
+    from zoo_common.training.run_config import RunConfig as RunConfig
+    from zoo_common.training.train_and_evaluate import EvalSpec as EvalSpec
+    from zoo_common.training.train_and_evaluate import TrainSpec as TrainSpec
+    from zoo_common.training.warm_start import WarmStartSettings as WarmStartSettings
+    from zoo_tf.compiling import compile as compile
+    from zoo_tf.estimator import Estimator as Estimator
+    from zoo_tf.estimator import train_and_evaluate as train_and_evaluate
+    from zoo_tf.export import export_serving as export_serving
+    from zoo_tf.model_fn import EstimatorSpec as EstimatorSpec
+    from zoo_tf.weights import get_weights as get_weights
+    from zoo_tf.weights import set_weights as set_weights
+
+PLACES = {
+    "Estimator": "zoo_tf.estimator",
+    "EstimatorSpec": "zoo_tf.model_fn",
+    "EvalSpec": "zoo_common.training.train_and_evaluate",
+    "ModeKeys": "zoo_common.training.learner",
+    "RunConfig": "zoo_common.training.run_config",
+    "TrainSpec": "zoo_common.training.train_and_evaluate",
+    "WarmStartSettings": "zoo_common.training.warm_start",
+    "compile": "zoo_tf.compiling",
+    "export_serving": "zoo_tf.export",
+    "get_weights": "zoo_tf.weights",
+    "set_weights": "zoo_tf.weights",
+    "train_and_evaluate": "zoo_tf.estimator",
+}
+__all__ = list(PLACES)
+__getattr__, __dir__ = lazily(__name__, PLACES)
 
 
 def _choose_backend() -> None:
@@ -35,45 +67,10 @@ def _choose_backend() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
-def _register_blocks() -> None:
-    """Imports every module of `zoo_tf.blocks`: a block registers itself when its class is made."""
-    blocks = importlib.import_module("zoo_tf.blocks")
-    for module in pkgutil.iter_modules(blocks.__path__, "zoo_tf.blocks."):
-        importlib.import_module(module.name)
-
-
 _choose_backend()
 # Warnings of the kind "Not handling type DT_DOUBLE", hundreds of them for each compiled step.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with quiet():
     importlib.import_module("tensorflow")
-_register_blocks()
-
-from zoo_common.training.learner import ModeKeys  # noqa: E402
-from zoo_common.training.run_config import RunConfig  # noqa: E402
-from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec  # noqa: E402
-from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402
-from zoo_spec.plugins import load_halves  # noqa: E402
-from zoo_tf.blocks.build import build  # noqa: E402
-from zoo_tf.compile import compile  # noqa: E402 (Keras may be imported only now)
-from zoo_tf.estimator import Estimator, train_and_evaluate  # noqa: E402
-from zoo_tf.export import export_serving  # noqa: E402
-from zoo_tf.model_fn import EstimatorSpec  # noqa: E402
-from zoo_tf.weights import get_weights, set_weights  # noqa: E402
-
-load_halves("tf", build)
-
-__all__ = [
-    "Estimator",
-    "EstimatorSpec",
-    "EvalSpec",
-    "ModeKeys",
-    "RunConfig",
-    "TrainSpec",
-    "WarmStartSettings",
-    "compile",
-    "export_serving",
-    "get_weights",
-    "set_weights",
-    "train_and_evaluate",
-]
+for name in ("zoo_tf.blocks", "zoo_tf.container", "zoo_tf.optimizers"):  # Whatever is registered with Keras.
+    importlib.import_module(name)

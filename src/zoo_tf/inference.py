@@ -12,7 +12,7 @@ import tensorflow as tf
 from zoo_common.backend import Array, Batch, Exported, Weights
 from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
-from zoo_tf.compile import compiled
+from zoo_tf.compiling import compiled
 from zoo_tf.container import GraphModel
 from zoo_tf.device import choose_device, held_bytes
 from zoo_tf.formats import write

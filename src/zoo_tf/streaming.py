@@ -32,7 +32,7 @@ from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
 from zoo_spec.training.optimizers import check_state
 from zoo_tf.blocks.base import recording
-from zoo_tf.compile import compiled
+from zoo_tf.compiling import compiled
 from zoo_tf.container import GraphModel
 from zoo_tf.dropouts import Use, watch_dropouts
 from zoo_tf.formats import write

@@ -18,7 +18,7 @@ from zoo_tf.blocks.base import Log, walk
 from zoo_tf.blocks.build import build
 from zoo_tf.blocks.dropout import Dropout
 from zoo_tf.blocks.norm import BatchNorm
-from zoo_tf.compile import POLICIES, policy
+from zoo_tf.compiling import POLICIES, policy
 from zoo_tf.dropouts import Use, watch
 from zoo_tf.leaves import TO_TORCH, canonical_shape, variables_of
 from zoo_tf.randomness import Drawer, Keys

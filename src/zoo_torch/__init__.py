@@ -1,51 +1,38 @@
 """The PyTorch half of Zoo: a spec in, a native ``torch.nn.Module`` out, and a runner that trains it."""
 
-from __future__ import annotations
-
-import importlib
 import importlib.util
-import pkgutil
+from typing import TYPE_CHECKING
 
-from zoo_spec.errors import EnvironmentFault
+from zoo_spec.lazily import lazily
 
+if TYPE_CHECKING:
+    from zoo_common.training.run_config import RunConfig as RunConfig
+    from zoo_common.training.train_and_evaluate import EvalSpec as EvalSpec
+    from zoo_common.training.train_and_evaluate import TrainSpec as TrainSpec
+    from zoo_common.training.warm_start import WarmStartSettings as WarmStartSettings
+    from zoo_torch.compiling import compile as compile
+    from zoo_torch.export import export_serving as export_serving
+    from zoo_torch.runner import Runner as Runner
+    from zoo_torch.runner import train_and_evaluate as train_and_evaluate
+    from zoo_torch.weights import get_weights as get_weights
+    from zoo_torch.weights import set_weights as set_weights
 
-def _require_torch() -> None:
-    """Says what to install where PyTorch is missing."""
-    if importlib.util.find_spec("torch") is None:
-        raise EnvironmentFault("zoo_torch needs PyTorch: pip install 'dualzoo[torch]'")
+PLACES = {
+    "EvalSpec": "zoo_common.training.train_and_evaluate",
+    "RunConfig": "zoo_common.training.run_config",
+    "Runner": "zoo_torch.runner",
+    "TrainSpec": "zoo_common.training.train_and_evaluate",
+    "WarmStartSettings": "zoo_common.training.warm_start",
+    "compile": "zoo_torch.compiling",
+    "export_serving": "zoo_torch.export",
+    "get_weights": "zoo_torch.weights",
+    "set_weights": "zoo_torch.weights",
+    "train_and_evaluate": "zoo_torch.runner",
+}
+__all__ = list(PLACES)
+__getattr__, __dir__ = lazily(__name__, PLACES)
 
+if importlib.util.find_spec("torch") is None:
+    from zoo_spec.errors import EnvironmentFault
 
-def _register_blocks() -> None:
-    """Imports every module of ``zoo_torch.blocks``, which registers how its blocks are built."""
-    blocks = importlib.import_module("zoo_torch.blocks")
-    for module in pkgutil.iter_modules(blocks.__path__, "zoo_torch.blocks."):
-        importlib.import_module(module.name)
-
-
-_require_torch()
-_register_blocks()
-
-from zoo_common.training.run_config import RunConfig  # noqa: E402
-from zoo_common.training.train_and_evaluate import EvalSpec, TrainSpec  # noqa: E402
-from zoo_common.training.warm_start import WarmStartSettings  # noqa: E402
-from zoo_spec.plugins import load_halves  # noqa: E402
-from zoo_torch.blocks.base import build  # noqa: E402
-from zoo_torch.compile import compile  # noqa: E402 (the blocks are registered first)
-from zoo_torch.export import export_serving  # noqa: E402
-from zoo_torch.runner import Runner, train_and_evaluate  # noqa: E402
-from zoo_torch.weights import get_weights, set_weights  # noqa: E402
-
-load_halves("torch", build)
-
-__all__ = [
-    "EvalSpec",
-    "RunConfig",
-    "Runner",
-    "TrainSpec",
-    "WarmStartSettings",
-    "compile",
-    "export_serving",
-    "get_weights",
-    "set_weights",
-    "train_and_evaluate",
-]
+    raise EnvironmentFault("zoo_torch needs PyTorch: pip install 'dualzoo[torch]'")

@@ -14,7 +14,6 @@ from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_torch.inference import TorchInference
 from zoo_torch.replicas import TorchReplicas, join
-from zoo_torch.sharding import ShardedTraining
 from zoo_torch.streaming import StreamedInference, StreamedTraining
 from zoo_torch.training import TorchTraining
 
@@ -58,9 +57,10 @@ class TorchBackend:
                     "them, or set training.execution to 'resident'"
                 )
             return StreamedTraining(graph, training, weights, dtype=dtype, device=device, working=working)
-        if training.sharding == "full" and isinstance(
-            replicas, TorchReplicas
-        ):  # Alone there is nobody to share with.
+        if training.sharding == "full" and isinstance(replicas, TorchReplicas):
+            # Alone there is nobody to share with, and the import of FSDP2 takes half a second.
+            from zoo_torch.sharding import ShardedTraining
+
             return ShardedTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
         return TorchTraining(graph, training, weights, dtype=dtype, device=device, replicas=replicas)
 

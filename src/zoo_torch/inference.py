@@ -15,7 +15,7 @@ from zoo_common.paths import Choice
 from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
 from zoo_spec.tensors import FLOAT, INT, TensorSpec
-from zoo_torch.compile import DTYPES, compiled
+from zoo_torch.compiling import DTYPES, compiled
 from zoo_torch.container import Model
 from zoo_torch.device import choose_device, held_bytes
 from zoo_torch.formats import write

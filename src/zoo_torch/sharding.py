@@ -21,7 +21,7 @@ from zoo_spec.training import Training
 from zoo_spec.training.optimizers import check_state
 from zoo_spec.weights import check_names, check_shape
 from zoo_torch.attention_path import choose_open_lengths
-from zoo_torch.compile import compiled
+from zoo_torch.compiling import compiled
 from zoo_torch.container import Model
 from zoo_torch.inference import as_array
 from zoo_torch.optimizers import sum_of_squares

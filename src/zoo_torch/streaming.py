@@ -25,7 +25,7 @@ from zoo_common.weights import Arrays, Choice, WeightSource, as_source
 from zoo_spec.graph import Graph, Units
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
-from zoo_torch.compile import DTYPES, compiled
+from zoo_torch.compiling import DTYPES, compiled
 from zoo_torch.container import Model
 from zoo_torch.formats import write
 from zoo_torch.inference import TorchInference, as_array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -27,6 +28,23 @@ def test_importing_the_spec_layer_and_loading_a_spec_loads_no_framework():
     loaded = modules_after("from zoo_spec import load_spec\nload_spec('bert_base').graph().cost(batch=8)")
     assert "zoo_spec" in loaded
     assert not loaded & {"torch", "tensorflow", "keras", "jax", "zoo_common", "zoo_torch", "zoo_tf"}
+
+
+def test_a_package_imports_the_modules_of_its_names_when_they_are_asked_for():
+    assert not modules_after("import zoo_spec, zoo_torch") & {"torch", "pydantic", "numpy", "zoo_common"}
+    assert not modules_after("import zoo_tf") & {"tokenizers", "filelock"}
+    shards = "import sys\nassert 'torch.distributed.fsdp' not in sys.modules, 'what only divided models need'"
+    assert "zoo_common" in modules_after(f"from zoo_torch import Runner\n{shards}")
+
+
+@pytest.mark.parametrize("package", ["zoo_spec", "zoo_torch", "zoo_tf"])
+def test_every_public_name_of_a_package_is_found_and_no_other(package):
+    names = importlib.import_module(package)
+    for name in names.__all__:
+        assert getattr(names, name) is not None
+        assert name in dir(names)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'compiel'"):
+        names.compiel  # noqa: B018 (asking is the test)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from small_models import (
 from zoo_common.weights import Arrays, InitialValues
 from zoo_spec.errors import InputError
 from zoo_spec.graph import Graph
-from zoo_tf.compile import _assemble
+from zoo_tf.compiling import _assemble
 from zoo_tf.leaves import named_variables, to_canonical
 from zoo_tf.weights import fill, without_memory
 

@@ -18,7 +18,7 @@ LAYERS: tuple[Defect, ...] = (
     *halves(
         "a dense layer forgets its bias",
         "layers",
-        "compile.py",
+        "compiling.py",
         "bert_tiny",
         "encoder.layers.0.attention.*",
         torch=(

@@ -139,7 +139,7 @@ TRAINING: tuple[Defect, ...] = (
     *halves(
         "a new model trains",
         "training unsaid",
-        "compile.py",
+        "compiling.py",
         "unet_tiny",
         "*norm*",
         torch=("assemble(graph, modules).eval()", "assemble(graph, modules).train()"),
