@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from zoo_spec.base import Float, PositiveFloat
-from zoo_spec.random import Key, bits, derive_key
+from zoo_spec.random import bits, derive_key
 from zoo_spec.registry import Registered
 
 Cut = Annotated[float, Field(ge=0.01, le=8)]
@@ -183,7 +183,8 @@ def normal_quantile(p: Floats) -> Floats:
     ``p`` is from 2**-36 to 1 - 2**-36, within which the algorithm's third branch is never reached.
     """
     q = p - 0.5
-    x = _rational(0.180625 - q * q, _CENTRE)
+    r = q * q
+    x = _rational(np.subtract(0.180625, r, out=r), _CENTRE)
     x *= q
     outer = np.flatnonzero(np.abs(q) > 0.425)
     tail = p[outer]
@@ -193,17 +194,25 @@ def normal_quantile(p: Floats) -> Floats:
     return x
 
 
-def _normal(seed: int, name: str, shape: tuple[int, ...], std: float) -> Values:
-    return _fill(derive_key(seed, "parameter", name), shape, lambda u: normal_quantile(u) * std)
+def _normal(seed: int, name: str, shape: tuple[int, ...], std: float, below: float = 0.0) -> Values:
+    """With the part ``below`` of the distribution cut off, and as much above."""
+    inside = 1.0 - 2.0 * below
+
+    def values(u: Floats) -> Floats:
+        if below:
+            u *= inside
+            u += below
+        x = normal_quantile(u)
+        x *= std
+        return x
+
+    return _fill(seed, name, shape, values)
 
 
 def _truncated_normal(seed: int, name: str, shape: tuple[int, ...], std: float, cut: float) -> Values:
     with localcontext(_EXACT):
         below = float(_below(-Decimal(cut)))
-    inside = 1.0 - 2.0 * below
-    return _fill(
-        derive_key(seed, "parameter", name), shape, lambda u: normal_quantile(below + u * inside) * std
-    )
+    return _normal(seed, name, shape, std, below)
 
 
 def _scaled_normal(seed: int, name: str, shape: tuple[int, ...], std: float, cut: float | None) -> Values:
@@ -213,24 +222,29 @@ def _scaled_normal(seed: int, name: str, shape: tuple[int, ...], std: float, cut
 
 
 def _uniform(seed: int, name: str, shape: tuple[int, ...], limit: float) -> Values:
-    return _fill(derive_key(seed, "parameter", name), shape, lambda u: (u * 2.0 - 1.0) * limit)
+    return _fill(seed, name, shape, lambda u: (u * 2.0 - 1.0) * limit)
 
 
-def _fill(key: Key, shape: tuple[int, ...], transform: Callable[[Floats], Floats]) -> Values:
-    """``transform`` of the middles of 2**24 equal parts of (0, 1), chosen by the key's bits."""
-    count = math.prod(shape)
+def _fill(seed: int, name: str, shape: tuple[int, ...], transform: Callable[[Floats], Floats]) -> Values:
+    """``transform`` of the middles of 2**24 equal parts of (0, 1), chosen by the bits; it may write there."""
+    key, count = derive_key(seed, "parameter", name), math.prod(shape)
     out = np.empty(count, np.float32)
     np.empty(64 * _CHUNK, np.uint8)  # Freed at once: glibc then keeps what a chunk needs for the next one.
     for start in range(0, count, _CHUNK):
-        drawn = bits(key, min(_CHUNK, count - start), start) >> np.uint32(8)
-        out[start : start + _CHUNK] = transform((drawn.astype(np.float64) + 0.5) * 2.0**-24)
+        drawn = bits(key, min(_CHUNK, count - start), start)
+        drawn >>= np.uint32(8)
+        middles = np.add(drawn, 0.5, dtype=np.float64)
+        middles *= 2.0**-24
+        out[start : start + _CHUNK] = transform(middles)
     return out.reshape(shape)
 
 
 def _rational(r: Floats, coefficients: tuple[tuple[float, ...], tuple[float, ...]]) -> Floats:
     """Quotient of two polynomials in ``r``, coefficients from the highest power down (Horner)."""
-    above, below = (np.full_like(r, terms[0]) for terms in coefficients)
-    for over, under in zip(coefficients[0][1:], coefficients[1][1:], strict=True):
+    above, below = (r * terms[0] for terms in coefficients)
+    above += coefficients[0][1]
+    below += coefficients[1][1]
+    for over, under in zip(coefficients[0][2:], coefficients[1][2:], strict=True):
         above *= r
         above += over
         below *= r

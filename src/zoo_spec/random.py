@@ -93,9 +93,9 @@ def bits(key: Key, count: int, offset: int = 0) -> NDArray[np.uint32]:
     out = np.empty((last - first, 2), np.uint32)
     for start in range(first, last, _CHUNK):
         blocks = np.arange(start, min(start + _CHUNK, last), dtype=np.uint64)
-        low, high = (blocks & np.uint64(WORD)).astype(np.uint32), (blocks >> np.uint64(32)).astype(np.uint32)
+        counters = blocks.astype("<u8", copy=False).view("<u4").reshape(-1, 2)  # low word, high word
         rows = slice(start - first, start - first + len(blocks))
-        out[rows, 0], out[rows, 1] = threefry2x32(key[0], key[1], low, high)
+        out[rows, 0], out[rows, 1] = threefry2x32(key[0], key[1], counters[:, 0], counters[:, 1])
     skip = offset - 2 * first
     return out.reshape(-1)[skip : skip + count]
 
