@@ -16,11 +16,19 @@ def with_derivative(function: Callable[..., tuple[tf.Tensor, Derivative]], *inpu
 
     ``tf.custom_gradient`` registers each use within a graph, and so holds the traced step, and the model, for as long
     as the process lives. Where there is no tape, as for a graph that is differentiated later, the operations' own
-    derivatives serve.
+    derivatives serve. So they do for second derivatives, those of the one that is written out.
     """
     with record.stop_recording():
         found, derivative = function(*inputs)
-    record.record_operation(function.__name__, [found], list(inputs), derivative)
+
+    def seen(gradient: tf.Tensor) -> Sequence[tf.Tensor | None]:
+        if not record.could_possibly_record():
+            return derivative(gradient)
+        # A tape around is to see how what the derivative keeps came of the inputs.
+        _, again = function(*inputs)
+        return again(gradient)
+
+    record.record_operation(function.__name__, [found], list(inputs), seen)
     return found
 
 

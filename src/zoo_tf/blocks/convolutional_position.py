@@ -45,12 +45,13 @@ class ConvolutionalPosition(Block):
     def call(self, x: tf.Tensor, *, positions: tf.Tensor | None = None) -> tf.Tensor:
         direction = tf.convert_to_tensor(self.direction)
         length = tf.sqrt(tf.reduce_sum(tf.square(direction), [0, 1], keepdims=True))
-        kernel = tf.transpose(tf.convert_to_tensor(self.gain) * direction / length, [2, 1, 0])
-        kernel = tf.cast(kernel, x.dtype)
+        kernel = tf.cast(direction * (tf.convert_to_tensor(self.gain) / length), x.dtype)
         padded = tf.pad(x, [[0, 0], [self.size // 2, (self.size - 1) // 2], [0, 0]])
         # One convolution a group: the gradient of a grouped one raises in float64 on the CPU (TensorFlow 2.21).
-        parts = zip(tf.split(padded, self.groups, axis=2), tf.split(kernel, self.groups, axis=2), strict=True)
-        y_BTD = tf.concat([convolve1d(part, inside) for part, inside in parts], axis=2)
+        parts = zip(tf.split(padded, self.groups, axis=2), tf.split(kernel, self.groups), strict=True)
+        y_BTD = tf.concat(
+            [convolve1d(part, tf.transpose(inside, [2, 1, 0])) for part, inside in parts], axis=2
+        )
         return x + self.activation(add_bias(y_BTD, self.bias))
 
 

@@ -13,6 +13,7 @@ from zoo_spec.errors import InputError
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build, build_children
 from zoo_tf.blocks.convolve1d import convolve1d
+from zoo_tf.derivatives import Derivative, with_derivative
 from zoo_tf.precision import add_bias, at_least_float32
 
 # B batch, S samples, T frames, C channels.
@@ -49,13 +50,29 @@ class TimeNorm(Block):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         wide = at_least_float32(x)
-        centred = wide - tf.reduce_mean(wide, 1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), 1, keepdims=True)
-        inverse = tf.math.rsqrt(variance + tf.constant(self.epsilon, wide.dtype))
         gamma, beta = (
             tf.cast(tf.convert_to_tensor(weight), wide.dtype) for weight in (self.gamma, self.beta)
         )
-        return tf.cast(centred * inverse * gamma + beta, x.dtype)
+        return tf.cast(with_derivative(self._normed, wide, gamma, beta), x.dtype)
+
+    def _normed(
+        self, x_BTC: tf.Tensor, gamma_C: tf.Tensor, beta_C: tf.Tensor
+    ) -> tuple[tf.Tensor, Derivative]:
+        """Its derivatives are written out, as those of ``vector_norms`` are."""
+        centred_BTC = x_BTC - tf.reduce_mean(x_BTC, 1, keepdims=True)
+        variance_B1C = tf.reduce_mean(tf.square(centred_BTC), 1, keepdims=True)
+        inverse_B1C = tf.math.rsqrt(variance_B1C + tf.constant(self.epsilon, x_BTC.dtype))
+        scale_B1C = inverse_B1C * gamma_C
+
+        def derivatives(dy_BTC: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            frames = tf.cast(tf.shape(dy_BTC)[1], dy_BTC.dtype)
+            sum_B1C = tf.reduce_sum(dy_BTC, 1, keepdims=True)
+            along_B1C = tf.reduce_sum(dy_BTC * centred_BTC, 1, keepdims=True) * inverse_B1C
+            slope_B1C, centre_B1C = along_B1C * inverse_B1C / frames, sum_B1C / frames
+            dx_BTC = (dy_BTC - centred_BTC * slope_B1C - centre_B1C) * scale_B1C
+            return dx_BTC, tf.reduce_sum(along_B1C, [0, 1]), tf.reduce_sum(sum_B1C, [0, 1])
+
+        return centred_BTC * scale_B1C + beta_C, derivatives
 
 
 class WaveformLayer(Block):
