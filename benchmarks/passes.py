@@ -144,6 +144,14 @@ def _tensorflow(name: str, layers: int) -> Counter[str]:
     step = tf.function(backend._step, autograph=False)
     traced = step.get_concrete_function(inputs, {}, tf.TensorSpec((), tf.float64))
     whole = export_meta_graph(graph_def=traced.graph.as_graph_def(add_shapes=True), graph=traced.graph)
+    # What is read of a weight has a shape in the traced graph alone; what is computed with it would have none. And
+    # products take biases along only where they are known to run on a CPU.
+    for node in whole.graph_def.node:
+        node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
+        if node.op == "ReadVariableOp":
+            shape = traced.graph.get_operation_by_name(node.name).outputs[0].shape
+            node.op, node.input[:] = "Placeholder", [each for each in node.input if each.startswith("^")]
+            node.attr["shape"].shape.CopyFrom(shape.as_proto())
     wanted = [*(each.name for each in traced.outputs), *(each.name for each in traced.graph.control_outputs)]
     whole.collection_def["train_op"].node_list.value.extend(wanted)
     settings = config_pb2.ConfigProto()
