@@ -22,11 +22,11 @@ from zoo_common.backend import (
     Streaming,
     Weights,
 )
-from zoo_common.memory import inference_unit_values, unit_values, units_within
+from zoo_common.memory import inference_unit_values, unit_values
 from zoo_common.replicas import MicroBatch, numbered
 from zoo_common.streaming import Host
 from zoo_common.weights import Choice, WeightSource, as_source
-from zoo_spec.graph import Graph, Units, stack_layers
+from zoo_spec.graph import Graph, Units, stack_layers, units
 from zoo_spec.tensors import FLOAT32
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
@@ -76,8 +76,7 @@ class StreamedInference(TensorFlowInference):
         self.layers = self._stream()
 
     def _units(self, graph: Graph, dtype: str, streaming: Streaming) -> Units:
-        most = inference_unit_values(graph, dtype, streaming.limit, self.name)
-        return units_within(graph, most, streaming.limit)
+        return units(graph, most=inference_unit_values(graph, dtype, streaming.limit, self.name))
 
     def _open_host(self, weights: WeightSource, dtype: str, streaming: Streaming) -> Host:
         return Host(self.units, weights, folder=streaming.folder, dtype=_stored(dtype))
@@ -173,8 +172,7 @@ class StreamedTraining(StreamedInference):
         self.resident.prepare(self._resident)
 
     def _units(self, graph: Graph, dtype: str, streaming: Streaming) -> Units:
-        most = unit_values(graph, self._training, self.name)
-        return units_within(graph, most, streaming.limit)
+        return units(graph, most=unit_values(graph, self._training, self.name))
 
     def _open_host(self, weights: WeightSource, dtype: str, streaming: Streaming) -> Host:
         return Host(

@@ -18,11 +18,10 @@ from torch import Tensor
 from zoo_common.allocation import keep_one_heap
 from zoo_common.backend import Array, Batch, Exported, State, StepResult, Streaming, Weights
 from zoo_common.memory import inference_unit_values, unit_values
-from zoo_common.memory.streaming import units_within
 from zoo_common.replicas import MicroBatch
 from zoo_common.streaming import Host
 from zoo_common.weights import Arrays, Choice, WeightSource, as_source
-from zoo_spec.graph import Graph, Units
+from zoo_spec.graph import Graph, Units, units
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
 from zoo_torch.compiling import DTYPES, compiled
@@ -53,9 +52,8 @@ class StreamedInference(TorchInference):
         device: str,
         tf32: bool,
     ) -> None:
-        most = inference_unit_values(graph, dtype, streaming.limit, self.name)
-        found = units_within(graph, most, streaming.limit)
-        self.host = Host(found, weights, folder=streaming.folder, dtype=_kept(dtype))
+        parts = units(graph, most=inference_unit_values(graph, dtype, streaming.limit, self.name))
+        self.host = Host(parts, weights, folder=streaming.folder, dtype=_kept(dtype))
         super().__init__(graph, weights, dtype=dtype, device=device, tf32=tf32)
         self.streams = Streams(self.model, self.host, (), self.device)
 
@@ -90,7 +88,7 @@ class StreamedTraining(TorchTraining):
         working: Path | None,
     ) -> None:
         self.host = Host(
-            units_within(graph, unit_values(graph, training, self.name), training.memory_limit),
+            units(graph, most=unit_values(graph, training, self.name)),
             weights,
             folder=working,
             dtype=_kept(dtype),

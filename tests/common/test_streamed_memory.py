@@ -124,7 +124,7 @@ def test_a_limit_takes_layers_apart_and_one_that_leaves_nothing_is_refused():
     assert found.read - whole.read == 4 * values  # Once more, for the inputs of the parts.
     assert found.flops > whole.flops
     spec = load_spec("gpt3_175b", [*limited[:1], "training.memory_limit=2GB", STREAMS])
-    with pytest.raises(SpecError, match=r"training\.memory_limit: 2\.00 GB leave nothing .*; raise it"):
+    with pytest.raises(SpecError, match=r"training\.memory_limit: 2\.00 GB are too little .*; raise it"):
         taken(spec)
 
 
@@ -162,7 +162,7 @@ def test_a_model_that_only_computes_has_slots_for_weights_alone():
     spec = load_spec("gpt3_175b", ["training.memory_limit=24GB", STREAMS])
     assert examples_at_once(spec, spec.graph(), "torch", available=64 * GB) == 1
     low = load_spec("gpt3_175b", ["training.memory_limit=2GB", STREAMS])
-    with pytest.raises(SpecError, match=r"training\.memory_limit: 2\.00 GB leave nothing"):
+    with pytest.raises(SpecError, match=r"training\.memory_limit: 2\.00 GB are too little"):
         examples_at_once(low, low.graph(), "torch", available=64 * GB)
 
 

@@ -1,6 +1,7 @@
 """Weights in files: what a host reads and writes, and what a save makes of its files. No framework is imported."""
 
 import gc
+import re
 import sys
 import threading
 import weakref
@@ -277,11 +278,17 @@ def test_the_limit_says_what_goes_through_memory_and_what_is_too_large_for_it():
     inside = {name for unit in parts.streamed for name in unit.parameters}
     assert inside | parts.resident.keys() == graph.parameters().keys()
     assert not inside & parts.resident.keys()
-    with pytest.raises(
-        SpecError,
-        match=r"training.memory_limit: leaves room for .*decoder.layers.0.attention.query alone has",
-    ):
+    with pytest.raises(SpecError) as refusal:
         within(16 * 10**9)
+    said = re.search(
+        r"training.memory_limit: 16\.0 GB .* which takes (\S+) GB: .*feed_forward.inner \(604,",
+        str(refusal.value),
+    )
+    assert said is not None, refusal.value
+    least = round(float(said[1]) * 1e9)
+    assert within(least + 10**8).largest.size == 604_028_928
+    with pytest.raises(SpecError, match=r"training\.memory_limit"):
+        within(least - 10**8)
 
 
 def test_what_several_nodes_apply_stays_in_memory_and_what_has_no_layer_is_refused(tmp_path):

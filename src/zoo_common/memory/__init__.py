@@ -19,7 +19,6 @@ from zoo_common.memory.streaming import (
     inference_unit_values,
     streamed,
     unit_values,
-    units_within,
 )
 from zoo_common.memory.training import training_bytes
 
@@ -46,5 +45,4 @@ __all__ = [
     "training_bytes",
     "uncut",
     "unit_values",
-    "units_within",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from zoo_common.memory import machine
 from zoo_common.memory.sizes import step_sizes, uncut
-from zoo_common.memory.streaming import SLOTS, inference_unit_values, units_within
+from zoo_common.memory.streaming import SLOTS, inference_unit_values
 from zoo_common.memory.training import training_bytes
 from zoo_common.units import bytes_text
 from zoo_spec.cost import BYTES, held_bytes
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.experiment import ExperimentSpec
 from zoo_spec.frameworks import overhead_of
-from zoo_spec.graph import Graph
+from zoo_spec.graph import Graph, units
 
 
 def inference_bytes(
@@ -35,7 +35,7 @@ def inference_bytes(
     weights, slots = cost.bytes["weights"], 0
     if spec.training.streams:
         limit = spec.training.memory_limit
-        parts = units_within(graph, inference_unit_values(graph, precision, limit, framework), limit)
+        parts = units(graph, most=inference_unit_values(graph, precision, limit, framework))
         weights = held_bytes(precision) * sum(each.size for each in parts.resident.values())
         slots = SLOTS * held_bytes(precision) * parts.largest.size
     return {

@@ -5,6 +5,7 @@ Pure arithmetic. The three slots, the moments and what a step reads and writes a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -103,7 +104,7 @@ def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, *
         whole_logits=not overhead_of(framework).spares,
         **sizes,
     )
-    parts = units_within(graph, unit_values(graph, training, framework), training.memory_limit)
+    parts = units(graph, most=unit_values(graph, training, framework))
     values = _Values.of(parts, graph, training)
     rows = step_rows(spec)
     memory = _memory(
@@ -185,26 +186,20 @@ class _Values:
         return cls(parts, apart, tied, streamed, streamed_trained, changed, *counted(parts.resident))
 
 
-def units_within(graph: Graph, most: int, limit: int | None) -> Units:
-    """The units of at most so many values; raises EnvironmentFault where it is no limit that is too low."""
-    try:
-        return units(graph, most=most)
-    except SpecError as error:
-        if limit is not None:
-            raise
-        raise EnvironmentFault(f"{graph.name}: too little memory is free: {error}") from error
-
-
 def _values_within(graph: Graph, limit: int | None, framework: str | None, kept: int, slot: int) -> int:
     """``kept`` and ``slot`` are the bytes of a value that stays, and of one in a slot."""
     library = overhead_of(framework).library
     stays = kept * sum(each.size for each in units(graph).resident.values())
     room = limit or machine.available_bytes()
-    if room > library + stays:
-        return max(1, int(_SHARE * (room - library - stays)) // (SLOTS * slot))
+    smallest = units(graph, most=1).largest
+    slots = math.ceil(SLOTS * slot * smallest.size / _SHARE)
+    if room >= library + stays + slots:
+        return int(_SHARE * (room - library - stays)) // (SLOTS * slot)
     why = (
-        f"{bytes_text(room)} leave nothing to stream layers through: the framework takes {bytes_text(library)}, "
-        f"weights that stay in memory, with what is computed of them, {bytes_text(stays)}"
+        f"{bytes_text(room)} are too little to stream layers through, which takes "
+        f"{bytes_text(library + stays + slots)}: the framework {bytes_text(library)}, weights that stay in memory, "
+        f"with what is computed of them, {bytes_text(stays)}, and {SLOTS} slots for {smallest.path} "
+        f"({smallest.size:,} values) with as much for what is computed {bytes_text(slots)}"
     )
     if limit is not None:
         raise SpecError(Problem(f"{why}; raise it", "training.memory_limit"))

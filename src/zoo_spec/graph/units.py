@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from zoo_spec.blocks.layer import Layer
 from zoo_spec.blocks.stacked import runs
-from zoo_spec.errors import Problem, SpecError
 from zoo_spec.graph.graph import Graph
 from zoo_spec.graph.walk import descend
 from zoo_spec.graph.wiring import BlockPlace
@@ -59,8 +58,8 @@ def units(graph: Graph, *, most: int | None = None) -> Units:
     """The layers; where one has more than ``most`` values, the blocks in it that have not.
 
     Resident is the rest: embeddings, heads, last norms, a layer that several nodes apply, and what a block that is
-    taken apart has beside its parts. Raises SpecError where there is no layer, or where a block that cannot be taken
-    apart has too many values.
+    taken apart has beside its parts. A block that cannot be taken apart is a unit of
+    any size. Raises SpecError where there is no layer.
     """
     graph.require_stack()
     uses = Counter(node.owner for node in graph.nodes.values())
@@ -111,14 +110,7 @@ def _parts(place: BlockPlace, most: int | None, *, is_whole: bool = True) -> Ite
         return
     children = list(_children(place))
     if not children:
-        shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in unit.parameters.items())
-        raise SpecError(
-            Problem(
-                f"leaves room for {most:,} values at a time, and {place.path} alone has {unit.size:,} ({shapes}); "
-                "raise it",
-                "training.memory_limit",
-            )
-        )
+        yield unit
     for child in children:
         yield from _parts(child, most, is_whole=False)
 
