@@ -103,8 +103,9 @@ class StepRandomness:
         if place.keys:
             self._draw_by(place.keys, place.first_row)
         for (dropout, _), (draw, uses) in zip(self._drawers, place.uses, strict=True):
-            dropout.set_draw(draw)
-            dropout.uses = uses
+            if dropout.draw is not draw or dropout.uses != uses:  # A module is slow to take an attribute.
+                dropout.set_draw(draw)
+                dropout.uses = uses
         torch.set_rng_state(place.generator)
         if place.device_generator is not None:
             torch.cuda.set_rng_state(place.device_generator)

@@ -64,10 +64,11 @@ class StreamedOptimizer:
     def apply(self, gradients: Mapping[str, Tensor | None], rate: float) -> Tensor:
         """Finish the step that began, as ``Optimizer.apply``: ``gradients`` are those of the resident parameters.
 
-        A unit that no gradient came to has zeros. What the way back leaves free goes to the system, for now there are
-        moments in memory.
+        A unit that no gradient came to has zeros. Where memory is limited, what the way back leaves free goes to the
+        system, for now there are moments in memory.
         """
-        give_back_what_is_free()
+        if not self.streams.keeps:
+            give_back_what_is_free()
         for unit in self.streams.units:
             if unit.learned and unit.unit.path not in self._pass.done:
                 with self.at_work(unit) as lesson:

@@ -122,9 +122,12 @@ class Streams:
         *,
         keeps: bool = False,
     ) -> None:
-        """``keeps`` what a unit's gradients need while they are computed, in place of computing some of it again."""
+        """``keeps`` what a unit's gradients need while they are computed, in place of computing some of it again.
+
+        And what the way back leaves free, for the updates.
+        """
         self.host = host
-        self._keeps = keeps
+        self.keeps = keeps
         self.device = device
         self.turns = Turns()
         self.pupil: Pupil | None = None
@@ -184,7 +187,7 @@ class Streams:
         with self._visiting(("backward", unit.unit.path), self._teaching(unit)) as lesson:
             leaves = dict(lesson.weights)
             leaves |= {name: leaves[name].detach().requires_grad_() for name in unit.learned}
-            with torch.enable_grad(), keeping(self._keeps):
+            with torch.enable_grad(), keeping(self.keeps):
                 outputs = unit.second.outputs(lambda: self._again(call, leaves, inputs))
             roots = [
                 (output, gradient)
@@ -205,7 +208,9 @@ class Streams:
 
     def tensor(self, array: Array) -> Tensor:
         """An array of the host's on the device: itself, where that is the CPU."""
-        return torch.from_numpy(array).to(self.device)
+        tensor = torch.from_numpy(array)
+        # Even where it has nothing to do, ``to`` lets other threads run first.
+        return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
     def lesson(self, weights: Mapping[str, Array], moments: Mapping[str, Array]) -> Lesson:
         """A unit that the host has in memory."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
 
 import numpy as np
 
@@ -24,6 +25,10 @@ ALIGNMENT = 64
 """Bytes. Tensors begin at multiples of it as far as their sizes allow, for whoever maps the file."""
 _AT_ONCE = 1 << 20
 """Values."""
+_TOGETHER = 1 << 20
+"""Bytes. What is read together is near while its sums are taken."""
+_SEVERAL = 256
+"""Pieces. One call takes no more than 1,024 (IOV_MAX)."""
 _WORD = 8
 _MODULUS = 1 << 64
 
@@ -119,15 +124,13 @@ class Stored:
         damaged.
         """
         count = 0
-        with self._one_at_a_time, ExitStack() as held:
-            opened: dict[Path, BinaryIO] = {}
+        with self._one_at_a_time:
+            of_files: dict[tuple[Path, _Sums], list[Piece]] = {}
             for piece in pieces:
                 is_begun = self._begun is not None and self._begun.covers(piece)
                 path, sums = (self.path, self._begun) if is_begun else (self._file, self._sums)
                 if path is not None and sums is not None:
-                    if path not in opened:
-                        opened[path] = held.enter_context(self._opened(path, is_whole=not is_begun))
-                    self._fill(path, opened[path], piece, sums)
+                    of_files.setdefault((path, sums), []).append(piece)
                     count += piece.values.nbytes
                 elif self._source is None:
                     piece.values[...] = 0
@@ -135,6 +138,8 @@ class Stored:
                     found = self._source.read(piece.name).reshape(-1)[piece.start : piece.stop]
                     piece.values[...] = found.reshape(piece.values.shape)
                     count += piece.values.nbytes
+            for (path, sums), own in of_files.items():
+                self._fill(path, own, sums, is_whole=sums is self._sums)
         return count
 
     def write(self, pieces: Iterable[Piece]) -> int:
@@ -145,47 +150,61 @@ class Stored:
             if is_new:
                 self._begun = _Sums(self.entries)
             sums = self._begun or self._sums
-            with self.path.open("wb" if is_new else "r+b", buffering=0) as file:
+            with _opened(self.path, os.O_RDWR | (os.O_CREAT | os.O_TRUNC if is_new else 0)) as file:
                 if is_new:
-                    _write(file, memoryview(self._header))
-                for piece in pieces:
-                    file.seek(self._at(piece))
-                    _write(file, _bytes_of(piece.values).data)
-                    count += piece.values.nbytes
-                    sums.note(piece)
+                    _write(file, [memoryview(self._header)], 0)
+                for beside in self._adjacent(pieces):
+                    _write(file, [_bytes_of(piece.values).data for piece in beside], self._at(beside[0]))
+                    for piece in beside:
+                        count += piece.values.nbytes
+                        sums.note(piece)
             if self._begun is not None and self._begun.is_whole():
                 self._file, self._source, self._sums, self._begun = self.path, None, self._begun, None
         return count
 
-    def _opened(self, path: Path, is_whole: bool) -> BinaryIO:
+    def _fill(self, path: Path, pieces: Sequence[Piece], sums: _Sums, *, is_whole: bool) -> None:
+        """Fill the pieces from a file of ours, of which all is there if it ``is_whole``."""
         try:
-            file = path.open("rb", buffering=0)
+            with _opened(path, os.O_RDONLY) as file:
+                self._look_at(path, file, is_whole=is_whole)
+                for beside in self._adjacent(pieces):
+                    there = _read(
+                        file, [_bytes_of(piece.values).data for piece in beside], self._at(beside[0])
+                    )
+                    for piece in beside:
+                        there -= piece.values.nbytes
+                        if there < 0:
+                            raise _damage(path, f"ends within {printable(piece.name)}")
+                        if not sums.agree(piece):
+                            raise _other_values(path, piece.name)
         except FileNotFoundError as error:
             raise _damage(path, "is missing") from error
         except OSError as error:
-            raise _damage(path, f"cannot be opened: {error.strerror or error}") from error
-        size = file.seek(0, 2)
-        file.seek(0)
-        try:
-            if is_whole and size != self.size:
-                raise _damage(path, f"has {size:,} bytes, and {self.size:,} were written")
-            if file.read(len(self._header)) != self._header:
-                raise _damage(path, "begins otherwise than it was written: it is of another model or run")
-        except BaseException:
-            file.close()
-            raise
-        return file
-
-    def _fill(self, path: Path, file: BinaryIO, piece: Piece, sums: _Sums) -> None:
-        try:
-            file.seek(self._at(piece))
-            is_there = _read(file, _bytes_of(piece.values).data)
-        except OSError as error:
             raise _damage(path, f"cannot be read: {error.strerror or error}") from error
-        if not is_there:
-            raise _damage(path, f"ends within {printable(piece.name)}")
-        if not sums.agree(piece):
-            raise _other_values(path, piece.name)
+
+    def _look_at(self, path: Path, file: int, *, is_whole: bool) -> None:
+        """Raise EnvironmentFault unless an open file is of ours, by its length and its beginning."""
+        size = os.fstat(file).st_size
+        if is_whole and size != self.size:
+            raise _damage(path, f"has {size:,} bytes, and {self.size:,} were written")
+        found = bytearray(len(self._header))
+        _read(file, [memoryview(found)], 0)
+        if found != self._header:
+            raise _damage(path, "begins otherwise than it was written: it is of another model or run")
+
+    def _adjacent(self, pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+        """Pieces that lie one behind the other in the file, a few megabytes at a time, or a single one."""
+        found: list[Piece] = []
+        size = end = 0
+        for piece in pieces:
+            start, more = self._at(piece), piece.values.nbytes
+            if found and (start != end or size + more > _TOGETHER or len(found) == _SEVERAL):
+                yield found
+                found, size = [], 0
+            found.append(piece)
+            size, end = size + more, start + more
+        if found:
+            yield found
 
     def _at(self, piece: Piece) -> int:
         """The byte of the file where a piece begins."""
@@ -239,25 +258,61 @@ def _bytes_of(values: Array) -> Array:
 
 def _sum(values: Array) -> int:
     """A number by which a damaged file is told: the sum of its 64-bit words, at the speed of memory."""
-    flat = _bytes_of(values)
+    flat = values.reshape(-1)
+    if not flat.nbytes % _WORD:
+        return int(np.add.reduce(flat.view(np.uint64)))
+    flat = flat.view(np.uint8)
     end = flat.size - flat.size % _WORD
     words = int(np.add.reduce(flat[:end].view(np.uint64), dtype=np.uint64))
     return (words + int.from_bytes(flat[end:].tobytes(), "little")) % _MODULUS
 
 
-def _read(file: BinaryIO, into: memoryview) -> bool:
-    """Fill memory from where the file is; whether there was enough."""
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """A file's descriptor. Each call of the system lets the computing thread run first; a file object makes five."""
+    file = os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _read(file: int, into: list[memoryview], at: int) -> int:
+    """Fill memory with what begins at a byte of a file; returns the bytes that there were."""
     done = 0
-    while done < len(into):
+    while into:
         # One call reads no more than 2 GiB.
-        count = file.readinto(into[done:])  # type: ignore[attr-defined]
+        if _SEVERAL_AT_ONCE:
+            count = os.preadv(file, into, at + done)
+        else:
+            os.lseek(file, at + done, os.SEEK_SET)
+            count = FileIO(file, closefd=False).readinto(into[0]) or 0
         if not count:
-            return False
+            break
         done += count
-    return True
+        into = _behind(into, count)
+    return done
 
 
-def _write(file: BinaryIO, content: memoryview) -> None:
-    done = 0
-    while done < len(content):
-        done += file.write(content[done:])
+def _write(file: int, content: list[memoryview], at: int) -> None:
+    while content:
+        if _SEVERAL_AT_ONCE:
+            count = os.pwritev(file, content, at)
+        else:
+            os.lseek(file, at, os.SEEK_SET)
+            count = os.write(file, content[0])
+        at += count
+        content = _behind(content, count)
+
+
+def _behind(parts: list[memoryview], count: int) -> list[memoryview]:
+    """What is left of memory behind so many bytes."""
+    for index, part in enumerate(parts):
+        if count < len(part):
+            return [part[count:], *parts[index + 1 :]]
+        count -= len(part)
+    return []
+
+
+_SEVERAL_AT_ONCE = hasattr(os, "preadv") and hasattr(os, "pwritev")
+"""Whether one call of the system moves several pieces; Windows has none that does."""
