@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent
 
@@ -93,6 +94,10 @@ class Worker:
         """What the worker says of itself."""
         return float(self._ask(what))
 
+    def told(self, what: str) -> Any:
+        """What the worker says of itself, where that is more than a number."""
+        return json.loads(self._ask(what))
+
     def close(self) -> None:
         self._process.stdin.close()
         self._process.wait()
@@ -106,7 +111,7 @@ class Worker:
         return answer
 
 
-def serve(ways: Mapping[str, Callable[[], object]], values: Mapping[str, Callable[[], float]]) -> None:
+def serve(ways: Mapping[str, Callable[[], object]], values: Mapping[str, Callable[[], object]]) -> None:
     """A worker's side: run the ways, and give the values, whose names come in, until nothing more comes."""
     answers = sys.stdout
     sys.stdout = sys.stderr  # Whatever a library prints is no answer.

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from measure import Row, finish, in_process
+from tf_graph import rewritten
 
 TOKENS = 61
 """A prime that divides no weight's size, so that what is of tokens is told by its size."""
@@ -135,30 +136,14 @@ def _torch(name: str, layers: int) -> Counter[str]:
 
 def _tensorflow(name: str, layers: int) -> Counter[str]:
     import tensorflow as tf
-    from tensorflow.core.protobuf import config_pb2
-    from tensorflow.python.grappler import tf_optimizer
-    from tensorflow.python.training.saver import export_meta_graph
 
     backend, batch = _backend("tf", name, layers)
     inputs = {name: tf.TensorSpec(value.shape, value.dtype, name=name) for name, value in batch.items()}
     step = tf.function(backend._step, autograph=False)
     traced = step.get_concrete_function(inputs, {}, tf.TensorSpec((), tf.float64))
-    whole = export_meta_graph(graph_def=traced.graph.as_graph_def(add_shapes=True), graph=traced.graph)
-    # What is read of a weight has a shape in the traced graph alone; what is computed with it would have none. And
-    # products take biases along only where they are known to run on a CPU.
-    for node in whole.graph_def.node:
-        node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
-        if node.op == "ReadVariableOp":
-            shape = traced.graph.get_operation_by_name(node.name).outputs[0].shape
-            node.op, node.input[:] = "Placeholder", [each for each in node.input if each.startswith("^")]
-            node.attr["shape"].shape.CopyFrom(shape.as_proto())
-    wanted = [*(each.name for each in traced.outputs), *(each.name for each in traced.graph.control_outputs)]
-    whole.collection_def["train_op"].node_list.value.extend(wanted)
-    settings = config_pb2.ConfigProto()
-    settings.graph_options.rewrite_options.min_graph_nodes = -1
     found: Counter[str] = Counter()
     with tf.Graph().as_default() as graph:
-        tf.import_graph_def(tf_optimizer.OptimizeGraph(settings, whole), name="")
+        tf.import_graph_def(rewritten(traced), name="")
         for operation in graph.get_operations():
             if operation.type not in FREE | PRODUCTS:
                 tensors = [*operation.inputs, *operation.outputs]

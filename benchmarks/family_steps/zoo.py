@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from family_steps.case import Case
 from family_steps.steps import Run, Steps
 
 
 def zoo_steps(framework: str, case: Case) -> Steps:
+    return steps_of(zoo_backend(framework, case), case)
+
+
+def zoo_backend(framework: str, case: Case) -> Any:
+    """Of a framework, with the case's model and its optimizer."""
     from zoo_common.backend import find_backend
-    from zoo_common.training.denominators import denominators
     from zoo_common.weights import InitialValues
 
-    graph, given = case.graph, case.batch()
+    graph = case.graph
     training = case.spec.training.model_copy(update={"compile": "on" if case.compiled else "off"})
     weights = InitialValues(graph.parameters(), training.seed)
-    backend = find_backend(framework)().for_training(
+    return find_backend(framework)().for_training(
         graph, training, weights, dtype=case.dtype, device=case.device
     )
-    divisors, rate = denominators(graph, given), training.optimizer.learning_rate
-    forward = _torch_forward(backend, case) if framework == "torch" else _tf_forward(backend, case)
+
+
+def steps_of(backend: Any, case: Case) -> Steps:
+    from zoo_common.training.denominators import denominators
+
+    given = case.batch()
+    divisors, rate = denominators(case.graph, given), case.spec.training.optimizer.learning_rate
+    forward = _torch_forward(backend, case) if backend.name == "torch" else _tf_forward(backend, case)
     return Steps(lambda: float(backend.train_step([given], divisors, rate).loss), forward)
 
 

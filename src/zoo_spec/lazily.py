@@ -20,8 +20,6 @@ def lazily(
         return value
 
     def names() -> list[str]:
-        bound = vars(sys.modules[package])
-        own = (name for name in bound if name.startswith("__") or f"{package}.{name}" in sys.modules)
-        return sorted({*own, *places})
+        return sorted({*vars(sys.modules[package]), *places})
 
     return find, names
