@@ -20,6 +20,12 @@ def bytes_text(count: int) -> str:
     return f"{_three_digits(count / 1000)} kB"
 
 
+def rounded_up(count: int) -> int:
+    """The least number of bytes, not less than ``count``, that ``bytes_text`` says exactly."""
+    step: int = 10 ** max(0, len(str(count)) - 3)
+    return -(-count // step) * step
+
+
 def short(count: int) -> str:
     """``14.9 G``; numbers below ten thousand as they are."""
     for prefix, size in (("Y", 10**24), ("Z", 10**21), ("E", 10**18), ("P", 10**15), ("T", 10**12),

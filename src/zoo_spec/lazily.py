@@ -20,6 +20,8 @@ def lazily(
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *places})
+        bound = vars(sys.modules[package])
+        own = (name for name in bound if name.startswith("__") or f"{package}.{name}" in sys.modules)
+        return sorted({*own, *places})
 
     return find, names

@@ -72,5 +72,5 @@ _choose_backend()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with quiet():
     importlib.import_module("tensorflow")
-for name in ("zoo_tf.blocks", "zoo_tf.container", "zoo_tf.optimizers"):  # Whatever is registered with Keras.
-    importlib.import_module(name)
+for _name in ("zoo_tf.blocks", "zoo_tf.container", "zoo_tf.optimizers"):  # Whatever is registered with Keras.
+    importlib.import_module(_name)

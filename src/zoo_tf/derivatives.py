@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
-from tensorflow.python.eager import record
+from tensorflow.python.eager import forwardprop_util, record
 
 Derivative = Callable[[tf.Tensor], Sequence[tf.Tensor | None]]
 """From the gradient of what a function gave to those of its inputs; None for one that has none."""
@@ -33,5 +33,5 @@ def with_derivative(function: Callable[..., tuple[tf.Tensor, Derivative]], *inpu
 
 
 def is_watched(tensor: tf.Tensor) -> bool:
-    """Whether a tape is to have its gradient."""
-    return bool(record.should_record_backprop([tensor]))
+    """Whether a tape is to have its gradient, or a ``tf.autodiff.ForwardAccumulator`` what comes of its tangent."""
+    return bool(record.should_record_backprop([tensor]) or forwardprop_util.pack_tangents([tensor]).tangents)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,9 +45,18 @@ def test_every_public_name_of_a_package_is_found_and_no_other(package):
     names = importlib.import_module(package)
     for name in names.__all__:
         assert getattr(names, name) is not None
-        assert name in dir(names)
+    shown = {name for name in dir(names) if not name.startswith("__")}
+    assert shown - {name for _, name, _ in pkgutil.iter_modules(names.__path__)} == set(names.__all__)
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'compiel'"):
         names.compiel  # noqa: B018 (asking is the test)
+
+
+@pytest.mark.parametrize("room", ["zoo_spec", "zoo_common", "zoo_torch", "zoo_tf"])
+def test_no_module_offers_what_its_loops_left_over(room):
+    for path in Path(importlib.import_module(room).__path__[0]).rglob("*.py"):
+        loops = [each for each in ast.parse(path.read_text()).body if isinstance(each, ast.For)]
+        left = [each.id for loop in loops for each in ast.walk(loop.target) if isinstance(each, ast.Name)]
+        assert all(name.startswith("_") for name in left), (path, left)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,18 @@ def test_tensors_that_lie_side_by_side_are_moved_by_one_call(tmp_path, monkeypat
     assert calls == [1, 1, 1]  # These are not.
 
 
+def test_more_tensors_lie_side_by_side_than_one_call_moves(tmp_path):
+    """Linux refuses a call of more than 1,024 pieces, however small."""
+    draw = np.random.default_rng(0)
+    arrays = {f"weight_{index}": draw.normal(size=16).astype("float32") for index in range(3_000)}
+    file = Stored(tmp_path / "file", {name: Entry("float32", (16,)) for name in arrays})
+    assert file.write(pieces(file, arrays)) == 3_000 * 64
+    found = {name: np.zeros(16, "float32") for name in arrays}
+    assert file.read(pieces(file, found)) == 3_000 * 64
+    for there in (found, load_file(file.path)):
+        assert all(np.array_equal(value, there[name]) for name, value in arrays.items())
+
+
 @pytest.mark.parametrize("name", list(SHAPES))
 def test_whichever_tensor_of_those_read_together_is_damaged_it_is_named(tmp_path, name):
     file = round_trip(tmp_path / "file")

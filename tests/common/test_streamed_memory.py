@@ -1,5 +1,8 @@
 """What streaming weights is reckoned to take: memory, disk, bytes and time, by arithmetic that was done by hand."""
 
+import re
+
+import numpy as np
 import pytest
 
 from zoo_common.memory import (
@@ -17,15 +20,17 @@ from zoo_common.memory import (
     unit_values,
 )
 from zoo_common.speeds import DiskSpeed, disk_speed
+from zoo_common.units import bytes_text, rounded_up
 from zoo_spec import load_spec
-from zoo_spec.errors import EnvironmentFault, SpecError
+from zoo_spec.errors import EnvironmentFault, SpecError, ZooError
+from zoo_spec.training.byte_counts import byte_count
 
 MB, GB, TB = 10**6, 10**9, 10**12
 STREAMS = "training.execution=weight_streaming"
 
 
-def small(*overrides, layers=4, batch_size=8, micro_batch_size="null"):
-    """A decoder of 64 wide, whose layer has 12 · 64² + 13 · 64 weights, on rows of 32 tokens."""
+def small(*overrides, layers=4, batch_size=8, micro_batch_size="null", tokens=32):
+    """A decoder of 64 wide, whose layer has 12 · 64² + 13 · 64 weights."""
     sizes = [
         "hidden_size=64",
         f"num_layers={layers}",
@@ -34,7 +39,11 @@ def small(*overrides, layers=4, batch_size=8, micro_batch_size="null"):
         "vocab_size=100",
     ]
     rows = [f"training.batch_size={batch_size}", f"training.micro_batch_size={micro_batch_size}"]
-    settings = [*(f"model.{each}" for each in sizes), *rows, "data={kind: generated, sequence_length: 32}"]
+    settings = [
+        *(f"model.{each}" for each in sizes),
+        *rows,
+        f"data={{kind: generated, sequence_length: {tokens}}}",
+    ]
     return load_spec("gpt3_125m", [*settings, STREAMS, *overrides])
 
 
@@ -124,8 +133,50 @@ def test_a_limit_takes_layers_apart_and_one_that_leaves_nothing_is_refused():
     assert found.read - whole.read == 4 * values  # Once more, for the inputs of the parts.
     assert found.flops > whole.flops
     spec = load_spec("gpt3_175b", [*limited[:1], "training.memory_limit=2GB", STREAMS])
-    with pytest.raises(SpecError, match=r"training\.memory_limit: 2\.00 GB are too little .*; raise it"):
+    with pytest.raises(
+        SpecError, match=r"training\.memory_limit: 2\.00 GB are too little .*; raise it to 63.5 GB"
+    ):
         taken(spec)
+
+
+def trains(spec, graph):
+    require_memory(spec, graph, "torch", available=64 * GB)
+
+
+def computes(spec, graph):
+    examples_at_once(spec, graph, "torch", available=64 * GB)
+
+
+@pytest.mark.parametrize("check", [trains, computes])
+@pytest.mark.parametrize(
+    ("limit", "says"), [("300 MB", "too little to stream layers"), ("374 MB", "does not fit into memory")]
+)
+def test_a_limit_that_is_named_is_accepted_as_it_is_written_and_the_next_lower_is_not(check, limit, says):
+    """Whole layers take more than parts of them, so what fits a higher limit may be more than a lower one lacked."""
+
+    def under(limit):
+        spec = small(f"training.memory_limit={limit}", batch_size=2, tokens=2048)
+        check(spec, spec.graph())
+
+    with pytest.raises(ZooError, match=says) as refusal:
+        under(limit)
+    named = re.search(r"raise (?:it|training\.memory_limit) to ([\d.]+ MB)", str(refusal.value))[1]
+    under(named)
+    with pytest.raises(ZooError):
+        under(byte_count(named) - MB)
+
+
+def test_numbers_of_bytes_are_rounded_up_to_what_is_written():
+    draw = np.random.default_rng(0)
+    for count in [
+        1_000,
+        999_499,
+        9_995_001,
+        810_000_001,
+        *(10 ** draw.uniform(3, 14, 1_000)).astype(int).tolist(),
+    ]:
+        written = byte_count(bytes_text(rounded_up(count)))
+        assert count <= written == rounded_up(count) < count * 1.0101
 
 
 def test_the_largest_gpt_takes_what_was_reckoned_on_paper():

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo_common.files import explained
 from zoo_common.memory import machine
 from zoo_common.memory.sizes import step_sizes
-from zoo_common.memory.streaming import Streamed, streamed
+from zoo_common.memory.streaming import Streamed, least_limit, streamed
 from zoo_common.memory.training import training_bytes
 from zoo_common.speeds import free_bytes
 from zoo_common.units import bytes_text
@@ -184,7 +184,10 @@ def _nothing(spec: ExperimentSpec, graph: Graph, framework: str | None, room: in
         batch = largest_batch(spec, graph, room, framework)
         most = "" if batch is None else f" (at most {batch:,})"
         fewer = f"fewer examples a step, all of which keep their layers' inputs: training.batch_size{most}, "
-    more = "raise training.memory_limit" if room == spec.training.memory_limit else "free some memory"
+    more = "free some memory"
+    if room == spec.training.memory_limit:
+        fits = least_limit(spec, lambda one: training_bytes(one, graph, framework), room)
+        more = f"raise training.memory_limit to {bytes_text(fits)}"
     return (
         f"no training.micro_batch_size makes it fit, the least is {least}: {more}, or take "
         f"{fewer}{shorter}a smaller model, or a machine with more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo_common.memory import machine
 from zoo_common.memory.sizes import step_sizes, uncut
-from zoo_common.memory.streaming import SLOTS, inference_unit_values
+from zoo_common.memory.streaming import SLOTS, inference_unit_values, least_limit
 from zoo_common.memory.training import training_bytes
 from zoo_common.units import bytes_text
 from zoo_spec.cost import BYTES, held_bytes
@@ -35,7 +35,11 @@ def inference_bytes(
     weights, slots = cost.bytes["weights"], 0
     if spec.training.streams:
         limit = spec.training.memory_limit
-        parts = units(graph, most=inference_unit_values(graph, precision, limit, framework))
+
+        def enough(least: int) -> int:
+            return least_limit(spec, lambda one: inference_bytes(one, graph, framework, batch=1), least)
+
+        parts = units(graph, most=inference_unit_values(graph, precision, limit, framework, enough))
         weights = held_bytes(precision) * sum(each.size for each in parts.resident.values())
         slots = SLOTS * held_bytes(precision) * parts.largest.size
     return {
@@ -54,7 +58,7 @@ def examples_at_once(
 
     Raises EnvironmentFault, with the arithmetic, where not one does. ``available`` is measured unless it is given.
     """
-    room = machine.available_bytes() if available is None else available
+    room = free = machine.available_bytes() if available is None else available
     if spec.training.streams:
         room = min(room, spec.training.memory_limit or room)
     wanted = spec.training.micro_batch_size or spec.training.batch_size
@@ -75,9 +79,13 @@ def examples_at_once(
     terms = "\n".join(f"  {name:<12}{bytes_text(size):>12}" for name, size in parts.items() if size)
     sizes = ", ".join(f"{name} {size}" for name, size in step_sizes(spec, graph, batch=1).items())
     training = sum(training_bytes(spec, graph, framework).values())
+    has, more = "available", "free some memory"
+    if room < free:
+        least = least_limit(spec, lambda one: inference_bytes(one, graph, framework, batch=1), room)
+        has, more = "training.memory_limit", f"raise it to {bytes_text(least)}"
     raise EnvironmentFault(
         f"{spec.name} does not fit into memory: computing with its weights needs {bytes_text(total)}, training it "
-        f"{bytes_text(training)}, and {bytes_text(room)} are available\n{terms}\n"
+        f"{bytes_text(training)}, and {bytes_text(room)} are {has}\n{terms}\n"
         f"  {'sum':<12}{bytes_text(total):>12}  ({sizes})\n"
-        "free some memory, or take a machine with more"
+        f"{more}, or take a machine with more"
     )

@@ -6,12 +6,12 @@ Pure arithmetic. The three slots, the moments and what a step reads and writes a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from zoo_common.memory import machine
 from zoo_common.memory.sizes import step_rows, step_sizes
-from zoo_common.units import bytes_text
+from zoo_common.units import bytes_text, rounded_up
 from zoo_spec.cost import held_bytes
 from zoo_spec.errors import EnvironmentFault, Problem, SpecError
 from zoo_spec.experiment import ExperimentSpec
@@ -70,23 +70,42 @@ class Streamed:
         return sum(phase.flops for phase in self.phases.values())
 
 
-def unit_values(graph: Graph, training: Training, framework: str | None = None) -> int:
+def least_limit(
+    spec: ExperimentSpec, taken: Callable[[ExperimentSpec], Mapping[str, int]], start: int
+) -> int:
+    """The smallest memory limit, of three digits and from ``start`` bytes on, within which what is ``taken`` fits."""
+    limit = rounded_up(start)
+    while True:  # A higher one has larger units, which take more.
+        update = {"training": spec.training.model_copy(update={"memory_limit": limit})}
+        more = sum(taken(spec.model_copy(update=update)).values())
+        if more <= limit:
+            return limit
+        limit = rounded_up(more)
+
+
+def unit_values(
+    graph: Graph, training: Training, framework: str | None = None, enough: Callable[[int], int] = rounded_up
+) -> int:
     """How many values a unit may have, so that three of its state fit into half of what memory leaves.
 
     That is ``training.memory_limit`` or what is free now, less the framework, and resident weights with their
-    gradients. Raises SpecError where nothing can be streamed or the limit leaves nothing, EnvironmentFault where what
-    is free leaves nothing.
+    gradients. Raises SpecError where nothing can be streamed or the limit leaves nothing, with one that does,
+    ``enough`` for what else is to fit, and EnvironmentFault where what is free leaves nothing.
     """
     kept = 2 * held_bytes(training.precision)
-    return _values_within(graph, training.memory_limit, framework, kept, _Traffic.of(training).slot)
+    return _values_within(graph, training.memory_limit, framework, kept, _Traffic.of(training).slot, enough)
 
 
 def inference_unit_values(
-    graph: Graph, dtype: str, limit: int | None = None, framework: str | None = None
+    graph: Graph,
+    dtype: str,
+    limit: int | None = None,
+    framework: str | None = None,
+    enough: Callable[[int], int] = rounded_up,
 ) -> int:
     """The same for a model that only computes, in ``dtype``: of weights alone, without gradients and moments."""
     wide = held_bytes(dtype)
-    return _values_within(graph, limit, framework, wide, wide)
+    return _values_within(graph, limit, framework, wide, wide, enough)
 
 
 def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, **given: int) -> Streamed:
@@ -104,7 +123,11 @@ def streamed(spec: ExperimentSpec, graph: Graph, framework: str | None = None, *
         whole_logits=not overhead_of(framework).spares,
         **sizes,
     )
-    parts = units(graph, most=unit_values(graph, training, framework))
+
+    def enough(least: int) -> int:
+        return least_limit(spec, lambda one: streamed(one, graph, framework, **given).memory, least)
+
+    parts = units(graph, most=unit_values(graph, training, framework, enough))
     values = _Values.of(parts, graph, training)
     rows = step_rows(spec)
     memory = _memory(
@@ -186,23 +209,26 @@ class _Values:
         return cls(parts, apart, tied, streamed, streamed_trained, changed, *counted(parts.resident))
 
 
-def _values_within(graph: Graph, limit: int | None, framework: str | None, kept: int, slot: int) -> int:
+def _values_within(
+    graph: Graph, limit: int | None, framework: str | None, kept: int, slot: int, enough: Callable[[int], int]
+) -> int:
     """``kept`` and ``slot`` are the bytes of a value that stays, and of one in a slot."""
     library = overhead_of(framework).library
     stays = kept * sum(each.size for each in units(graph).resident.values())
     room = limit or machine.available_bytes()
     smallest = units(graph, most=1).largest
     slots = math.ceil(SLOTS * slot * smallest.size / _SHARE)
-    if room >= library + stays + slots:
+    least = library + stays + slots
+    if room >= least:
         return int(_SHARE * (room - library - stays)) // (SLOTS * slot)
     why = (
         f"{bytes_text(room)} are too little to stream layers through, which takes "
-        f"{bytes_text(library + stays + slots)}: the framework {bytes_text(library)}, weights that stay in memory, "
+        f"{bytes_text(rounded_up(least))}: the framework {bytes_text(library)}, weights that stay in memory, "
         f"with what is computed of them, {bytes_text(stays)}, and {SLOTS} slots for {smallest.path} "
         f"({smallest.size:,} values) with as much for what is computed {bytes_text(slots)}"
     )
     if limit is not None:
-        raise SpecError(Problem(f"{why}; raise it", "training.memory_limit"))
+        raise SpecError(Problem(f"{why}; raise it to {bytes_text(enough(least))}", "training.memory_limit"))
     raise EnvironmentFault(f"{why}; free some memory, or take a machine with more")
 
 

@@ -9,6 +9,6 @@ import pkgutil
 from zoo_spec.plugins import load_halves
 from zoo_tf.blocks.build import build
 
-for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-    importlib.import_module(module.name)
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
 load_halves("tf", build)
