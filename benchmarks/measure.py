@@ -127,14 +127,14 @@ def serve(ways: Mapping[str, Callable[[], object]], values: Mapping[str, Callabl
 
 
 def in_process(script: str, *arguments: str) -> dict[str, float]:
-    """The JSON that a script of this folder prints last, in a process of its own."""
+    """The JSON that a script of this folder prints last, in a process of its own, whose threads do not spin."""
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # For those in a folder of this one.
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *arguments],
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        env={"OMP_WAIT_POLICY": "passive", **os.environ, "PYTHONPATH": os.pathsep.join(path)},
     )
     if done.returncode:
         raise SystemExit(f"{script} {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")

@@ -19,7 +19,7 @@ from zoo_common.weights import WeightSource
 from zoo_spec.graph import Graph
 from zoo_spec.trained import Trained, trained
 from zoo_spec.training import Training
-from zoo_torch.blocks.embedding import Embedding
+from zoo_torch.blocks.embedding import Embedding, joined
 from zoo_torch.blocks.norm import standing_in
 from zoo_torch.compiled_pass import Batch as Tensors
 from zoo_torch.compiled_pass import CompiledPass, Divisors, hinders
@@ -57,11 +57,8 @@ class TorchTraining(TorchInference):
         self.replicas = replicas
         self._parts = graph.loss_parts  # Now, for what is compiled cannot find them by itself.
         self._recompute(training)
-        for module in self.model.modules():
-            if isinstance(module, Embedding):
-                module.sparse = (
-                    True  # Not in a model that a user trains: not all that torch can do goes with it.
-                )
+        # Not in a model that a user trains: not all that torch can do goes with joined tables.
+        self._tables = [module for module in self.model.modules() if isinstance(module, Embedding)]
         mean_evaluation(self.model)  # By `gradients`.
         learned = trained(graph, training)
         freeze(self.model, learned)
@@ -153,6 +150,7 @@ class TorchTraining(TorchInference):
         with (
             self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first),
             self.passes.over(given) as losses,
+            joined(self._tables),
         ):
             with sparing_logits(self.model, self.graph):
                 parts = losses(given, denominators)

@@ -9,25 +9,38 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo_torch.blocks.embedding import Embedding
+from zoo_torch.blocks.embedding import Embedding, joined
 
 
+@pytest.mark.parametrize("lookups", [1, 2, 3])
 @pytest.mark.parametrize("uses", [("x",), ("table",), ("x", "table")])
-def test_the_tables_gradient_is_dense_and_the_same(uses):
-    ids = torch.tensor([[0, 3, 3], [5, 0, 3]])
+def test_the_tables_gradient_is_dense_and_the_same(uses, lookups):
     gradients = []
-    for sparse in (False, True):
+    for tables in (False, True):
         torch.manual_seed(0)
         block = Embedding(7, 4, dtype=torch.float64)
-        block.sparse = sparse
-        found = block(ids)
-        loss = (found["x"] ** 2).sum() if "x" in uses else torch.zeros((), dtype=torch.float64)
-        if "table" in uses:
-            loss = loss + (F.linear(found["x"].detach(), found["table"]) ** 3).sum()
+        with joined([block] if tables else []):
+            found = [block((torch.tensor([[0, 3, 3], [5, 0, 3]]) + turn) % 7) for turn in range(lookups)]
+        loss = torch.zeros((), dtype=torch.float64)
+        for turn, each in enumerate(found, 1):
+            if "x" in uses:
+                loss = loss + turn * (each["x"] ** 2).sum()
+            if "table" in uses:
+                loss = loss + turn * (F.linear(each["x"].detach(), each["table"]) ** 3).sum()
         loss.backward()
         assert not block.weight.grad.is_sparse
         gradients.append(block.weight.grad)
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-14, atol=0)
+
+
+def test_nothing_is_joined_beyond_the_passes():
+    block = Embedding(7, 4)
+    with joined([block]), joined([block]):
+        one = block(torch.tensor([1]))["x"]
+    two = block(torch.tensor([1]))["x"]
+    assert block.joint is None
+    assert torch.equal(one, two)
+    assert torch.autograd.grad(one.sum(), block.weight)[0].layout == torch.strided
 
 
 class Head(torch.autograd.Function):
@@ -45,12 +58,18 @@ class Head(torch.autograd.Function):
         return found, None
 
 
-def test_the_rows_gradients_are_added_where_the_heads_lie():
+@pytest.mark.parametrize("head", [0, 1, 2])
+def test_the_rows_gradients_are_added_where_the_heads_lie(head):
+    """However often rows are looked up, and whichever lookup gave the head its table."""
     block, lies = Embedding(7, 4), []
-    block.sparse = True
-    found = block(torch.tensor([0, 3]))
-    (Head.apply(found["table"], lies) + found["x"].sum()).backward()
+    with joined([block]):
+        found = [block(torch.tensor([0, 3])) for _ in range(3)]
+    loss = Head.apply(found[head]["table"], lies)
+    for each in found:
+        loss = loss + each["x"].sum()
+    loss.backward()
     assert lies == [block.weight.grad.data_ptr()]
+    torch.testing.assert_close(block.weight.grad[:, 0], torch.tensor([4.0, 1, 1, 4, 1, 1, 1]))
 
 
 def test_making_a_model_does_not_load_torchs_compiler():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,12 +18,12 @@ from zoo_torch.blocks.base import build
 class Embedding(nn.Embedding):
     """Rows of a table by id; gives the rows as ``x`` and the table itself, for tied heads.
 
-    Ids have no dtype to compute in, so ``compute_dtype`` says it; None is the table's own. With ``sparse`` the rows'
-    gradients are added to those of a tied head where these lie, in place of a second table and a third for
-    the sum; the table's own gradient is dense all the same.
+    Ids have no dtype to compute in, so ``compute_dtype`` says it; None is the table's own.
     """
 
     compute_dtype: torch.dtype | None = None
+    joint: Joint | None = None
+    """Where the gradients of all uses meet, while tables are joined (``joined``)."""
 
     def reset_parameters(self) -> None:
         """As of any table, but for one without memory: torch would load its whole compiler to draw nothing."""
@@ -28,15 +31,49 @@ class Embedding(nn.Embedding):
             super().reset_parameters()
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        is_sparse = self.sparse and torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        joined = _Joined.apply(self.weight) if is_sparse else self.weight
-        table = _Same.apply(joined) if is_sparse else joined
-        rows = F.embedding(x, joined, sparse=is_sparse)
+        is_joined = not torch.compiler.is_compiling() and torch.is_grad_enabled() and self.joint is not None
+        ours, table = self.joint.of(self.weight) if is_joined else (self.weight, self.weight)
+        rows = F.embedding(x, ours, sparse=is_joined)
         # Rounded after the rows are taken, so that their gradients add up in float32.
         return {"x": self._computed(rows), "table": self._computed(table)}
 
     def _computed(self, x: Tensor) -> Tensor:
         return x if self.compute_dtype is None else x.to(self.compute_dtype)
+
+
+@contextlib.contextmanager
+def joined(tables: Sequence[Embedding]) -> Iterator[None]:
+    """While it lasts, the rows' gradients are added to those of a tied head where these lie.
+
+    In place of a second table, or more where a model looks up several times, and another for the sum. The table's own
+    gradient is dense all the same. Passes of several micro-batches may overlap.
+    """
+    for table in tables:
+        table.joint = table.joint or Joint()
+        table.joint.passes += 1
+    try:
+        yield
+    finally:
+        for table in tables:
+            table.joint.passes -= 1
+            if not table.joint.passes:
+                del table.joint
+
+
+class Joint:
+    """One node of autograd's for all uses of a table in a pass, and another for the table as it is."""
+
+    def __init__(self) -> None:
+        self.passes = 0
+        """How many are under way."""
+        self._both: tuple[Tensor, Tensor] | None = None
+
+    def of(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The table to take rows of, and to give to others."""
+        if self._both is None:
+            ours = _Joined.apply(weight)
+            self._both = ours, _Same.apply(ours)
+        return self._both
 
 
 class _Joined(torch.autograd.Function):
@@ -53,7 +90,7 @@ class _Joined(torch.autograd.Function):
 
 
 class _Same(torch.autograd.Function):
-    """The same tensor. Of what is ready the backward pass takes first what was made last: this after the rows.
+    """The same tensor. Of what is ready the backward pass takes first what was made last: this after all rows.
 
     For autograd adds a dense gradient to a sparse one where it lies, and a sparse one to a dense one's copy.
     """

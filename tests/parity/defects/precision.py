@@ -78,8 +78,8 @@ PRECISION: tuple[Defect, ...] = (
         "bert_tiny",
         "embeddings.token.weight",
         torch=(
-            "rows = F.embedding(x, joined, sparse=is_sparse)",
-            "rows = F.embedding(x, self._computed(joined), sparse=is_sparse)",
+            "rows = F.embedding(x, ours, sparse=is_joined)",
+            "rows = F.embedding(x, self._computed(ours), sparse=is_joined)",
         ),
         sets=HALF,
     ),
