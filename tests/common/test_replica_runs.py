@@ -12,7 +12,7 @@ import pytest
 from replica_threads import NumpyBackend, Room
 from zoo_common.backend import State
 from zoo_common.checkpoint import CheckpointStore
-from zoo_common.replicas import ALONE, Environment, PeerFailedError, PeerLostError, ToldError
+from zoo_common.replicas import ALONE, Environment, PeerFailedError, PeerLostError, ToldError, same
 from zoo_common.training.evaluation import evaluate_batches
 from zoo_common.training.run_config import RunConfig
 from zoo_common.training.saving_parts import save_parts
@@ -111,13 +111,13 @@ def test_without_a_directory_all_use_that_of_the_first(tmp_path):
 
 
 def test_replicas_of_two_specs_are_told_apart_by_name(tmp_path):
-    found = Room(2).each(
-        lambda replicas: trained(tmp_path / "run", replicas, f"training.seed={replicas.rank}")
+    found = Room(3).each(
+        lambda replicas: trained(tmp_path / "run", replicas, f"training.seed={min(replicas.rank, 1)}")
     )
-    assert [type(each) for each in found] == [InputError, ToldError]
-    assert "disagree on what to train" in str(found[0])
-    assert "replica 0: mnist_fc" in str(found[0])
-    assert "replica 1: mnist_fc" in str(found[0])
+    assert [type(each) for each in found] == [InputError, ToldError, ToldError]
+    first, *lines = str(found[0]).splitlines()
+    assert first == "the replicas disagree on what to train; start all of them with the same:"
+    assert lines == ["  training.seed: 0 on replica 0, 1 on replicas 1 and 2"]
     assert not (tmp_path / "run").exists()
 
 
@@ -126,10 +126,33 @@ def test_replicas_of_other_code_are_told_apart_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr("zoo_common.training.run.code_hash", lambda: next(hashes))
     first, _ = Room(2).each(lambda replicas: trained(tmp_path / "run", replicas))
     assert "disagree on the versions" in str(first)
-    assert {line.partition(", ")[2] for line in str(first).splitlines()[1:]} == {
-        "code of the hash abc",
-        "code of the hash def",
-    }
+    line = str(first).splitlines()[1]
+    assert line.strip() in [f"hash of the code: {a} on replica 0, {b} on replica 1" for a, b in PAIRS]
+
+
+PAIRS = [("abc", "def"), ("def", "abc")]
+"""Whichever thread asks first."""
+
+
+def test_of_many_fields_on_which_replicas_disagree_the_first_are_named_and_the_others_counted():
+    def ask(replicas):
+        fields = {f"field {index}": str(index * replicas.rank) for index in range(13)}
+        with pytest.raises((InputError, ToldError)) as refusal:
+            same(replicas, "numbers", str(replicas.rank), {**fields, "own": "x"} if replicas.rank else fields)
+        return str(refusal.value)
+
+    lines = Room(2).each(ask)[0].splitlines()
+    assert lines[1] == "  field 1: 0 on replica 0, 1 on replica 1"  # Of field 0 both have 0.
+    assert lines[11:] == ["  and 3 fields more"]
+
+
+def test_replicas_whose_fields_are_alike_are_told_apart_by_the_whole():
+    def ask(replicas):
+        with pytest.raises((InputError, ToldError)) as refusal:
+            same(replicas, "a thing", f"thing {replicas.rank}", {"alike": "1"})
+        return str(refusal.value)
+
+    assert Room(2).each(ask)[0].splitlines()[1:] == ["  replica 0: thing 0", "  replica 1: thing 1"]
 
 
 def test_a_request_to_end_that_one_has_got_is_that_of_all_at_one_step():

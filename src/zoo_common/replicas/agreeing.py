@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -11,6 +11,8 @@ from zoo_common.replicas.base import Replicas, gathered
 from zoo_spec.errors import InputError, ZooError
 
 T = TypeVar("T")
+_SHOWN = 10
+"""Fields that a message has room for."""
 
 
 class PeerFailedError(ZooError):
@@ -65,14 +67,38 @@ def first_alone(replicas: Replicas, work: Callable[[], T]) -> T:
     return all_do(replicas, work)
 
 
-def same(replicas: Replicas, what: str, value: str) -> None:
-    """Raise InputError on replica 0, ToldError on the others, unless all give the same; it names what each gives."""
+def same(replicas: Replicas, what: str, value: str, fields: Mapping[str, str] | None = None) -> None:
+    """Raise InputError on replica 0, ToldError on the others, unless all give the same; it names what each gives.
+
+    ``fields`` are parts of it by name: of these it names those that differ, and whose each value is.
+    """
     values = [str(each) for each in gathered(replicas, value)]
     if len(set(values)) == 1:
         return
-    each = "\n".join(f"  replica {rank}: {said}" for rank, said in enumerate(values))
-    message = f"the replicas disagree on {what}; start all of them with the same:\n{each}"
+    lines = _differing(gathered(replicas, dict(fields or {})))
+    lines = lines or [f"replica {rank}: {said}" for rank, said in enumerate(values)]
+    more = [f"and {len(lines) - _SHOWN} fields more"] if fields and len(lines) > _SHOWN else []
+    told = "\n  ".join([*(lines[:_SHOWN] if more else lines), *more])
+    message = f"the replicas disagree on {what}; start all of them with the same:\n  {told}"
     raise ToldError(message, InputError.exit_status) if replicas.rank else InputError(message)
+
+
+def _differing(of_each: Sequence[JsonValue]) -> list[str]:
+    """A line for each field that not all have alike: every value of it, and whose it is."""
+    found = [each for each in of_each if isinstance(each, dict)]
+    lines = []
+    for name in dict.fromkeys(name for fields in found for name in fields):
+        ranks: dict[str, list[str]] = {}
+        for rank, fields in enumerate(found):
+            ranks.setdefault(str(fields.get(name, "absent")), []).append(str(rank))
+        if len(ranks) > 1:
+            said = ", ".join(f"{value} on {_counted(own)}" for value, own in ranks.items())
+            lines.append(f"{name}: {said}")
+    return lines
+
+
+def _counted(ranks: Sequence[str]) -> str:
+    return f"replica{'s' if len(ranks) > 1 else ''} {' and '.join(ranks)}"
 
 
 def _status(given: JsonValue) -> int:

@@ -14,6 +14,7 @@ from zoo_common.log import LOG
 from zoo_common.replicas import ALONE, Replicas, all_do, least, same, told
 from zoo_common.training.agreed import code_hash, state_hash
 from zoo_common.training.cadence import EvaluatingWhereSaved, stop_step
+from zoo_common.training.differences import leaves
 from zoo_common.training.evaluation import Passes
 from zoo_common.training.feed import InputFn
 from zoo_common.training.learner import Learner, Start
@@ -126,10 +127,12 @@ class Run(Generic[Kind]):
         if self.replicas.size == 1:
             return
         learner = self.learner
-        versions = {**learner.versions(), "code of the hash": code_hash()}
-        same(self.replicas, "the versions", ", ".join(f"{name} {each}" for name, each in versions.items()))
-        what = f"{learner.title}, of hash {learner.fingerprint()}, steps={steps}, max_steps={max_steps}"
-        same(self.replicas, "what to train", what)
+        versions = {**learner.versions(), "hash of the code": code_hash()}
+        told = ", ".join(f"{name} {each}" for name, each in versions.items())
+        same(self.replicas, "the versions", told, versions)
+        numbers = {"steps": str(steps), "max_steps": str(max_steps)}
+        what = f"{learner.title}, of hash {learner.fingerprint()}, {numbers}"
+        same(self.replicas, "what to train", what, {**numbers, **dict(leaves(learner.description()))})
 
     def _newest(self) -> Checkpoint | None:
         """The checkpoint to go on from, which is this run's own; without one, its source is there."""
