@@ -12,9 +12,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from zoo_common.quiet import quiet
 from zoo_spec.errors import EnvironmentFault
 from zoo_spec.lazily import lazily
-from zoo_tf.quiet import quiet
 
 if TYPE_CHECKING:
     from zoo_common.training.learner import ModeKeys as ModeKeys

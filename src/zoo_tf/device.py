@@ -6,8 +6,8 @@ import contextlib
 
 import tensorflow as tf
 
+from zoo_common.quiet import quiet
 from zoo_spec.errors import EnvironmentFault, InputError
-from zoo_tf.quiet import quiet
 
 
 def choose_device(name: str) -> str:

@@ -13,10 +13,10 @@ from tensorflow.python.distribute.collective_all_reduce_strategy import Collecti
 from tensorflow.python.eager import context
 
 from zoo_common.backend import Array
+from zoo_common.quiet import quiet
 from zoo_common.replicas import Environment, PeerLostError, addresses
 from zoo_spec.errors import EnvironmentFault
 from zoo_tf.device import choose_device
-from zoo_tf.quiet import quiet
 
 PACK = 4 << 20
 """Bytes that are summed at once: what is ready leaves early, and no second copy of all gradients is made."""

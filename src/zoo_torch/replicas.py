@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from zoo_common.backend import Array
+from zoo_common.quiet import quiet
 from zoo_common.replicas import Environment, PeerLostError, Replicas
 from zoo_common.replicas.meeting import lacking, require_size
 from zoo_spec.errors import EnvironmentFault
@@ -88,16 +89,25 @@ def join(environment: Environment) -> TorchReplicas:
         else:
             host, port = environment.first.rsplit(":", 1)
             is_first = environment.rank == 0
-            try:
-                store = dist.TCPStore(
-                    host, int(port), environment.size, is_first, patience, wait_for_workers=False
-                )
-            except RuntimeError as error:
-                if is_first and "EADDRINUSE" in str(error):
+            store: dist.TCPStore | RuntimeError
+            with quiet():  # Where something else listens there, thirty lines of C++.
+                try:
+                    store = dist.TCPStore(
+                        host, int(port), environment.size, is_first, patience, wait_for_workers=False
+                    )
+                except RuntimeError as error:
+                    store = error
+            if isinstance(store, RuntimeError):
+                if is_first and "EADDRINUSE" in str(store):
                     raise EnvironmentFault(
                         f"the replicas cannot meet at {environment.first}, for the port is in use; give another"
-                    ) from error
-                raise
+                    ) from store
+                if not is_first and isinstance(store, dist.DistError):
+                    raise PeerLostError(
+                        f"replica {environment.rank} met no other at {environment.first}: {_said(store)}; start them "
+                        "together, and if something else listens there, give another port (MASTER_PORT)"
+                    ) from store
+                raise store
             meet(store, environment)
             dist.init_process_group(
                 backend, store=store, rank=environment.rank, world_size=environment.size, timeout=patience
@@ -149,8 +159,12 @@ def talking() -> Iterator[None]:
     except RuntimeError as error:
         if not _is_of_a_peer(error):
             raise
-        said = str(error).splitlines()[0].partition("] ")[2].partition(". ")[0] or str(error)
-        raise PeerLostError(f"another replica has gone, or does not answer: {said}") from error
+        raise PeerLostError(f"another replica has gone, or does not answer: {_said(error)}") from error
+
+
+def _said(error: RuntimeError) -> str:
+    """The reason, without where in torch's source it is."""
+    return str(error).splitlines()[0].partition("] ")[2].partition(". ")[0] or str(error).splitlines()[0]
 
 
 def _is_of_a_peer(error: RuntimeError) -> bool:

@@ -1,4 +1,4 @@
-"""TensorFlow's start-up lines, which no setting of its own keeps off the terminal."""
+"""Lines of the frameworks' native code, which no setting of theirs keeps off the terminal."""
 
 from __future__ import annotations
 
