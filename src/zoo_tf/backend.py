@@ -10,7 +10,6 @@ import tensorflow as tf
 from zoo_common.backend import Streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
-from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_tf.allocation import use_the_systems_heap
@@ -55,11 +54,6 @@ class TensorFlowBackend:
         replicas: Replicas = ALONE,
     ) -> TensorFlowTraining | StreamedTraining:
         """The graph with these weights, and the optimizer."""
-        if training.streams and replicas.size > 1:
-            raise EnvironmentFault(
-                f"TensorFlow streams weights in one process, and there are {replicas.size} replicas; train without "
-                "them, or set training.execution to 'resident'"
-            )
         if training.streams:
             use_the_systems_heap()
             return StreamedTraining(graph, training, weights, dtype=dtype, device=device, working=working)

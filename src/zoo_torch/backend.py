@@ -9,7 +9,6 @@ import torch
 from zoo_common.backend import Streaming
 from zoo_common.replicas import ALONE, Environment, Replicas
 from zoo_common.weights import WeightSource
-from zoo_spec.errors import EnvironmentFault
 from zoo_spec.graph import Graph
 from zoo_spec.training import Training
 from zoo_torch.inference import TorchInference
@@ -51,11 +50,6 @@ class TorchBackend:
     ) -> TorchTraining:
         """The graph with these weights, and the optimizer."""
         if training.streams:
-            if replicas.size > 1:
-                raise EnvironmentFault(
-                    f"PyTorch streams weights in one process, and there are {replicas.size} replicas; train without "
-                    "them, or set training.execution to 'resident'"
-                )
             return StreamedTraining(graph, training, weights, dtype=dtype, device=device, working=working)
         if training.sharding == "full" and isinstance(replicas, TorchReplicas):
             # Alone there is nobody to share with, and the import of FSDP2 takes half a second.

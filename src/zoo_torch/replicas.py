@@ -23,6 +23,10 @@ _PAUSE = 0.1
 """Seconds between two looks at who has come."""
 
 
+_OF_GLOO = ("gloo/", "Application timeout caused pair closure")
+"""Each error of gloo's has one of these: where it comes from, or that a replica stands still."""
+
+
 class TorchReplicas:
     """This process among the others of a group."""
 
@@ -168,5 +172,5 @@ def _said(error: RuntimeError) -> str:
 
 
 def _is_of_a_peer(error: RuntimeError) -> bool:
-    """gloo raises plain RuntimeErrors, which name its source; NCCL and the store have errors of their own."""
-    return isinstance(error, dist.DistError) or "gloo/" in str(error)
+    """gloo raises plain RuntimeErrors, most of which name its source; NCCL and the store have errors of their own."""
+    return isinstance(error, dist.DistError) or any(each in str(error) for each in _OF_GLOO)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
@@ -16,7 +17,10 @@ from typer.testing import CliRunner
 from kill_chain import SPECS
 from zoo_common.checkpoint import CheckpointStore
 from zoo_common.cli.main import application
+from zoo_common.cli.replicas import joined
+from zoo_common.replicas import PeerLostError
 from zoo_common.training.run_directory import read_metrics
+from zoo_spec.errors import InputError
 
 TRAIN = ("train", "--framework", "torch", "--spec", "mnist_fc", "--device", "cpu")
 TORCHRUN = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29511"}
@@ -44,6 +48,19 @@ def test_a_port_that_is_in_use_is_told_by_its_number(monkeypatch, tmp_path):
     (line,) = found.stderr.splitlines()
     assert f"port {port}" in line
     assert "MASTER_PORT" in line
+
+
+@pytest.mark.parametrize("error", [InputError("wrong"), PeerLostError("gone"), KeyboardInterrupt()])
+def test_others_are_left_whatever_ends_a_replica(monkeypatch, error):
+    """Threads of torch's that are still there at the end abort the process, now and then."""
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    replicas = Mock()
+    monkeypatch.setattr("zoo_common.backend.find_backend", lambda name: lambda: Mock(join=lambda _: replicas))
+    with pytest.raises(type(error)), joined(Mock(), "torch", None):
+        raise error
+    replicas.leave.assert_called_once_with()
+    replicas.barrier.assert_not_called()
 
 
 def test_an_error_of_all_is_told_once_and_starts_nothing(tmp_path):

@@ -167,9 +167,11 @@ def joined(
         with _muted() if environment.rank else contextlib.nullcontext():
             backend = find_backend(framework)()
             replicas = backend.join(environment)
-            yield backend, replicas
-            replicas.barrier()
-            replicas.leave()
+            try:
+                yield backend, replicas
+                replicas.barrier()
+            finally:  # After an error too: torch's threads, left running, may end the process by SIGABRT.
+                replicas.leave()
     except KeyboardInterrupt:
         if is_ours:  # The launcher says so.
             raise typer.Exit(INTERRUPTED) from None

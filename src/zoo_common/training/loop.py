@@ -136,6 +136,15 @@ def require_sharding(training: Training, name: str) -> None:
         )
 
 
+def require_one_process(training: Training, name: str, replicas: int) -> None:
+    """Raise EnvironmentFault where weights are streamed, which one process does alone, and there are more."""
+    if training.streams and replicas > 1:
+        raise EnvironmentFault(
+            f"training.execution: {framework(name).title or name} streams weights in one process, and there are "
+            f"{replicas} replicas; train without them, or set it to resident"
+        )
+
+
 def require_compiling(graph: Graph, training: Training, name: str, replicas: int = 1) -> None:
     """Raise EnvironmentFault where a step is to be compiled that cannot be, or by a framework that compiles none."""
     if training.compile != "on":
