@@ -108,4 +108,4 @@ def _portable(rate: float, use: int) -> Callable[..., tf.Tensor]:
 
     numbers = [tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.int64)]
     signature = [tf.TensorSpec((None, 2), tf.int64), *numbers, tf.TensorSpec([None], tf.int32)]
-    return tf.function(mask, signature, autograph=False, experimental_attributes={"_noinline": True})
+    return tf.function(mask, signature, autograph=False)

@@ -144,11 +144,21 @@ def test_parts_of_a_layer_give_what_the_layer_does(framework, monkeypatch):
     same(trial.state(streamed), trial.state(whole), trial.rounding)
 
 
-@pytest.mark.parametrize("is_parted", [False, True], ids=["whole layers", "layers in parts"])
-def test_what_tensorflow_rewrites_in_a_step_it_rewrites_in_a_unit_too(is_parted, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "overrides", "is_parted"),
+    [
+        ("gpt3_tiny", ("training.micro_batch_size=2",), False),
+        ("gpt3_tiny", ("training.micro_batch_size=2",), True),
+        ("bert_tiny", ("training.random=portable",), False),
+    ],
+    ids=["whole layers", "layers in parts", "portable dropout"],
+)
+def test_what_tensorflow_rewrites_in_a_step_it_rewrites_in_a_unit_too(
+    name, overrides, is_parted, monkeypatch
+):
     """Its rewriter multiplies in another order what no gradient needs: forward, but not on the way back."""
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
-    trial = Trial("tf", "gpt3_tiny", *DROPS, "training.micro_batch_size=2")
+    trial = Trial("tf", name, *DROPS, *overrides)
     whole = trial.model(streams=False)
     if is_parted:
         attention = [
