@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from zoo_common.replicas import Environment, PeerLostError, ToldError, addresses, launcher, share, share_each
-from zoo_common.training.loop import require_one_process, require_sharding
+from zoo_common.training.loop import require_replicable
 from zoo_spec import load_spec
 from zoo_spec.errors import EnvironmentFault, InputError, SpecError
 
@@ -144,9 +144,9 @@ def test_a_port_to_meet_at_that_is_in_use_is_named():
 
 def test_a_model_is_divided_by_a_framework_that_can_and_not_where_it_is_streamed():
     divided = load_spec("bert_tiny", ["training.sharding=full"]).training
-    require_sharding(divided, "torch")
+    require_replicable(divided, "torch", 2)
     with pytest.raises(EnvironmentFault, match="Keras does not divide a model over replicas, PyTorch does"):
-        require_sharding(divided, "tf")
+        require_replicable(divided, "tf", 2)
     with pytest.raises(SpecError, match="'full' and execution 'weight_streaming' do not go together"):
         load_spec("bert_tiny", ["training.sharding=full", "training.execution=weight_streaming"])
 
@@ -154,9 +154,9 @@ def test_a_model_is_divided_by_a_framework_that_can_and_not_where_it_is_streamed
 @pytest.mark.parametrize(("name", "title"), [("torch", "PyTorch"), ("tf", "Keras")])
 def test_what_is_streamed_is_trained_by_one_process(name, title):
     streamed = load_spec("gpt2_tiny", ["training.execution=weight_streaming"]).training
-    require_one_process(streamed, name, 1)
+    require_replicable(streamed, name, 1)
     with pytest.raises(EnvironmentFault, match=f"{title} streams weights in one process, and there are 2"):
-        require_one_process(streamed, name, 2)
+        require_replicable(streamed, name, 2)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills by signals")

@@ -126,22 +126,19 @@ def require_trainable(graph: Graph, training: Training, replicas: int = 1) -> No
         raise InputError(f"{replicas} replicas need {_KNOWN_SUMS}; train in one process")
 
 
-def require_sharding(training: Training, name: str) -> None:
-    """Raise EnvironmentFault where a model is to be divided over replicas, by a framework that cannot."""
+def require_replicable(training: Training, name: str, replicas: int) -> None:
+    """Raise EnvironmentFault for what one process does alone, or divided over replicas by a framework that cannot."""
+    title = framework(name).title or name
+    if training.streams and replicas > 1:
+        raise EnvironmentFault(
+            f"training.execution: {title} streams weights in one process, and there are {replicas} replicas; train "
+            "without them, or set it to resident"
+        )
     if training.sharding != "none" and not framework(name).shards:
         able = [framework(other).title or other for other in entries() if framework(other).shards]
         raise EnvironmentFault(
-            f"training.sharding: {framework(name).title or name} does not divide a model over replicas, "
+            f"training.sharding: {title} does not divide a model over replicas, "
             f"{' and '.join(able) or 'no framework'} does; set it to none"
-        )
-
-
-def require_one_process(training: Training, name: str, replicas: int) -> None:
-    """Raise EnvironmentFault where weights are streamed, which one process does alone, and there are more."""
-    if training.streams and replicas > 1:
-        raise EnvironmentFault(
-            f"training.execution: {framework(name).title or name} streams weights in one process, and there are "
-            f"{replicas} replicas; train without them, or set it to resident"
         )
 
 

@@ -31,8 +31,7 @@ from zoo_common.training.learner import ModeKeys, Start
 from zoo_common.training.loop import (
     Step,
     require_compiling,
-    require_one_process,
-    require_sharding,
+    require_replicable,
     require_trainable,
     run_batches,
     run_steps,
@@ -152,8 +151,7 @@ class SpecLearner:
             outputs = ", ".join(self.graph.outputs)
             raise InputError(f"{self.title} has no loss to train; its outputs are {outputs}")
         require_trainable(self.graph, self.spec.training, self.replicas.size)
-        require_one_process(self.spec.training, self.name, self.replicas.size)
-        require_sharding(self.spec.training, self.name)
+        require_replicable(self.spec.training, self.name, self.replicas.size)
         require_compiling(self.graph, self.spec.training, self.name, self.replicas.size)
         require_memory(self.spec, self.graph, self.name, replicas=self.replicas.size)
         require_disk(self.spec, self.graph, self.directory, self.name)
