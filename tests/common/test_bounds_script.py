@@ -6,12 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
 def script(monkeypatch):
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": False}
+    )  # Its names are those that ran.
     monkeypatch.syspath_prepend(BENCHMARKS)
     import bounds
 
