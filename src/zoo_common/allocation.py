@@ -18,9 +18,13 @@ LARGE = 8 << 20
 MOST = 32 << 20
 """The largest limit that glibc takes."""
 
+ALIKE = 2
+"""Steps of the size of the first, after which more of them are taken for granted."""
+
 # glibc's names for mallopt, and for the environment where a user says otherwise.
-_MMAP_THRESHOLD, _TRIM_THRESHOLD, _ARENA_MAX = -3, -1, -8
+_MMAP_THRESHOLD, _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -3, -1, -4, -8
 _NEVER = -1
+_MANY = 1 << 16  # What glibc begins with.
 
 
 def keep_large_tensors_apart() -> bool:
@@ -40,6 +44,27 @@ def keep_what_steps_free() -> bool:
     return _set({_MMAP_THRESHOLD: MOST, _TRIM_THRESHOLD: _NEVER})
 
 
+class Steps:
+    """Beyond ``keep_what_steps_free`` the largest tensors in the heap too, while each step is as large as the last.
+
+    A step of GPT-2 small, 8 rows of 512 tokens, took 5 % longer with them mapped and held 2.5 % less. Steps of many
+    sizes, whose tensors do not fit into each other's gaps, would hold ever more.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: object = None
+        self._alike = 0
+
+    def begin(self, sizes: object) -> None:
+        """Before each step; ``sizes`` tell those apart that allocate otherwise."""
+        before, self._alike = self._alike, self._alike + 1 if sizes == self._sizes else 0
+        self._sizes = sizes
+        if self._alike == ALIKE:
+            _set({_MMAP_MAX: 0})
+        elif self._alike == 0 and before >= ALIKE and _set({_MMAP_MAX: _MANY}):
+            give_back_what_is_free()
+
+
 def keep_one_heap() -> bool:
     """Large allocations apart, where threads that take turns would otherwise each keep a heap of their own."""
     return keep_large_tensors_apart() and _set({_ARENA_MAX: 1})
@@ -57,7 +82,9 @@ def give_back_what_is_free() -> None:
 
 
 def _is_ours() -> bool:
-    said = {f"MALLOC_{name}_" for name in ("MMAP_THRESHOLD", "TRIM_THRESHOLD", "ARENA_MAX")} & set(os.environ)
+    said = {
+        f"MALLOC_{name}_" for name in ("MMAP_THRESHOLD", "TRIM_THRESHOLD", "MMAP_MAX", "ARENA_MAX")
+    } & set(os.environ)
     return sys.platform.startswith("linux") and not said
 
 

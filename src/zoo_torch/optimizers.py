@@ -6,6 +6,7 @@ decay of SGD, which a hook does instead.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import Any
@@ -115,12 +116,14 @@ class Optimizer:
         """
         kept = [set_gradient(parameter, gradients[name]) for name, parameter in self.parameters.items()]
         norm = self.norm([parameter.grad for parameter in self.parameters.values()])
-        if self.max_gradient_norm is not None:
+        if self.max_gradient_norm is not None and not is_within(norm, self.max_gradient_norm):
             scale = clipping(norm, self.max_gradient_norm)
             own = []
-            for parameter, keep in zip(self.parameters.values(), kept, strict=True):
+            for (name, parameter), keep in zip(self.parameters.items(), kept, strict=True):
                 if keep:
                     parameter.grad = parameter.grad * scale
+                elif is_sparse(gradients[name]):
+                    parameter.grad[gradients[name]._indices()[0]] *= scale
                 else:
                     own.append(parameter.grad)
             if own:
@@ -213,6 +216,11 @@ def clipping(norm: Tensor, most: float) -> Tensor:
     return most / norm.clamp(min=most)
 
 
+def is_within(norm: Tensor, most: float) -> bool:
+    """Whether gradients of this global norm are known to stay as they are; a GPU is not waited for."""
+    return norm.device.type == "cpu" and bool(norm <= most)
+
+
 @singledispatch
 def make_native(spec: specs.Optimizer, groups: Groups) -> tuple[Native, dict[str, str]]:
     """torch's optimizer over parameter groups, each with its ``decay``, and the keys of its moments."""
@@ -253,6 +261,8 @@ def set_gradient(parameter: Tensor, gradient: Tensor | None) -> bool:
     """Make ``gradient`` the parameter's; True if it is still the caller's and must not be written to."""
     if gradient is None:
         parameter.grad = torch.zeros_like(parameter)
+    elif is_sparse(gradient):
+        parameter.grad = spread(gradient)
     elif gradient.stride() != parameter.stride():
         # A fused kernel reads memory in the parameter's own order, whatever the gradient's strides.
         parameter.grad = torch.empty_like(parameter).copy_(gradient.detach())
@@ -260,3 +270,24 @@ def set_gradient(parameter: Tensor, gradient: Tensor | None) -> bool:
         parameter.grad = gradient.detach()
         return True
     return False
+
+
+def is_sparse(gradient: Tensor | None) -> bool:
+    """Whether it has rows of a table, and no memory for the others."""
+    return gradient is not None and gradient.is_sparse
+
+
+def spread(gradient: Tensor) -> Tensor:
+    """A sparse gradient of a table on the CPU as a dense one, whose other rows take no memory until they are written.
+
+    The system has one page of zeros for all that is mapped and only read.
+    """
+    memory = mmap.mmap(-1, gradient.numel() * gradient.element_size(), access=mmap.ACCESS_COPY)
+    whole = torch.frombuffer(memory, dtype=gradient.dtype).view(gradient.shape)
+    return whole.index_add_(0, gradient._indices()[0], gradient._values())
+
+
+def spread_many(table: Tensor) -> None:
+    """Make a table's gradient dense where it is sparse and has nearly as many rows as the table."""
+    if is_sparse(table.grad) and 2 * table.grad._nnz() > len(table):
+        table.grad = spread(table.grad)

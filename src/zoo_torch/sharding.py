@@ -37,6 +37,8 @@ class ShardedTraining(TorchTraining):
     as long as it computes, those outside of layers, a tied table among them, for a whole pass.
     """
 
+    sparse_rows = False  # FSDP2 sums dense gradients.
+
     def __init__(
         self,
         graph: Graph,

@@ -113,6 +113,9 @@ class StreamedTraining(TorchTraining):
         found = super().train_step(micro_batches, denominators, rate)
         return replace(found, files=self.host.traffic())
 
+    def _make_room(self, micro_batches: Sequence[MicroBatch]) -> None:
+        """There is one heap whatever a step's size."""
+
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""
         collected = Collected(self.streams)

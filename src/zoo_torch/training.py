@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_common.allocation import keep_what_steps_free
+from zoo_common.allocation import Steps, keep_what_steps_free
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
 from zoo_common.replicas import ALONE, MicroBatch, Replicas, numbered
 from zoo_common.weights import WeightSource
@@ -27,7 +27,7 @@ from zoo_torch.dropouts import watch_dropouts
 from zoo_torch.freezing import freeze
 from zoo_torch.inference import CALL, TorchInference, as_array
 from zoo_torch.modes import mean_evaluation
-from zoo_torch.optimizers import Optimizer, Rule
+from zoo_torch.optimizers import Optimizer, Rule, spread_many
 from zoo_torch.randomness import StepRandomness
 from zoo_torch.recompute import recompute_layers
 from zoo_torch.replicas import require_own_device, talking
@@ -40,6 +40,8 @@ class TorchTraining(TorchInference):
     """A compiled ``nn.Module``, its optimizer and its step."""
 
     allocate = staticmethod(keep_what_steps_free)
+    sparse_rows = True
+    """Whether the gradient of a table of which rows alone are taken stays sparse until the update."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class TorchTraining(TorchInference):
             self._apart(training),
             hinders(training, self.device, replicas.size),
         )
+        self._room = Steps()
         self._rowless = graph.rowless_dropouts()
         self.random = self._randomness(portable=training.random == "portable")
         self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
@@ -110,10 +113,12 @@ class TorchTraining(TorchInference):
         rate: float,
     ) -> StepResult:
         """One optimizer step over all micro-batches."""
+        parts = numbered(micro_batches)
+        self._make_room(parts)
         self.model.train()
         try:
             with talking(), self.passes.step(self.optimizer.step):
-                totals = self._summed(numbered(micro_batches), denominators)
+                totals = self._summed(parts, denominators)
                 given = {name: value.grad for name, value in self.parameters.items()}
                 norm = self.optimizer.apply(given, rate)
         except BaseException:
@@ -122,6 +127,12 @@ class TorchTraining(TorchInference):
         finally:
             self.model.eval()
         return StepResult(totals.pop("loss"), totals, norm)
+
+    def _make_room(self, micro_batches: Sequence[MicroBatch]) -> None:
+        """Before a step over them."""
+        if self.device.type == "cpu":
+            shapes = [[(name, each.batch[name].shape) for name in each.batch] for each in micro_batches]
+            self._room.begin(shapes)
 
     def _summed(
         self, micro_batches: Sequence[MicroBatch], denominators: Mapping[str, float] | None
@@ -150,12 +161,14 @@ class TorchTraining(TorchInference):
         with (
             self.random.at(self.optimizer.step, micro_batch.number, micro_batch.first),
             self.passes.over(given) as losses,
-            joined(self._tables),
+            joined(self._tables, is_sparse=self.sparse_rows),
         ):
             with sparing_logits(self.model, self.graph):
                 parts = losses(given, denominators)
             # Here too, for layers that are recomputed draw their masks again.
             parts["loss"].backward()
+        for table in self._tables:
+            spread_many(table.weight)
         return {name: value.detach() for name, value in parts.items()}
 
     def _stand_in(self, micro_batch: MicroBatch, denominators: Mapping[str, float]) -> dict[str, Tensor]:

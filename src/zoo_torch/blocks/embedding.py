@@ -42,14 +42,15 @@ class Embedding(nn.Embedding):
 
 
 @contextlib.contextmanager
-def joined(tables: Sequence[Embedding]) -> Iterator[None]:
+def joined(tables: Sequence[Embedding], *, is_sparse: bool = False) -> Iterator[None]:
     """While it lasts, the rows' gradients are added to those of a tied head where these lie.
 
     In place of a second table, or more where a model looks up several times, and another for the sum. The table's own
-    gradient is dense all the same. Passes of several micro-batches may overlap.
+    gradient is dense all the same, unless nothing but rows were taken of it, ``is_sparse`` lets it be sparse, and it
+    lies on a CPU. Passes of several micro-batches may overlap.
     """
     for table in tables:
-        table.joint = table.joint or Joint()
+        table.joint = table.joint or Joint(is_sparse=is_sparse)
         table.joint.passes += 1
     try:
         yield
@@ -63,7 +64,8 @@ def joined(tables: Sequence[Embedding]) -> Iterator[None]:
 class Joint:
     """One node of autograd's for all uses of a table in a pass, and another for the table as it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_sparse: bool) -> None:
+        self.is_sparse = is_sparse
         self.passes = 0
         """How many are under way."""
         self._both: tuple[Tensor, Tensor] | None = None
@@ -71,22 +73,25 @@ class Joint:
     def of(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """The table to take rows of, and to give to others."""
         if self._both is None:
-            ours = _Joined.apply(weight)
+            ours = _Joined.apply(weight, self.is_sparse and weight.device.type == "cpu")
             self._both = ours, _Same.apply(ours)
         return self._both
 
 
 class _Joined(torch.autograd.Function):
-    """The same tensor, whose uses' gradients meet here; they may be sparse, what leaves is dense."""
+    """The same tensor, whose uses' gradients meet here; they may be sparse, what leaves only if it is said."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor, is_sparse: bool) -> Tensor:
+        ctx.is_sparse = is_sparse
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        if gradient.is_sparse:
+            return gradient if ctx.is_sparse else gradient.to_dense(), None
         # A new tensor of the same memory: the parameter would copy one that somebody else holds.
-        return gradient.to_dense() if gradient.is_sparse else gradient.view_as(gradient)
+        return gradient.view_as(gradient), None
 
 
 class _Same(torch.autograd.Function):
