@@ -116,8 +116,8 @@ class Optimizer:
         """
         kept = [set_gradient(parameter, gradients[name]) for name, parameter in self.parameters.items()]
         norm = self.norm([parameter.grad for parameter in self.parameters.values()])
-        if self.max_gradient_norm is not None and not is_within(norm, self.max_gradient_norm):
-            scale = clipping(norm, self.max_gradient_norm)
+        scale = None if self.max_gradient_norm is None else clipping(norm, self.max_gradient_norm)
+        if scale is not None and not is_one(scale):
             own = []
             for (name, parameter), keep in zip(self.parameters.items(), kept, strict=True):
                 if keep:
@@ -216,9 +216,9 @@ def clipping(norm: Tensor, most: float) -> Tensor:
     return most / norm.clamp(min=most)
 
 
-def is_within(norm: Tensor, most: float) -> bool:
-    """Whether gradients of this global norm are known to stay as they are; a GPU is not waited for."""
-    return norm.device.type == "cpu" and bool(norm <= most)
+def is_one(scale: Tensor) -> bool:
+    """Whether it is known that nothing changes by it; a GPU is not waited for."""
+    return scale.device.type == "cpu" and bool(scale == 1)
 
 
 @singledispatch

@@ -254,7 +254,7 @@ TRAINING: tuple[Defect, ...] = (
         "optimizers.py",
         "bert_tiny",
         "*",
-        torch=("if self.max_gradient_norm is not None:\n            scale", "if False:\n            scale"),
+        torch=("scale is not None and", "False and"),
         tf=("if self.max_gradient_norm is not None:\n", "if False:\n"),
     ),
     *halves(
