@@ -132,9 +132,7 @@ class _Gradients:
         wide: torch.dtype,
     ) -> None:
         self.x = torch.empty_like(x_ND) if needed[0] else None
-        # Zeros where a sum is begun by hand; a product begins it by itself, with no regard to what is there.
-        first = torch.zeros_like if wide != weight_VD.dtype and not weight_VD.is_cuda else torch.empty_like
-        self.weight = first(weight_VD, dtype=wide) if needed[1] else None
+        self.weight = torch.empty_like(weight_VD, dtype=wide) if needed[1] else None
         self.bias = torch.zeros_like(bias_V, dtype=wide) if bias_V is not None and needed[2] else None
         self.any = any(needed[:3])
         self._begun = 0
@@ -167,8 +165,10 @@ class _Gradients:
         elif self.weight.is_cuda:  # Summed by the product itself, and never rounded.
             wide, begun = self.weight.dtype, self._begun
             torch.addmm(self.weight, narrow_RV.mT, weighted_RD, beta=begun, out_dtype=wide, out=self.weight)
-        else:
+        elif self._begun:
             self.weight += narrow_RV.mT @ weighted_RD
+        else:
+            self.weight.copy_(narrow_RV.mT @ weighted_RD)
         self._begun = 1
 
     def found(self) -> tuple[Tensor | None, ...]:
