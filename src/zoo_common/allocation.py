@@ -1,4 +1,4 @@
-"""How glibc hands out tensors of the CPU: large ones by themselves, and what is freed stays for the next step.
+"""How glibc hands out tensors of the CPU: what is freed stays for the next step, in one heap or apart.
 
 By default glibc soon serves tensors of up to 32 MB from one heap. Gradients then lie between the activations of
 a step, and the next step's, of other sizes, do not fit into all gaps. And whatever is free at the heap's end goes
@@ -27,36 +27,25 @@ _NEVER = -1
 _MANY = 1 << 16  # What glibc begins with.
 
 
-def keep_large_tensors_apart() -> bool:
-    """Have glibc map large allocations one by one, and keep the rest; say whether it does.
+class Steps:
+    """Has tensors in the heap, where a step or a pass finds those of the one before it.
+
+    Tensors that are mapped are cleared by the system each time: a step of ViT-B/16 took 7 % longer with those above
+    8 MB mapped and held 2 % less, of BERT-base 2 % and 1 %. The largest are in the heap too while each step is as
+    large as the last: a step of GPT-2 small, 8 rows of 512 tokens, took 5 % longer with these mapped and held 2.5 %
+    less, a forward pass of 8 rows of 256 tokens 29 % and as much. Steps of many sizes, whose tensors do not fit into
+    each other's gaps, would hold ever more.
 
     Nothing changes under another C library, or where the environment says what the user wants.
     """
-    return _set({_MMAP_THRESHOLD: LARGE, _TRIM_THRESHOLD: _NEVER})
-
-
-def keep_what_steps_free() -> bool:
-    """The same with all but the largest tensors in the heap, where a step finds those of the one before it.
-
-    Those that are mapped are cleared by the system each time: a step of ViT-B/16 took 7 % longer and held 2 % less,
-    of BERT-base 2 % and 1 %.
-    """
-    return _set({_MMAP_THRESHOLD: MOST, _TRIM_THRESHOLD: _NEVER})
-
-
-class Steps:
-    """Beyond ``keep_what_steps_free`` the largest tensors in the heap too, while each step is as large as the last.
-
-    A step of GPT-2 small, 8 rows of 512 tokens, took 5 % longer with them mapped and held 2.5 % less. Steps of many
-    sizes, whose tensors do not fit into each other's gaps, would hold ever more.
-    """
 
     def __init__(self) -> None:
+        _set({_MMAP_THRESHOLD: MOST, _TRIM_THRESHOLD: _NEVER})
         self._sizes: object = None
         self._alike = 0
 
     def begin(self, sizes: object) -> None:
-        """Before each step; ``sizes`` tell those apart that allocate otherwise."""
+        """Before each; ``sizes`` tell those apart that allocate otherwise."""
         before, self._alike = self._alike, self._alike + 1 if sizes == self._sizes else 0
         self._sizes = sizes
         if self._alike == ALIKE:
@@ -65,9 +54,22 @@ class Steps:
             give_back_what_is_free()
 
 
-def keep_one_heap() -> bool:
-    """Large allocations apart, where threads that take turns would otherwise each keep a heap of their own."""
-    return keep_large_tensors_apart() and _set({_ARENA_MAX: 1})
+class OneHeap:
+    """As ``keep_one_heap``, whatever the steps."""
+
+    def __init__(self) -> None:
+        keep_one_heap()
+
+    def begin(self, sizes: object) -> None:
+        """Nothing changes."""
+
+
+def keep_one_heap() -> None:
+    """Large tensors mapped one by one, where threads that take turns would otherwise each keep a heap of their own.
+
+    Nothing changes under another C library, or where the environment says what the user wants.
+    """
+    _set({_MMAP_THRESHOLD: LARGE, _TRIM_THRESHOLD: _NEVER, _ARENA_MAX: 1})
 
 
 def give_back_what_is_free() -> None:

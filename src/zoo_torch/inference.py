@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo_common.allocation import keep_large_tensors_apart
+from zoo_common.allocation import OneHeap, Steps
 from zoo_common.backend import Array, Batch, Exported, Weights
 from zoo_common.paths import Choice
 from zoo_common.weights import WeightSource
@@ -30,17 +30,16 @@ class TorchInference:
     """A compiled ``nn.Module``."""
 
     name = "torch"
-    allocate = staticmethod(keep_large_tensors_apart)
-    """How memory of the CPU is to be given to tensors."""
+    memory: type[Steps | OneHeap] = Steps
+    """How that of the CPU is given to tensors."""
 
     def __init__(self, graph: Graph, weights: WeightSource, *, dtype: str, device: str, tf32: bool) -> None:
         self.device = choose_device(device, dtype)
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
-        if self.device.type == "cpu":
-            self.allocate()
-            if dtype == "float32":
-                use_fast_products()
+        self._memory = self.memory() if self.device.type == "cpu" else None
+        if self.device.type == "cpu" and dtype == "float32":
+            use_fast_products()
         self.graph = graph
         self.dtype = DTYPES[dtype]
         self.model = self._made(weights, dtype)
@@ -52,6 +51,7 @@ class TorchInference:
     @torch.no_grad()
     def evaluate_step(self, batch: Batch) -> Weights:
         """All outputs for a batch with labels, without dropout."""
+        self._begin([batch])
         return {name: as_array(value) for name, value in self._run(batch).items()}
 
     def predict_step(self, batch: Batch) -> Weights:
@@ -73,6 +73,11 @@ class TorchInference:
     def device_bytes(self) -> int | None:
         """Bytes held on the accelerator; None on a CPU."""
         return held_bytes(self.device)
+
+    def _begin(self, batches: Sequence[Batch]) -> None:
+        """A step over these batches, or a pass over one."""
+        if self._memory is not None:
+            self._memory.begin([[(name, value.shape) for name, value in batch.items()] for batch in batches])
 
     def _run(self, batch: Batch) -> dict[str, Tensor]:
         if CALL.taken("direct") == "direct":

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo_common.allocation import keep_one_heap
+from zoo_common.allocation import OneHeap
 from zoo_common.backend import Array, Batch, Exported, State, StepResult, Streaming, Weights
 from zoo_common.memory import inference_unit_values, unit_values
 from zoo_common.replicas import MicroBatch
@@ -40,7 +40,7 @@ from zoo_torch.weights import check, fill
 class StreamedInference(TorchInference):
     """A compiled ``nn.Module`` whose units' weights are read when they are computed with."""
 
-    allocate = staticmethod(keep_one_heap)
+    memory = OneHeap
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class StreamedInference(TorchInference):
 class StreamedTraining(TorchTraining):
     """As ``TorchTraining``, of a model whose units' weights and moments lie in files."""
 
-    allocate = staticmethod(keep_one_heap)
+    memory = OneHeap
 
     def __init__(
         self,
@@ -112,9 +112,6 @@ class StreamedTraining(TorchTraining):
         self.optimizer.begin(rate)
         found = super().train_step(micro_batches, denominators, rate)
         return replace(found, files=self.host.traffic())
-
-    def _make_room(self, micro_batches: Sequence[MicroBatch]) -> None:
-        """There is one heap whatever a step's size."""
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradient of the loss by canonical name, without dropout."""

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo_common.allocation import Steps, keep_what_steps_free
 from zoo_common.backend import Array, Batch, BlockCall, Dropped, Masks, State, StepResult, Weights
 from zoo_common.replicas import ALONE, MicroBatch, Replicas, numbered
 from zoo_common.weights import WeightSource
@@ -39,7 +38,6 @@ from zoo_torch.weights import get_weights
 class TorchTraining(TorchInference):
     """A compiled ``nn.Module``, its optimizer and its step."""
 
-    allocate = staticmethod(keep_what_steps_free)
     sparse_rows = True
     """Whether the gradient of a table of which rows alone are taken stays sparse until the update."""
 
@@ -74,7 +72,6 @@ class TorchTraining(TorchInference):
             self._apart(training),
             hinders(training, self.device, replicas.size),
         )
-        self._room = Steps()
         self._rowless = graph.rowless_dropouts()
         self.random = self._randomness(portable=training.random == "portable")
         self.sums = sums_of(self.model, list(self.parameters.values()), replicas)
@@ -114,7 +111,7 @@ class TorchTraining(TorchInference):
     ) -> StepResult:
         """One optimizer step over all micro-batches."""
         parts = numbered(micro_batches)
-        self._make_room(parts)
+        self._begin([part.batch for part in parts])
         self.model.train()
         try:
             with talking(), self.passes.step(self.optimizer.step):
@@ -127,12 +124,6 @@ class TorchTraining(TorchInference):
         finally:
             self.model.eval()
         return StepResult(totals.pop("loss"), totals, norm)
-
-    def _make_room(self, micro_batches: Sequence[MicroBatch]) -> None:
-        """Before a step over them."""
-        if self.device.type == "cpu":
-            shapes = [[(name, each.batch[name].shape) for name in each.batch] for each in micro_batches]
-            self._room.begin(shapes)
 
     def _summed(
         self, micro_batches: Sequence[MicroBatch], denominators: Mapping[str, float] | None

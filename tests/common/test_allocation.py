@@ -12,14 +12,14 @@ from zoo_common import allocation
 LINES = """
 import sys, torch
 from pathlib import Path
-from zoo_common.allocation import Steps, keep_what_steps_free
+from zoo_common.allocation import Steps, _is_ours
 
 def in_heap():
     heap = next(line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("[heap]"))
     first, last = (int(each, 16) for each in heap.split()[0].split("-"))
     return first <= torch.empty(64 << 20, dtype=torch.uint8).data_ptr() < last
 
-if not keep_what_steps_free():
+if not _is_ours():
     print("not ours")
     sys.exit()
 steps = Steps()
@@ -56,4 +56,4 @@ def test_nothing_is_set_where_the_environment_says_otherwise(monkeypatch):
     for name in ("MMAP_THRESHOLD", "TRIM_THRESHOLD", "MMAP_MAX", "ARENA_MAX"):
         with monkeypatch.context() as only:
             only.setenv(f"MALLOC_{name}_", "1")
-            assert not allocation.keep_what_steps_free()
+            assert not allocation._set({})
