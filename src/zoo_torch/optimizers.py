@@ -6,6 +6,7 @@ decay of SGD, which a hook does instead.
 
 from __future__ import annotations
 
+import inspect
 import mmap
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
@@ -28,6 +29,15 @@ ROW = 1 << 10
 
 Native = torch.optim.Optimizer
 Groups = list[dict[str, Any]]
+
+
+def eager(kind: type[Native]) -> type[Native]:
+    """``kind`` without torch's decorators, which load torch._dynamo (a second) although no optimizer is compiled."""
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad")}
+    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
+AdamW, Sgd = eager(torch.optim.AdamW), eager(torch.optim.SGD)
 
 
 def make_optimizer(
@@ -229,7 +239,7 @@ def make_native(spec: specs.Optimizer, groups: Groups) -> tuple[Native, dict[str
 
 @make_native.register
 def _sgd(spec: specs.Sgd, groups: Groups) -> tuple[Native, dict[str, str]]:
-    native = torch.optim.SGD(
+    native = Sgd(
         groups, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=0.0
     )
     native.register_step_pre_hook(_decay)
@@ -238,7 +248,7 @@ def _sgd(spec: specs.Sgd, groups: Groups) -> tuple[Native, dict[str, str]]:
 
 @make_native.register
 def _adamw(spec: specs.AdamW, groups: Groups) -> tuple[Native, dict[str, str]]:
-    native = torch.optim.AdamW(
+    native = AdamW(
         [{**group, "weight_decay": group["decay"]} for group in groups],
         lr=spec.learning_rate,
         betas=(spec.beta_1, spec.beta_2),
@@ -288,6 +298,6 @@ def spread(gradient: Tensor) -> Tensor:
 
 
 def spread_many(table: Tensor) -> None:
-    """Make a table's gradient dense where it is sparse and has nearly as many rows as the table."""
+    """Make a table's gradient dense where it is sparse and has more than half as many rows as the table."""
     if is_sparse(table.grad) and 2 * table.grad._nnz() > len(table):
         table.grad = spread(table.grad)

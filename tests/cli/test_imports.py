@@ -40,6 +40,17 @@ def test_a_package_imports_the_modules_of_its_names_when_they_are_asked_for():
     assert "zoo_common" in modules_after(f"from zoo_torch import Runner\n{shards}")
 
 
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_training_where_nothing_is_compiled_loads_no_compiler(kind, tmp_path):
+    settings = ["--set", "training.steps=1", "--set", f"training.optimizer={{kind: {kind}}}"]
+    command = ["train", "--framework", "torch", "--spec", "mnist_fc", "--run-dir", str(tmp_path / "run")]
+    modules_after(
+        f"import sys\nfrom zoo_common.cli.main import main\ntry:\n    main({[*command, *settings]})\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules"
+    )
+
+
 @pytest.mark.parametrize("package", ["zoo_spec", "zoo_torch", "zoo_tf"])
 def test_every_public_name_of_a_package_is_found_and_no_other(package):
     names = importlib.import_module(package)

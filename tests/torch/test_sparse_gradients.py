@@ -70,7 +70,6 @@ def test_rows_without_a_gradient_take_no_memory_where_they_are_read():
 
 
 def test_a_gradient_of_most_rows_is_made_dense():
-    table = torch.nn.Parameter(torch.zeros(6, 4, dtype=torch.float64))
     for rows, is_sparse in ((6, True), (5, False)):
         table = torch.nn.Parameter(torch.zeros(rows, 4, dtype=torch.float64))
         table.grad = torch.sparse_coo_tensor(
