@@ -1,12 +1,14 @@
 """Activations, in float32 or wider, and with constants of that dtype: TensorFlow's own pass through float32.
 
 The derivatives of GELU are written out. TensorFlow's own, an operation for each of the formula's, pass over memory
-twice as often, and keep six tensors of the widest width that a layer has, where two will do.
+twice as often, and keep six tensors of the widest width that a layer has, where two will do. Out of training, where
+no derivative is asked for, GELU has the form that TensorFlow's rewriter knows, and computes with the product before.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -14,7 +16,7 @@ from zoo_spec.blocks import activation as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
-from zoo_tf.derivatives import Derivative, with_derivative
+from zoo_tf.derivatives import Derivative, is_watched, with_derivative
 from zoo_tf.precision import at_least_float32
 
 
@@ -28,15 +30,15 @@ class Relu(Block):
 class GeluErf(Block):
     """x Phi(x) by the error function."""
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.cast(with_derivative(_by_erf, at_least_float32(x)), x.dtype)
+    def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
+        return _gelu(x, training, _by_erf, _fused_erf)
 
 
 class GeluTanh(Block):
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2."""
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.cast(with_derivative(_by_tanh, at_least_float32(x)), x.dtype)
+    def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
+        return _gelu(x, training, _by_tanh, _fused_tanh)
 
 
 class Silu(Block):
@@ -69,6 +71,18 @@ class Identity(Block):
         return x
 
 
+def _gelu(
+    x: tf.Tensor,
+    training: bool | None,
+    learned: Callable[[tf.Tensor], tuple[tf.Tensor, Derivative]],
+    fused: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+    wide = at_least_float32(x)
+    if training or wide is not x or is_watched(x):
+        return tf.cast(with_derivative(learned, wide), x.dtype)
+    return fused(x)
+
+
 def _by_erf(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
     half, root = (tf.constant(value, wide.dtype) for value in (0.5, math.sqrt(0.5)))
     share = half * tf.math.erf(wide * root) + half
@@ -92,6 +106,17 @@ def _by_tanh(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
         return [dy * (share + tf.raw_ops.SigmoidGrad(y=share, dy=inner))]
 
     return wide * share, slope
+
+
+def _fused_erf(wide: tf.Tensor) -> tf.Tensor:
+    half, one, root = (tf.constant(value, wide.dtype) for value in (0.5, 1.0, math.sqrt(0.5)))
+    return wide * (half * (one + tf.math.erf(wide * root)))
+
+
+def _fused_tanh(wide: tf.Tensor) -> tf.Tensor:
+    half, one = (tf.constant(value, wide.dtype) for value in (0.5, 1.0))
+    cubic, root = (tf.constant(value, wide.dtype) for value in (0.044715, math.sqrt(2 / math.pi)))
+    return half * wide * (one + tf.tanh(root * (wide + cubic * wide * wide * wide)))
 
 
 @build.register
