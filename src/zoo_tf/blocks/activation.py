@@ -19,6 +19,9 @@ from zoo_tf.blocks.build import build
 from zoo_tf.derivatives import Derivative, is_watched, with_derivative
 from zoo_tf.precision import at_least_float32
 
+CUBIC = 0.044715
+"""Of the polynomial in GELU's form by tanh (Hendrycks & Gimpel, 2016, 2)."""
+
 
 class Relu(Block):
     """max(x, 0)."""
@@ -84,8 +87,8 @@ def _gelu(
 
 
 def _by_erf(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
-    half, root = (tf.constant(value, wide.dtype) for value in (0.5, math.sqrt(0.5)))
-    share = half * tf.math.erf(wide * root) + half
+    half = tf.constant(0.5, wide.dtype)
+    share = half * _erf(wide) + half
 
     def slope(dy: tf.Tensor) -> list[tf.Tensor]:
         with tf.control_dependencies([dy]):  # Or a graph would compute it forward, and keep it.
@@ -97,7 +100,7 @@ def _by_erf(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
 
 def _by_tanh(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
     # (1 + tanh(z)) / 2 is the logistic function of 2 z, of which TensorFlow has the derivative in one pass.
-    cubic, root, three = (tf.constant(value, wide.dtype) for value in (0.044715, math.sqrt(8 / math.pi), 3.0))
+    cubic, root, three = (tf.constant(value, wide.dtype) for value in (CUBIC, math.sqrt(8 / math.pi), 3.0))
     share = tf.sigmoid(wide * (root + root * cubic * tf.square(wide)))
 
     def slope(dy: tf.Tensor) -> list[tf.Tensor]:
@@ -109,13 +112,17 @@ def _by_tanh(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
 
 
 def _fused_erf(wide: tf.Tensor) -> tf.Tensor:
-    half, one, root = (tf.constant(value, wide.dtype) for value in (0.5, 1.0, math.sqrt(0.5)))
-    return wide * (half * (one + tf.math.erf(wide * root)))
+    half, one = (tf.constant(value, wide.dtype) for value in (0.5, 1.0))
+    return wide * (half * (one + _erf(wide)))
+
+
+def _erf(wide: tf.Tensor) -> tf.Tensor:
+    return tf.math.erf(wide * tf.constant(math.sqrt(0.5), wide.dtype))
 
 
 def _fused_tanh(wide: tf.Tensor) -> tf.Tensor:
     half, one = (tf.constant(value, wide.dtype) for value in (0.5, 1.0))
-    cubic, root = (tf.constant(value, wide.dtype) for value in (0.044715, math.sqrt(2 / math.pi)))
+    cubic, root = (tf.constant(value, wide.dtype) for value in (CUBIC, math.sqrt(2 / math.pi)))
     return half * wide * (one + tf.tanh(root * (wide + cubic * wide * wide * wide)))
 
 
