@@ -1,14 +1,12 @@
 """Activations, in float32 or wider, and with constants of that dtype: TensorFlow's own pass through float32.
 
 The derivatives of GELU are written out. TensorFlow's own, an operation for each of the formula's, pass over memory
-twice as often, and keep six tensors of the widest width that a layer has, where two will do. Out of training, where
-no derivative is asked for, GELU has the form that TensorFlow's rewriter knows, and computes with the product before.
+twice as often, and keep six tensors of the widest width that a layer has, where two will do.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -16,11 +14,8 @@ from zoo_spec.blocks import activation as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
-from zoo_tf.derivatives import Derivative, is_watched, with_derivative
+from zoo_tf.derivatives import Derivative, with_derivative
 from zoo_tf.precision import at_least_float32
-
-CUBIC = 0.044715
-"""Of the polynomial in GELU's form by tanh (Hendrycks & Gimpel, 2016, 2)."""
 
 
 class Relu(Block):
@@ -33,15 +28,15 @@ class Relu(Block):
 class GeluErf(Block):
     """x Phi(x) by the error function."""
 
-    def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
-        return _gelu(x, training, _by_erf, _fused_erf)
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(with_derivative(_by_erf, at_least_float32(x)), x.dtype)
 
 
 class GeluTanh(Block):
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2."""
 
-    def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
-        return _gelu(x, training, _by_tanh, _fused_tanh)
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(with_derivative(_by_tanh, at_least_float32(x)), x.dtype)
 
 
 class Silu(Block):
@@ -74,21 +69,9 @@ class Identity(Block):
         return x
 
 
-def _gelu(
-    x: tf.Tensor,
-    training: bool | None,
-    learned: Callable[[tf.Tensor], tuple[tf.Tensor, Derivative]],
-    fused: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.Tensor:
-    wide = at_least_float32(x)
-    if training or wide is not x or is_watched(x):
-        return tf.cast(with_derivative(learned, wide), x.dtype)
-    return fused(x)
-
-
 def _by_erf(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
-    half = tf.constant(0.5, wide.dtype)
-    share = half * _erf(wide) + half
+    half, root = (tf.constant(value, wide.dtype) for value in (0.5, math.sqrt(0.5)))
+    share = half * tf.math.erf(wide * root) + half
 
     def slope(dy: tf.Tensor) -> list[tf.Tensor]:
         with tf.control_dependencies([dy]):  # Or a graph would compute it forward, and keep it.
@@ -100,7 +83,7 @@ def _by_erf(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
 
 def _by_tanh(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
     # (1 + tanh(z)) / 2 is the logistic function of 2 z, of which TensorFlow has the derivative in one pass.
-    cubic, root, three = (tf.constant(value, wide.dtype) for value in (CUBIC, math.sqrt(8 / math.pi), 3.0))
+    cubic, root, three = (tf.constant(value, wide.dtype) for value in (0.044715, math.sqrt(8 / math.pi), 3.0))
     share = tf.sigmoid(wide * (root + root * cubic * tf.square(wide)))
 
     def slope(dy: tf.Tensor) -> list[tf.Tensor]:
@@ -109,21 +92,6 @@ def _by_tanh(wide: tf.Tensor) -> tuple[tf.Tensor, Derivative]:
         return [dy * (share + tf.raw_ops.SigmoidGrad(y=share, dy=inner))]
 
     return wide * share, slope
-
-
-def _fused_erf(wide: tf.Tensor) -> tf.Tensor:
-    half, one = (tf.constant(value, wide.dtype) for value in (0.5, 1.0))
-    return wide * (half * (one + _erf(wide)))
-
-
-def _erf(wide: tf.Tensor) -> tf.Tensor:
-    return tf.math.erf(wide * tf.constant(math.sqrt(0.5), wide.dtype))
-
-
-def _fused_tanh(wide: tf.Tensor) -> tf.Tensor:
-    half, one = (tf.constant(value, wide.dtype) for value in (0.5, 1.0))
-    cubic, root = (tf.constant(value, wide.dtype) for value in (CUBIC, math.sqrt(2 / math.pi)))
-    return half * wide * (one + tf.tanh(root * (wide + cubic * wide * wide * wide)))
 
 
 @build.register

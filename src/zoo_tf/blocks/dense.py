@@ -31,10 +31,11 @@ class Dense(Block):
         self.bias = self.add_weight(shape=(out_features,), initializer="zeros", name="bias") if bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        y = _product(flattened(x), tf.convert_to_tensor(self.kernel))
+        flat = x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
+        y = _product(flat, tf.convert_to_tensor(self.kernel))
         if self.bias is not None:
             y = add_bias(y, self.bias)
-        return restore(y, x, self.out_features)
+        return y if x.shape.rank == 2 else restore(y, x, self.out_features)
 
 
 def _product(x_RK: tf.Tensor, kernel_KN: tf.Tensor) -> tf.Tensor:
@@ -71,15 +72,8 @@ def turned_product(x_RK: tf.Tensor, weight_NK: tf.Tensor) -> tf.Tensor:
     return tf.squeeze(batch_1RN, 0)
 
 
-def flattened(x: tf.Tensor) -> tf.Tensor:
-    """``x [..., D]`` as ``[N, D]``."""
-    return x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
-
-
 def restore(flat: tf.Tensor, x: tf.Tensor, width: int) -> tf.Tensor:
     """``flat [N, width]`` with the leading dimensions of ``x``, static where they are known."""
-    if x.shape.rank == 2:
-        return flat
     return tf.reshape(flat, tf.shape(x) if width == x.shape[-1] else [*sizes_of(x)[:-1], width])
 
 

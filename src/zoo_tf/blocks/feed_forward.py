@@ -11,7 +11,7 @@ from zoo_spec.blocks import feed_forward as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build, build_children
-from zoo_tf.blocks.dense import Dense, flattened, restore
+from zoo_tf.blocks.dense import Dense
 from zoo_tf.blocks.dropout import Dropout
 
 
@@ -36,9 +36,7 @@ class FeedForward(Block):
         self.outer = Dense(in_features=size, out_features=hidden_size, bias=bias, dtype=dtype)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        flat = flattened(x)
-        mixed = self.activation(self.inner(flat))
-        return self.outer(self.dropout(restore(mixed, x, self.inner.out_features)))
+        return self.outer(self.dropout(self.activation(self.inner(x))))
 
 
 class GatedFeedForward(Block):
@@ -63,9 +61,7 @@ class GatedFeedForward(Block):
         self.outer = Dense(in_features=size, out_features=hidden_size, bias=bias, dtype=dtype)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        flat = flattened(x)
-        mixed = self.activation(self.gate(flat)) * self.inner(flat)
-        return self.outer(self.dropout(restore(mixed, x, self.inner.out_features)))
+        return self.outer(self.dropout(self.activation(self.gate(x)) * self.inner(x)))
 
 
 @build.register

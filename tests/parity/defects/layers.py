@@ -34,7 +34,7 @@ LAYERS: tuple[Defect, ...] = (
         "encoder.layers.0.feed_forward.activation",
         torch=('approximate="none"', 'approximate="tanh"'),
         tf=(
-            "tf.math.erf(wide * tf.constant(math.sqrt(0.5), wide.dtype))",
+            "tf.math.erf(wide * root)",
             "tf.tanh(tf.constant(0.7978845608028654, wide.dtype) * (wide + 0.044715 * wide * wide * wide))",
         ),
     ),
@@ -44,7 +44,7 @@ LAYERS: tuple[Defect, ...] = (
         "blocks/activation.py",
         "gpt2_tiny",
         "*.layers.0.feed_forward.activation",
-        tf=("CUBIC = 0.044715", "CUBIC = 0.0447"),
+        tf=("0.044715, math", "0.0447, math"),
     ),
     *halves(
         "the gate passes the other branch",
@@ -56,10 +56,7 @@ LAYERS: tuple[Defect, ...] = (
             "self.activation(self.gate(x)) * self.inner(x)",
             "self.gate(x) * self.activation(self.inner(x))",
         ),
-        tf=(
-            "self.activation(self.gate(flat)) * self.inner(flat)",
-            "self.gate(flat) * self.activation(self.inner(flat))",
-        ),
+        tf=("self.activation(self.gate(x)) * self.inner(x)", "self.gate(x) * self.activation(self.inner(x))"),
     ),
     *halves(
         "a layer norm's epsilon is torch's own",
