@@ -37,7 +37,7 @@ def eager(kind: type[Native]) -> type[Native]:
     return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
-AdamW, Sgd = eager(torch.optim.AdamW), eager(torch.optim.SGD)
+AdamW, SGD = eager(torch.optim.AdamW), eager(torch.optim.SGD)
 
 
 def make_optimizer(
@@ -239,7 +239,7 @@ def make_native(spec: specs.Optimizer, groups: Groups) -> tuple[Native, dict[str
 
 @make_native.register
 def _sgd(spec: specs.Sgd, groups: Groups) -> tuple[Native, dict[str, str]]:
-    native = Sgd(
+    native = SGD(
         groups, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.nesterov, weight_decay=0.0
     )
     native.register_step_pre_hook(_decay)
