@@ -32,6 +32,7 @@ _judged: dict[str, tuple[str, str]] = {}
 
 
 DEAD = "moves nothing: its gradient is zero for every probe"
+NO_PROOF = "agreement on it would prove nothing"
 GROSS = 1e-3
 """Of a result's size: less in float32, where float64 agrees, is rounding. Whoever draws architectures draws sums of
 which all but a thousandth cancels, and then how lucky a framework's order of adding is says nothing."""
@@ -51,11 +52,13 @@ def _parity(spec: ExperimentSpec, *, further: bool) -> ParityReport:
 
 
 def _is_dead(last: LevelResult) -> bool:
-    """Whether the frameworks agree that a parameter moves nothing: no draw sees to it that a relu lets something by.
+    """Whether the frameworks agree that a parameter moves nothing, or that the loss is next to nothing: no draw sees
+    to it that a relu lets something by, and that no label is certain.
 
     Who chooses an architecture is told of it (a spec that ships must not have one).
     """
-    return last.value <= last.limit and last.detail.endswith(DEAD)
+    said = last.detail.endswith(DEAD) or (last.level == "loss" and last.detail.endswith(NO_PROOF))
+    return last.value <= last.limit and said
 
 
 def _judge(text: str, folder, *, further: bool) -> tuple[str, str]:

@@ -17,6 +17,7 @@ import zoo_torch.blocks.attend
 import zoo_torch.blocks.losses
 import zoo_torch.blocks.position
 import zoo_torch.blocks.relative_position
+import zoo_torch.inference
 from drawn import some
 from zoo_common.parity import static
 from zoo_common.parity.bench import Bench

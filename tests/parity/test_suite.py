@@ -174,6 +174,52 @@ def test_outputs_near_zero_prove_nothing():
     assert "would prove nothing" in report.levels[-1].detail
 
 
+NEARLY_SURE = """
+name: nearly_sure
+model:
+  kind: graph
+  inputs:
+    x: {{shape: [batch, 5], dtype: float}}
+    labels: {{shape: [batch], dtype: int32, label: true}}
+  nodes:
+    head:
+      inputs: {{x: x}}
+      block: {{kind: cosine_head, units: {classes}, size: 3, temperature: {temperature}}}
+    loss:
+      inputs: {{logits: head, labels: labels}}
+      block: {{kind: softmax_cross_entropy}}
+  outputs: {{logits: head, loss: loss}}
+data: {{kind: generated}}
+training: {{batch_size: 4, steps: 2, optimizer: {{kind: sgd, learning_rate: 0.01}}}}
+"""
+"""A head so sharp that now and then a probe's labels are as good as certain: here in one row, or in all of them."""
+
+
+@pytest.mark.parametrize(
+    ("classes", "temperature", "seed", "rows"), [(4, 0.05, 4, None), (2, 0.12, 27, ["full"])]
+)
+def test_a_loss_that_is_small_by_chance_is_judged_on_what_it_is_for_other_labels(
+    classes, temperature, seed, rows, tmp_path
+):
+    file = tmp_path / "nearly_sure.yaml"
+    file.write_text(NEARLY_SURE.format(classes=classes, temperature=temperature), encoding="utf-8")
+    report = run_parity(load_spec(file), level="gradient", seed=seed, rows=rows)
+    assert report.passed, _explain(report)
+
+    def off(model):
+        evaluate, call = model.evaluate_step, model.call
+        if model.name == "tf":
+            model.evaluate_step = lambda batch: _scaled(evaluate(batch))
+            model.call = lambda batch: _scaled(call(batch))
+
+    report = run_parity(load_spec(file), level="gradient", seed=seed, rows=rows, prepare=off)
+    assert (report.levels[-1].level, report.passed) == ("loss", False)
+
+
+def _scaled(outputs):
+    return {name: value * (1 + 1e-6 * (name == "loss")) for name, value in outputs.items()}
+
+
 def test_one_model_serves_all_levels_that_can_share_it():
     made = Counter()
     report = run_parity(

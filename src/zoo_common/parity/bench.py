@@ -12,7 +12,7 @@ from zoo_common.backend import Array, Batch, TrainingModel, Weights, find_backen
 from zoo_common.measured import defaults
 from zoo_common.parity.compare import largest
 from zoo_common.parity.results import Level
-from zoo_common.parity.subject import Probes, Sizes, Subject, Turn
+from zoo_common.parity.subject import Probes, Sizes, Subject, Turn, other_labels
 from zoo_common.paths import concerns, fixed
 from zoo_common.weights import InitialValues, as_source
 from zoo_spec.experiment import ExperimentSpec
@@ -44,7 +44,6 @@ class Bench:
     _made: dict[tuple[str, str], TrainingModel] = field(default_factory=dict)
     _outputs: dict[tuple[str, str], dict[str, Weights]] = field(default_factory=dict)
     _turned: dict[str, dict[str, Weights]] = field(default_factory=dict)
-    _sizes: dict[Level, dict[str, Sizes]] = field(default_factory=dict)
 
     @property
     def narrow(self) -> tuple[str, ...]:
@@ -132,23 +131,17 @@ class Bench:
                 self._turned[framework][name] = found[key]
         return self._turned[framework]
 
-    def sizes(self, level: Level) -> Mapping[str, Sizes]:
-        """By batch, what a tensor's differences are judged on where it is larger than the tensor itself.
+    def contrast(self, level: Level, batch: Batch) -> Sizes:
+        """How large each tensor is for other labels than a batch's; nothing but at ``loss`` and ``gradient``.
 
-        At ``loss`` and ``gradient`` that is how large the tensor is for the subject's contrasts.
+        A difference is judged on that where it is larger than the tensor: a loss may be small, learned or by chance.
         """
-        if level not in self._sizes:
-            self._sizes[level] = {name: {} for name in self.inputs}
-            if level in ("loss", "gradient"):
-                backend = self.backend(self.frameworks[-1], "float64")
-                find = backend.gradients if level == "gradient" else backend.evaluate_step
-                for name, batch in self.subject.contrasts.items():
-                    self._sizes[level][name] = {
-                        key: size
-                        for key, value in find(batch).items()
-                        if math.isfinite(size := largest(value))
-                    }
-        return self._sizes[level]
+        if level not in ("loss", "gradient"):
+            return {}
+        backend = self.backend(self.frameworks[-1], "float64")
+        find = backend.gradients if level == "gradient" else backend.evaluate_step
+        sizes = {name: largest(value) for name, value in find(other_labels(self.graph, batch)).items()}
+        return {name: size for name, size in sizes.items() if math.isfinite(size)}
 
     def trained_as(self, training: Training) -> Bench:
         """The same for models of their own, with this training in the place of the spec's."""

@@ -52,11 +52,9 @@ def gap(left: Array, right: Array, scale: float) -> float:
     return 0.0 if difference == 0 else difference / scale if scale else float("inf")
 
 
-def output_gap(
-    left: Mapping[str, Array], right: Mapping[str, Array], sizes: Mapping[str, float] = _OWN
-) -> Gap:
+def output_gap(left: Mapping[str, Array], right: Mapping[str, Array]) -> Gap:
     """The worst of ``output_gaps``."""
-    return worst(output_gaps(left, right, sizes))
+    return worst(output_gaps(left, right))
 
 
 def output_gaps(
@@ -67,13 +65,6 @@ def output_gaps(
         name: Gap(gap(left[name], value, max(largest(value), sizes.get(name, 0.0))), name)
         for name, value in right.items()
     }
-
-
-def gradient_gap(
-    left: Mapping[str, Array], right: Mapping[str, Array], sizes: Mapping[str, float] = _OWN
-) -> Gap:
-    """The worst of ``gradient_gaps``."""
-    return worst(gradient_gaps(left, right, sizes))
 
 
 def gradient_gaps(

@@ -32,25 +32,34 @@ def judge(
 ) -> LevelResult:
     """What each framework has ``given`` in ``dtype`` against the float64 ``reference`` of each batch, and the two
     errors against each other; ``run`` makes the same of a float64 model."""
-    rule, sizes = tolerances.ROUNDING[dtype], bench.sizes(level)
+    rule = tolerances.ROUNDING[dtype]
 
-    def worst_gaps(tensors: Mapping[str, Weights]) -> dict[str, Gap]:
-        """The worst gap over the batches, by tensor, or of all tensors together under one empty name."""
-        found: dict[str, Gap] = {}
-        for name in bench.inputs:
-            for tensor, gap in measure(tensors[name], reference[name], sizes[name]).items():
-                key = tensor if rule.each_tensor else ""
-                found[key] = found.get(key, Gap.none()).worse(Gap(gap.value, f"{gap.name} ({name})"))
-        return found
+    def judged(sizes: Mapping[str, Sizes]) -> LevelResult:
+        """With differences held against these sizes, where a tensor is smaller."""
 
-    def moved(model: TrainingModel) -> dict[str, Gap]:
-        return worst_gaps({name: run(model, batch) for name, batch in bench.inputs.items()})
+        def worst_gaps(tensors: Mapping[str, Weights]) -> dict[str, Gap]:
+            """The worst gap over the batches, by tensor, or of all tensors together under one empty name."""
+            found: dict[str, Gap] = {}
+            for name in bench.inputs:
+                for tensor, gap in measure(tensors[name], reference[name], sizes[name]).items():
+                    key = tensor if rule.each_tensor else ""
+                    found[key] = found.get(key, Gap.none()).worse(Gap(gap.value, f"{gap.name} ({name})"))
+            return found
 
-    errors = {framework: worst_gaps(given[framework]) for framework in bench.frameworks}
-    for explained in _explained(bench, rule, moved):
-        result = _judged(errors, explained, rule, level, dtype)
-        if result.passed:
-            break
+        def moved(model: TrainingModel) -> dict[str, Gap]:
+            return worst_gaps({name: run(model, batch) for name, batch in bench.inputs.items()})
+
+        errors = {framework: worst_gaps(given[framework]) for framework in bench.frameworks}
+        for explained in _explained(bench, rule, moved):
+            result = _judged(errors, explained, rule, level, dtype)
+            if result.passed:
+                break
+        return result
+
+    result = judged({name: {} for name in bench.inputs})
+    if not result.passed:
+        contrasted = judged({name: bench.contrast(level, batch) for name, batch in bench.inputs.items()})
+        result = contrasted if contrasted.passed else result
     return result if result.passed else _named(bench, dtype, result)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from zoo_common.backend import Array, TrainingModel, Weights, state_of
+from zoo_common.backend import Array, Batch, TrainingModel, Weights, state_of
 from zoo_common.parity import tolerances
 from zoo_common.parity.bench import Bench, path_of, taking
-from zoo_common.parity.compare import Gap, gradient_gap, gradient_gaps, largest, output_gap, output_gaps
+from zoo_common.parity.compare import Gap, gradient_gaps, largest, output_gaps
 from zoo_common.parity.compare import worst as worst_of
 from zoo_common.parity.naming import name_block, name_gradient
 from zoo_common.parity.results import Blame, Level, LevelResult
@@ -86,7 +86,7 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
     for name, batch in bench.inputs.items():
         reference[name] = bench.backend(first, "float64").gradients(batch)
         other = bench.backend(last, "float64").gradients(batch)
-        gaps = gradient_gaps(other, reference[name], bench.sizes("gradient")[name])
+        gaps = _gaps(bench, "gradient", other, reference[name], batch)
         met = worst_of(gaps)
         if met.value > tolerances.FLOAT64_OUTPUTS and blame is None:
             both = (reference[name], other)
@@ -98,10 +98,10 @@ def gradient(bench: Bench) -> Iterator[LevelResult]:
         if np.isfinite(bench.turned_outputs(first)[name].get("loss", np.inf)):
             ours = _turned_gradients(bench, first, turn, reference)
             theirs = _turned_gradients(bench, last, turn, {})
-            met = gradient_gap(theirs, ours)
+            gaps = _gaps(bench, "gradient", theirs, ours, turn.batch)
+            met = worst_of(gaps)
             worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
             if met.value > tolerances.FLOAT64_OUTPUTS and blame is None:
-                gaps = gradient_gaps(theirs, ours)
                 with taking(turn.path):
                     blame = name_gradient(bench, turn.batch, name, (ours, theirs), gaps)
     found = blame or Blame(bench.subject.doubt_gradients(reference, sizes))
@@ -146,11 +146,12 @@ def _outputs(bench: Bench, level: Level, chosen: Callable[[str], bool]) -> Itera
     reference = {name: pick(outputs) for name, outputs in everything.items()}
     worst = Gap.none()
     for name, outputs in bench.outputs(last, "float64").items():
-        met = output_gap(pick(outputs), reference[name], bench.sizes(level)[name])
+        met = worst_of(_gaps(bench, level, pick(outputs), reference[name], bench.inputs[name]))
         worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
     turned = bench.turned_outputs(first)
     for name, outputs in bench.turned_outputs(last).items():
-        met = output_gap(pick(outputs), pick(turned[name]))
+        batch = bench.subject.turns[name].batch
+        met = worst_of(_gaps(bench, level, pick(outputs), pick(turned[name]), batch))
         worst = worst.worse(Gap(met.value, f"{met.name} ({name})"))
     apart = worst.value > tolerances.FLOAT64_OUTPUTS
     judged = list(next(iter(reference.values())))
@@ -171,6 +172,15 @@ def _outputs(bench: Bench, level: Level, chosen: Callable[[str], bool]) -> Itera
                 output_gaps,
                 reference,
             )
+
+
+def _gaps(bench: Bench, level: Level, found: Weights, reference: Weights, batch: Batch) -> dict[str, Gap]:
+    """Of each tensor in float64; on its size for other labels, if that is larger, where they differ on its own."""
+    measure = gradient_gaps if level == "gradient" else output_gaps
+    gaps = measure(found, reference)
+    if worst_of(gaps).value <= tolerances.FLOAT64_OUTPUTS:
+        return gaps
+    return measure(found, reference, bench.contrast(level, batch))
 
 
 def _judged(level: Level, worst: Gap, found: Blame) -> LevelResult:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from zoo_common.backend import Batch, Weights
+from zoo_common.data.generated import id_limits
 from zoo_common.parity import tolerances
 from zoo_common.parity.compare import largest
 from zoo_common.parity.coverage import further_inputs
@@ -45,10 +46,6 @@ class Subject(Protocol):
     def turns(self) -> Mapping[str, Turn]:
         """What else is tried, in float64 alone, once the frameworks are imported; or nothing."""
 
-    @property
-    def contrasts(self) -> Mapping[str, Batch]:
-        """Batches of the same names whose loss is large however small it is in ``batches``; or none."""
-
     def doubt_outputs(self, outputs: Mapping[str, Weights], judged: Collection[str]) -> str:
         """Why agreement on the outputs of these names proves nothing; empty if it does. ``outputs`` are by batch."""
 
@@ -56,6 +53,32 @@ class Subject(Protocol):
         self, gradients: Mapping[str, Weights], sizes: Mapping[str, Mapping[str, Sizes]]
     ) -> str:
         """The same of gradients by batch; ``sizes`` are each framework's, by batch."""
+
+
+def other_labels(graph: Graph, batch: Batch) -> Batch:
+    """The batch with one and the same label everywhere, other than the first that counts: a loss that is not small.
+
+    A small cross-entropy and its gradient are differences of numbers that are not small (a probability and 1), and
+    have those numbers' rounding errors. What the loss and gradients are at such labels tells that size; labels that
+    differ would cancel each other in the gradient of a bias.
+    """
+    sizes = {
+        dimension: size
+        for name, value in batch.items()
+        # Labels of a packed row's examples have one dimension more.
+        for dimension, size in zip(graph.inputs[name].shape, value.shape, strict=False)
+        if isinstance(dimension, str)
+    }
+    limits = id_limits(graph, sizes)
+    found = dict(batch)
+    for part in graph.loss_parts:
+        if part.labels in batch and part.labels in limits:
+            labels, weights = batch[part.labels], batch.get(part.weights or "")
+            counted = labels if weights is None else labels[np.asarray(weights, np.float64) > 0]
+            first = int(counted.flat[0]) if counted.size else 0
+            # Places that are low are seldom padding.
+            found[part.labels] = np.full_like(labels, 0 if first == 1 else min(1, limits[part.labels] - 1))
+    return found
 
 
 class Probes:
@@ -96,11 +119,6 @@ class Probes:
         if self._graph.spared_logits:
             found.update({f"{name}, {path}": Turn(batch, path) for path in paths("gradients")})
         return found
-
-    @property
-    def contrasts(self) -> Mapping[str, Batch]:
-        """None: nothing was learned, so every loss is large."""
-        return {}
 
     def doubt_outputs(self, outputs: Mapping[str, Weights], judged: Collection[str]) -> str:
         """An output near zero, one that does not answer to the input, or one that is missing."""

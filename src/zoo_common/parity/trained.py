@@ -14,7 +14,7 @@ import numpy as np
 from zoo_common.backend import Array, Batch, Weights, find_backend
 from zoo_common.data import Dataset, open_dataset
 from zoo_common.data.base import stack
-from zoo_common.data.generated import id_limits, open_generated
+from zoo_common.data.generated import open_generated
 from zoo_common.memory import available_bytes, step_sizes
 from zoo_common.parity import tolerances
 from zoo_common.parity.compare import largest
@@ -64,24 +64,6 @@ class Trained:
     def turns(self) -> Mapping[str, Turn]:
         """None: a run is judged on what it meets."""
         return {}
-
-    @property
-    def contrasts(self) -> Mapping[str, Batch]:
-        """The batches with one and the same label everywhere, other than the first, which nobody learned.
-
-        A small cross-entropy and its gradient are differences of numbers that are not small (a probability and
-        1), and have those numbers' rounding errors. What the loss and gradients are at such labels tells that
-        size; labels that differ would cancel each other in the gradient of a bias.
-        """
-        limits = id_limits(self.graph, {})
-        labels = {part.labels for part in self.graph.loss_parts if part.labels in limits}
-        return {
-            name: {
-                key: np.full_like(value, (int(value.flat[0]) + 1) % limits[key]) if key in labels else value
-                for key, value in batch.items()
-            }
-            for name, batch in self.batches.items()
-        }
 
     def doubt_outputs(self, outputs: Mapping[str, Weights], judged: Collection[str]) -> str:
         """Notes outputs that say little; a doubt only if all of them are zero."""
