@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from zoo_common.measured import ROUNDS, Choices, clock
 from zoo_torch.blocks.attend import OPEN_LENGTH, OpenLengths, fused, in_the_open, visible
+from zoo_torch.products import library
 
 LENGTHS = (64, 128, OPEN_LENGTH)
 """Of which one is chosen, or none: beyond the last the weights would take more memory than the time is worth."""
@@ -35,7 +36,7 @@ def choose_open_lengths(model: nn.Module, dtype: torch.dtype) -> None:
     """
     if dtype != torch.float32:
         return
-    choices = _choices(torch.get_num_threads(), str(torch.backends.mkldnn.matmul.fp32_precision))
+    choices = _choices(torch.get_num_threads(), library())
     for module in model.modules():
         if isinstance(getattr(module, "open_lengths", None), OpenLengths):
             module.open_lengths = _open_lengths(choices, module.head_size, module.causal)

@@ -44,6 +44,13 @@ def use_fast_products() -> bool:
     return False
 
 
+def library() -> str:
+    """The name of the one that multiplies float32 on the CPU, as things stand."""
+    if torch.backends.mkldnn.matmul.fp32_precision == "bf16":
+        return "oneDNN"
+    return "MKL" if torch.backends.mkl.is_available() else "BLAS"
+
+
 def _errors() -> list[float]:
     """Largest error of each product, from float64 and relative to its largest value."""
     errors = []

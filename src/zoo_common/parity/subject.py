@@ -74,7 +74,8 @@ def other_labels(graph: Graph, batch: Batch) -> Batch:
     for part in graph.loss_parts:
         if part.labels in batch and part.labels in limits:
             labels, weights = batch[part.labels], batch.get(part.weights or "")
-            counted = labels if weights is None else labels[np.asarray(weights, np.float64) > 0]
+            each = weights is not None and weights.shape == labels.shape
+            counted = labels[np.asarray(weights, np.float64) > 0] if each else labels
             first = int(counted.flat[0]) if counted.size else 0
             # Places that are low are seldom padding.
             found[part.labels] = np.full_like(labels, 0 if first == 1 else min(1, limits[part.labels] - 1))
