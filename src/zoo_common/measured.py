@@ -177,6 +177,15 @@ def processor() -> tuple[str, str]:
     return name, flags
 
 
+TILES = "amx_bf16" in processor()[1].split()
+"""Whether this processor multiplies tiles of bfloat16 (AMX).
+
+oneDNN's forward convolutions of bfloat16 give noise there for many shapes, and now and then write where they must not
+(torch 2.13 and TensorFlow 2.21): along time where there are fewer than 32 channels, of images for any number, as for
+patches of 16 x 16 of 4 channels; backward they are right.
+"""
+
+
 def _folder(name: str) -> Path | None:
     """The user's cache of choices; None where there is no such place."""
     try:

@@ -6,6 +6,7 @@ Where a user narrows a whole model (``model.bfloat16()``), what is kept in float
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import numpy as np
@@ -25,6 +26,13 @@ def narrowed(parameter: Tensor, x: Tensor) -> Tensor:
 def at_least_float32(x: Tensor) -> Tensor:
     """``x`` in float32, or as it is if it is that wide already."""
     return x.float() if x.dtype in HALF else x
+
+
+def without_autocast() -> contextlib.AbstractContextManager[object]:
+    """Keep a user's autocast on the CPU from computing in half width what must not be."""
+    if torch.is_autocast_enabled("cpu"):
+        return torch.autocast("cpu", enabled=False)
+    return contextlib.nullcontext()
 
 
 def keeping_width(applied: Applied) -> Applied:

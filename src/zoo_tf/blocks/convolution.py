@@ -6,11 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from zoo_common.measured import TILES
 from zoo_spec.blocks import convolution as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
-from zoo_tf.precision import add_bias
+from zoo_tf.precision import add_bias, at_least_float32
 
 Pair = tuple[int, int]
 
@@ -51,7 +52,12 @@ class Conv2d(Block):
             # The kernel's gradient overruns memory on several threads (TensorFlow 2.21, CPU): skip steps beforehand.
             x = x[:, :: stride[0], :: stride[1]]
             stride = (1, 1)
-        y = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), stride, "SAME" if self.is_same else "VALID")
+        kernel, padding = tf.convert_to_tensor(self.kernel), "SAME" if self.is_same else "VALID"
+        if TILES and not tf.config.list_physical_devices("GPU"):
+            wide = tf.nn.conv2d(at_least_float32(x), at_least_float32(kernel), stride, padding)
+            y = tf.cast(wide, x.dtype)
+        else:
+            y = tf.nn.conv2d(x, kernel, stride, padding)
         return y if self.bias is None else add_bias(y, self.bias)
 
 
