@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from zoo_common.files import write_atomically
+from zoo_common.processors import processor
 from zoo_spec.errors import InputError, ZooError
 
 SWITCH = "ZOO_CHOICES"
@@ -164,26 +164,6 @@ def _document(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def processor() -> tuple[str, str]:
-    """This machine's by name, and what it can do."""
-    name, flags = platform.processor() or platform.machine(), ""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            name = value.strip() if key.strip() == "model name" else name
-            flags = value.strip() if key.strip() in ("flags", "Features") else flags
-    return name, flags
-
-
-TILES = "amx_bf16" in processor()[1].split()
-"""Whether this processor multiplies tiles of bfloat16 (AMX).
-
-oneDNN's forward convolutions of bfloat16 give noise there for many shapes, and now and then write where they must not
-(torch 2.13 and TensorFlow 2.21): along time where there are fewer than 32 channels, of images for any number, as for
-patches of 16 x 16 of 4 channels; backward they are right.
-"""
 
 
 def _folder(name: str) -> Path | None:

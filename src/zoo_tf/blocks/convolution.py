@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from zoo_common.measured import TILES
+from zoo_common.processors import TILES
 from zoo_spec.blocks import convolution as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo_common.measured import TILES
+from zoo_common.processors import TILES
 from zoo_spec.blocks import convolution as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
