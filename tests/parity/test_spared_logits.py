@@ -90,6 +90,50 @@ def test_no_tensor_of_a_step_has_all_logits_and_the_parts_are_of_few_rows():
         assert rows <= ROWS_AT_ONCE or way == "whole"
 
 
+class Neighbours(TorchDispatchMode):
+    """Asserts that no product's factor has rows with what nobody wrote between them: NaN, by ``filling``."""
+
+    products = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.addmm_):
+            self.products += 1
+            for factor in args[-2:]:
+                rows = factor if factor.stride(1) == 1 else factor.mT
+                whole = rows.as_strided((len(rows), max(rows.stride(0), rows.shape[1])), rows.stride())
+                assert whole.isfinite().all(), (function, factor.shape, factor.stride())
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def filling():
+    """Whatever memory PyTorch gives is NaN until it is written."""
+    torch.use_deterministic_algorithms(True)
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("filling")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_what_lies_between_the_rows_of_logits_takes_no_part_in_their_gradients(dtype):
+    """oneDNN reads it, in half width on a processor with AMX: there NaN in it was NaN in the gradient."""
+    random = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(rows, 24, generator=random, dtype=dtype) for rows in (50, 131))
+    x.requires_grad_()
+    weight.requires_grad_()
+    labels = torch.randint(131, (50,), generator=random)
+    logits = product.Product(x, weight, None)
+    with Neighbours() as seen:
+        product.cross_entropy_sum(logits, labels, torch.ones(50), 0.0).backward()
+    assert seen.products >= 3
+    whole = [each.detach().double().requires_grad_() for each in (x, weight)]
+    torch.nn.functional.cross_entropy(whole[0] @ whole[1].mT, labels, reduction="sum").backward()
+    for found, expected in zip((x, weight), whole, strict=True):
+        size = expected.grad.abs().max()
+        assert (found.grad - expected.grad).abs().max() <= 4 * torch.finfo(dtype).eps * size
+
+
 def test_logits_are_among_the_outputs_again_afterwards():
     graph, training, batch = case("gpt2_tiny")
     for framework, sparing in (("torch", sparing_torch), ("tf", sparing_tf)):

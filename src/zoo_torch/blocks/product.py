@@ -98,7 +98,9 @@ def _computed(
     log_p_MV = x_ND.new_empty(most, classes, dtype=wide)
     logits_MV = log_p_MV
     if wide != x_ND.dtype:
-        logits_MV = x_ND.new_empty(most, classes + -classes % _ALIGNED)[:, :classes]
+        wider_MV = x_ND.new_empty(most, classes + -classes % _ALIGNED)
+        wider_MV[:, classes:] = 0  # Not NaN: oneDNN, under AMX, multiplies what follows a row by zeros.
+        logits_MV = wider_MV[:, :classes]
     for part in range(count):
         here = slice(part * rows // count, (part + 1) * rows // count)
         logits_RV, log_p_RV = (each[: here.stop - here.start] for each in (logits_MV, log_p_MV))
