@@ -1,4 +1,4 @@
-"""Files from a stranger: each is answered in one line that names it, within two seconds of computing and 500 MB."""
+"""Files from a stranger: each is answered in one line that names it, within ten seconds of computing and 500 MB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python objects in files from a stranger: each is refused by name within two seconds of computing and 500 MB.
+"""Python objects in files from a stranger: each is refused by name within ten seconds of computing and 500 MB.
 
 Nothing is run: what the pickles would call writes a file, which no test may find. As a script this prints what each
 file gets, as a table.
@@ -332,7 +332,7 @@ def _sparse(path: Path) -> Path:
 
 
 def ask(paths: dict[str, Path], folder: Path) -> dict[str, str]:
-    """What is said of each, by a process that may compute two seconds and take 500 MB for one."""
+    """What is said of each, by a process that may compute ten seconds and take 500 MB for one."""
     lines = "".join(json.dumps([what, "tensors", str(path)]) + "\n" for what, path in paths.items())
     found = subprocess.run(
         [sys.executable, SUPPORT / "hostile_reader.py"],
