@@ -6,12 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from zoo_common.processors import TILES
 from zoo_spec.blocks import convolution as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_tf.blocks.base import Block
 from zoo_tf.blocks.build import build
-from zoo_tf.precision import add_bias, at_least_float32
+from zoo_tf.blocks.convolve2d import convolve2d, convolve2d_transposed
+from zoo_tf.precision import add_bias
 
 Pair = tuple[int, int]
 
@@ -53,11 +53,7 @@ class Conv2d(Block):
             x = x[:, :: stride[0], :: stride[1]]
             stride = (1, 1)
         kernel, padding = tf.convert_to_tensor(self.kernel), "SAME" if self.is_same else "VALID"
-        if TILES and not tf.config.list_physical_devices("GPU"):
-            wide = tf.nn.conv2d(at_least_float32(x), at_least_float32(kernel), stride, padding)
-            y = tf.cast(wide, x.dtype)
-        else:
-            y = tf.nn.conv2d(x, kernel, stride, padding)
+        y = convolve2d(x, kernel, stride, padding)
         return y if self.bias is None else add_bias(y, self.bias)
 
 
@@ -92,7 +88,7 @@ class TransposedConv2d(Block):
         sizes = zip(x.shape[1:3], self.size, self.stride, strict=True)
         outer = [(old - 1) * stride + size for old, size, stride in sizes]
         shape = [tf.shape(x)[0], *outer, self.channels]
-        y = tf.nn.conv2d_transpose(x, tf.convert_to_tensor(self.kernel), shape, self.stride, "VALID")
+        y = convolve2d_transposed(x, tf.convert_to_tensor(self.kernel), shape, self.stride)
         return y if self.bias is None else add_bias(y, self.bias)
 
 

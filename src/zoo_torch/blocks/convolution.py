@@ -8,11 +8,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo_common.processors import TILES
 from zoo_spec.blocks import convolution as specs
 from zoo_spec.blocks.base import Inputs
 from zoo_torch.blocks.base import build
-from zoo_torch.precision import at_least_float32, narrowed, without_autocast
+from zoo_torch.blocks.convolve2d import convolve2d
 
 Pair = tuple[int, int]
 
@@ -41,16 +40,8 @@ class Conv2d(nn.Conv2d):
         x_BCHW = x.permute(0, 3, 1, 2)
         if self.pads is not None:
             x_BCHW = F.pad(x_BCHW, self.pads)
-        weight, bias = narrowed(self.weight, x), None if self.bias is None else narrowed(self.bias, x)
-        if not TILES or x.device.type != "cpu":
-            return self._convolved(x_BCHW, weight, bias)
-        bias = None if bias is None else at_least_float32(bias)
-        with without_autocast():
-            return self._convolved(at_least_float32(x_BCHW), at_least_float32(weight), bias).to(x.dtype)
-
-    def _convolved(self, x_BCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The convolution, ``[B, H, W, C]``."""
-        return F.conv2d(x_BCHW, weight, bias, self.stride, self.padding).permute(0, 2, 3, 1)
+        y_BCHW = convolve2d(x_BCHW, self.weight, self.bias, stride=self.stride, padding=self.padding)
+        return y_BCHW.permute(0, 2, 3, 1)
 
 
 class MaxPool2d(nn.Module):
@@ -72,8 +63,8 @@ class TransposedConv2d(nn.ConvTranspose2d):
         super().__init__(in_channels, channels, size, stride=stride, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = None if self.bias is None else narrowed(self.bias, x)
-        y_BCHW = F.conv_transpose2d(x.permute(0, 3, 1, 2), narrowed(self.weight, x), bias, self.stride)
+        x_BCHW = x.permute(0, 3, 1, 2)
+        y_BCHW = convolve2d(x_BCHW, self.weight, self.bias, stride=self.stride, is_transposed=True)
         return y_BCHW.permute(0, 2, 3, 1)
 
 

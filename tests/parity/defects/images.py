@@ -53,12 +53,12 @@ IMAGES: tuple[Defect, ...] = (
         "unet_tiny",
         "*up*",
         torch=(
-            "F.conv_transpose2d(x.permute(0, 3, 1, 2), narrowed(self.weight, x), bias, self.stride)",
-            "F.conv_transpose2d(x.permute(0, 3, 1, 2), narrowed(self.weight, x).flip(2), bias, self.stride)",
+            "self.weight, self.bias, stride=self.stride, is_transposed=True)",
+            "self.weight.flip(2), self.bias, stride=self.stride, is_transposed=True)",
         ),
         tf=(
-            "tf.nn.conv2d_transpose(x, tf.convert_to_tensor(self.kernel),",
-            "tf.nn.conv2d_transpose(x, tf.reverse(tf.convert_to_tensor(self.kernel), [0]),",
+            "convolve2d_transposed(x, tf.convert_to_tensor(self.kernel),",
+            "convolve2d_transposed(x, tf.reverse(tf.convert_to_tensor(self.kernel), [0]),",
         ),
     ),
     *halves(
@@ -80,6 +80,6 @@ IMAGES: tuple[Defect, ...] = (
             "model.nodes.patches.block={kind: conv2d, channels: 32, size: [5, 5], stride: [7, 7], "
             "padding: [[2, 2], [2, 2]]}",
         ),
-        torch=("bias, self.stride, self.padding)", "bias, self.stride, [p // 2 for p in self.padding])"),
+        torch=("padding=self.padding)", "padding=[p // 2 for p in self.padding])"),
     ),
 )
