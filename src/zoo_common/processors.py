@@ -28,6 +28,6 @@ TILES = "amx_bf16" in processor()[1].split()
 
 oneDNN's forward convolutions of bfloat16 give noise there for many shapes, and now and then write where they must not
 (torch 2.13 and TensorFlow 2.21): along time where there are fewer than 32 channels, of images for any number, as for
-patches of 16 x 16 of 4 channels. So is the gradient of a transposed one with respect to its input, which is one. Other
-gradients are right, and transposed ones forward.
+patches of 16 x 16 of 4 channels. So is the gradient of a transposed one with respect to its input, which is one.
+Other gradients are right, and transposed ones forward.
 """
