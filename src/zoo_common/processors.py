@@ -23,11 +23,11 @@ def processor() -> tuple[str, str]:
     return name or platform.processor() or platform.machine(), flags
 
 
-TILES = "amx_bf16" in processor()[1].split()
-"""Whether this processor multiplies tiles of bfloat16 (AMX).
+MULTIPLIES_BFLOAT16 = not {"amx_bf16", "avx512_bf16"}.isdisjoint(processor()[1].split())
+"""Whether this processor itself multiplies bfloat16, tiles of it (AMX) or vectors (AVX-512).
 
-oneDNN's forward convolutions of bfloat16 give noise there for many shapes, and now and then write where they must not
-(torch 2.13 and TensorFlow 2.21): along time where there are fewer than 32 channels, of images for any number, as for
-patches of 16 x 16 of 4 channels. So is the gradient of a transposed one with respect to its input, which is one.
-Other gradients are right, and transposed ones forward.
+oneDNN's forward convolutions of bfloat16 give noise there for many shapes, and with tiles now and then write where
+they must not (torch 2.13 and TensorFlow 2.21): along time where there are fewer than 32 channels, of images for any
+number, as for patches of 16 x 16 of 4 channels by tiles, and of 32 x 32, one wide, by vectors. So is the gradient of
+a transposed one with respect to its input, which is one. Other gradients are right, and transposed ones forward.
 """

@@ -72,10 +72,10 @@ def test_along_time(given, made, size, stride, frames):
     assert apart(convolve1d(x, kernel, stride=stride), exact) < 0.01
 
 
-@pytest.fixture(params=[False, True], ids=["as it is", "with tiles"])
-def tiles(request, monkeypatch):
-    """Whether the processor multiplies tiles: what is done where it does is right on any."""
-    monkeypatch.setattr(convolve2d, "TILES", convolve2d.TILES or request.param)
+@pytest.fixture(params=[False, True], ids=["as it is", "bfloat16 multiplied"])
+def multiplied(request, monkeypatch):
+    """Whether the processor multiplies bfloat16: what is done where it does is right on any."""
+    monkeypatch.setattr(convolve2d, "MULTIPLIES_BFLOAT16", convolve2d.MULTIPLIES_BFLOAT16 or request.param)
 
 
 def exactly(block, kernel, x):
@@ -102,7 +102,7 @@ def gradients(run, x, weights, change):
     return found, *tape.gradient(found, [x, weights], tf.cast(change, found.dtype))
 
 
-@pytest.mark.usefixtures("tiles")
+@pytest.mark.usefixtures("multiplied")
 @pytest.mark.parametrize("way", ["at once", "a step that is traced", "traced and then differentiated"])
 @pytest.mark.parametrize(("make", "given", "made", "how", "height", "width"), OF_IMAGES)
 def test_of_images(make, given, made, how, height, width, way):
@@ -119,7 +119,7 @@ def test_of_images(make, given, made, how, height, width, way):
     assert max(map(apart, found, expected)) < 0.01
 
 
-@pytest.mark.usefixtures("tiles")
+@pytest.mark.usefixtures("multiplied")
 @pytest.mark.parametrize(("make", "given", "made", "how", "height", "width"), OF_IMAGES)
 def test_images_of_a_number_that_is_open_keep_their_sizes(make, given, made, how, height, width):
     block, x, *_ = both(make, given, made, how, height, width)
@@ -128,7 +128,7 @@ def test_images_of_a_number_that_is_open_keep_their_sizes(make, given, made, how
     assert found.shape.as_list() == [None, *block(x).shape[1:]]
 
 
-@pytest.mark.usefixtures("tiles")
+@pytest.mark.usefixtures("multiplied")
 @pytest.mark.parametrize(("make", "given", "made", "how", "height", "width"), OF_IMAGES[-3:])
 def test_second_derivatives_of_images(make, given, made, how, height, width):
     block, x, kernel, wide = both(make, given, made, how, height, width)

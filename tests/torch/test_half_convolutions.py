@@ -59,10 +59,10 @@ def made_of(kind, given, made, size, stride, *padding):
     return kind(in_channels=given, channels=made, size=(size,) * 2, stride=(stride,) * 2, bias=True, **pads)
 
 
-@pytest.fixture(params=[False, True], ids=["as it is", "with tiles"])
-def tiles(request, monkeypatch):
-    """Whether the processor multiplies tiles: what is done where it does is right on any."""
-    monkeypatch.setattr(convolve2d, "TILES", convolve2d.TILES or request.param)
+@pytest.fixture(params=[False, True], ids=["as it is", "bfloat16 multiplied"])
+def multiplied(request, monkeypatch):
+    """Whether the processor multiplies bfloat16: what is done where it does is right on any."""
+    monkeypatch.setattr(convolve2d, "MULTIPLIES_BFLOAT16", convolve2d.MULTIPLIES_BFLOAT16 or request.param)
 
 
 def both(kind, given, made, how, height, width):
@@ -75,7 +75,7 @@ def both(kind, given, made, how, height, width):
     return block, exact, torch.randn(2, height, width, given).bfloat16()
 
 
-@pytest.mark.usefixtures("tiles")
+@pytest.mark.usefixtures("multiplied")
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize(("kind", "given", "made", "how", "height", "width"), OF_IMAGES)
 def test_of_images(kind, given, made, how, height, width, autocast):
@@ -94,7 +94,7 @@ def test_of_images(kind, given, made, how, height, width, autocast):
     assert max(apart(own.grad, other.grad) for own, other in pairs) < 0.01
 
 
-@pytest.mark.usefixtures("tiles")
+@pytest.mark.usefixtures("multiplied")
 @pytest.mark.parametrize(("kind", "given", "made", "how", "height", "width"), OF_IMAGES[-3:])
 def test_other_derivatives_of_images(kind, given, made, how, height, width):
     """Second ones, forward ones, and those of each row by itself."""

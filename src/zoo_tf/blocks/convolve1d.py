@@ -10,9 +10,9 @@ from zoo_tf.precision import at_least_float32
 # B batch, T frames, C channels, K the kernel's length, S its stride.
 
 FEW = 32
-"""Channels below which half width is no choice: oneDNN's is noise where processors multiply tiles.
+"""Channels below which half width is no choice: oneDNN's is noise where processors multiply bfloat16.
 
-See ``zoo_common.processors.TILES``. Of 9,600 random shapes none of 31 channels or more was wrong.
+See ``zoo_common.processors.MULTIPLIES_BFLOAT16``. Of 9,600 random shapes none of 31 channels or more was wrong.
 """
 
 SHORT = 8

@@ -1,9 +1,9 @@
 """Convolution of images and its transpose in half width, where oneDNN's own is noise.
 
-Which is so where processors multiply tiles (``zoo_common.processors.TILES``), and of the gradient of a transposed one
-too, which is a convolution. A convolution's gradients are right. That of its input is a transposed convolution; so
-is, of the kernel turned over, a convolution that moves by one cell (Dumoulin and Visin, 2016, 4.1 to 4.3). There all
-is done by these, and in float32 what cannot be.
+Which is so where processors multiply bfloat16 (``zoo_common.processors.MULTIPLIES_BFLOAT16``), and of the gradient of
+a transposed one too, which is a convolution. A convolution's gradients are right. That of its input is a transposed
+convolution; so is, of the kernel turned over, a convolution that moves by one cell (Dumoulin and Visin, 2016, 4.1 to
+4.3). There all is done by these, and in float32 what cannot be.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow.python.eager import record
 
-from zoo_common.processors import TILES
+from zoo_common.processors import MULTIPLIES_BFLOAT16
 from zoo_tf.derivatives import Derivative, with_derivative
 from zoo_tf.precision import at_least_float32
 
@@ -59,7 +59,11 @@ def convolve2d_transposed(
 
 def _is_wrong(x: tf.Tensor) -> bool:
     """Whether oneDNN would convolve it, and might do so wrongly."""
-    return TILES and x.dtype in (tf.bfloat16, tf.float16) and not tf.config.list_physical_devices("GPU")
+    return (
+        MULTIPLIES_BFLOAT16
+        and x.dtype in (tf.bfloat16, tf.float16)
+        and not tf.config.list_physical_devices("GPU")
+    )
 
 
 def _with_gradients(

@@ -8,9 +8,9 @@ from torch import Tensor
 from zoo_torch.precision import at_least_float32, narrowed, without_autocast
 
 FEW = 32
-"""Channels of a group below which half width is no choice: oneDNN's is noise where processors multiply tiles.
+"""Channels of a group below which half width is no choice: oneDNN's is noise where processors multiply bfloat16.
 
-See ``zoo_common.processors.TILES``. Of 37,000 random shapes none of 31 channels or more was wrong.
+See ``zoo_common.processors.MULTIPLIES_BFLOAT16``. Of 37,000 random shapes none of 31 channels or more was wrong.
 """
 
 

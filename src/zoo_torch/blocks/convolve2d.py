@@ -1,9 +1,10 @@
 """Convolution of images and its transpose, the same for every block that has one.
 
-oneDNN's forward convolution of half width is noise where processors multiply tiles (``zoo_common.processors.TILES``),
-and so is the gradient of a transposed one, which is such a convolution. A convolution's gradients are right. That of
-its input is a transposed convolution; so is, of the kernel turned over, a convolution that moves by one cell
-(Dumoulin and Visin, 2016, 4.1 to 4.3). There all is done by these, and in float32 what cannot be.
+oneDNN's forward convolution of bfloat16 is noise where processors multiply that
+(``zoo_common.processors.MULTIPLIES_BFLOAT16``), and so is the gradient of a transposed one, which is such a
+convolution. A convolution's gradients are right. That of its input is a transposed convolution; so is, of the kernel
+turned over, a convolution that moves by one cell (Dumoulin and Visin, 2016, 4.1 to 4.3). There all is done by these,
+and in float32 what cannot be.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo_common.processors import TILES
+from zoo_common.processors import MULTIPLIES_BFLOAT16
 from zoo_torch.precision import HALF, at_least_float32, narrowed, without_autocast
 
 Pair = tuple[int, int]
@@ -41,7 +42,7 @@ def convolve2d(
     if not x_BCHW.is_cpu or dtype not in HALF:
         return _convolved(*given, *how)
     is_met = is_transposed or _is_met(x_BCHW, kernel, stride, padding)
-    if is_met and not TILES:
+    if is_met and not MULTIPLIES_BFLOAT16:
         return _convolved(*given, *how)
     # What is traced may be differentiated later, by what is wrong.
     is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
